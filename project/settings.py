@@ -1,0 +1,269 @@
+"""Django's and Celery's settings, all from `project.env`."""
+
+import sqlite3
+from datetime import timedelta
+from typing import Any
+
+import dj_database_url
+from csp.constants import NONE, SELF
+
+from project.dev_redis import embedded_url
+from project.env import BASE_DIR, read_env, refuse, secret_key
+
+ENV = read_env()
+
+# Django's own debug pages show paths, settings and source to whoever meets an error. Foretell shows its own pages even
+# in development; the traceback is in the console.
+DEBUG = False
+DEVELOPMENT = ENV.debug
+SECRET_KEY = secret_key(ENV)
+ALLOWED_HOSTS = ENV.allowed_hosts
+CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "crispy_forms",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "knox",
+    "predictions",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "predictions.web.middleware.PagePolicy",
+    "predictions.web.middleware.PageSessions",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "predictions.web.middleware.PageUsers",
+    "predictions.web.middleware.PageMessages",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "predictions.web.middleware.DatabaseAwayMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "libraries": {"assets": "predictions.web.assets"},
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "foretell"
+
+# --- Data -------------------------------------------------------------------------------------------------------------
+# A web request must not hang on a database that does not answer: 4 s, then 503.
+DATABASE_SECONDS = 4
+
+SQLITE_OPTIONS: dict[str, Any] = {
+    "timeout": DATABASE_SECONDS,
+    # A transaction that begins by reading and then writes gets "database is locked" at once; one that begins by
+    # writing waits its turn.
+    "transaction_mode": "IMMEDIATE",
+    "init_command": (
+        # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.execution.
+        f"PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA busy_timeout={DATABASE_SECONDS * 1000};"
+        "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-20000;PRAGMA temp_store=MEMORY;"
+    ),
+}
+POSTGRES_OPTIONS = {
+    "options": " ".join(
+        f"-c {name}={seconds}s"
+        for name, seconds in (
+            ("statement_timeout", DATABASE_SECONDS),
+            ("lock_timeout", 2),
+            ("idle_in_transaction_session_timeout", 10),
+        )
+    ),
+    "connect_timeout": DATABASE_SECONDS,
+}
+
+
+def database() -> dict[str, Any]:
+    ENV.var_dir.mkdir(parents=True, exist_ok=True)
+    url = ENV.database_url or f"sqlite:///{ENV.var_dir / 'foretell.sqlite3'}"
+    try:
+        config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
+    except (ValueError, dj_database_url.UnknownSchemeError):
+        refuse(["DATABASE_URL: not a database address; expected postgres://user:password@host/name"])
+    sqlite = config["ENGINE"].endswith("sqlite3")
+    config["OPTIONS"] = {**config.get("OPTIONS", {}), **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS)}
+    if sqlite:
+        # A SQLite connection is a file handle: there is nothing whose health could be asked.
+        config["CONN_HEALTH_CHECKS"] = False
+    return config
+
+
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SQLITE_VERSION = sqlite3.sqlite_version_info
+
+REDIS_URL = ENV.redis_url or embedded_url(ENV.var_dir)
+
+# --- Celery: the reasons are in docs/decisions/0003-celery.md ---------------------------------------------------------
+# kombu spells a socket's scheme its own way.
+CELERY_BROKER_URL = ENV.broker_url or REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_ACKS_ON_FAILURE = True
+CELERY_TASK_ACKS_ON_TIMEOUT = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A task may serve for a slice (see predictions.execution) before the call that hangs.
+CELERY_TASK_TIME_LIMIT = ENV.time_limit + 3
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 20_000
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 1.0
+CELERY_TASK_PUBLISH_RETRY = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {}
+    if ENV.broker_url
+    else {
+        "socket_timeout": 1.0,
+        "socket_connect_timeout": 1.0,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "visibility_timeout": 120,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "client_name": "foretell",
+    }
+)
+CELERY_DB_REUSE_MAX = 100_000
+CELERY_TASK_DEFAULT_QUEUE = "interactive"
+
+# --- Predictions ------------------------------------------------------------------------------------------------------
+MODELS_DIR = ENV.models_dir
+PUBLIC_PREDICTIONS = ENV.public_predictions
+POLL_ATTEMPTS = ENV.poll_attempts
+WAIT_MAX = ENV.wait_max
+WAITERS_MAX = ENV.waiters_max
+PREDICTION_TIME = timedelta(seconds=ENV.prediction_seconds)
+SUBMIT_RATE = ENV.submit_rate
+MAX_QUEUED = ENV.max_queued
+MAX_QUEUED_PER_CALLER = ENV.max_queued_per_caller
+MICRO_BATCH = ENV.micro_batch
+# Longer than the hard limit: a claim whose worker still lives is not taken from it.
+LEASE = timedelta(seconds=CELERY_TASK_TIME_LIMIT + 2)
+MAX_ATTEMPTS = ENV.max_attempts
+KEEPER_SECONDS = ENV.keeper_seconds
+INFERENCE_ENGINE = ENV.inference_engine
+LOADER_BYTES = ENV.loader_megabytes * 1024 * 1024
+
+# --- Web --------------------------------------------------------------------------------------------------------------
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = ENV.var_dir / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+# Source maps are for developers' tools; compressing them takes most of a first start.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "zip", "gz", "br", "woff", "woff2", "map")
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+# A form or a JSON row is small; files have a door of their own.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# Nothing inline and nothing from elsewhere: an injected script has nowhere to run.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
+SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.behind_proxy else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "predictions.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["predictions.api.permissions.MayPredict"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["predictions.api.parsers.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "predictions.api.negotiation.OnlyJSON",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "predictions.api.problems.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+# Its own table is not used: ours stands in its place.
+MIGRATION_MODULES = {"knox": None}
+KNOX_TOKEN_MODEL = "predictions.ApiToken"
+REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "TOKEN_PREFIX": "ft_"}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Foretell",
+    "DESCRIPTION": "Ask for predictions, wait for them or come back for them.",
+    "VERSION": "1",
+    # Its schemas are JSON Schema 2020-12, as the signatures are: `null` among types, lists by position.
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "predictions.api.openapi.add_models",
+    ],
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": ENV.log_level},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "celery": {"level": "INFO" if ENV.log_level == "DEBUG" else "WARNING"},
+        "kombu": {"level": "WARNING"},
+    },
+}
