@@ -1,0 +1,87 @@
+"""The sentences that a person filling in the form reads beside a value: what is asked for, and the remedy."""
+
+import math
+from typing import Any
+
+NOT_A_ROW = "Give the features as an object, name by name, or as a list of values in signature order."
+UNKNOWN_FEATURE = "This model has no feature of this name. Leave it out, or correct its spelling."
+UNSEEN_CATEGORY = "The training data has no example of this choice, so the answer is less certain."
+
+_KINDS = {
+    "number": "Must be a number.",
+    "integer": "Must be a whole number.",
+    "boolean": "Must be true or false.",
+    "text": "Must be text.",
+}
+# Names and choices come from outside and are repeated in messages: a bound keeps those readable.
+_LONGEST = 80
+
+
+def explain(feature: Any, error: str, given: object) -> tuple[str, str]:
+    """Our (code, message) for one of pydantic's error types at a feature."""
+    if given is None or error in ("missing", "string_too_short"):
+        return "missing", "Please fill this in."
+    if error == "finite_number" or _exceeds_float(given):
+        return "not_finite", "Must be a finite number, smaller than 1.8e308."
+    if error == "greater_than_equal":
+        return "below_minimum", f"Must be at least {_limit(feature, 'minimum')}."
+    if error == "less_than_equal":
+        return "above_maximum", f"Must be at most {_limit(feature, 'maximum')}."
+    if error == "string_too_long":
+        return "too_long", f"Must be at most {feature.max_length} characters long."
+    if error == "unknown_choice":
+        return "unknown_choice", f"Must be one of: {_choices(feature)}."
+    if error == "string_unicode":
+        return "wrong_type", "Must be plain text; it contains a character that cannot be stored."
+    return "wrong_type", _KINDS[feature.kind]
+
+
+def wrong_length(expected: int, given: int) -> str:
+    return f"Needs {expected} values, one for each feature in signature order; {given} were given."
+
+
+def below_training(feature: Any, low: float) -> str:
+    return f"Lower than anything in the training data (from {_measure(low, feature.unit)}): less certain."
+
+
+def above_training(feature: Any, high: float) -> str:
+    return f"Higher than anything in the training data (up to {_measure(high, feature.unit)}): less certain."
+
+
+def printable(name: object) -> str:
+    """A name from outside as text that any encoder accepts, shortened to a readable length."""
+    text = str(name).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _exceeds_float(given: object) -> bool:
+    if isinstance(given, int):
+        try:
+            float(given)
+        except OverflowError:
+            return True
+    return isinstance(given, float) and not math.isfinite(given)
+
+
+def _limit(feature: Any, which: str) -> str:
+    limit = getattr(feature, which)
+    if limit is None:  # only a whole number has bounds that nobody wrote down
+        return "9007199254740991" if which == "maximum" else "-9007199254740991"
+    return _with_unit(limit, feature.unit)
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{_plain(value)} ({unit})" if unit else _plain(value)
+
+
+def _measure(value: float, unit: str) -> str:
+    return f"{_plain(value)} {unit}".rstrip()
+
+
+def _plain(value: float) -> str:
+    return str(value) if isinstance(value, int) else format(value, ".12g")
+
+
+def _choices(feature: Any) -> str:
+    named = (str(v) if str(v) == label else f"{v} ({label})" for v, label in feature.choices)
+    return printable(", ".join(named))
