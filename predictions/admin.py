@@ -1,0 +1,38 @@
+"""The admin: looking only. Predictions are changed by their transitions, models by the commands."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from predictions.models import ModelVersion, Prediction, RegisteredModel
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(RegisteredModel)
+class RegisteredModelAdmin(ReadOnly):
+    list_display = ("name", "title", "task", "champion", "is_present")
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(ReadOnly):
+    list_display = ("__str__", "created_at", "sha256", "unavailable_reason")
+    list_select_related = ("registered_model",)
+
+
+@admin.register(Prediction)
+class PredictionAdmin(ReadOnly):
+    list_display = ("id", "version", "state", "source", "created_at", "finished_at")
+    list_filter = ("state", "source")
+    list_select_related = ("version__registered_model",)
+    show_full_result_count = False

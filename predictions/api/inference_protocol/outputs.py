@@ -1,0 +1,69 @@
+"""From answers to tensors: `predict`, and on request `predict_proba`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from predictions.api.inference_protocol.datatypes import DATATYPES
+from predictions.api.inference_protocol.errors import BadRequest
+from predictions.api.inference_protocol.messages import InferenceRequest, RequestedOutput
+from predictions.api.inference_protocol.tensors import Tensor
+from predictions.models import ModelVersion, Prediction
+from predictions.serving.wording import printable
+
+PREDICT = "predict"
+PROBABILITIES = "predict_proba"
+
+
+def metadata(version: ModelVersion) -> list[dict[str, Any]]:
+    labels = _labels(version)
+    outputs: list[dict[str, Any]] = [{"name": PREDICT, "datatype": "BYTES" if labels else "FP64", "shape": [-1, 1]}]
+    if labels:
+        shape = [-1, len(labels)]
+        outputs.append({"name": PROBABILITIES, "datatype": "FP64", "shape": shape, "parameters": _in_order(labels)})
+    return outputs
+
+
+def wanted(asked: InferenceRequest, version: ModelVersion) -> list[RequestedOutput]:
+    """The outputs to give; `predict` if the client names none.
+
+    Raises:
+        BadRequest: one is unknown, or named twice.
+    """
+    if not asked.outputs:
+        return [RequestedOutput(PREDICT, asked.all_as_bytes)]
+    known = [output["name"] for output in metadata(version)]
+    names = [output.name for output in asked.outputs]
+    for name in names:
+        if name not in known:
+            raise BadRequest(f"There is no output {printable(name)!r}; this model has {' and '.join(known)}.")
+    if len(set(names)) < len(names):
+        raise BadRequest("An output is named twice.")
+    return list(asked.outputs)
+
+
+def tensor(name: str, answers: Sequence[Prediction], version: ModelVersion) -> Tensor:
+    """One output for all rows, which have all succeeded."""
+    labels = _labels(version)
+    given: list[Any] = [answer.output for answer in answers]
+    if name == PROBABILITIES:
+        return _probabilities(given, labels)
+    if labels:
+        return Tensor(PREDICT, DATATYPES["BYTES"], (len(given), 1), [output["label"] for output in given])
+    return Tensor(PREDICT, DATATYPES["FP64"], (len(given), 1), [output["value"] for output in given])
+
+
+def _probabilities(given: Sequence[dict[str, Any]], labels: Sequence[str]) -> Tensor:
+    if any(output["probabilities"] is None for output in given):
+        raise BadRequest(f"This version gives no probabilities; ask for {PREDICT} alone.")
+    data = [output["probabilities"][label] for output in given for label in labels]
+    return Tensor(PROBABILITIES, DATATYPES["FP64"], (len(given), len(labels)), data, _in_order(labels))
+
+
+def _labels(version: ModelVersion) -> list[str]:
+    """The labels of the classes in the order of the columns; empty for a regression."""
+    return list(version.manifest["labels"])
+
+
+def _in_order(labels: Sequence[str]) -> dict[str, str]:
+    """A parameter of the protocol is a text, a number or a boolean, so each label has its own."""
+    return {f"class_{place}": label for place, label in enumerate(labels)}

@@ -1,0 +1,77 @@
+"""Lists: pages by cursor, so that a page stays where it was while new rows come; and filters."""
+
+import re
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+
+from predictions.models import State
+from predictions.models.prediction import PredictionQuerySet
+from predictions.serving.repository import is_name
+
+
+class NewestFirst(CursorPagination):
+    ordering = ("-created_at", "-id")
+    page_size = 50
+    page_size_query_param = "limit"
+    max_page_size = 200
+    invalid_cursor_message = "The cursor is not one of ours: begin again without it."
+
+    def get_page_size(self, request: Request) -> int:
+        text = request.query_params.get("limit", str(self.page_size))
+        if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= self.max_page_size:
+            raise ValidationError({"limit": [f"Must be a whole number from 1 to {self.max_page_size}."]})
+        return int(text)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor: Cursor | None = super().decode_cursor(request)
+        if cursor and cursor.position is not None and _time_of(str(cursor.position)) is None:
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
+
+
+def chosen(request: Request, predictions: PredictionQuerySet) -> PredictionQuerySet:
+    """`?model=`, `?status=`, `?created_after=` and `?created_before=`.
+
+    Raises:
+        ValidationError: a filter that means nothing.
+    """
+    query = request.query_params
+    if (model := query.get("model")) is not None:
+        called = predictions.filter(version__registered_model__name=model)
+        predictions = called if is_name(model) else predictions.none()
+    if (status := query.get("status")) is not None:
+        if status not in State.values:
+            raise ValidationError({"status": [f"Must be one of {', '.join(State.values)}."]})
+        predictions = predictions.filter(state=status)
+    if (after := _time(request, "created_after")) is not None:
+        predictions = predictions.filter(created_at__gt=after)
+    if (before := _time(request, "created_before")) is not None:
+        predictions = predictions.filter(created_at__lt=before)
+    return predictions
+
+
+def _time(request: Request, name: str) -> datetime | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if (found := _time_of(text)) is None:
+        raise ValidationError({name: ["Must be a time such as 2026-01-31T12:00:00Z."]})
+    return found
+
+
+def _time_of(text: str) -> datetime | None:
+    """None for what is no time. The first and the last year are not there in every time zone: the next year will do."""
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    if found is None:
+        return None
+    found = found.replace(year=min(max(found.year, MINYEAR + 1), MAXYEAR - 1))
+    # PostgreSQL knows no offset of 16 hours or more.
+    return (found if timezone.is_aware(found) else timezone.make_aware(found)).astimezone(UTC)

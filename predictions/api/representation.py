@@ -1,0 +1,104 @@
+"""Models and predictions as JSON."""
+
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from rest_framework.request import Request
+
+from predictions import registry
+from predictions.models import ModelVersion, Prediction, RegisteredModel, State
+from predictions.serving.errors import ERRORS
+
+# Whole seconds after which an unfinished prediction is worth another look.
+RETRY_AFTER = 1
+
+
+def model(request: Request, registered: RegisteredModel) -> dict[str, Any]:
+    version = registry.champion(registered)
+    return {
+        "name": registered.name,
+        "title": registered.title,
+        "task": registered.task,
+        "version": version.number if version else None,
+        "urls": {
+            "self": _url(request, "api-model", registered.name),
+            "predictions": _url(request, "api-predict", registered.name),
+            "page": _url(request, "model", registered.name),
+        },
+    }
+
+
+def model_in_full(request: Request, registered: RegisteredModel, versions: list[ModelVersion]) -> dict[str, Any]:
+    champion = registered.champion
+    examples = registered.description.get("examples", [])
+    return {
+        **model(request, registered),
+        "summary": registered.summary,
+        "signature": champion.signature.json_schema() if champion else None,
+        "versions": [version_line(version, champion) for version in versions],
+        "metrics": champion.manifest["metrics"] if champion else {},
+        "example": {"features": examples[0]["values"]} if examples else None,
+    }
+
+
+def version_line(version: ModelVersion, champion: ModelVersion | None) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "created_at": version.created_at,
+        "champion": version == champion,
+        "available": version.is_available,
+        "metrics": version.manifest["metrics"],
+    }
+
+
+def prediction(request: Request, row: Prediction) -> dict[str, Any]:
+    signature = row.version.signature
+    return {
+        "id": str(row.pk),
+        "model": row.version.registered_model.name,
+        "version": row.version.number,
+        "status": row.state,
+        "features": dict(zip(signature.names, row.values, strict=True)),
+        "output": row.output,
+        "advice": [
+            {"feature": advice.feature, "code": advice.code, "message": advice.message}
+            for advice in signature.advise(row.values, row.version.profile)
+        ],
+        "error": _error(row),
+        "source": row.source,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "deadline_at": row.deadline_at,
+        "timing": timing(row),
+        "retry_after": None if row.is_terminal else RETRY_AFTER,
+        "urls": {
+            "self": _url(request, "api-prediction", row.pk),
+            "page": _url(request, "prediction", row.pk),
+            "cancel": _url(request, "api-cancel", row.pk),
+        },
+    }
+
+
+def timing(row: Prediction) -> dict[str, float | None]:
+    return {
+        "queued_ms": _between(row.created_at, row.started_at),
+        "predict_ms": row.predict_ms,
+        "total_ms": _between(row.created_at, row.finished_at),
+    }
+
+
+def _between(start: datetime, end: datetime | None) -> float | None:
+    return None if end is None else round(max((end - start).total_seconds(), 0.0) * 1000, 3)
+
+
+def _error(row: Prediction) -> dict[str, Any] | None:
+    known = ERRORS.get(row.error_code)
+    if known is None or row.state not in (State.FAILED, State.EXPIRED):
+        return None
+    return {"code": known.code, "message": known.sentence, "retryable": known.retryable}
+
+
+def _url(request: Request, name: str, *args: Any) -> str:
+    return request.build_absolute_uri(reverse(name, args=args))

@@ -1,0 +1,185 @@
+"""The bodies of the JSON API, for the OpenAPI schema; feedback is also read by its serializer.
+
+A prediction's features are read by `Signature.clean`, and answers are written by `representation`: both are hot paths
+and have one validator or writer elsewhere. A test holds these descriptions against real answers.
+"""
+
+import math
+from typing import Any
+
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
+from rest_framework import serializers
+
+from predictions.models import Feedback, Source, State
+from predictions.serving.errors import ERRORS
+
+
+class Urls(serializers.Serializer[Any]):
+    self = serializers.URLField()
+    page = serializers.URLField()
+    cancel = serializers.URLField()
+
+
+class Advice(serializers.Serializer[Any]):
+    feature = serializers.CharField()
+    code = serializers.ChoiceField(["below_training_range", "above_training_range", "unseen_category"])
+    message = serializers.CharField()
+
+
+class PredictionError(serializers.Serializer[Any]):
+    code = serializers.ChoiceField(sorted(ERRORS))
+    message = serializers.CharField()
+    retryable = serializers.BooleanField()
+
+
+class Timing(serializers.Serializer[Any]):
+    queued_ms = serializers.FloatField(allow_null=True)
+    predict_ms = serializers.FloatField(allow_null=True)
+    total_ms = serializers.FloatField(allow_null=True)
+
+
+class Classification(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(["classification"])
+    label = serializers.CharField()  # type: ignore[assignment]  # a field; the framework has an attribute of that name
+    probabilities = serializers.DictField(child=serializers.FloatField(), allow_null=True)
+    prediction_set = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    coverage = serializers.FloatField(allow_null=True)
+
+
+class Regression(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(["regression"])
+    value = serializers.FloatField()
+    unit = serializers.CharField(allow_null=True)
+    interval = serializers.ListField(child=serializers.FloatField(), min_length=2, max_length=2, allow_null=True)
+    coverage = serializers.FloatField(allow_null=True)
+
+
+@extend_schema_field(
+    PolymorphicProxySerializer("Output", {"classification": Classification, "regression": Regression}, "kind")
+)
+class Output(serializers.JSONField):
+    """As the worker stored it."""
+
+
+class PredictionBody(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    status = serializers.ChoiceField(State.choices)
+    features = serializers.DictField()
+    output = Output(allow_null=True)
+    advice = Advice(many=True)
+    error = PredictionError(allow_null=True)
+    source = serializers.ChoiceField(Source.choices)  # type: ignore[assignment]  # likewise
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    deadline_at = serializers.DateTimeField()
+    timing = Timing()
+    retry_after = serializers.IntegerField(allow_null=True)
+    urls = Urls()
+
+
+class PredictionPage(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = PredictionBody(many=True)
+
+
+class PredictRequest(serializers.Serializer[Any]):
+    features = serializers.JSONField()
+
+
+class ModelUrls(serializers.Serializer[Any]):
+    self = serializers.URLField()
+    predictions = serializers.URLField()
+    page = serializers.URLField()
+
+
+class ModelLine(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    task = serializers.ChoiceField(["classification", "regression"])
+    version = serializers.IntegerField(allow_null=True)
+    urls = ModelUrls()
+
+
+class ModelList(serializers.Serializer[Any]):
+    results = ModelLine(many=True)
+
+
+class VersionLine(serializers.Serializer[Any]):
+    version = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    champion = serializers.BooleanField()
+    available = serializers.BooleanField()
+    metrics = serializers.DictField(child=serializers.FloatField())
+
+
+class ModelBody(ModelLine):
+    summary = serializers.CharField(allow_blank=True)
+    signature = serializers.DictField(allow_null=True)
+    versions = VersionLine(many=True)
+    metrics = serializers.DictField(child=serializers.FloatField())
+    example = serializers.DictField(allow_null=True)
+
+
+class ProblemEntry(serializers.Serializer[Any]):
+    pointer = serializers.CharField(allow_blank=True)
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ProblemBody(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = ProblemEntry(many=True, required=False)  # type: ignore[assignment]  # likewise
+
+
+@extend_schema_field({"oneOf": [{"type": "string", "maxLength": 200}, {"type": "number"}, {"type": "boolean"}]})
+class Truth(serializers.Field[Any, Any, Any, Any]):
+    """One label or one number. JSONField would write it out first, and fall over what is nested deeply."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str | int | float | bool):
+            raise serializers.ValidationError("Must be one label or one number.")
+        if isinstance(data, float) and not math.isfinite(data):
+            raise serializers.ValidationError("Must be finite.")
+        if isinstance(data, str) and (len(data) > 200 or not _can_be_stored(data)):
+            raise serializers.ValidationError("Must be a label of at most 200 characters.")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+def _can_be_stored(text: str) -> bool:
+    """PostgreSQL keeps neither NUL nor half of a surrogate pair."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+
+
+class FeedbackBody(serializers.ModelSerializer[Feedback]):
+    """`actual` is the true class label, or the true number."""
+
+    was_right = serializers.BooleanField(required=False, allow_null=True)
+    actual = Truth(required=False, allow_null=True)
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=2000)
+
+    class Meta:
+        model = Feedback
+        fields: tuple[str, ...] = ("was_right", "actual", "comment")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("was_right") is None and attrs.get("actual") is None and not attrs.get("comment"):
+            raise serializers.ValidationError("Say was_right, actual or comment.")
+        return attrs
+
+
+class FeedbackAnswer(FeedbackBody):
+    prediction = serializers.UUIDField()
+
+    class Meta(FeedbackBody.Meta):
+        fields = ("prediction", *FeedbackBody.Meta.fields)

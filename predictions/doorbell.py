@@ -1,0 +1,114 @@
+"""The doorbell: tells workers that there is work for a version. It carries no prediction, so it may be lost or doubled.
+
+While a ring is outstanding nobody rings again; under load the web publishes few messages. A worker that answers clears
+the bell *before* its first claim, so whatever is committed later rings anew. While it serves, and for a moment after,
+its sign is up: then a ring is one push to a list, which wakes it if it has nothing to do, instead of a Celery message.
+It takes the sign down *before* its last claim, so no row falls between; and also when it needs help, so that the next
+ring brings another worker.
+"""
+
+from celery import current_app
+from django.conf import settings
+
+from predictions.broker import breaker, client
+from predictions.models import Lane
+
+SERVE = "predictions.serve"
+EXAMINE = "predictions.examine"
+# A ring that was lost on the way keeps others silent for this long; then the keeper may ring.
+BELL_SECONDS = 10
+# How long a worker waits at the bell when it has nothing to do, and how long the sign of one that was killed stands.
+LINGER_SECONDS = 0.1
+SIGN_SECONDS = 1.5
+# Rings that a lane may have waiting before the keeper adds none: a slow queue is not flooded.
+ENOUGH_RINGS = 20
+
+# Answers 1 if a Celery message is needed: nobody serves the version, and no ring is outstanding.
+_RING = """
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  if redis.call('LLEN', KEYS[3]) == 0 then redis.call('LPUSH', KEYS[3], 1) end
+  redis.call('PEXPIRE', KEYS[3], 1000)
+  return 0
+end
+if redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1]) then return 1 end
+return 0
+"""
+
+
+def _bell(version_id: int, lane: str) -> str:
+    return f"foretell:bell:{lane}:{version_id}"
+
+
+def _sign(version_id: int, lane: str) -> str:
+    return f"foretell:lingers:{lane}:{version_id}"
+
+
+def _pushes(version_id: int, lane: str) -> str:
+    return f"foretell:pushes:{lane}:{version_id}"
+
+
+def ring(version_id: int, lane: str) -> bool:
+    """Say that rows of a version wait. Never raises; False if Redis is away, and then the keeper will see the rows."""
+    return breaker.call(lambda: _ring(version_id, lane), "ring")
+
+
+def _ring(version_id: int, lane: str) -> None:
+    keys = _bell(version_id, lane), _sign(version_id, lane), _pushes(version_id, lane)
+    if client().eval(_RING, 3, *keys, BELL_SECONDS):
+        publish(version_id, lane)
+
+
+def publish(version_id: int, lane: str) -> None:
+    current_app.send_task(SERVE, args=[version_id, lane], queue=lane, ignore_result=True)
+
+
+def attend(version_id: int, lane: str) -> None:
+    """Before the first claim: the sign goes up and the bell is cleared, so a row committed from now on rings anew."""
+
+    def put_up() -> None:
+        with client().pipeline(transaction=True) as steps:
+            steps.set(_sign(version_id, lane), 1, px=int(SIGN_SECONDS * 1000))
+            steps.delete(_bell(version_id, lane))
+            steps.execute()
+
+    breaker.call(put_up, "attend")
+
+
+def leave(version_id: int, lane: str) -> None:
+    """Take the sign down: the next ring is for another worker."""
+    breaker.call(lambda: client().delete(_sign(version_id, lane)), "leave")
+
+
+def linger(version_id: int, lane: str) -> bool:
+    """Wait a moment for a push; True if there was one. Not while anything else is queued for the lane."""
+    pushed = False
+
+    def wait() -> None:
+        nonlocal pushed
+        if not _rings_waiting(lane):
+            pushed = client().blpop([_pushes(version_id, lane)], LINGER_SECONDS) is not None
+
+    breaker.call(wait, "linger")
+    return pushed
+
+
+def _rings_waiting(lane: str) -> int:
+    """Celery keeps the messages of a queue in a list of its name; another broker than Redis keeps them elsewhere."""
+    return 0 if settings.ENV.broker_url else int(client().llen(lane))
+
+
+def remind(version_id: int, lane: str) -> bool:
+    """The keeper's ring, for rows that nobody took; not while a ring is outstanding or the lane is full of them."""
+
+    def again() -> None:
+        if _rings_waiting(lane) < ENOUGH_RINGS:
+            _ring(version_id, lane)
+
+    return breaker.call(again, "remind")
+
+
+def ask_to_examine(version_id: int) -> bool:
+    """Let a worker try a version that did not serve."""
+    return breaker.call(
+        lambda: current_app.send_task(EXAMINE, args=[version_id], queue=Lane.INTERACTIVE, ignore_result=True), "examine"
+    )

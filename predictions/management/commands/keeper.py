@@ -1,0 +1,25 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from predictions.keeper import Keeper
+from predictions.standby import Standby
+
+
+class Command(BaseCommand):
+    help = "Ends what nobody ends, rings for what nobody took, and works alone while Redis is away."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="one sweep now, then leave")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        standby = Standby()
+        keeper = Keeper(settings.KEEPER_SECONDS, standby.serve)
+        try:
+            if options["once"]:
+                self.stdout.write(str(keeper.sweep()))
+            else:
+                keeper.run()
+        finally:
+            standby.stop()

@@ -1,0 +1,55 @@
+"""Everything between a checkout and a start; quick when there is nothing left to do."""
+
+import hashlib
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Permission, User
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from predictions.serving import repository
+
+ANALYST = "analyst"
+
+
+class Command(BaseCommand):
+    help = "The database, the static files, the first version of each model; in development a demo analyst too."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", verbosity=0)
+        self.collect_static()
+        self.train_missing()
+        call_command("sync_models", stdout=self.stdout, stderr=self.stderr)
+        if settings.DEVELOPMENT:
+            self.make_analyst()
+
+    def collect_static(self) -> None:
+        """Only after a change: collecting compresses every file anew, which takes longer than all the rest."""
+        collected, sources = Path(settings.STATIC_ROOT) / ".sources", static_sources()
+        if not collected.exists() or collected.read_text() != sources:
+            call_command("collectstatic", interactive=False, verbosity=0)
+            collected.write_text(sources)
+
+    def train_missing(self) -> None:
+        for description in repository.descriptions(settings.MODELS_DIR):
+            if not repository.manifests(settings.MODELS_DIR, description.name):
+                call_command("train", description.name, "--no-sync", stdout=self.stdout)
+
+    def make_analyst(self) -> None:
+        if User.objects.filter(username=ANALYST).exists():
+            return
+        password = secrets.token_urlsafe(12)
+        analyst = User.objects.create_user(ANALYST, password=password)
+        analyst.user_permissions.add(Permission.objects.get(codename="view_monitor"))
+        self.stdout.write(f"The board for analysts is at /monitor/: sign in as {ANALYST} with the password {password}")
+
+
+def static_sources() -> str:
+    """What changes when a static file comes, goes or is written."""
+    files = (Path(storage.path(name)) for finder in get_finders() for name, storage in finder.list([]))
+    marks = sorted(f"{path} {status.st_size} {status.st_mtime_ns}" for path in files if (status := path.stat()))
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()

@@ -1,0 +1,19 @@
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from predictions.models import RegisteredModel
+
+
+class Command(BaseCommand):
+    help = "Lets the version serve that served before."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        model = RegisteredModel.objects.select_related("previous_champion").filter(name=options["name"]).first()
+        if model is None or model.previous_champion is None:
+            raise CommandError(f"{options['name']} has no version that served before")
+        call_command("promote", model.name, model.previous_champion.number, stdout=self.stdout)

@@ -1,0 +1,20 @@
+"""The record: what exists, what serves, and every prediction with its one state."""
+
+from predictions.models.api_token import ApiToken
+from predictions.models.feedback import Feedback
+from predictions.models.heartbeat import Heartbeat
+from predictions.models.prediction import Claim, Lane, Prediction, Source, State
+from predictions.models.registered_model import ModelVersion, RegisteredModel
+
+__all__ = [
+    "ApiToken",
+    "Claim",
+    "Feedback",
+    "Heartbeat",
+    "Lane",
+    "ModelVersion",
+    "Prediction",
+    "RegisteredModel",
+    "Source",
+    "State",
+]

@@ -1,0 +1,41 @@
+"""Tokens for programs: hashed at rest by knox, with a name, an expiry and the time of their last use."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from knox.crypto import hash_token
+from knox.models import AbstractAuthToken, AuthTokenManager
+
+# The last use is written at most this often: a busy token must not cost a write for each request.
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def valid(self) -> "ApiTokenQuerySet":
+        return self.filter(Q(expiry__isnull=True) | Q(expiry__gt=Now()), user__is_active=True)
+
+    def of(self, user: User) -> "ApiTokenQuerySet":
+        return self.filter(user=user).order_by("-created")
+
+    def by_secret(self, secret: str) -> "ApiToken | None":
+        """The valid token whose secret this is. Only hashes are kept, so only hashes are compared."""
+        return self.valid().select_related("user").filter(digest=hash_token(secret)).first()
+
+    def note_use(self, token: "ApiToken") -> bool:
+        unnoted = Q(last_used_at__isnull=True) | Q(last_used_at__lt=Now() - USE_NOTED_EVERY)
+        return self.filter(unnoted, pk=token.pk).update(last_used_at=Now()) == 1
+
+
+class ApiToken(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    last_used_at = models.DateTimeField(null=True)
+
+    objects = AuthTokenManager.from_queryset(ApiTokenQuerySet)()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.token_key}…)"

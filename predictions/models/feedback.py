@@ -1,0 +1,35 @@
+"""What people say of an answer: whether it was right, and what was true."""
+
+from typing import Any
+
+from django.db import models
+
+from predictions.models.prediction import Prediction
+
+
+class FeedbackQuerySet(models.QuerySet["Feedback"]):
+    def say(self, prediction: Prediction, caller: str, **said: Any) -> tuple["Feedback", bool]:
+        """Keep what a caller says, in the place of what they said before; whether it is their first word."""
+        return self.update_or_create(prediction=prediction, caller=caller, defaults=said)
+
+
+class Feedback(models.Model):
+    """One word for each prediction and caller; a later one replaces it.
+
+    `actual` is the true class label or number, where it is known.
+    """
+
+    prediction = models.ForeignKey(Prediction, models.CASCADE, related_name="feedback")
+    caller = models.CharField(max_length=80)
+    was_right = models.BooleanField(null=True)
+    actual = models.JSONField(null=True)
+    comment = models.TextField(blank=True)
+    given_at = models.DateTimeField(auto_now=True)
+
+    objects = FeedbackQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["prediction", "caller"], name="one_feedback_per_caller")]
+
+    def __str__(self) -> str:
+        return f"feedback on {self.prediction_id}"

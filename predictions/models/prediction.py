@@ -1,0 +1,288 @@
+"""Predictions: the queue, the states, and the only lines that change a state."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection, models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from predictions.models.registered_model import ModelVersion
+
+if TYPE_CHECKING:  # the worker's half: the web never loads numpy
+    from predictions.serving.predictor import Outcome
+
+
+class State(models.TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+# The only table of transitions. docs/reference/states.md is drawn from it.
+TRANSITIONS: Mapping[State, tuple[State, ...]] = {
+    State.QUEUED: (State.RUNNING, State.CANCELED, State.EXPIRED, State.FAILED),
+    State.RUNNING: (State.SUCCEEDED, State.FAILED, State.CANCELED, State.QUEUED, State.EXPIRED),
+    State.SUCCEEDED: (),
+    State.FAILED: (),
+    State.CANCELED: (),
+    State.EXPIRED: (),
+}
+TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+
+
+def before(state: State) -> list[State]:
+    """The states from which `state` can be reached: the guard of every update."""
+    return [earlier for earlier, following in TRANSITIONS.items() if state in following]
+
+
+# One statement for each row, prepared once: an UPDATE of many rows to different values would be a page of CASEs.
+SETTLE = """
+UPDATE predictions_prediction
+SET state = %s, output = %s, error_code = %s, predict_ms = %s, finished_at = %s, claimed_until = NULL
+WHERE id = %s AND state = 'running' AND claim = %s
+"""
+
+
+class Lane(models.TextChoices):
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+class Source(models.TextChoices):
+    FORM = "form", "the form"
+    API = "api", "the API"
+    CANARY = "canary", "the canary"
+
+
+@dataclass(frozen=True)
+class ClaimedRow:
+    id: uuid.UUID
+    values: list[Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The rows that one worker has taken for one predict call.
+
+    Times are the database's: a worker's own clock may be wrong. `now()` adds what has passed here since the claim.
+    """
+
+    token: uuid.UUID
+    rows: list[ClaimedRow]
+    claimed_at: datetime
+    _monotonic: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        return self.claimed_at + timedelta(seconds=time.monotonic() - self._monotonic)
+
+
+class PredictionQuerySet(models.QuerySet["Prediction"]):
+    # --- Reads --------------------------------------------------------------------------------------------------------
+    def queued(self) -> "PredictionQuerySet":
+        return self.filter(state=State.QUEUED)
+
+    def running(self) -> "PredictionQuerySet":
+        return self.filter(state=State.RUNNING)
+
+    def unfinished(self) -> "PredictionQuerySet":
+        # Said by the time too: for SQLite a list of bound states does not imply the condition of the index `deadlines`.
+        return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
+
+    def visible_to(self, user: User | AnonymousUser) -> "PredictionQuerySet":
+        """Mine; all for analysts; and one that nobody owns for whoever has its unguessable id."""
+        if user.is_authenticated and user.has_perm("predictions.view_monitor"):
+            return self
+        unowned = Q(owner__isnull=True) if settings.PUBLIC_PREDICTIONS else Q(pk__in=[])
+        return self.filter(Q(owner=user) | unowned) if user.is_authenticated else self.filter(unowned)
+
+    def of_people(self) -> "PredictionQuerySet":
+        """Without our own canaries."""
+        return self.exclude(source=Source.CANARY)
+
+    def asked_by(self, caller: str) -> "PredictionQuerySet":
+        """What one caller has asked, newest first."""
+        return self.filter(caller=caller).order_by("-created_at", "-id")
+
+    def waiting_versions(self, older_than: timedelta) -> "list[tuple[int, str]]":
+        """(version id, lane) of all that has been queued for longer than `older_than`."""
+        late = self.queued().filter(created_at__lt=Now() - older_than)
+        return list(late.order_by().values_list("version_id", "lane").distinct())
+
+    def ahead_of(self, prediction: "Prediction") -> int:
+        """How many rows of the same version and lane were queued before this one."""
+        return (
+            self.queued()
+            .filter(version_id=prediction.version_id, lane=prediction.lane, created_at__lt=prediction.created_at)
+            .count()
+        )
+
+    # --- Acceptance ---------------------------------------------------------------------------------------------------
+    def accept(self, predictions: Sequence["Prediction"]) -> None:
+        """Keep new rows, all or none. Much cheaper for one row than bulk_create, which builds its statement anew."""
+        fields = self.model._meta.concrete_fields
+        columns = ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
+        places = ", ".join(["%s"] * len(fields))
+        rows = [[f.get_db_prep_save(getattr(p, f.attname), connection) for f in fields] for p in predictions]
+        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
+        for prediction in predictions:
+            prediction._state.adding = False
+
+    # --- Transitions: each one guarded update, which says whether (or for how many) it won ---------------------------
+    def claim(self, version_id: int, lane: str, limit: int) -> Claim | None:
+        """Take up to `limit` queued rows of one version, oldest first; None if there are none.
+
+        What is past its deadline is left for the keeper to end. A row that has already cost a worker its life is taken
+        alone, so that it cannot take others down with it.
+        """
+        token = uuid.uuid4()
+        with transaction.atomic(savepoint=False):
+            candidates = list(
+                self.queued()
+                .filter(version_id=version_id, lane=lane, deadline_at__gt=Now())
+                .order_by("created_at")
+                .select_for_update(skip_locked=True)
+                .values_list("id", "values", "attempts", Now())[:limit]
+            )
+            if not candidates:
+                return None
+            alone = candidates[0][2] > 0
+            taken = candidates[:1] if alone else list(takewhile(lambda row: row[2] == 0, candidates))
+            now: datetime = taken[0][3]
+            self.queued().filter(id__in=[row[0] for row in taken]).update(
+                state=State.RUNNING,
+                claim=token,
+                claimed_until=now + settings.LEASE,
+                started_at=now,
+                attempts=F("attempts") + 1,
+            )
+        return Claim(token, [ClaimedRow(row[0], row[1]) for row in taken], now)
+
+    def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
+        """Store each outcome where the claim still holds; say for how many it did.
+
+        A row that was canceled, expired or given to another worker meanwhile keeps what it has.
+        """
+        finished_at = claim.now()
+        rows: list[tuple[Any, ...]] = [
+            (
+                State.FAILED if outcome.error else State.SUCCEEDED,
+                None if outcome.error else json.dumps(outcome.output, allow_nan=False),
+                outcome.error.code if outcome.error else "",
+                predict_ms,
+                _prepared("finished_at", finished_at),
+                _prepared("id", row.id),
+                _prepared("claim", claim.token),
+            )
+            for row, outcome in zip(claim.rows, outcomes, strict=True)
+        ]
+        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            cursor.executemany(SETTLE, rows)
+            return int(cursor.rowcount)
+
+    def cancel(self) -> int:
+        return self.filter(state__in=before(State.CANCELED)).update(
+            state=State.CANCELED, finished_at=Now(), claimed_until=None
+        )
+
+    def expire(self) -> list[uuid.UUID]:
+        """End those whose deadline has passed."""
+        late = list(self.unfinished().filter(deadline_at__lt=Now()).values_list("id", flat=True)[:1000])
+        self.filter(id__in=late, state__in=before(State.EXPIRED)).update(
+            state=State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout"
+        )
+        return late
+
+    def fail_exhausted(self) -> list[uuid.UUID]:
+        """End those that have cost as many workers as a row may."""
+        lost = self.running().filter(claimed_until__lt=Now(), attempts__gte=settings.MAX_ATTEMPTS)
+        ids = list(lost.values_list("id", flat=True)[:1000])
+        lost.filter(id__in=ids).update(
+            state=State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost"
+        )
+        return ids
+
+    def requeue_lost(self) -> int:
+        """Give back those whose lease has run out: their worker is gone, or as good as gone."""
+        lost = self.running().filter(claimed_until__lt=Now(), attempts__lt=settings.MAX_ATTEMPTS)
+        return lost.update(state=State.QUEUED, claim=None, claimed_until=None, started_at=None)
+
+
+def _prepared(field_name: str, value: object) -> Any:
+    return Prediction._meta.get_field(field_name).get_db_prep_value(value, connection)  # type: ignore[union-attr]
+
+
+class Prediction(models.Model):
+    """One answer to one row. `values` stand in the order of the version's signature."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    version = models.ForeignKey(ModelVersion, models.PROTECT, db_index=False, related_name="predictions")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, db_index=False)
+    caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:… or address:….")
+    source = models.CharField(max_length=10, choices=Source.choices)
+    lane = models.CharField(max_length=12, choices=Lane.choices, default=Lane.INTERACTIVE)
+
+    values = models.JSONField()
+    output = models.JSONField(null=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    error_code = models.CharField(max_length=30, blank=True)
+
+    claim = models.UUIDField(null=True)
+    claimed_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField()
+    predict_ms = models.FloatField(null=True)
+
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - NULL is not unique, '' would be
+    request_hash = models.CharField(max_length=64, blank=True)
+
+    objects = PredictionQuerySet.as_manager()
+
+    # What may differ between two reads of one row.
+    CHANGING: ClassVar = ("state", "output", "error_code", "started_at", "finished_at", "predict_ms", "attempts")
+
+    class Meta:
+        permissions = [("view_monitor", "Can watch the predictions of everybody")]
+        constraints = [
+            models.UniqueConstraint(fields=["caller", "idempotency_key"], name="one_row_per_idempotency_key")
+        ]
+        indexes = [
+            models.Index(fields=["version", "lane", "created_at"], condition=Q(state="queued"), name="queue"),
+            models.Index(fields=["claimed_until"], condition=Q(state="running"), name="leases"),
+            models.Index(fields=["deadline_at"], condition=Q(finished_at__isnull=True), name="deadlines"),
+            models.Index(fields=["caller", "-created_at", "-id"], name="mine"),
+            models.Index(fields=["-finished_at"], condition=Q(finished_at__isnull=False), name="feed"),
+            models.Index(
+                fields=["version", "-finished_at"], condition=Q(finished_at__isnull=False), name="feed_of_version"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.state in TERMINAL
+
+    def has_ended(self) -> bool:
+        """Look again, and say whether the state is final."""
+        seen = Prediction.objects.filter(pk=self.pk).values_list(*self.CHANGING).get()
+        for name, value in zip(self.CHANGING, seen, strict=True):
+            setattr(self, name, value)
+        return self.is_terminal

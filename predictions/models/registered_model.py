@@ -1,0 +1,90 @@
+"""Registered models and their versions: rows that mirror the folders, and which version serves."""
+
+from functools import cached_property
+from typing import Any
+
+from django.db import models
+
+from predictions.serving.features import Signature
+
+
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
+    def listed(self) -> "RegisteredModelQuerySet":
+        """Those whose folder is there, with their champions."""
+        return self.filter(is_present=True).select_related("champion").order_by("position", "name")
+
+
+class RegisteredModel(models.Model):
+    """A name that users call. `description` is `model.toml` as it was last read, for pages."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    title = models.CharField(max_length=200)
+    summary = models.TextField(blank=True)
+    task = models.CharField(max_length=20, choices=[("classification", "Classification"), ("regression", "Regression")])
+    description = models.JSONField(default=dict)
+    position = models.PositiveIntegerField(default=0)
+    is_present = models.BooleanField(default=True)
+    champion = models.ForeignKey("ModelVersion", models.SET_NULL, null=True, blank=True, related_name="+")
+    previous_champion = models.ForeignKey("ModelVersion", models.SET_NULL, null=True, blank=True, related_name="+")
+
+    objects = RegisteredModelQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.title
+
+    def promote(self, version: "ModelVersion") -> bool:
+        """Let `version` serve; False if another promotion came first."""
+        old = self.champion_id
+        if old == version.pk:
+            return True
+        won = RegisteredModel.objects.filter(pk=self.pk, champion_id=old).update(
+            champion=version, previous_champion_id=old
+        )
+        self.refresh_from_db()
+        return won == 1
+
+
+class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
+    def champions(self) -> "ModelVersionQuerySet":
+        serving = RegisteredModel.objects.filter(is_present=True, champion__isnull=False)
+        return self.filter(pk__in=serving.values("champion")).select_related("registered_model")
+
+    def mark_unavailable(self, version_id: int, reason: str) -> bool:
+        """Note why a version does not serve here; True if that is news."""
+        known = self.filter(pk=version_id).exclude(unavailable_reason=reason)
+        return known.update(unavailable_reason=reason) == 1
+
+    def mark_available(self, version_id: int) -> bool:
+        return self.filter(pk=version_id).exclude(unavailable_reason="").update(unavailable_reason="") == 1
+
+
+class ModelVersion(models.Model):
+    """One immutable artefact. `manifest` is its `version.json` without the golden rows, which only workers need."""
+
+    registered_model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    manifest = models.JSONField()
+    created_at = models.DateTimeField()
+    unavailable_reason = models.TextField(blank=True)
+
+    objects = ModelVersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["registered_model", "number"], name="one_row_per_version")]
+
+    def __str__(self) -> str:
+        return f"{self.registered_model.name} v{self.number}"
+
+    @property
+    def is_available(self) -> bool:
+        return not self.unavailable_reason
+
+    @cached_property
+    def signature(self) -> Signature:
+        return Signature.model_validate(self.manifest["signature"])
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        profile: dict[str, Any] = self.manifest["profile"]
+        return profile

@@ -1,0 +1,53 @@
+"""Whether predictions are accepted, and whether they are answered."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db import DatabaseError
+
+from predictions import broker
+from predictions.models import Heartbeat, Lane
+from predictions.ops import canary
+
+
+@dataclass(frozen=True)
+class Health:
+    """`ready`: all is well. `degraded`: accepted and answered, but slower. `down`: not accepted, or not answered."""
+
+    status: str
+    database: str
+    broker: str
+    keeper_seconds: float | None
+    canary_seconds: dict[str, float | None]
+
+    @property
+    def is_ready(self) -> bool:
+        return self.status != "down"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine() -> Health:
+    """One look: a write to the database, a word with the broker, the ages of the keeper's sweep and of the canaries."""
+    reachable = broker.is_reachable()
+    try:
+        Heartbeat.objects.beat("web")
+        keeper = Heartbeat.objects.age("keeper")
+        ages = {lane: canary.age(lane) for lane in Lane.values}
+    except DatabaseError:
+        return Health("down", "away", _word(reachable), None, {})
+    fresh = {name: age is not None and age < canary.STALE for name, age in {**ages, "keeper": keeper}.items()}
+    is_well = reachable and all(fresh.values())
+    status = "down" if not fresh[Lane.INTERACTIVE] else "ready" if is_well else "degraded"
+    return Health(
+        status,
+        "writable",
+        _word(reachable),
+        None if keeper is None else round(keeper.total_seconds(), 1),
+        {lane: None if age is None else round(age.total_seconds(), 1) for lane, age in ages.items()},
+    )
+
+
+def _word(reachable: bool) -> str:
+    return "reachable" if reachable else "away"

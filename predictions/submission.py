@@ -1,0 +1,172 @@
+"""Ask: validate, keep a row, ring. What is accepted here is committed; everything after may fail and be done again."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from predictions import admission, doorbell, registry
+from predictions.group_commit import GroupCommit
+from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
+from predictions.serving.errors import ModelUnavailable, QueueFull
+from predictions.serving.features import Value
+
+# A key is remembered for this long.
+KEY_LIFE = timedelta(hours=24)
+
+
+class KeyReused(Exception):
+    """An idempotency key came again with another body."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks. `key` names them in the row: `user:…`, `visitor:…` or `address:…`."""
+
+    key: str
+    user: User | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One row to predict, as a door hands it in."""
+
+    model: RegisteredModel
+    raw: Mapping[str, Any] | Sequence[Any]
+    caller: Caller
+    source: Source
+    idempotency_key: str | None = None
+    time_allowed: timedelta | None = None
+    id: uuid.UUID | None = None
+
+
+def submit(request: Request) -> Prediction:
+    """Accept one row: the prediction is committed and its version's doorbell rung when this returns.
+
+    The same idempotency key with the same row gives the prediction that it gave before.
+
+    Raises:
+        InvalidInput: the row does not fit the signature; all its problems at once.
+        ModelUnavailable: no version of the model serves.
+        KeyReused: the key belongs to another row.
+        TooMany, QueueFull: not now; both say when.
+        django.db.DatabaseError: nothing was kept.
+    """
+    version = registry.champion(request.model)
+    if version is None:
+        raise ModelUnavailable(f"no version of {request.model.name} serves")
+    values = version.signature.clean(request.raw)
+    prediction = _row(request, version, values)
+    try:
+        admission.admit(prediction.caller)
+        _door.submit([prediction])
+    except IntegrityError:
+        return _earlier(prediction)
+    except QueueFull:  # what was accepted before stays accepted
+        if earlier := _same_key(prediction).first():
+            return _checked(earlier, prediction)
+        raise
+    return prediction
+
+
+def submit_together(
+    version: ModelVersion, rows: Sequence[Sequence[Value]], caller: Caller, source: Source, ids: Sequence[uuid.UUID]
+) -> list[Prediction]:
+    """Accept several rows of one version, all or none: one commit, one ring.
+
+    Args:
+        version: the very version that answers, champion or not.
+        rows: at least one, each cleaned by the version's signature.
+        ids: of the predictions, one for each row.
+
+    Raises:
+        ModelUnavailable: the version does not serve.
+        TooMany, QueueFull: not now; both say when.
+        django.db.DatabaseError: nothing was kept.
+    """
+    if not version.is_available:
+        raise ModelUnavailable(f"{version} does not serve")
+    model = version.registered_model
+    predictions = [
+        _row(Request(model, row, caller, source, id=new_id), version, list(row))
+        for row, new_id in zip(rows, ids, strict=True)
+    ]
+    admission.admit(caller.key, len(rows))
+    _door.submit(predictions)
+    return predictions
+
+
+def _row(request: Request, version: ModelVersion, values: list[Any]) -> Prediction:
+    now = timezone.now()
+    return Prediction(
+        id=request.id or uuid.uuid4(),
+        version=version,
+        owner=request.caller.user,
+        caller=request.caller.key,
+        source=request.source,
+        lane=Lane.INTERACTIVE,
+        values=values,
+        created_at=now,
+        deadline_at=now + (request.time_allowed or settings.PREDICTION_TIME),
+        idempotency_key=request.idempotency_key,
+        request_hash=_hash(request.model.name, values) if request.idempotency_key else "",
+    )
+
+
+def _hash(model_name: str, values: list[Any]) -> str:
+    return hashlib.sha256(json.dumps([model_name, values]).encode()).hexdigest()
+
+
+def _earlier(prediction: Prediction) -> Prediction:
+    """The prediction that has this one's key, and so could not be kept beside it; this one, if the key is free again.
+
+    Many may come at once with a key whose life has just ended: one of them frees it, and one, maybe another, gets it.
+    """
+    same_key = _same_key(prediction)
+    forgotten = timezone.now() - KEY_LIFE
+    earlier = same_key.first()
+    if earlier is None or earlier.created_at < forgotten:
+        same_key.filter(created_at__lt=forgotten).update(idempotency_key=None)
+        try:
+            _door.submit([prediction])
+        except IntegrityError:
+            earlier = same_key.first()
+            if earlier is None:  # it was not the key that could not be kept
+                raise
+        else:
+            return prediction
+    return _checked(earlier, prediction)
+
+
+def _same_key(prediction: Prediction) -> QuerySet[Prediction]:
+    if prediction.idempotency_key is None:
+        return Prediction.objects.none()
+    return Prediction.objects.filter(caller=prediction.caller, idempotency_key=prediction.idempotency_key)
+
+
+def _checked(earlier: Prediction, prediction: Prediction) -> Prediction:
+    if earlier.request_hash != prediction.request_hash:
+        raise KeyReused
+    return registry.complete([earlier])[0]
+
+
+def _commit(together: Sequence[Sequence[Prediction]]) -> None:
+    """One transaction for all, then one ring for each version that got rows."""
+    predictions = list(chain.from_iterable(together))
+    Prediction.objects.accept(predictions)
+    for version_id, lane in {(prediction.version_id, prediction.lane) for prediction in predictions}:
+        doorbell.ring(version_id, lane)
+
+
+# An item is what is accepted together or not at all.
+_door = GroupCommit[Sequence[Prediction]](_commit, fatal=(OperationalError, InterfaceError))

@@ -1,0 +1,28 @@
+"""The process boundary. The web publishes these tasks by name; only a worker runs their bodies.
+
+The imports inside the functions are the point of this file: with them the web never loads an estimator's libraries.
+"""
+
+from celery import shared_task
+from celery.signals import worker_init
+
+
+@shared_task(name="predictions.serve", ignore_result=True)
+def serve(version_id: int, lane: str) -> None:
+    from predictions import execution  # noqa: PLC0415
+
+    execution.answer_ring(version_id, lane)
+
+
+@shared_task(name="predictions.examine", ignore_result=True)
+def examine(version_id: int) -> None:
+    from predictions import execution  # noqa: PLC0415
+
+    execution.examine(version_id)
+
+
+@worker_init.connect
+def prepare(**_: object) -> None:
+    from predictions import execution  # noqa: PLC0415
+
+    execution.prepare()

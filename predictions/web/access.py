@@ -1,0 +1,52 @@
+"""Fetch or 404, with ownership: what is not mine is not there."""
+
+import uuid
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
+from django_htmx.http import HttpResponseClientRedirect
+
+from predictions import registry
+from predictions.models import Prediction, RegisteredModel
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def may_predict(request: HttpRequest) -> bool:
+    return settings.PUBLIC_PREDICTIONS or request.user.is_authenticated
+
+
+def for_predictors(view: View[P]) -> View[P]:
+    """Sign in first, unless predictions are public."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        return view(request, *args, **kwargs) if may_predict(request) else ask_to_sign_in(request)
+
+    return guarded
+
+
+def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """A whole page: a sign-in form must not land inside a fragment, nor a form be posted again after it."""
+    back = request.get_full_path() if request.method == "GET" else "/"
+    response = redirect_to_login(back)
+    return HttpResponseClientRedirect(response.url) if request.headers.get("HX-Request") else response
+
+
+def find_model(name: str) -> RegisteredModel:
+    try:
+        return registry.find(name)
+    except RegisteredModel.DoesNotExist:
+        raise Http404("no such model") from None
+
+
+def find_prediction(request: HttpRequest, prediction_id: uuid.UUID) -> Prediction:
+    found = registry.complete(Prediction.objects.visible_to(request.user).filter(pk=prediction_id))
+    if not found:
+        raise Http404("no such prediction")
+    return found[0]

@@ -1,0 +1,62 @@
+"""Models and versions as pages show them: how good a version is, in words and numbers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from predictions.models import ModelVersion, RegisteredModel
+from predictions.web.numbers import number_text, percent_text
+
+
+def _percent(value: float) -> str:
+    return percent_text(value, 1)
+
+
+# metric in version.json → label, how it is written, what it means
+METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
+    "accuracy": ("Right answers", _percent, "accuracy"),
+    "balanced_accuracy": ("Right answers, each class counted alike", _percent, "balanced accuracy"),
+    "roc_auc": ("Ranks the classes apart", number_text, "area under the ROC curve; 0.5 is guessing, 1 is perfect"),
+    "log_loss": ("Surprise at the truth", number_text, "log loss; smaller is better"),
+    "baseline_accuracy": ("Always naming the most common class", _percent, "the baseline to beat"),
+    "r2": ("Share of the spread explained", _percent, "R²; 0 % is the mean alone"),
+    "mae": ("Typical error", number_text, "mean absolute error"),
+    "rmse": ("Typical error, large ones weigh more", number_text, "root mean squared error"),
+    "baseline_mae": ("Typical error of always answering the mean", number_text, "the baseline to beat"),
+    "baseline_rmse": ("Root mean squared error of the mean", number_text, "the baseline to beat"),
+}
+HEADLINES = {"classification": ("accuracy", "right on data it had not seen"), "regression": ("mae", "typical error")}
+
+
+class ShownVersion:
+    def __init__(self, version: ModelVersion) -> None:
+        self._version = version
+        self.number = version.number
+        self.created_at = version.created_at
+        self.unavailable_reason = version.unavailable_reason
+        self._measured: dict[str, float] = version.manifest["metrics"]
+
+    @property
+    def headline(self) -> dict[str, str] | None:
+        metric, label = HEADLINES[self._version.manifest["task"]]
+        if metric not in self._measured:
+            return None
+        unit = self._version.manifest["target"].get("unit") or "" if metric == "mae" else ""
+        return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": label}
+
+    @property
+    def metrics_rows(self) -> list[dict[str, str]]:
+        return [
+            {"label": label, "value": written(self._measured[name]), "help": meaning}
+            for name, (label, written, meaning) in METRICS.items()
+            if name in self._measured
+        ]
+
+
+class ShownModel:
+    def __init__(self, model: RegisteredModel) -> None:
+        self.name = model.name
+        self.title = model.title
+        self.summary = model.summary
+        self.get_task_display: Any = model.get_task_display
+        self.champion = ShownVersion(model.champion) if model.champion else None
+        self.is_available = model.champion is not None and model.champion.is_available

@@ -1,0 +1,27 @@
+from django.urls import include, path
+
+from predictions.web.views import answers, catalogue, health, monitor, tokens
+
+models = [
+    path("", catalogue.model, name="model"),
+    path("predictions/", catalogue.predict, name="predict"),
+]
+prediction = [
+    path("", answers.prediction, name="prediction"),
+    path("status/", answers.status, name="status"),
+    path("cancel/", answers.cancel, name="cancel"),
+    path("retry/", answers.retry, name="retry"),
+    path("feedback/", answers.feedback, name="feedback"),
+]
+urlpatterns = [
+    path("", catalogue.home, name="home"),
+    path("models/<slug:name>/", include(models)),
+    path("predictions/", answers.mine, name="predictions"),
+    path("predictions/<uuid:prediction_id>/", include(prediction)),
+    path("accounts/tokens/", tokens.tokens, name="tokens"),
+    path("accounts/tokens/<str:token_key>/revoke/", tokens.revoke, name="revoke-token"),
+    path("healthz/live", health.live, name="live"),
+    path("healthz/ready", health.ready, name="ready"),
+    path("monitor/", monitor.monitor, name="monitor"),
+    path("monitor/feed/", monitor.feed, name="feed"),
+]

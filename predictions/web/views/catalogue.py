@@ -1,0 +1,161 @@
+"""The models: which serve, and the form of each."""
+
+import json
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import push_url, reswap, retarget
+
+from predictions import registry
+from predictions.admission import TooMany
+from predictions.callers import caller_of, introduce, remember
+from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
+from predictions.ops import canary
+from predictions.serving.errors import ModelUnavailable, QueueFull
+from predictions.submission import Caller, KeyReused, Request, submit
+from predictions.web.access import find_model, find_prediction, for_predictors
+from predictions.web.cards import card_html
+from predictions.web.examples import requests as examples_to_copy
+from predictions.web.figures import ShownModel, ShownVersion
+from predictions.web.forms import KEY, PredictionForm, name_of
+from predictions.web.numbers import duration_text
+from predictions.web.presentation import Shown
+
+# Answers that take longer than this deserve a word before one asks.
+LATE = timedelta(seconds=5)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    models = [ShownModel(model) for model in RegisteredModel.objects.listed()]
+    return render(request, "predictions/home.html", {"models": models})
+
+
+@require_safe
+@never_cache  # the form has a key of its own each time
+@for_predictors
+def model(request: HttpRequest, name: str) -> HttpResponse:
+    registered = find_model(name)
+    version = registry.champion(registered)
+    form = PredictionForm(version, values=_values_to_start_with(request, registered)) if version else None
+    response = render(request, "predictions/model.html", _page(request, registered, form))
+    if visitor := introduce(request):  # now, so that a form sent twice at once comes twice from the same visitor
+        remember(response, visitor)
+    return response
+
+
+@require_POST
+@for_predictors
+def predict(request: HttpRequest, name: str) -> HttpResponse:
+    registered = find_model(name)
+    version = registry.champion(registered)
+    if version is None:
+        return render(request, "predictions/model.html", _page(request, registered, None), status=503)
+    form = PredictionForm(version, request.POST)
+    if not form.is_valid():
+        return _show_errors(request, registered, form)
+    visitor = introduce(request)
+    caller = Caller(f"visitor:{visitor}") if visitor else caller_of(request)
+    response = _ask(request, registered, form, caller)
+    if visitor:
+        remember(response, visitor)
+    return response
+
+
+def _ask(request: HttpRequest, registered: RegisteredModel, form: PredictionForm, caller: Caller) -> HttpResponse:
+    try:
+        prediction = _submit(registered, form, caller)
+    except ModelUnavailable:
+        return render(request, "predictions/model.html", _page(request, registered, None), status=503)
+    except (QueueFull, TooMany) as error:
+        form.add_error(None, error.sentence)
+        form.helper.form_error_title = "Not just now"
+        response = _show_errors(request, registered, form, status=503 if isinstance(error, QueueFull) else 429)
+        response["Retry-After"] = str(error.retry_after)
+        return response
+    page = reverse("prediction", args=[prediction.pk])
+    if not request.htmx:  # type: ignore[attr-defined]
+        return HttpResponse(status=303, headers={"Location": page})
+    response = render(request, "predictions/_prediction.html", {"prediction": Shown(prediction)}, status=202)
+    return push_url(response, page)
+
+
+def _submit(registered: RegisteredModel, form: PredictionForm, caller: Caller) -> Prediction:
+    key = form.cleaned_data[KEY]
+    question = Request(registered, form.values, caller, Source.FORM, idempotency_key=key and f"form:{key}")
+    try:
+        return submit(question)
+    except KeyReused:  # the same page with other values: a new question
+        return submit(replace(question, idempotency_key=None))
+
+
+def _show_errors(
+    request: HttpRequest, registered: RegisteredModel, form: PredictionForm, status: int = 422
+) -> HttpResponse:
+    if not request.htmx:  # type: ignore[attr-defined]
+        return render(request, "predictions/model.html", _page(request, registered, form), status=status)
+    response = render(request, "predictions/_form.html", _page(request, registered, form), status=status)
+    return reswap(retarget(response, "#prediction-form"), "outerHTML")
+
+
+def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> dict[str, Any] | None:
+    """From `?example=2` or `?from=<prediction>`; nothing for anything else."""
+    examples = _examples(registered)
+    number = request.GET.get("example", "")
+    if number.isascii() and number.isdigit() and len(number) < 9 and 0 < int(number) <= len(examples):
+        values: dict[str, Any] = examples[int(number) - 1]["values"]
+        return values
+    try:
+        earlier = find_prediction(request, uuid.UUID(request.GET["from"]))
+    except (KeyError, ValueError, Http404):
+        return None
+    if earlier.version.registered_model_id != registered.pk:
+        return None
+    return dict(zip(earlier.version.signature.names, earlier.values, strict=True))
+
+
+def _examples(registered: RegisteredModel) -> list[dict[str, Any]]:
+    examples: list[dict[str, Any]] = registered.description.get("examples", [])
+    return examples
+
+
+def _requests(request: HttpRequest, registered: RegisteredModel) -> list[dict[str, str]]:
+    url = request.build_absolute_uri(reverse("api-predict", args=[registered.name]))
+    examples = _examples(registered)
+    return examples_to_copy(url, examples[0]["values"]) if examples else []
+
+
+def _late_text() -> str:
+    """How late answers are, if they are late."""
+    delay = canary.delay(Lane.INTERACTIVE)
+    return duration_text(delay) if delay > LATE else ""
+
+
+def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionForm | None) -> dict[str, Any]:
+    version = registered.champion
+    return {
+        "model": registered,
+        "version": ShownVersion(version) if version else None,
+        "form": form,
+        "examples": [
+            {"number": number, "title": example["title"], "values_json": json.dumps(_by_field(version, example))}
+            for number, example in enumerate(_examples(registered), 1)
+        ]
+        if form and version
+        else [],
+        "late_text": _late_text(),
+        "requests": _requests(request, registered),
+        "card": card_html(registered.description.get("card", "")),
+    }
+
+
+def _by_field(version: ModelVersion, example: dict[str, Any]) -> dict[str, Any]:
+    """An example's values under the names that the form's fields have."""
+    return {name_of(name): example["values"].get(name) for name in version.signature.names}

@@ -1,0 +1,20 @@
+"""For supervisors and load balancers: `live` says that this process answers, `ready` that predictions do."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from predictions.ops import health
+
+
+@require_safe
+@never_cache
+def live(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+def ready(request: HttpRequest) -> HttpResponse:
+    found = health.examine()
+    return JsonResponse(found.as_json(), status=200 if found.is_ready else 503)

@@ -1,0 +1,90 @@
+"""The analysts' board: a live feed of what settles."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_required, permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from predictions.models import Prediction, RegisteredModel, State
+from predictions.models.prediction import TERMINAL
+from predictions.monitoring import board
+from predictions.web.numbers import duration_text
+from predictions.web.presentation import HEADLINES, Shown
+
+FEED_MS = 2000
+# Ten minutes unattended; then a button resumes it.
+FEED_ATTEMPTS = 300
+
+
+@require_safe
+@never_cache
+@login_required
+@permission_required("predictions.view_monitor", raise_exception=True)
+def monitor(request: HttpRequest) -> HttpResponse:
+    return render(request, "monitor/board.html", {**_filters(request), **_feed(request, attempt=0)})
+
+
+@require_safe
+@never_cache
+@login_required
+@permission_required("predictions.view_monitor", raise_exception=True)
+def feed(request: HttpRequest) -> HttpResponse:
+    attempt = request.GET.get("attempt", "")
+    count = int(attempt) if attempt.isascii() and attempt.isdigit() and len(attempt) < 9 else 0
+    return render(request, "monitor/_feed.html", _feed(request, count))
+
+
+def _chosen(request: HttpRequest) -> board.Filter:
+    return board.Filter.of(request.GET.get("model", ""), request.GET.get("state", ""))
+
+
+def _filters(request: HttpRequest) -> dict[str, Any]:
+    chosen = _chosen(request)
+    models = RegisteredModel.objects.listed()
+    states = [state for state in State.values if state in TERMINAL]
+    return {
+        "filters": {
+            "models": [{"name": m.name, "title": m.title, "selected": m.name == chosen.model} for m in models],
+            "states": [{"value": s, "label": HEADLINES[s], "selected": s == chosen.state} for s in states],
+        }
+    }
+
+
+def _feed(request: HttpRequest, attempt: int) -> dict[str, Any]:
+    chosen = _chosen(request)
+    rows = board.newest(chosen)
+    cursor = board.cursor_of(rows)
+    hour = board.last_hour(chosen)
+    query = urlencode({"model": chosen.model, "state": chosen.state, "after": cursor, "attempt": attempt + 1})
+    return {
+        "rows": [_row(prediction, request.GET.get("after", "")) for prediction in rows],
+        "counts": [{"label": HEADLINES[state], "value": count} for state, count in hour.by_state.items()],
+        "median_text": duration_text(hour.median_latency) if hour.median_latency is not None else "",
+        "feed": {
+            "url": f"{reverse('feed')}?{query}",
+            "delay_ms": FEED_MS,
+            "paused": attempt >= FEED_ATTEMPTS,
+            "cursor": cursor,
+        },
+    }
+
+
+def _row(prediction: Prediction, after: str) -> dict[str, Any]:
+    shown = Shown(prediction)
+    return {
+        "url": shown.url,
+        "model_title": shown.model_title,
+        "version": shown.version.number,
+        "answer_text": shown.answer_text,
+        "state": shown.state,
+        "state_text": shown.state_text,
+        "created_at": shown.created_at,
+        "finished_at": shown.finished_at,
+        "total_text": shown.total_text,
+        "is_new": bool(after) and board.cursor_of([prediction]) > after,
+    }
