@@ -1,0 +1,159 @@
+// Every page works without this file. It adds what only a browser can know: that nobody is looking, that the connection
+// is gone, where the focus was, and what a screen reader has already been told.
+
+const POLLING = "[hx-get][hx-trigger^='every']";
+const ERRORS_IN_A_ROW = 8;
+const LONGEST_BREAK_MS = 4000;
+const errors = new Map(); // of whoever polls: how many in a row, and until when it holds back
+const told = new Map();
+let paused = false;
+let focusWas = null;
+const loadedAt = location.pathname + location.search;
+const announce = (text) => { document.getElementById("announcer").textContent = text; };
+const connection = (lost) => { document.getElementById("connection").hidden = !lost; };
+const piece = (id) => document.getElementById(id).content.cloneNode(true);
+
+// A status fragment comes anew with every poll, mostly with nothing new in it. Only a change of state is worth hearing.
+function tell(silently) {
+  for (const answer of document.querySelectorAll(".answer[data-state]")) {
+    const state = answer.dataset.state + ("capped" in answer.dataset ? " capped" : "");
+    if (told.get(answer.id) !== state && !silently) announce(answer.dataset.announce);
+    told.set(answer.id, state);
+  }
+}
+
+// A poll that is due now, whatever went wrong before: the page is looked at again, or the connection is back.
+function pollNow() {
+  for (const element of document.querySelectorAll(POLLING)) {
+    errors.delete(element.id);
+    htmx.ajax("GET", element.getAttribute("hx-get"), { source: element, target: element, swap: "outerHTML" });
+  }
+}
+
+// htmx goes on polling through errors for ever, as fast as before. This page takes longer breaks, so that a server which
+// restarts is not missed; after a few errors in a row it stops and leaves the next step to the person.
+function stopPolling(element) {
+  const stopped = element.cloneNode(true);
+  for (const name of ["hx-get", "hx-trigger", "aria-busy"]) stopped.removeAttribute(name);
+  const next = stopped.querySelector(":scope > :is(.answer-actions, .answer-foot, .records, .empty)");
+  stopped.insertBefore(piece("poll-stopped"), next);
+  stopped.querySelector("[data-again]").href = element.dataset.url || location.href;
+  element.replaceWith(stopped);
+  htmx.process(stopped);
+  errors.delete(element.id);
+  connection(false); // it promises that the page goes on by itself
+  announce(stopped.querySelector("[data-stopped] p").textContent);
+}
+
+function failed(event) {
+  const element = event.detail.elt;
+  const status = event.detail.xhr?.status || 0;
+  if (!status) connection(true);
+  if (element.matches(POLLING)) {
+    const count = (errors.get(element.id)?.count ?? 0) + 1;
+    errors.set(element.id, { count, until: performance.now() + Math.min(100 * 2 ** count, LONGEST_BREAK_MS) });
+    if (count >= ERRORS_IN_A_ROW && navigator.onLine) stopPolling(element); // else the browser says when to go on
+  } else if (element.id === "prediction-form") {
+    // htmx leaves the page as it is on an error; somebody who pressed Predict has to learn why nothing came.
+    const reason = !status ? "unreachable" : status === 429 || status === 503 ? "busy" : "other";
+    document.getElementById("answer").replaceChildren(piece(`failed-${reason}`));
+    announce(document.querySelector("#answer .answer-headline").textContent);
+    reveal();
+  }
+}
+for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.addEventListener(name, failed);
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  connection(false);
+  if (event.detail.xhr.status < 400) errors.delete(event.detail.elt.id);
+});
+
+// Nobody looks at a hidden tab, and a paused board is being read: neither needs the server.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const element = event.detail.elt;
+  if (!element.matches(POLLING)) focusWas = element.closest(".answer")?.id; // its button is about to be disabled
+  else if (document.hidden || (paused && element.id === "feed")) event.preventDefault();
+  else if (errors.get(element.id)?.until > performance.now()) event.preventDefault();
+});
+document.addEventListener("visibilitychange", () => { if (!document.hidden) pollNow(); });
+addEventListener("offline", () => connection(true));
+addEventListener("online", () => { connection(false); pollNow(); });
+
+// Predict gives the page the prediction's address. Going back finds the form still here, with its values; any other
+// address is asked of the server as a whole page.
+document.addEventListener("htmx:historyCacheMiss", (event) => {
+  event.preventDefault();
+  if (location.pathname + location.search !== loadedAt) location.reload();
+});
+
+// A page out of the back/forward cache is as it was left: perhaps in the middle of a request that never came back.
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const button of document.querySelectorAll("form button:disabled")) button.disabled = false;
+  pollNow();
+});
+
+// On a phone the answer is below the form, out of sight.
+function reveal() {
+  const answer = document.getElementById("answer"), { top } = answer.getBoundingClientRect();
+  if (top < 0 || top > innerHeight * 0.6) answer.scrollIntoView();
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const answer = event.detail.target.closest?.(".answer");
+  if (answer?.contains(document.activeElement)) focusWas = answer.id;
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  tell();
+  document.documentElement.classList.add("is-live"); // an answer that was there from the start does not make an entrance
+  // The waiting animation keeps the page's time, so that a fragment which replaces another goes on where that one was.
+  const moving = document.querySelector("[aria-busy='true'] svg");
+  for (const animation of moving?.getAnimations({ subtree: true }) ?? []) animation.startTime = 0;
+  if (event.detail.target.id === "answer") {
+    document.getElementById("error-summary")?.remove(); // the form has been taken in
+    reveal();
+  }
+  if (event.detail.xhr.status === 422) document.getElementById("error-summary")?.focus();
+  // What was pressed may be gone with the old fragment; whoever uses a keyboard goes on from the new one.
+  if (focusWas && document.activeElement === document.body) document.getElementById(focusWas)?.focus({ preventScroll: true });
+  focusWas = null;
+});
+
+// An example is a link that fills in the form on the server; here it fills in the one that is already open.
+function fill(form, values) {
+  for (const [name, value] of Object.entries(values)) {
+    const input = form.elements.namedItem(name); // a feature may be called "length"
+    if (!input) continue;
+    if (input.type === "checkbox") input.checked = Boolean(value);
+    else input.value = value ?? "";
+    const one = input instanceof RadioNodeList ? input[0] : input;
+    for (const kind of ["input", "change"]) one.dispatchEvent(new Event(kind, { bubbles: true }));
+  }
+}
+document.addEventListener("click", (event) => {
+  const example = event.target.closest("a[data-values]");
+  const form = document.getElementById("prediction-form");
+  if (!example || !form || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  fill(form, JSON.parse(example.dataset.values));
+  for (const chip of document.querySelectorAll("a[data-values]")) chip.ariaCurrent = String(chip === example);
+  announce(`${example.textContent}: filled in.`);
+});
+
+// The server said this of the old value, not of the one that is being typed.
+document.addEventListener("input", (event) => {
+  const field = event.target.closest(".field-wrong");
+  field?.classList.remove("field-wrong");
+  field?.querySelector(".field-error")?.remove();
+  field?.querySelectorAll("[aria-invalid]").forEach((input) => input.removeAttribute("aria-invalid"));
+});
+
+// What moves by itself can be stopped by whoever wants to read it.
+const pause = document.querySelector("[data-pause]");
+pause?.removeAttribute("hidden");
+pause?.addEventListener("click", () => {
+  paused = pause.getAttribute("aria-pressed") === "false";
+  pause.setAttribute("aria-pressed", String(paused));
+  if (!paused) pollNow();
+});
+
+tell(true);
