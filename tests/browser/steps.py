@@ -1,0 +1,79 @@
+"""What people do on the pages, in their own words."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Locator, Page, Request, expect
+
+ANALYST, PASSWORD = "analyst", "a password of the tests alone"
+PREDICTION_PATH = re.compile(r"/predictions/([0-9a-f-]{36})/$")
+
+
+def predict_tumour(page: Page, example: str = "A typical malignant sample") -> None:
+    """From the first page: choose the model, take an example, press Predict."""
+    page.goto("/")
+    page.get_by_role("link", name="Breast tumour").click()
+    page.get_by_role("link", name=example).click()
+    press_predict(page)
+
+
+def ask_probe(page: Page, x: float, seconds: float = 0, base_url: str = "") -> str:
+    """The id of a prediction which takes as long as it is told."""
+    page.goto(f"{base_url}/models/probe/")
+    page.get_by_label("x", exact=True).fill(str(x))
+    page.get_by_label("Seconds that the predict call takes").fill(str(seconds))
+    press_predict(page)
+    return prediction_id(page)
+
+
+def press_predict(page: Page) -> None:
+    page.get_by_role("button", name="Predict").click()
+
+
+def prediction_id(page: Page) -> str:
+    """From the address, once it is that of a prediction."""
+    expect(page).to_have_url(PREDICTION_PATH)
+    found = PREDICTION_PATH.search(page.url)
+    assert found
+    return found[1]
+
+
+def answer(page: Page, state: str) -> Locator:
+    """The one answer on the page, in this state."""
+    expect(page.locator(".answer")).to_have_attribute("data-state", state)
+    return page.locator(".answer")
+
+
+def value(page: Page) -> Locator:
+    answer(page, "succeeded")
+    return page.locator(".answer-value")
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/accounts/login/")
+    page.get_by_label("Username").fill(ANALYST)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text(ANALYST)).to_be_visible()
+
+
+@contextmanager
+def polls_of(page: Page) -> Iterator[list[str]]:
+    """The requests for a status fragment, as they are made."""
+    polls: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/status/" in request.url:
+            polls.append(request.url)
+
+    page.on("request", note)
+    yield polls
+    page.remove_listener("request", note)
+
+
+def an_hour_later(page: Page) -> None:
+    """Let an hour pass on a page whose clock was installed; whatever it asked for then has been noted."""
+    page.clock.fast_forward("01:00:00")
+    with page.expect_request("**/healthz/live?later"):
+        page.evaluate("fetch('/healthz/live?later').catch(() => null)")

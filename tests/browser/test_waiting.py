@@ -1,0 +1,291 @@
+"""What a page does until the answer is there: it asks, it bears trouble, it stops, and it says so."""
+
+import math
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from tests.browser.conftest import FEW_ATTEMPTS, Console
+from tests.browser.steps import (
+    an_hour_later,
+    answer,
+    ask_probe,
+    polls_of,
+    prediction_id,
+    press_predict,
+    value,
+)
+from tests.stack import START_SECONDS, Stack
+from tests.waiting import wait_until
+
+ERRORS_IN_A_ROW = 8
+STATUS = "**/predictions/*/status/*"
+FAILED_LOAD = "Failed to load resource: "
+SERVER_ERROR = f"{FAILED_LOAD}the server responded with a status of 500 (Internal Server Error)"
+# Every change of the announcer's text, from the first page that the tab shows.
+HEAR_ANNOUNCEMENTS = """
+addEventListener("DOMContentLoaded", () => {
+  window.heard = [];
+  new MutationObserver(() => heard.push(document.getElementById("announcer").textContent))
+    .observe(document.getElementById("announcer"), { childList: true, characterData: true, subtree: true });
+});
+"""
+# A tab in the background, which a browser without a window does not have.
+CAN_BE_HIDDEN = """
+let hidden = false;
+Object.defineProperty(document, "hidden", { get: () => hidden });
+window.hide = (now) => { hidden = now; document.dispatchEvent(new Event("visibilitychange")); };
+window.refused = 0;
+document.addEventListener("htmx:beforeRequest", (event) => { if (hidden) refused += 1; });
+"""
+
+
+def test_capped_page_stops_asking_and_offers_to(page: Page, stack: Stack, impatient_url: str) -> None:
+    page.clock.install()
+    stack["worker"].freeze()
+    with polls_of(page) as polls:
+        asked = ask_probe(page, 20, base_url=impatient_url)
+        again = page.get_by_role("link", name="Check again")
+        expect(again).to_be_visible()
+        expect(answer(page, "queued")).to_contain_text("This takes longer than usual. The work goes on")
+        assert [poll.rsplit("attempt=")[1] for poll in polls] == [str(n + 1) for n in range(FEW_ATTEMPTS)]
+        polls.clear()
+        an_hour_later(page)
+        assert polls == []
+
+        # While nothing has changed, the button asks for as long again.
+        again.click()
+        expect(page.locator(".answer[data-capped]")).to_have_count(0)
+        expect(again).to_be_visible()
+        expect(page.locator(".answer")).to_be_focused()
+
+        stack["worker"].thaw()
+        stack.wait_for_end([asked], 10)
+        again.click()
+        expect(value(page)).to_have_text("41")
+        polls.clear()
+        an_hour_later(page)
+        assert polls == []
+
+
+def test_answer_keeps_the_page_quiet(page: Page) -> None:
+    page.clock.install()
+    ask_probe(page, 20)
+    expect(value(page)).to_have_text("41")
+    with polls_of(page) as polls:
+        an_hour_later(page)
+    assert polls == []
+
+
+def test_result_appears_when_the_worker_comes_back(page: Page, stack: Stack) -> None:
+    stack["worker"].terminate()
+    asked = ask_probe(page, 20)
+    expect(answer(page, "queued")).to_contain_text("Your prediction is kept.")
+    stack.start("worker")
+    stack.wait_for_end([asked], START_SECONDS)
+    expect(value(page)).to_have_text("41")
+
+
+def test_result_appears_when_the_web_comes_back(page: Page, stack: Stack, console: Console) -> None:
+    page.clock.install()
+    stack["worker"].freeze()
+    ask_probe(page, 20)
+    answer(page, "queued")
+    stack["web"].terminate()
+    with page.expect_event("requestfailed"):
+        pass
+    # However long this machine takes to start the web, the page's patience is not what is tested here.
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)
+    stack.start("web")
+    stack["worker"].thaw()
+    page.clock.resume()
+    expect(value(page)).to_have_text("41")
+    assert {complaint[: len(FAILED_LOAD)] for complaint in console.take()} <= {FAILED_LOAD}
+
+
+def test_errors_while_asking_are_borne(page: Page, stack: Stack, console: Console) -> None:
+    page.clock.install()
+    stack["worker"].freeze()
+    ask_probe(page, 20)
+    failed = _fail_polls(page, ERRORS_IN_A_ROW - 1)
+    _hurry_until(page, lambda: len(failed) == ERRORS_IN_A_ROW - 1)
+    stack["worker"].thaw()
+    _hurry_until(page, lambda: page.locator(".answer[data-state='succeeded']").is_visible())
+    expect(value(page)).to_have_text("41")
+    expect(page.locator("[data-stopped]")).to_have_count(0)
+    assert console.take() == [SERVER_ERROR]
+
+
+def test_errors_without_end_stop_the_page(page: Page, stack: Stack, console: Console) -> None:
+    page.clock.install()
+    stack["worker"].freeze()
+    ask_probe(page, 20)
+    failed = _fail_polls(page)
+    stopped = page.locator("[data-stopped]")
+    _hurry_until(page, stopped.is_visible)
+    expect(stopped).to_contain_text("has stopped asking. The work itself goes on there.")
+    an_hour_later(page)
+    assert len(failed) == ERRORS_IN_A_ROW
+    expect(page.locator(".answer")).not_to_have_attribute("aria-busy", "true")
+    assert console.take() == [SERVER_ERROR]
+
+    page.unroute(STATUS)
+    stack["worker"].thaw()
+    stopped.get_by_role("link", name="Check again").click()
+    expect(value(page)).to_have_text("41")
+
+
+def test_connection_lost_is_waited_for(page: Page, stack: Stack, console: Console) -> None:
+    page.clock.install()
+    stack["worker"].freeze()
+    ask_probe(page, 20)
+    answer(page, "queued")
+    lost = page.get_by_text("No connection.")
+    expect(lost).to_be_hidden()
+    page.context.set_offline(True)
+    expect(lost).to_be_visible()
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    _hurry_until(page, lambda: len(failed) > ERRORS_IN_A_ROW)
+    expect(lost).to_be_visible()
+    expect(page.locator("[data-stopped]")).to_have_count(0)
+
+    stack["worker"].thaw()
+    page.context.set_offline(False)
+    expect(lost).to_be_hidden()
+    expect(value(page)).to_have_text("41")
+    assert console.take() == [f"{FAILED_LOAD}net::ERR_INTERNET_DISCONNECTED"]
+
+
+def test_predict_without_connection_says_so_and_keeps_the_values(page: Page, console: Console) -> None:
+    page.goto("/models/iris/")
+    page.get_by_role("link", name="A setosa").click()
+    page.context.set_offline(True)
+    press_predict(page)
+    expect(page.locator("#answer .answer-headline")).to_have_text("The server did not answer")
+    expect(page.get_by_label("Sepal length")).to_have_value("5.1")
+    page.context.set_offline(False)
+    press_predict(page)
+    expect(value(page)).to_have_text("setosa")
+    page.goto("/predictions/")
+    assert page.locator(".record-link").all_inner_texts() == ["setosa"]
+    assert console.take() == [f"{FAILED_LOAD}net::ERR_INTERNET_DISCONNECTED"]
+
+
+def test_hidden_tab_does_not_ask(page: Page, stack: Stack) -> None:
+    page.add_init_script(CAN_BE_HIDDEN)
+    page.clock.install()
+    stack["worker"].freeze()
+    ask_probe(page, 20)
+    answer(page, "queued")
+    with polls_of(page) as polls:
+        page.evaluate("hide(true)")
+        _hurry_until(page, lambda: page.evaluate("refused") > 1)  # what was asked before has been answered
+        polls.clear()
+        stack["worker"].thaw()
+        _hurry_until(page, lambda: page.evaluate("refused") > 4)
+        assert polls == []
+        page.evaluate("hide(false)")
+        expect(value(page)).to_have_text("41")
+        assert len(polls) == 1
+
+
+def test_each_state_is_announced_once(page: Page, stack: Stack) -> None:
+    page.add_init_script(HEAR_ANNOUNCEMENTS)
+    stack["worker"].freeze()
+    page.goto("/models/probe/")
+    page.get_by_label("x", exact=True).fill("20")
+    page.get_by_label("Seconds that the predict call takes").fill("2.5")
+    with polls_of(page) as polls:
+        press_predict(page)
+        expect(page.locator(".answer[hx-get$='attempt=3']")).to_be_attached()
+        stack["worker"].thaw()
+        expect(value(page)).to_have_text("41")
+        assert len(polls) > len(page.evaluate("heard"))
+    assert page.evaluate("heard") == ["Probe: In the queue", "Probe: Being predicted", "Probe: 41"]
+
+
+def test_capped_page_is_announced(page: Page, stack: Stack, impatient_url: str) -> None:
+    page.add_init_script(HEAR_ANNOUNCEMENTS)
+    stack["worker"].freeze()
+    ask_probe(page, 20, base_url=impatient_url)
+    expect(page.get_by_role("link", name="Check again")).to_be_visible()
+    assert page.evaluate("heard") == [
+        "Probe: In the queue",
+        "Probe: not finished yet. This page has stopped asking; the work goes on.",
+    ]
+
+
+def test_cancel_while_queued(page: Page, stack: Stack) -> None:
+    stack["worker"].freeze()
+    asked = ask_probe(page, 20)
+    page.get_by_role("button", name="Cancel").click()
+    expect(answer(page, "canceled")).to_contain_text("It was canceled before it had a result.")
+    expect(page.locator(".answer")).to_be_focused()
+    assert prediction_id(page) == asked
+    stack["worker"].thaw()
+    assert stack.states([asked]) == ["canceled"]
+
+    page.get_by_role("button", name="Try again").click()
+    expect(value(page)).to_have_text("41")
+    assert stack.states([asked, prediction_id(page)]) == ["canceled", "succeeded"]
+
+
+def test_cancel_of_what_has_ended_shows_the_result(page: Page, stack: Stack) -> None:
+    stack["worker"].freeze()
+    page.route(STATUS, lambda route: None)  # no poll is answered
+    asked = ask_probe(page, 20)
+    stack["worker"].thaw()
+    stack.wait_for_end([asked], 10)
+    page.get_by_role("button", name="Cancel").click()
+    expect(value(page)).to_have_text("41")
+
+
+def test_failed_prediction_can_be_tried_again(page: Page, stack: Stack) -> None:
+    asked = ask_probe(page, 1_000_001)
+    failed = answer(page, "failed")
+    expect(failed.locator(".answer-headline")).to_have_text("Failed")
+    expect(failed.locator("code")).to_have_text("model_error")
+    failed.get_by_role("button", name="Try again").click()
+    expect(page).not_to_have_url(re.compile(asked))
+    answer(page, "failed")
+    assert stack.states([asked, prediction_id(page)]) == ["failed", "failed"]
+
+
+def test_address_opened_while_queued_follows_the_work(
+    page: Page, stack: Stack, new_context: Callable[..., BrowserContext]
+) -> None:
+    stack["worker"].freeze()
+    asked = ask_probe(page, 20)
+    elsewhere = new_context().new_page()
+    elsewhere.goto(f"/predictions/{asked}/")
+    expect(answer(elsewhere, "queued")).to_contain_text("Your prediction is kept.")
+    stack["worker"].thaw()
+    expect(value(elsewhere)).to_have_text("41")
+    expect(value(page)).to_have_text("41")
+
+
+def _fail_polls(page: Page, number: float = math.inf) -> list[str]:
+    """Answer so many polls with an error; these."""
+    failed: list[str] = []
+
+    def fail(route: Route) -> None:
+        if len(failed) == number:
+            route.continue_()
+        else:
+            failed.append(route.request.url)
+            route.fulfill(status=500)
+
+    page.route(STATUS, fail)
+    return failed
+
+
+def _hurry_until(page: Page, condition: Callable[[], object]) -> None:
+    """Let the time on a page whose clock was installed pass quickly until something holds."""
+
+    def holds_a_second_later() -> object:
+        page.clock.run_for(1000)
+        return condition()
+
+    wait_until(holds_a_second_later, 15, "what the page was hurried for")

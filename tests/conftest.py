@@ -1,0 +1,118 @@
+"""What all tests share: a Redis of their own, the registered models, and a process without memories."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from django.conf import settings
+
+from predictions import broker, registry
+from predictions.models import RegisteredModel
+from project.dev_redis import server_binary
+from project.env import BASE_DIR
+from tests.waiting import wait_until
+
+MODELS = BASE_DIR / "ml_models"
+
+
+def need(found: object, sentence: str) -> None:
+    """Skip where a program is missing, with a line that says how to get it; under CI=true that is a failure."""
+    if found:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence)
+
+
+# --- Redis ------------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """A real Redis for this test process, at settings.REDIS_URL."""
+    socket = Path(urlsplit(settings.REDIS_URL).path)
+    options = {"port": "0", "unixsocket": str(socket), "dir": str(socket.parent), "save": "", "appendonly": "no"}
+    command = [server_binary(), *(part for key, value in options.items() for part in (f"--{key}", value))]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(broker.is_reachable, 10, "Redis answers")
+            broker.breaker.reset()
+            yield settings.REDIS_URL
+        finally:
+            broker.client().close()
+            process.kill()
+
+
+@pytest.fixture
+def redis_client(redis_server: str) -> redis.Redis:
+    """The connection of the product to a Redis that holds nothing."""
+    broker.client().flushall()
+    return broker.client()
+
+
+# --- Registered models ------------------------------------------------------------------------------------------------
+def _fingerprint() -> str:
+    """What the trained versions depend on: the models' sources, the code that makes versions, and the libraries."""
+    sources = [path for path in MODELS.glob("*/*") if path.is_file()]
+    sources += [*(BASE_DIR / "predictions/serving").glob("*.py"), BASE_DIR / "requirements/base.txt"]
+    digest = hashlib.sha256()
+    for path in sorted(sources):
+        digest.update(str(path.relative_to(BASE_DIR)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@pytest.fixture(scope="session")
+def trained_models(request: pytest.FixtureRequest) -> Path:
+    """The demo models, one version each, trained once for these sources and kept between runs. Only to copy from."""
+    from predictions.serving.registration import train_and_register
+
+    assert request.config.cache
+    kept = request.config.cache.mkdir("foretell-models")
+    found = kept / _fingerprint()
+    if not found.is_dir():
+        incoming = Path(tempfile.mkdtemp(prefix="incoming-", dir=kept)) / "models"
+        shutil.copytree(MODELS, incoming, ignore=shutil.ignore_patterns("versions", "__pycache__"))
+        for description in sorted(incoming.glob("*/model.toml")):
+            train_and_register(incoming, description.parent.name)
+        if not found.is_dir():  # another run may have been quicker
+            incoming.rename(found)
+        shutil.rmtree(incoming.parent)
+    return found
+
+
+@pytest.fixture(scope="session")
+def models_dir(trained_models: Path) -> Path:
+    """settings.MODELS_DIR, with the demo models, one version each."""
+    root: Path = settings.MODELS_DIR
+    shutil.copytree(trained_models, root, dirs_exist_ok=True)
+    return root
+
+
+@pytest.fixture
+def registered(db: None, models_dir: Path) -> dict[str, RegisteredModel]:
+    """The demo models by name, registered and serving."""
+    assert registry.sync(models_dir) == []
+    return {model.name: model for model in RegisteredModel.objects.listed()}
+
+
+# --- A process without memories ---------------------------------------------------------------------------------------
+@pytest.fixture(autouse=True)
+def _fresh_process() -> Iterator[None]:
+    """What the product keeps in memory between requests belongs to the database of one test."""
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    registry.forget()
+    broker.breaker.reset()
+    if execution := sys.modules.get("predictions.execution"):
+        execution.described.cache_clear()
+        execution.loader.release()

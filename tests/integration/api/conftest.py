@@ -1,0 +1,38 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from predictions.models import RegisteredModel
+
+Ask = Callable[..., Any]
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(autouse=True)
+def _an_answer_at_once(settings: Any) -> None:
+    """Nobody waits where the test does not ask for it."""
+    settings.WAITERS_MAX = 0
+
+
+@pytest.fixture
+def ask(client: Client, registered: dict[str, RegisteredModel]) -> Ask:
+    """Posts a row to a model; `body` is sent as it is when it is text or bytes."""
+
+    def post(body: Any, model: str = "iris", **headers: Any) -> Any:
+        sent = body if isinstance(body, str | bytes) else json.dumps(body)
+        content_type = headers.pop("content_type", "application/json")
+        return client.post(f"/api/v1/models/{model}/predictions/", sent, content_type=content_type, headers=headers)
+
+    return post
+
+
+def problem(response: Any, status: int) -> dict[str, Any]:
+    """The body of a refusal, after its form was looked at."""
+    assert (response.status_code, response["Content-Type"]) == (status, PROBLEM)
+    body: dict[str, Any] = response.json()
+    assert (body["type"], body["status"]) == ("about:blank", status)
+    assert body.keys() - {"errors"} == {"type", "title", "status", "code", "detail"}
+    return body

@@ -1,0 +1,87 @@
+"""Whatever JSON there is: a documented answer, and no row that its signature would not take."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from predictions.models import Feedback, Prediction, RegisteredModel, State
+from tests.integration.conftest import make
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(st.characters(codec=None), max_size=8), inner),
+    max_leaves=12,
+)
+# Nearly right is where mistakes are.
+near = {
+    "long side": st.floats(-1, 500) | st.integers(-1, 10**400) | anything,
+    "count": st.integers(-1, 12) | st.floats(0, 12) | anything,
+    "colour": st.sampled_from(["r", "g", "b", 1]) | anything,
+    "ripe": st.booleans() | anything,
+    "note": st.text(st.characters(codec=None), max_size=60) | st.none(),
+    "a/b~c": st.floats() | st.none(),
+}
+rows = st.fixed_dictionaries({}, optional=near) | st.tuples(*near.values()).map(list) | anything
+bodies = st.fixed_dictionaries({"features": rows}, optional={"more": anything}) | anything
+
+often = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+now_and_then = settings(often, max_examples=8)
+
+
+def post(client: Client, address: str, body: Any) -> Any:
+    """NaN and the infinities are written as Python writes them, which is no JSON."""
+    return client.post(address, json.dumps(body), content_type="application/json")
+
+
+@often
+@given(body=bodies)
+def test_any_body_gets_a_documented_answer(client: Client, kinds: RegisteredModel, body: Any) -> None:
+    before = Prediction.objects.count()
+
+    response = post(client, "/api/v1/models/kinds/predictions/", body)
+
+    assert response.status_code in (202, 400, 422)
+    response.json()
+    accepted = Prediction.objects.count() - before
+    assert accepted == (response.status_code == 202)
+    if accepted:
+        assert kinds.champion
+        row = Prediction.objects.latest("created_at")
+        assert kinds.champion.signature.clean(row.values) == row.values
+        assert client.get(f"/api/v1/predictions/{row.pk}/").json()["features"] == response.json()["features"]
+        assert client.get(f"/predictions/{row.pk}/").status_code == 200
+
+
+@often
+@given(body=st.fixed_dictionaries({}, optional=dict.fromkeys(["was_right", "actual", "comment"], anything)) | anything)
+def test_any_feedback_gets_a_documented_answer(client: Client, kinds: RegisteredModel, body: Any) -> None:
+    assert kinds.champion
+    row = make(kinds.champion, State.SUCCEEDED, values=[1.0, 1, "r", True, None, None])
+
+    response = post(client, f"/api/v1/predictions/{row.pk}/feedback/", body)
+
+    assert response.status_code in (201, 400, 422)
+    response.json()
+    assert Feedback.objects.filter(prediction=row).count() == (response.status_code == 201)
+
+
+@often
+@given(data=st.dictionaries(st.sampled_from([*near, "idempotency_key", "x"]), st.text(max_size=30)))
+def test_any_form_gets_a_page(client: Client, kinds: RegisteredModel, data: dict[str, str]) -> None:
+    response = client.post("/models/kinds/predictions/", data)
+
+    assert response.status_code in (303, 422)
+
+
+@pytest.mark.parametrize("name", ["attempt", "page", "from", "example", "model", "state", "after"])
+@now_and_then
+@given(value=st.text(max_size=30))
+def test_any_query_gets_a_page(admin_client: Client, kinds: RegisteredModel, name: str, value: str) -> None:
+    assert kinds.champion
+    row = Prediction.objects.first() or make(kinds.champion, values=[1.0, 1, "r", True, None, None])
+    for address in ("/models/kinds/", "/predictions/", f"/predictions/{row.pk}/", "/monitor/feed/"):
+        assert admin_client.get(address, {name: value}).status_code == 200

@@ -1,0 +1,95 @@
+"""Whether predictions are accepted and answered, as supervisors ask it."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+
+from predictions import execution
+from predictions.models import Heartbeat, Lane, ModelVersion, Prediction, State
+from predictions.ops import canary
+
+
+def let_canaries_sing() -> None:
+    canary.send()
+    for version_id, lane in Prediction.objects.waiting_versions(timedelta(0)):
+        execution.serve(version_id, lane, time.monotonic() + 10)
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_with_fresh_canaries_and_a_keeper_is_ready(client: Client) -> None:
+    let_canaries_sing()
+    Heartbeat.objects.beat("keeper")
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "ready")
+    assert set(response.json()["canary_seconds"]) == set(Lane.values)
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_without_a_keeper_is_degraded(client: Client) -> None:
+    let_canaries_sing()
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_with_canaries_that_do_not_come_back_is_down(client: Client) -> None:
+    canary.send()
+    Prediction.objects.update(created_at=timezone.now() - 2 * canary.STALE)
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (503, "down")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_without_a_database_is_down(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr("predictions.models.heartbeat.HeartbeatQuerySet.beat", away)
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["database"]) == (503, "away")
+
+
+def test_live_asks_nobody(client: Client) -> None:
+    response = client.get("/healthz/live")
+
+    assert (response.status_code, response.content) == (200, b"ok")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_canary_is_sent_on_each_lane_when_it_is_due() -> None:
+    assert canary.send() == len(Lane.values)
+    assert canary.send() == 0
+    Prediction.objects.update(created_at=timezone.now() - canary.EVERY)
+    assert canary.send() == len(Lane.values)
+    Prediction.objects.update(created_at=timezone.now() - canary.KEPT_FOR, state=State.SUCCEEDED)
+    canary.send()
+    assert Prediction.objects.count() == len(Lane.values)
+
+
+@pytest.mark.usefixtures("redis_server")
+def test_canary_without_a_version_that_serves_is_not_sent(registered: object) -> None:
+    ModelVersion.objects.update(unavailable_reason="broken")
+
+    assert canary.send() == 0
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_form_says_when_answers_are_late(client: Client) -> None:
+    canary.send()
+    assert b"Answers are late" not in client.get("/models/iris/").content
+
+    Prediction.objects.update(created_at=timezone.now() - timedelta(seconds=12))
+
+    assert b"Answers are late just now, by about 12." in client.get("/models/iris/").content

@@ -1,0 +1,99 @@
+"""How many statements the hot paths send to the database, not counting those of the transaction itself."""
+
+import uuid
+
+import pytest
+from django.test import Client
+
+from predictions import registry, submission
+from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.serving.predictor import Outcome
+from predictions.submission import Caller, Request
+from tests.integration.conftest import IRIS, SETOSA, make, statements
+
+CALLER = Caller("visitor:counted")
+
+
+@pytest.fixture
+def model(registered: dict[str, RegisteredModel]) -> RegisteredModel:
+    """Known to this process, as after its first request."""
+    return registry.find("iris")
+
+
+def test_submit_counts_the_queue_and_writes_once(model: RegisteredModel) -> None:
+    with statements() as sent:
+        submission.submit(Request(model, IRIS, CALLER, Source.API))
+
+    assert len(sent) == 2
+    assert sent[0].startswith("SELECT COUNT(*)")
+    assert "INSERT INTO" in sent[1]
+
+
+def test_submit_with_a_key_costs_no_more(model: RegisteredModel) -> None:
+    with statements() as sent:
+        submission.submit(Request(model, IRIS, CALLER, Source.API, idempotency_key="api:k"))
+
+    assert len(sent) == 2
+
+
+def test_submit_together_costs_no_more_for_many_rows(model: RegisteredModel) -> None:
+    version = model.champion
+    assert version
+    with statements() as sent:
+        submission.submit_together(version, [IRIS] * 40, CALLER, Source.API, [uuid.uuid4() for _ in range(40)])
+
+    assert len(sent) == 2
+
+
+@pytest.mark.parametrize("count", [1, 3, 64])
+def test_claim_and_settle_cost_the_same_for_any_number_of_rows(iris: ModelVersion, count: int) -> None:
+    for _ in range(count):
+        make(iris)
+
+    with statements() as claiming:
+        claim = Prediction.objects.claim(iris.pk, Lane.INTERACTIVE, 64)
+    assert claim
+    with statements() as settling:
+        Prediction.objects.settle(claim, [Outcome(SETOSA, None)] * count, 1.0)
+
+    assert (len(claiming), len(settling)) == (2, 1)
+
+
+def test_claim_of_nothing_costs_one_statement(iris: ModelVersion) -> None:
+    with statements() as sent:
+        Prediction.objects.claim(iris.pk, Lane.INTERACTIVE, 64)
+
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("address", ["/predictions/{}/status/", "/predictions/{}/", "/api/v1/predictions/{}/"])
+def test_look_at_a_prediction_costs_one_statement(
+    iris: ModelVersion, client: Client, settings: object, state: State, address: str
+) -> None:
+    settings.WAITERS_MAX = 0  # type: ignore[attr-defined]  # an answer at once: a held poll looks again at its end
+    row = make(iris, state)
+    registry.version(iris.pk)
+
+    with statements() as sent:
+        client.get(address.format(row.pk))
+
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("address", ["/predictions/", "/api/v1/predictions/", "/monitor/", "/monitor/feed/"])
+def test_list_costs_the_same_for_one_row_and_for_three(
+    iris: ModelVersion, admin_client: Client, admin_user: object, address: str
+) -> None:
+    caller = f"user:{admin_user.pk}"  # type: ignore[attr-defined]
+    registry.version(iris.pk)
+    make(iris, State.SUCCEEDED, caller=caller)
+    with statements() as for_one:
+        admin_client.get(address)
+    for _ in range(2):
+        make(iris, State.SUCCEEDED, caller=caller)
+    with statements() as for_three:
+        admin_client.get(address)
+
+    assert len(for_three) == len(for_one)
+    assert len(for_three) <= 6

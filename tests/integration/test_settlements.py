@@ -1,0 +1,187 @@
+"""Hearing of the end: who waits is woken, and who is not woken looks at the end of the wait."""
+
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from predictions import broker, settlements
+from predictions.models import ModelVersion, Prediction
+from predictions.settlements import Waiters, announce, wait
+from project.dev_redis import server_binary
+from tests.integration.conftest import make
+from tests.waiting import wait_until
+
+LONG = 20.0
+
+
+@pytest.fixture
+def waiters(redis_client: redis.Redis) -> Waiters:
+    return Waiters()
+
+
+def listening(client: redis.Redis, count: int = 1) -> None:
+    wait_until(
+        lambda: dict(client.pubsub_numsub(settlements.CHANNEL)).get(b"foretell:settled", 0) >= count, 10, "heard"
+    )
+
+
+def looks(answers: list[bool]) -> Callable[[], bool]:
+    """Answers each look in turn, and keeps the rest for the test to see."""
+    return lambda: answers.pop(0)
+
+
+def test_waiter_is_woken_by_the_announcement_of_its_prediction(waiters: Waiters, redis_client: redis.Redis) -> None:
+    mine = uuid.uuid4()
+    seen = threading.Event()
+
+    def has_ended() -> bool:
+        return seen.is_set()
+
+    with waiters.expecting(mine, LONG) as event:
+        listening(redis_client)
+        seen.set()
+        started = time.monotonic()
+        announce([uuid.uuid4(), mine])
+
+        assert wait(event, has_ended, LONG) is True
+    assert time.monotonic() - started < LONG / 2
+
+
+def test_announcement_of_another_prediction_wakes_nobody(waiters: Waiters, redis_client: redis.Redis) -> None:
+    with waiters.expecting(uuid.uuid4(), LONG) as event, waiters.expecting(other := uuid.uuid4(), LONG) as awaited:
+        listening(redis_client)
+        assert event
+        assert awaited
+        wait_until(event.is_set, 5, "all were woken once, when the listener began")
+        event.clear()
+        awaited.clear()
+
+        announce([other])
+
+        assert awaited.wait(5)
+        assert not event.is_set()
+
+
+def test_announcement_lost_is_made_up_for_at_the_end_of_the_wait() -> None:
+    asked = [True]
+
+    assert wait(threading.Event(), looks(asked), 0.05) is True
+    assert asked == []
+
+
+def test_wait_looks_only_when_woken_and_at_the_end() -> None:
+    event = threading.Event()
+    event.set()
+    asked = [False, False, True]
+
+    assert wait(event, looks(asked), 0.05) is False
+    assert asked == [True]
+
+
+def test_nobody_waits_for_no_time(waiters: Waiters) -> None:
+    with waiters.expecting(uuid.uuid4(), 0) as event:
+        assert event is None
+        assert wait(event, looks([]), LONG) is False
+
+
+def test_as_many_wait_as_may(waiters: Waiters, settings: Any) -> None:
+    settings.WAITERS_MAX = 1
+    with waiters.expecting(uuid.uuid4(), LONG) as first, waiters.expecting(uuid.uuid4(), LONG) as second:
+        assert (first is None, second is None) == (False, True)
+    with waiters.expecting(uuid.uuid4(), LONG) as third:
+        assert third is not None
+
+
+def test_place_of_a_waiter_is_free_again_after_an_error(waiters: Waiters, settings: Any) -> None:
+    settings.WAITERS_MAX = 1
+    with pytest.raises(RuntimeError), waiters.expecting(uuid.uuid4(), LONG):
+        raise RuntimeError
+    with waiters.expecting(uuid.uuid4(), LONG) as event:
+        assert event is not None
+
+
+def test_waiter_of_several_hears_of_each_and_takes_one_place(
+    waiters: Waiters, redis_client: redis.Redis, settings: Any
+) -> None:
+    settings.WAITERS_MAX = 2
+    ids = [uuid.uuid4(), uuid.uuid4()]
+    with waiters.expecting_any(ids, LONG) as event, waiters.expecting(ids[0], LONG) as other:
+        assert other is not None
+        assert event is not None
+        listening(redis_client)
+        wait_until(event.is_set, 5, "all were woken once, when the listener began")
+        for prediction_id in ids:
+            event.clear()
+            announce([prediction_id])
+            assert event.wait(5)
+    assert waiters._events == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiter_sees_what_another_thread_settled(
+    waiters: Waiters, redis_client: redis.Redis, iris: ModelVersion
+) -> None:
+    row = make(iris)
+    with waiters.expecting(row.pk, LONG) as event:
+        listening(redis_client)
+        assert Prediction.objects.filter(pk=row.pk).cancel() == 1
+        announce([row.pk])
+
+        assert wait(event, row.has_ended, LONG) is True
+    assert row.state == "canceled"
+
+
+# --- A Redis that dies and comes back ---------------------------------------------------------------------------------
+@pytest.fixture
+def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts a Redis of its own, which the product then uses; each call starts it anew."""
+    socket = tmp_path / "redis.sock"
+    own = redis.Redis(unix_socket_path=str(socket), socket_timeout=1.0)
+    monkeypatch.setattr(settlements, "client", lambda: own)
+    monkeypatch.setattr(settlements, "RECONNECT_SECONDS", 0.02)
+    monkeypatch.setattr(settlements, "breaker", broker.Breaker(pause=0.0))
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [server_binary(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(tmp_path)]
+        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        wait_until(lambda: answers(own), 10, "Redis answers")
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+    own.close()
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def test_waiter_hears_again_when_redis_is_back(mortal: Callable[[], "subprocess.Popen[bytes]"]) -> None:
+    waiters = Waiters()
+    first = mortal()
+    with waiters.expecting(mine := uuid.uuid4(), LONG) as event:
+        assert event
+        listening(settlements.client())
+        first.kill()
+        first.wait()
+        announce([mine])  # to nobody
+        mortal()
+        listening(settlements.client())
+
+        wait_until(event.is_set, 10, "all were woken once, for what went unheard")
+        event.clear()
+        announce([mine])
+        assert event.wait(10)

@@ -1,0 +1,268 @@
+"""Asking through the page: the form of each kind of feature, with htmx and without JavaScript."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from predictions import registry
+from predictions.callers import COOKIE
+from predictions.models import ModelVersion, Prediction, RegisteredModel, Source, State
+from tests.integration.conftest import IRIS, make
+from tests.integration.web.conftest import Page
+
+ASK = "/models/kinds/predictions/"
+HTMX = {"HX-Request": "true"}
+GOOD = {"long side": "40.5", "count": "2", "colour": "g", "ripe": "on", "note": "it's", "a/b~c": ""}
+VALUES = [40.5, 2, "g", True, "it's", None]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_home_shows_each_model_and_how_good_it_is(client: Client, kinds: RegisteredModel) -> None:
+    page = Page(client.get("/"))
+
+    links = [a["href"] for a in page.all("a", class_="card-link")]
+    assert sorted(links) == [f"/models/{n}/" for n in ("breast-cancer", "diabetes", "iris", "kinds", "wine")]
+    assert "Fruit <b>sizes</b>" in page.text
+
+
+def test_home_without_models_says_what_to_do(client: Client) -> None:
+    assert "No model serves yet" in Page(client.get("/")).text
+
+
+def test_form_has_a_field_for_each_feature(client: Client, kinds: RegisteredModel) -> None:
+    page = Page(client.get("/models/kinds/"))
+
+    form = page.one("form", id="prediction-form")
+    assert (form["method"], form["action"], form["hx-post"]) == ("post", ASK, ASK)
+    assert page.one("input", name="long side")["type"] == "number"
+    assert page.one("input", name="long side")["step"] == "any"
+    assert page.one("input", name="count")["value"] == "3"
+    assert [o["value"] for o in page.all("option")] == ["", "r", "g"]
+    assert page.one("input", name="ripe")["type"] == "checkbox"
+    assert page.one("input", name="note")["type"] == "text"
+    ids = [f["id"] for _, f in page.elements if "id" in f]
+    assert len(ids) == len(set(ids))
+    assert not any(" " in found for found in ids)
+
+
+def test_form_shows_words_of_the_model_as_text(client: Client, kinds: RegisteredModel) -> None:
+    response = client.get("/models/kinds/")
+
+    assert b"<script>alert(1)" not in response.content
+    assert b"<b>sizes" not in response.content
+    assert b"Red <i>" not in response.content
+    assert "Colour <script>alert(1)</script>" in Page(response).text
+
+
+def test_example_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
+    values = Page(client.get("/models/kinds/?example=1")).values()
+
+    assert {name: values.get(name) for name in ("long side", "count", "colour", "ripe", "note", "a/b~c")} == {
+        "long side": "40.5",
+        "count": "2",
+        "colour": "g",
+        "ripe": "on",
+        "note": 'it\'s "fine" <b>',
+        "a/b~c": "",
+    }
+
+
+@pytest.mark.parametrize(
+    "query", ["example=0", "example=2", "example=x", "example=²", "example=" + "1" * 5000, "from=x", "from="]
+)
+def test_example_that_is_not_there_leaves_the_form_as_it_is(client: Client, kinds: RegisteredModel, query: str) -> None:
+    values = Page(client.get(f"/models/kinds/?{query}")).values()
+
+    assert (values["long side"], values["count"]) == ("", "3")
+
+
+def test_from_an_earlier_prediction_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
+    assert kinds.champion
+    row = make(kinds.champion, values=[7.25, 1, "r", False, None, 0.5])
+
+    values = Page(client.get(f"/models/kinds/?from={row.pk}")).values()
+
+    assert (values["long side"], values["count"], values["colour"], values["a/b~c"]) == ("7.25", "1", "r", "0.5")
+    assert "ripe" not in values
+
+
+def test_from_a_prediction_of_somebody_else_or_of_another_model_fills_nothing(
+    client: Client, kinds: RegisteredModel, iris: ModelVersion, owner: Any
+) -> None:
+    assert kinds.champion
+    for row in (make(kinds.champion, values=VALUES, owner=owner), make(iris)):
+        assert Page(client.get(f"/models/kinds/?from={row.pk}")).values()["long side"] == ""
+
+
+def test_form_of_a_version_without_a_profile_is_shown(client: Client, kinds: RegisteredModel) -> None:
+    """As one that was registered without its training data."""
+    assert kinds.champion
+    kinds.champion.manifest["profile"] = {}
+    kinds.champion.save()
+    registry.forget()
+
+    assert client.get("/models/kinds/").status_code == 200
+    assert client.post(ASK, GOOD).status_code == 303
+
+
+# --- Asking -----------------------------------------------------------------------------------------------------------
+def test_plain_post_answers_303_to_the_prediction(client: Client, kinds: RegisteredModel) -> None:
+    response = client.post(ASK, GOOD)
+
+    row = Prediction.objects.get()
+    assert (response.status_code, response["Location"]) == (303, f"/predictions/{row.pk}/")
+    assert (row.values, row.source, row.owner, row.state) == (VALUES, Source.FORM, None, State.QUEUED)
+    assert row.caller.startswith("visitor:")
+    assert client.get(response["Location"]).status_code == 200
+
+
+def test_htmx_post_answers_202_with_the_status_and_its_address(client: Client, kinds: RegisteredModel) -> None:
+    response = client.post(ASK, GOOD, headers=HTMX)
+
+    row = Prediction.objects.get()
+    assert (response.status_code, response["HX-Push-Url"]) == (202, f"/predictions/{row.pk}/")
+    assert Page(response).one("section", id=f"prediction-{row.pk}")["data-state"] == "queued"
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_bad_input_answers_422_with_every_message_and_the_values_kept(
+    client: Client, kinds: RegisteredModel, headers: Any
+) -> None:
+    sent = {"long side": "-1", "count": "many", "colour": "", "note": "<b>x", "a/b~c": "2"}
+
+    response = client.post(ASK, sent, headers=headers)
+
+    page = Page(response)
+    assert response.status_code == 422
+    values = page.values()
+    assert {name: values.get(name, "") for name in sent} == sent
+    problems = [element["id"] for _, element in page.elements if element.get("id", "").endswith("_error")]
+    assert len(problems) == 4  # the box that is not ticked says no
+    for message in ("Must be at least 0 (mm).", "Enter a whole number.", "Please fill this in.", "Must be at most 1."):
+        assert page.text.count(message) == 2  # in the list on top, and at its field
+    targets = [a["href"][1:] for a in page.all("a") if a["href"].startswith("#id_")]
+    assert len(targets) == 4
+    assert all([element for _, element in page.elements if element.get("id") == target] for target in targets)
+    assert bool(page.all("html")) == (not headers)
+    assert (response.get("HX-Retarget"), response.get("HX-Reswap")) == (
+        ("#prediction-form", "outerHTML") if headers else (None, None)
+    )
+    assert Prediction.objects.count() == 0
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "1,5", "0x10", "9" * 5000, "\0", " ", "--1"])
+def test_text_that_is_no_number_is_422(client: Client, kinds: RegisteredModel, number: str) -> None:
+    for name in ("long side", "count"):
+        assert client.post(ASK, {**GOOD, name: number}).status_code == 422
+
+
+def test_fields_that_the_form_does_not_have_are_ignored(client: Client, kinds: RegisteredModel) -> None:
+    assert client.post(ASK, {**GOOD, "more": "x"}).status_code == 303
+
+
+# --- Once -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_form_sent_twice_gives_one_prediction(client: Client, kinds: RegisteredModel, headers: Any) -> None:
+    key = Page(client.get("/models/kinds/")).values()["idempotency_key"]
+
+    first, second = (client.post(ASK, {**GOOD, "idempotency_key": key}, headers=headers) for _ in range(2))
+
+    assert first.status_code == second.status_code
+    assert Prediction.objects.count() == 1
+
+
+def test_form_sent_twice_before_the_first_answer_came_gives_one_prediction(
+    client: Client, kinds: RegisteredModel
+) -> None:
+    """A double click of somebody who was never here: both requests have only what the form's page gave."""
+    key = Page(client.get("/models/kinds/")).values()["idempotency_key"]
+    cookies = client.cookies.output()
+    for _ in range(2):
+        again = Client()
+        again.cookies.load({name: morsel.value for name, morsel in client.cookies.items()})
+        assert again.post(ASK, {**GOOD, "idempotency_key": key}).status_code == 303
+
+    assert COOKIE in cookies
+    assert Prediction.objects.count() == 1
+
+
+def test_form_sent_again_with_other_values_asks_again(client: Client, kinds: RegisteredModel) -> None:
+    key = Page(client.get("/models/kinds/")).values()["idempotency_key"]
+
+    for size in ("1", "2"):
+        assert client.post(ASK, {**GOOD, "long side": size, "idempotency_key": key}).status_code == 303
+
+    assert Prediction.objects.count() == 2
+
+
+def test_each_form_has_a_key_of_its_own_and_is_not_kept(client: Client, kinds: RegisteredModel) -> None:
+    responses = [client.get("/models/kinds/") for _ in range(2)]
+
+    assert len({Page(response).values()["idempotency_key"] for response in responses}) == 2
+    assert all("no-store" in response["Cache-Control"] for response in responses)
+
+
+# --- Not now ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_full_queue_answers_503_and_keeps_the_values(
+    client: Client, kinds: RegisteredModel, iris: ModelVersion, settings: Any, headers: Any
+) -> None:
+    settings.MAX_QUEUED = 1
+    make(iris)
+
+    response = client.post(ASK, GOOD, headers=headers)
+
+    assert (response.status_code, response["Retry-After"]) == (503, "300")
+    assert "Too many predictions are waiting at the moment. Try again shortly." in Page(response).text
+    assert Page(response).values()["long side"] == "40.5"
+
+
+@pytest.mark.usefixtures("redis_client")
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_caller_who_asks_too_fast_gets_429_and_keeps_the_values(
+    client: Client, kinds: RegisteredModel, settings: Any, headers: Any
+) -> None:
+    settings.SUBMIT_RATE = "1/minute"
+    client.post(ASK, GOOD)
+
+    response = client.post(ASK, GOOD, headers=headers)
+
+    assert response.status_code == 429
+    assert 55 <= int(response["Retry-After"]) <= 60
+    assert Page(response).values()["long side"] == "40.5"
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_model_that_does_not_serve_answers_503(
+    client: Client, kinds: RegisteredModel, analyst: Any, headers: Any
+) -> None:
+    assert kinds.champion
+    ModelVersion.objects.mark_unavailable(kinds.champion.pk, "at /home/someone")
+    registry.forget()
+
+    for response in (client.get("/models/kinds/"), client.post(ASK, GOOD, headers=headers)):
+        assert "This model does not answer just now" in Page(response).text
+        assert b"someone" not in response.content
+    assert response.status_code == 503
+    client.force_login(analyst)
+    assert b"at /home/someone" in client.get("/models/kinds/").content
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_model_that_is_not_there_is_404(client: Client, method: str) -> None:
+    assert getattr(client, method)("/models/nothing/" + ("predictions/" if method == "post" else "")).status_code == 404
+
+
+def test_values_of_iris_are_written_as_a_person_would(client: Client, iris: ModelVersion) -> None:
+    row = make(iris, values=[5.0, 0.1 + 0.2, 1e-7, 40.0])
+    page = Page(client.get(f"/models/iris/?from={row.pk}"))
+
+    assert [page.one("input", name=name)["value"] for name in iris.signature.names] == [
+        "5",
+        "0.30000000000000004",
+        "1e-07",
+        "40",
+    ]
+    assert len(IRIS) == 4

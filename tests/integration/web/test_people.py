@@ -1,0 +1,211 @@
+"""Signing in, tokens, and the analysts' board."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from predictions.models import ApiToken, ModelVersion, RegisteredModel, State
+from tests.integration.conftest import make, signed_in
+from tests.integration.web.conftest import Page
+
+MODELS = "/api/v1/models/"
+
+
+# --- Sign-in ----------------------------------------------------------------------------------------------------------
+def test_sign_in_leads_back_to_where_one_was(client: Client, owner: User) -> None:
+    page = Page(client.get("/accounts/login/?next=/predictions/"))
+    assert page.one("input", name="next")["value"] == "/predictions/"
+
+    response = client.post(
+        "/accounts/login/", {"username": "owner", "password": "secret-of-owner", "next": "/predictions/"}
+    )
+
+    assert (response.status_code, response["Location"]) == (302, "/predictions/")
+    assert "owner" in Page(client.get("/")).text
+
+
+def test_sign_in_never_leads_to_another_site(client: Client, owner: User) -> None:
+    response = client.post(
+        "/accounts/login/", {"username": "owner", "password": "secret-of-owner", "next": "//example.org/"}
+    )
+
+    assert response["Location"] == "/"
+
+
+def test_sign_in_with_a_wrong_password_says_so(client: Client, owner: User) -> None:
+    response = client.post("/accounts/login/", {"username": "owner", "password": "guess"})
+
+    assert "Please enter a correct username and password." in Page(response).text
+
+
+def test_sign_out_needs_a_post(owner: User) -> None:
+    client = signed_in(owner)
+
+    assert client.get("/accounts/logout/").status_code == 405
+    assert client.post("/accounts/logout/").status_code == 302
+    assert "Sign in" in Page(client.get("/")).text
+
+
+# --- Tokens -----------------------------------------------------------------------------------------------------------
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.fixture
+def private(settings: Any) -> None:
+    settings.PUBLIC_PREDICTIONS = False
+
+
+def token(user: User, **fields: Any) -> str:
+    _, secret = ApiToken.objects.create(user=user, name="a program", **fields)
+    return str(secret)
+
+
+def test_token_is_shown_once_and_opens_the_api(owner: User, private: None) -> None:
+    client = signed_in(owner)
+
+    response = client.post("/accounts/tokens/", {"name": "a <b>program", "days": "30"})
+
+    kept = ApiToken.objects.get()
+    assert response.status_code == 200
+    secret = next(word for word in Page(response).text.split() if word.startswith("ft_") and word != kept.token_key)
+    assert Client().get(MODELS, headers=bearer(secret)).status_code == 200
+    assert kept.expiry
+    assert timedelta(days=29) < kept.expiry - timezone.now() <= timedelta(days=30)
+    again = client.get("/accounts/tokens/")
+    assert secret not in again.content.decode()
+    assert "a <b>program" in Page(again).text
+
+
+def test_token_page_keeps_what_was_wrong(owner: User) -> None:
+    response = signed_in(owner).post("/accounts/tokens/", {"name": "", "days": "7"})
+
+    assert response.status_code == 422
+    assert not ApiToken.objects.exists()
+
+
+def test_token_page_is_for_people_with_an_account(client: Client, db: None) -> None:
+    assert client.get("/accounts/tokens/")["Location"] == "/accounts/login/?next=/accounts/tokens/"
+
+
+def test_token_is_revoked_by_its_owner_only(owner: User, stranger: User, private: None) -> None:
+    secret = token(owner)
+    address = f"/accounts/tokens/{ApiToken.objects.get().token_key}/revoke/"
+
+    signed_in(stranger).post(address)
+    assert Client().get(MODELS, headers=bearer(secret)).status_code == 200
+    assert signed_in(owner).get(address).status_code == 405
+    assert signed_in(owner).post(address)["Location"] == "/accounts/tokens/"
+    assert Client().get(MODELS, headers=bearer(secret)).status_code == 401
+
+
+@pytest.mark.parametrize("public", [True, False])
+@pytest.mark.parametrize("case", ["expired", "inactive", "mistyped", "empty", "latin", "spaces"])
+def test_token_that_is_not_valid_is_401(owner: User, settings: Any, public: bool, case: str) -> None:
+    settings.PUBLIC_PREDICTIONS = public
+    secret = token(owner, expiry=timedelta(seconds=-1) if case == "expired" else timedelta(days=1))
+    if case == "inactive":
+        User.objects.update(is_active=False)
+    said = {"mistyped": f"{secret}x", "empty": "", "latin": "\xff\xfe", "spaces": f"{secret[:9]} {secret[9:]}"}
+
+    response = Client().get(MODELS, headers=bearer(said.get(case, secret)))
+
+    assert (response.status_code, response["Content-Type"]) == (401, "application/problem+json")
+    assert response["WWW-Authenticate"] == 'Bearer realm="foretell"'
+    assert response.json()["code"] == "authentication_failed"
+
+
+def test_other_scheme_is_nobody(client: Client, db: None, private: None) -> None:
+    assert client.get(MODELS, headers={"Authorization": "Basic eDp5"}).status_code == 401
+
+
+def test_token_asks_in_its_owners_name(iris: ModelVersion, owner: User, stranger: User, private: None) -> None:
+    response = Client().post(
+        "/api/v1/models/iris/predictions/",
+        '{"features": [1, 1, 1, 1]}',
+        content_type="application/json",
+        headers=bearer(token(owner)),
+    )
+
+    address = response.json()["urls"]["page"]
+    assert response.status_code == 202
+    assert [signed_in(user).get(address).status_code for user in (owner, stranger)] == [200, 404]
+
+
+def test_use_of_a_token_is_noted_at_most_once_a_minute(owner: User) -> None:
+    secret = token(owner)
+    seen = []
+    for _ in range(2):
+        Client().get(MODELS, headers=bearer(secret))
+        seen.append(ApiToken.objects.get().last_used_at)
+    assert seen[0] is not None
+    assert seen[0] == seen[1]
+
+    ApiToken.objects.update(last_used_at=timezone.now() - timedelta(seconds=61))
+    Client().get(MODELS, headers=bearer(secret))
+    assert ApiToken.objects.get().last_used_at >= seen[0]
+
+
+# --- The board --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("address", ["/monitor/", "/monitor/feed/"])
+def test_board_is_for_analysts(client: Client, owner: User, analyst: User, address: str) -> None:
+    assert client.get(address)["Location"] == f"/accounts/login/?next={address}"
+    assert signed_in(owner).get(address).status_code == 403
+    assert signed_in(analyst).get(address).status_code == 200
+
+
+def feed(client: Client, address: str) -> tuple[dict[str, str], list[str], list[dict[str, str]]]:
+    page = Page(client.get(address))
+    rows = [a["href"] for a in page.all("a", class_="record-link")]
+    return page.one("section", id="feed"), rows, page.all("tr", class_="is-new")
+
+
+def test_feed_shows_the_newest_first_and_marks_what_is_new(iris: ModelVersion, analyst: User) -> None:
+    client = signed_in(analyst)
+    old = make(iris, State.SUCCEEDED, age=60)
+    make(iris, State.RUNNING)
+    section, rows, _ = feed(client, "/monitor/")
+    assert rows == [f"/predictions/{old.pk}/"]
+
+    new = make(iris, State.FAILED, age=10)
+    following, rows, marked = feed(client, section["hx-get"])
+
+    assert rows == [f"/predictions/{new.pk}/", f"/predictions/{old.pk}/"]
+    assert len(marked) == 1
+    assert following["data-cursor"] != section["data-cursor"]
+    last, _, marked = feed(client, following["hx-get"])
+    assert marked == []
+    assert last["data-cursor"] == following["data-cursor"]
+
+
+def test_feed_is_filtered_by_model_and_state(
+    registered: dict[str, RegisteredModel], iris: ModelVersion, analyst: User
+) -> None:
+    client = signed_in(analyst)
+    succeeded, failed = make(iris, State.SUCCEEDED, age=9), make(iris, State.FAILED, age=8)
+
+    assert feed(client, "/monitor/?model=iris&state=failed")[1] == [f"/predictions/{failed.pk}/"]
+    assert feed(client, "/monitor/?model=wine")[1] == []
+    both = [f"/predictions/{row.pk}/" for row in (failed, succeeded)]
+    for query in ("model=iris", "state=queued", "state=x", "model=%00", "after=x&attempt=-1", "attempt=" + "9" * 5000):
+        assert feed(client, f"/monitor/feed/?{query}")[1] == both
+    kept = feed(client, "/monitor/?model=iris&state=failed")[0]["hx-get"]
+    assert "model=iris" in kept
+    assert "state=failed" in kept
+
+
+def test_feed_that_nobody_watches_stops(iris: ModelVersion, analyst: User) -> None:
+    client = signed_in(analyst)
+
+    assert "hx-get" in feed(client, "/monitor/feed/?attempt=299")[0]
+    assert feed(client, "/monitor/feed/?attempt=300")[0].keys() & {"hx-get", "hx-trigger"} == set()
+
+
+def test_feed_shows_answers_as_text(iris: ModelVersion, analyst: User) -> None:
+    make(iris, State.SUCCEEDED, output={"kind": "classification", "label": "<script>x", "probabilities": None})
+
+    assert b"<script>x" not in signed_in(analyst).get("/monitor/feed/").content

@@ -1,0 +1,40 @@
+"""The product's settings for the test process: a folder, a database and a Redis of its own, no `.env`, no leftovers of
+the shell. Only DATABASE_URL is taken over: it chooses the database that the suite runs on."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from project.env import Env
+
+TESTS_DIR = Path(tempfile.mkdtemp(prefix="foretell-tests-"))
+atexit.register(shutil.rmtree, TESTS_DIR, ignore_errors=True)
+
+Env.model_config["env_file"] = None
+for name in Env.model_fields.keys() - {"database_url"}:
+    os.environ.pop(name.upper(), None)
+os.environ |= {
+    "VAR_DIR": str(TESTS_DIR / "var"),
+    "MODELS_DIR": str(TESTS_DIR / "models"),
+    # Nobody answers there until the fixture `redis_server` starts one: without it, Redis is away.
+    "REDIS_URL": f"unix://{TESTS_DIR}/redis.sock",
+}
+
+from project.settings import *  # noqa: E402, F403 - the environment first
+from project.settings import DATABASES, STORAGES  # noqa: E402
+
+# Child processes run the product's own settings, with the environment from above.
+os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+
+# A file: threads then meet at the locks that the product has, not at those of a shared memory.
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": str(TESTS_DIR / "test.sqlite3")}
+# Pages name files of static/ without having collected them.
+(TESTS_DIR / "var/staticfiles").mkdir()
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+# Sign-ins by the hundred: a slow hash protects nobody here.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Knox's own table, which ApiToken replaces, would be left out of the flush between tests although it refers to users.
+MIGRATION_MODULES = {"knox": None}

@@ -1,0 +1,48 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from predictions.serving.loader import Loader
+from predictions.serving.predictor import predict
+from predictions.serving.registration import train_and_register
+from predictions.serving.repository import BrokenFile, describe, descriptions
+
+HERE = Path(__file__).resolve().parents[3] / "ml_models"
+NAMES = ["breast-cancer", "diabetes", "iris", "wine"]
+
+
+def test_all_folders_can_be_read() -> None:
+    broken: list[BrokenFile] = []
+    assert [d.name for d in descriptions(HERE, broken.append) if d.name in NAMES] == NAMES
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_description_speaks_to_a_person(name: str) -> None:
+    description = describe(HERE, name)
+    assert 3 <= len(description.examples) <= 4
+    assert description.card.startswith(f"# {description.title}\n")
+    for feature in description.signature.features:
+        assert feature.help.endswith(".")
+        assert feature.label != feature.name
+        assert feature.group in description.groups
+        assert feature.default is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_model_trains_beats_its_baseline_and_serves_its_examples(name: str, tmp_path: Path) -> None:
+    shutil.copytree(HERE / name, tmp_path / name, ignore=shutil.ignore_patterns("versions"))
+    manifest = train_and_register(tmp_path, name)
+    if manifest.task == "regression":
+        assert manifest.metrics["mae"] < manifest.metrics["baseline_mae"]
+    else:
+        assert manifest.metrics["accuracy"] > manifest.metrics["baseline_accuracy"] + 0.2
+    assert manifest.compiled is not None, manifest.not_compiled
+    assert manifest.conformal is not None
+    assert manifest.conformal.measured is not None
+    assert manifest.conformal.measured > 0.8
+    loaded = Loader(tmp_path, 10**9).get(name, 1, manifest.sha256)
+    rows = [manifest.signature.clean(example.values) for example in describe(tmp_path, name).examples]
+    assert all(outcome.output for outcome in predict(loaded, rows))
+    assert manifest.signature.advise(rows[0], manifest.profile) == []

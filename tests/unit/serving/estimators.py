@@ -1,0 +1,68 @@
+"""Tiny estimators that misbehave in one way each. They are importable, as whatever is pickled must be."""
+
+import threading
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+opened: list[str] = []
+opening = threading.Event()
+go_on = threading.Event()
+go_on.set()
+
+
+class Sum(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Adds up the row; the first value may ask it to misbehave."""
+
+    def fit(self, x: Any, y: Any) -> "Sum":
+        self.n_features_in_ = np.asarray(x).shape[1]
+        return self
+
+    def predict(self, x: Any) -> Any:
+        if (x[:, 0] == 13).any():
+            raise ValueError("secret: /home/someone/data.csv")
+        if (x[:, 0] == 14).any():
+            raise MemoryError
+        if (x[:, 0] == 15).any():
+            return np.zeros(len(x) + 1)
+        if (x[:, 0] == 16).any():
+            return np.full(len(x), np.inf)
+        return np.nansum(x, axis=1)
+
+
+class Cautious(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Says "b" only when it is very sure, whatever is likelier."""
+
+    def fit(self, x: Any, y: Any) -> "Cautious":
+        self.classes_ = np.array(["a", "b"])
+        return self
+
+    def predict_proba(self, x: Any) -> Any:
+        share = np.clip(np.asarray(x)[:, 0] / 100, 0, 1)
+        return np.column_stack([1 - share, share])
+
+    def predict(self, x: Any) -> Any:
+        return self.classes_[(self.predict_proba(x)[:, 1] > 0.9).astype(int)]
+
+
+class Stranger(Cautious):
+    """Predicts a class that it never announced."""
+
+    def predict(self, x: Any) -> Any:
+        return np.where(np.asarray(x)[:, 0] > 50, "c", "a")
+
+
+class SlowClassifier(Cautious):
+    """Says when it is being opened, and waits to be let through."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        opened.append("slow")
+        opening.set()
+        go_on.wait(10)
+        super().__setstate__(state)
+
+
+class Explosive(Cautious):
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        raise RuntimeError("opened")

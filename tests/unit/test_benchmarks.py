@@ -1,0 +1,266 @@
+"""The parts of the benchmarks that decide what is believed: figures, the check of answers, tables, reading replies."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from math import isnan, nan
+from typing import Any, cast
+
+import pytest
+
+from benchmarks import chart, report, tables
+from benchmarks.exchange import Connection, Reply, ReplyParser, get, post
+from benchmarks.figures import middle, middle_ratio, percentile, significant
+from benchmarks.load import Lost, Pending, Refused, Target, predict
+from benchmarks.services import ours, reference
+from benchmarks.workloads import Numbers, Workload
+
+WORKLOAD = Workload("lr", [[1.0], [2.0]], [(1.0, 0.25, 0.75), (0.0, 0.5, 0.5)])
+
+
+# --- Figures ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 1), (0.2, 1), (0.21, 2), (0.5, 3), (0.9, 5), (0.99, 5), (1.0, 5)]
+)
+def test_percentile_is_the_nearest_rank(share: float, expected: float) -> None:
+    assert percentile([5, 3, 1, 4, 2], share) == expected
+
+
+def test_percentile_of_nothing_is_no_number() -> None:
+    assert isnan(percentile([], 0.5))
+
+
+def test_middle_leaves_out_rounds_without_a_figure() -> None:
+    assert middle([None, 1.0, nan, 5.0, 3.0]) == 3.0
+    assert middle([None, nan]) is None
+
+
+def test_middle_ratio_pairs_rounds() -> None:
+    # The machine was half as fast in the second round; the ratio was not.
+    assert middle_ratio([100.0, 50.0, 90.0], [50.0, 25.0, 30.0]) == 2.0
+    assert middle_ratio([1.0, None, 3.0], [0.0, 1.0, None]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"), (nan, "-"), (0.0, "0.00"), (0.01234, "0.0123"), (1.234, "1.23"), (12.34, "12.3"), (123.4, "123"),
+        (1234.5, "1,234"),
+    ],
+)  # fmt: skip
+def test_significant_keeps_three_digits(value: float | None, text: str) -> None:
+    assert significant(value, 3) == text
+
+
+# --- The check of answers ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ((1.0,), True),
+        ((1.0, 0.25, 0.75), True),
+        ((1.0, 0.25, 0.75 + 9e-7), True),
+        ((1.0, 0.25, 0.75 + 2e-6), False),
+        ((0.0,), False),
+        ((nan,), False),
+        ((), False),
+        ((1.0, 0.25, 0.75, 0.0), False),
+    ],
+)
+def test_answer_is_right_only_with_the_estimators_numbers(answer: Numbers, right: bool) -> None:
+    assert WORKLOAD.is_right(0, answer) is right
+
+
+def _foretell_reply(status: str, output: Any = None, code: int = 200) -> Reply:
+    return Reply(code, json.dumps({"id": "7", "status": status, "output": output, "error": None}).encode())
+
+
+def test_foretell_answer_has_the_label_and_the_probabilities() -> None:
+    output = {"kind": "classification", "label": "1", "probabilities": {"0": 0.25, "1": 0.75}}
+    assert ours.Waiting().read(_foretell_reply("succeeded", output)) == (1.0, 0.25, 0.75)
+
+
+def test_foretell_prediction_that_runs_is_looked_at_again() -> None:
+    assert ours.Polling().read(_foretell_reply("queued", code=202)) == Pending(get("/api/v1/predictions/7/"))
+
+
+@pytest.mark.parametrize("reply", [_foretell_reply("failed"), _foretell_reply("expired"), Reply(503, b"{}")])
+def test_foretell_failure_is_refused(reply: Reply) -> None:
+    with pytest.raises(Refused):
+        ours.Waiting().read(reply)
+
+
+def test_reference_is_polled_until_success() -> None:
+    way = reference.Polling()
+    assert way.read(Reply(202, b'{"task_id": "7", "status": "PENDING"}')) == Pending(get("/api/predict/7/"))
+    assert way.read(Reply(200, b'{"task_id": "7", "status": "SUCCESS", "result": [1.5]}')) == (1.5,)
+    with pytest.raises(Refused):
+        way.read(Reply(200, b'{"task_id": "7", "status": "FAILURE", "result": null}'))
+
+
+# --- Replies ----------------------------------------------------------------------------------------------------------
+LENGTH = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(("raw", "status"), [(LENGTH, 202), (CHUNKED, 200)])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_reply_is_read_from_pieces_of_any_size(raw: bytes, status: int, size: int) -> None:
+    parser = ReplyParser()
+    replies = [parser.feed(raw[start : start + size]) for start in range(0, len(raw), size)]
+    assert replies[-1] == Reply(status, b"hello")
+    assert set(replies[:-1]) <= {None}
+
+
+def test_reply_without_a_length_ends_with_the_connection() -> None:
+    parser = ReplyParser()
+    assert parser.feed(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello") is None
+    assert parser.closes
+    assert parser.end() == Reply(200, b"hello")
+
+
+def test_reply_broken_off_is_none() -> None:
+    parser = ReplyParser()
+    parser.feed(LENGTH[:-1])
+    assert parser.end() is None
+
+
+def test_post_tells_its_length() -> None:
+    assert post("/x", b"{}", "Prefer: wait=1\r\n").endswith(b"Prefer: wait=1\r\nContent-Type: application/json\r\n"
+                                                            b"Content-Length: 2\r\n\r\n{}")  # fmt: skip
+
+
+# --- The client, against a server that says what it is told -----------------------------------------------------------
+class Echo:
+    """A way whose replies are numbers, or a word: `pending`, `refused`."""
+
+    name = "echo"
+
+    def request(self, workload: str, row: Sequence[float]) -> bytes:
+        return post("/", json.dumps(row).encode())
+
+    def read(self, reply: Reply) -> Numbers | Pending:
+        if reply.body == b"pending":
+            return Pending(get("/"))
+        if reply.body == b"refused":
+            raise Refused("no")
+        return tuple(json.loads(reply.body))
+
+
+class Teller(asyncio.Protocol):
+    """Answers whatever comes with the bodies in turn, the last of them for ever."""
+
+    def __init__(self, bodies: list[bytes]) -> None:
+        self.bodies = bodies
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        body = self.bodies.pop(0) if len(self.bodies) > 1 else self.bodies[0]
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
+@asynccontextmanager
+async def telling(*bodies: bytes) -> AsyncIterator[int]:
+    """The port of a server that says this."""
+    left = list(bodies)
+    server = await asyncio.get_running_loop().create_server(lambda: Teller(left), "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def test_load_counts_right_wrong_and_refused_answers() -> None:
+    async def scenario() -> Any:
+        async with telling(b"[1.0]", b"pending", b"[0.0]", b"[7.0]", b"refused", b"[1.0, 0.2, 0.8]") as port:
+            return await Target.of(port, Echo(), WORKLOAD).load(1, seconds=10.0, most=5)
+
+    cell = asyncio.run(scenario())
+    assert (cell.right, cell.wrong, cell.lost, cell.errors) == (2, 2, 0, 1)
+    assert cell.requests_per_answer == 3.0
+    assert "no" in cell.first_error
+
+
+def test_predict_gives_up_what_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.load.LOST_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        async with telling(b"pending") as port:
+            connection = Connection(port)
+            try:
+                await predict(connection, Echo(), get("/"))
+            finally:
+                connection.close()
+
+    with pytest.raises(Lost):
+        asyncio.run(scenario())
+
+
+# --- The page ---------------------------------------------------------------------------------------------------------
+def _cell(per_second: float, wrong: int = 0) -> dict[str, Any]:
+    return {"right": 10, "wrong": wrong, "lost": 0, "errors": 0, "per_second": per_second, "p50": 1000 / per_second,
+            "p90": 1.0, "p99": 2.0, "requests_per_answer": 1.0, "first_error": ""}  # fmt: skip
+
+
+def _service(ways: dict[str, float], wrong: int = 0) -> dict[str, Any]:
+    loads = {way: {"calibration_ms": 10.0, "loads": {crowd: _cell(rate, wrong) for crowd in ("1", "32", "256")}}
+             for way, rate in ways.items()}  # fmt: skip
+    return {"cold_start_s": 5.0, "pss_idle_mb": 300.0, "workloads": {"lr": loads},
+            "saturated": {"workload": "lr", "page_ms": {"p50": 3.0, "p99": 9.0}, "pss_mb": 400.0}}  # fmt: skip
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    told = {"text": "as it is", "keeps": "nothing", "page": "/", "versions": {"django": "5.2"}}
+    rounds = [
+        {"services": {"foretell": _service({"waiting": 400.0 / slow, "polling": 200.0 / slow}),
+                      "reference": _service({"polling": 100.0 / slow}),
+                      "litserve": _service({"one request": 500.0 / slow}, wrong=1)}, "failed": {}}
+        for slow in (1, 2)
+    ]  # fmt: skip
+    rounds.append({"services": {}, "failed": {"foretell": "a process ended"}})
+    return {
+        "started": "2026-01-02T03:04:05+00:00", "command": "python -m benchmarks", "quick": False, "seconds": 7.0,
+        "revision": "abc", "absent": ["mlserver"], "rounds": rounds,
+        "machine": {"cpu": "a CPU", "cores": 2, "memory_gib": 8, "system": "Linux", "file_system": "ext4",
+                    "python": "3.11"},
+        "services": dict.fromkeys(("foretell", "reference", "litserve"), told),
+    }  # fmt: skip
+
+
+def test_advantage_is_above_one_where_ours_is_better(results: dict[str, Any]) -> None:
+    other = tables.Contender("reference", "polling")
+    assert tables.advantage(results, tables.WAITING, other, "lr", "32", "per_second") == 4.0
+    assert tables.advantage(results, tables.WAITING, other, "lr", "1", "p50") == 4.0
+    assert tables.advantage(results, tables.POLLING, other, "lr", "32", "per_second") == 2.0
+
+
+def test_page_shows_ratios_faults_and_what_is_missing(results: dict[str, Any]) -> None:
+    lines = report.page(results).splitlines()
+    assert "| reference, polling | 4.0 | 4.0 | 1.0 | 4.0 |" in lines
+    assert "| litserve | 0.80\\* | 0.80\\* | 1.0\\* | 0.80\\* |" in lines
+    assert "| litserve | 375 | 3.00 | 2.00 | 375 | 2.00 | 3.00 | 1.00 | - | 1.00 | 6, 0, 0 | 10.0 |" in lines
+    assert "| foretell | 300 | 400 | 5.00 | 3.00 | 9.00 | `/` |" in lines
+    assert "- mlserver: it is not installed here (BENCH_VENVS)." in lines
+    assert "- foretell in round 3: a process ended" in lines
+
+
+def test_page_of_a_quick_run_says_so(results: dict[str, Any]) -> None:
+    sentence = "**A quick run: these figures mean nothing.**"
+    assert sentence not in report.page(results)
+    assert sentence in report.page({**results, "quick": True})
+
+
+def test_table_has_as_many_columns_in_each_line() -> None:
+    assert tables.table(["", "a"], [["x", "1"], ["y", "2"]]) == "|  | a |\n| --- | --: |\n| x | 1 |\n| y | 2 |\n"
+
+
+def test_chart_draws_a_bar_for_each_contender(results: dict[str, Any]) -> None:
+    drawn = chart.draw(report.throughputs(results))
+    assert drawn.count("<rect") == 4
+    assert drawn.count('class="bar ours"') == 2
+    assert f'width="{chart.BARS}"' in drawn  # the longest, litserve's
+
+
+def test_chart_escapes_names() -> None:
+    assert "<b>" not in chart.draw({"<b>": [("<b>", 1.0)]})

@@ -1,0 +1,229 @@
+"""foretell_client before a server that drops connections, is away, and comes back."""
+
+import json
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+import foretell_client
+from foretell_client import Advice, Classification, Client, NoAnswer, NotFinished, Problem, Refused, Unreachable
+
+Answer = httpx.Response | Exception
+
+PREDICTION: dict[str, Any] = {
+    "id": "0b1c",
+    "model": "iris",
+    "version": 3,
+    "status": "succeeded",
+    "features": {"width": 1.5},
+    "output": {
+        "kind": "classification",
+        "label": "setosa",
+        "probabilities": {"setosa": 1.0},
+        "prediction_set": ["setosa"],
+        "coverage": 0.9,
+    },
+    "advice": [{"feature": "width", "code": "above_training_range", "message": "Higher than …"}],
+    "error": None,
+    "retry_after": None,
+    "urls": {"self": "…", "page": "http://foretell/predictions/0b1c/", "cancel": "…"},
+    "added later": "and ignored",
+}
+QUEUED = {**PREDICTION, "status": "queued", "output": None, "retry_after": 1}
+FAILURE = {"code": "model_error", "message": "The model could not …", "retryable": False}
+LOST = httpx.ConnectError("refused")
+CUT = httpx.ReadError("cut off")
+
+
+class Server:
+    """Gives its answers in their order, and keeps the requests."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.requests: list[httpx.Request] = []
+        self._answers = iter(answers)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def client(self, **options: Any) -> Client:
+        return Client("http://foretell/", transport=httpx.MockTransport(self), **options)
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, at once, on a clock that only they move."""
+    made: list[float] = []
+    clock = SimpleNamespace(sleep=made.append, monotonic=lambda: sum(made))
+    monkeypatch.setattr(foretell_client, "time", clock)
+    monkeypatch.setattr(foretell_client, "random", SimpleNamespace(uniform=lambda low, high: high))
+    return made
+
+
+def ok(body: Any, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, json=body)
+
+
+def away(status: int = 503, **headers: str) -> httpx.Response:
+    return httpx.Response(status, json={"code": "queue_full", "detail": "Full."}, headers=headers)
+
+
+# --- What is sent and read --------------------------------------------------------------------------------------------
+def test_prediction_is_asked_for_and_read() -> None:
+    server = Server(ok(PREDICTION))
+    with server.client(token="ft_secret") as client:
+        prediction = client.predict("my iris", {"width": 1.5})
+    (request,) = server.requests
+    assert (request.method, str(request.url)) == ("POST", "http://foretell/api/v1/models/my%20iris/predictions/")
+    assert json.loads(request.content) == {"features": {"width": 1.5}}
+    assert (request.headers["Prefer"], request.headers["Authorization"]) == ("wait=5", "Bearer ft_secret")
+    assert prediction.output == Classification("setosa", {"setosa": 1.0}, ["setosa"], 0.9)
+    assert prediction.advice == [Advice("width", "above_training_range", "Higher than …")]
+    assert prediction.page == "http://foretell/predictions/0b1c/"
+
+
+@pytest.mark.parametrize(
+    ("features", "sent"),
+    [
+        (np.array([1.5, 2.0]), [1.5, 2.0]),
+        ((np.int64(1), np.float32(0.5), np.bool_(True)), [1, 0.5, True]),
+        ({"a": np.float64(1.5), "b": "x"}, {"a": 1.5, "b": "x"}),
+    ],
+)
+def test_values_of_numpy_are_sent_as_jsons_own(features: Any, sent: Any) -> None:
+    server = Server(ok(PREDICTION))
+    server.client().submit("iris", features)
+    assert json.loads(server.requests[0].content) == {"features": sent}
+
+
+@pytest.mark.parametrize(("value", "error"), [(float("nan"), ValueError), (object(), TypeError)])
+def test_what_json_cannot_say_is_not_sent(value: Any, error: type[Exception]) -> None:
+    server = Server()
+    with pytest.raises(error):
+        server.client().submit("iris", [value])
+    assert server.requests == []
+
+
+def test_server_may_hold_the_request_for_as_long_as_it_is_asked_to() -> None:
+    server = Server(ok(PREDICTION), ok(PREDICTION))
+    client = server.client(timeout=2)
+    client.submit("iris", [1], wait=30)
+    client.result("0b1c")
+    assert [request.extensions["timeout"]["read"] for request in server.requests] == [32, 2]
+
+
+# --- Waiting ----------------------------------------------------------------------------------------------------------
+def test_unfinished_prediction_is_asked_for_again(pauses: list[float]) -> None:
+    server = Server(ok(QUEUED, 202), ok({**QUEUED, "status": "running", "retry_after": 2}), ok(PREDICTION))
+    assert server.client().predict("iris", [1]).status == "succeeded"
+    assert [(request.method, request.url.path) for request in server.requests[1:]] == [
+        ("GET", "/api/v1/predictions/0b1c/")
+    ] * 2
+    assert pauses == [1, 2]
+
+
+def test_waiting_ends_with_the_time() -> None:
+    server = Server(ok(QUEUED, 202), *[ok(QUEUED)] * 3)
+    with pytest.raises(NotFinished) as unfinished:
+        server.client().predict("iris", [1], within=3.5)
+    assert (unfinished.value.code, unfinished.value.prediction.id) == ("not_finished", "0b1c")
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ({"status": "failed", "error": FAILURE}, "model_error", "The model could not …"),
+        ({"status": "canceled", "error": None}, "canceled", "The prediction was canceled."),
+    ],
+)
+def test_end_without_an_answer_is_an_error(change: dict[str, Any], code: str, message: str) -> None:
+    ended = {**QUEUED, **change}
+    with pytest.raises(NoAnswer) as failed:
+        Server(ok(ended)).client().predict("iris", [1])
+    assert (failed.value.code, failed.value.message) == (code, message)
+    assert failed.value.prediction.status == change["status"]
+    assert Server(ok(ended)).client().result("0b1c").status == change["status"]
+
+
+# --- Again ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("trouble", [LOST, CUT, httpx.ReadTimeout("slow"), away(502), away(503), away(429)])
+def test_request_is_repeated_with_the_same_key(trouble: Answer) -> None:
+    server = Server(trouble, trouble, ok(PREDICTION), ok(PREDICTION))
+    client = server.client()
+    assert client.submit("iris", [1]).id == "0b1c"
+    client.submit("iris", [1])
+    keys = [request.headers["Idempotency-Key"] for request in server.requests]
+    assert len(set(keys[:3])) == 1
+    assert keys[3] != keys[0]
+    assert len({request.content for request in server.requests}) == 1
+
+
+def test_pauses_grow_and_are_bounded(pauses: list[float]) -> None:
+    server = Server(*[LOST] * 7, ok({"results": []}))
+    assert server.client().models() == []
+    assert pauses == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+
+
+def test_server_says_how_long_to_pause(pauses: list[float]) -> None:
+    in_nine_seconds = formatdate(time.time() + 9, usegmt=True)
+    answers = [away(**{"Retry-After": said}) for said in ("7", in_nine_seconds, "soon")]
+    Server(*answers, ok(PREDICTION)).client().submit("iris", [1])
+    assert pauses == pytest.approx([7, 9, 0.8], abs=1.1)
+
+
+@pytest.mark.parametrize("answer", [lambda: LOST, lambda: away(**{"Retry-After": "31"})])
+def test_patience_ends(answer: Callable[[], Answer], pauses: list[float]) -> None:
+    server = Server(*[answer() for _ in range(100)])
+    with pytest.raises((Unreachable, Refused)):
+        server.client(patience=30).models()
+    assert sum(pauses) <= 30
+
+
+def test_without_patience_nothing_is_repeated(pauses: list[float]) -> None:
+    with pytest.raises(Unreachable) as unreachable:
+        Server(LOST).client(patience=0).models()
+    assert (unreachable.value.code, pauses) == ("unreachable", [])
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+def test_refusal_carries_its_problems() -> None:
+    entry = {"pointer": "/features/width", "code": "wrong_type", "message": "Must be a number."}
+    body = {"code": "invalid_input", "detail": "Some values need another look.", "errors": [entry]}
+    server = Server(ok(body, 422))
+    with pytest.raises(Refused) as refused:
+        server.client().predict("iris", ["x"])
+    error = refused.value
+    assert (error.status, error.code, error.message) == (422, "invalid_input", "Some values need another look.")
+    assert error.problems == [Problem("/features/width", "wrong_type", "Must be a number.")]
+    assert str(error) == "Some values need another look. (invalid_input)\n  /features/width: Must be a number."
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", ["<h1>Not Found</h1>", "[]", ""])
+def test_refusal_of_something_in_between_is_told_too(body: str) -> None:
+    with pytest.raises(Refused) as refused:
+        Server(httpx.Response(404, text=body)).client().result("0b1c")
+    assert (refused.value.code, refused.value.message) == ("unexpected", "The server answered 404 Not Found.")
+
+
+def test_cancel_whose_answer_was_lost_has_canceled() -> None:
+    canceled = {**QUEUED, "status": "canceled", "retry_after": None}
+    conflict = ok({"code": "not_cancelable", "detail": "The prediction has already ended."}, 409)
+    assert Server(CUT, conflict, ok(canceled)).client().cancel("0b1c").status == "canceled"
+
+
+def test_cancel_of_what_has_ended_otherwise_is_refused() -> None:
+    conflict = ok({"code": "not_cancelable", "detail": "The prediction has already ended."}, 409)
+    with pytest.raises(Refused) as refused:
+        Server(conflict, ok(PREDICTION)).client().cancel("0b1c")
+    assert refused.value.code == "not_cancelable"

@@ -1,0 +1,97 @@
+"""The environment: what is refused, with which sentence."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from project.env import Env, example, read_env, secret_key, unsafe
+
+SAFE = {"debug": False, "secret_key": "s" * 50, "allowed_hosts": ["example.org"], "redis_url": "redis://localhost/0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PORT", "0", "PORT: Input should be greater than or equal to 1"),
+        ("PORT", "http", "PORT: Input should be a valid integer, unable to parse string as an integer"),
+        ("DEBUG", "perhaps", "DEBUG: Input should be a valid boolean, unable to interpret input"),
+        ("LOG_LEVEL", "LOUD", "LOG_LEVEL: Value error, must be DEBUG, INFO, WARNING or ERROR"),
+        ("SUBMIT_RATE", "often", "SUBMIT_RATE: Value error, must be like 600/min or 10/s"),
+        ("REDIS_URL", "localhost", "REDIS_URL: Value error, must begin with redis://, rediss:// or unix://"),
+    ],
+)
+def test_wrong_variable_stops_the_start_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit) as ended:
+        read_env()
+
+    assert ended.value.code == 2
+    heading, line = capsys.readouterr().err.splitlines()
+    assert heading == "Foretell cannot start; set these variables otherwise (.env.example explains them):"
+    assert line == f"  {sentence}"
+
+
+def test_several_wrong_variables_are_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PORT", "0")
+    monkeypatch.setenv("TIME_LIMIT", "x")
+
+    with pytest.raises(SystemExit):
+        read_env()
+
+    assert [line.split(":")[0].strip() for line in capsys.readouterr().err.splitlines()[1:]] == ["PORT", "TIME_LIMIT"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("600/min", "600/minute"), ("10/s", "10/second"), ("5 / h", "5/hour"), ("7/day", "7/day"), ("", "")],
+)
+def test_rate_may_be_written_short(text: str, rate: str) -> None:
+    assert Env(submit_rate=text).submit_rate == rate
+
+
+def test_lists_are_separated_by_commas() -> None:
+    assert Env(allowed_hosts="a.org, b.org,").allowed_hosts == ["a.org", "b.org"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, None),
+        ({"debug": True}, "DEBUG"),
+        ({"secret_key": "short"}, "SECRET_KEY"),
+        ({"allowed_hosts": ["*"]}, "ALLOWED_HOSTS"),
+        ({"redis_url": "redis://cache.example.org/0"}, "REDIS_URL"),
+        ({"redis_url": "rediss://:secret@cache.example.org/0"}, None),
+        ({"redis_url": "unix:///run/redis.sock"}, None),
+        ({"redis_url": ""}, None),
+    ],
+)
+def test_production_refuses_what_is_not_safe(change: dict[str, Any], name: str | None) -> None:
+    assert [problem.split(":")[0] for problem in unsafe(Env(**{**SAFE, **change}))] == ([name] if name else [])
+
+
+def test_secret_key_is_made_once_and_read_by_its_owner_only(tmp_path: Path) -> None:
+    env = Env(var_dir=tmp_path / "var")
+
+    first = secret_key(env)
+
+    assert (len(first) >= 50, secret_key(env)) == (True, first)
+    assert stat.S_IMODE((tmp_path / "var/secret_key").stat().st_mode) == 0o600
+    assert secret_key(Env(var_dir=tmp_path / "var", secret_key="given")) == "given"
+
+
+def test_example_names_every_variable_with_its_default() -> None:
+    lines = example().splitlines()
+
+    assert sorted(
+        line[1:].split("=")[0].lower() for line in lines if line.startswith("#") and line[1] != " "
+    ) == sorted(Env.model_fields)
+    assert "#ALLOWED_HOSTS=localhost,127.0.0.1,[::1]" in lines
+    assert "#PUBLIC_PREDICTIONS=true" in lines

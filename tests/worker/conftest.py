@@ -1,0 +1,90 @@
+"""Stacks of real processes, and the models that they serve."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import stack as stacks
+from tests.stack import Stack
+
+# One line for each request would bury what the processes say.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+HERE = Path(__file__).parent
+# The shortest that the product allows: a lost claim is given back after TIME_LIMIT + 5 seconds.
+QUICK = {"TIME_LIMIT": 2, "KEEPER_SECONDS": 0.5, "PREDICTION_SECONDS": 120, "WAIT_MAX": 20}
+
+
+def change_file(path: Path, content: bytes) -> None:
+    """Versions are written once and read-only."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def change_manifest(version: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = version / "version.json"
+    manifest = json.loads(path.read_bytes())
+    change(manifest)
+    change_file(path, json.dumps(manifest).encode())
+
+
+@pytest.fixture(scope="session")
+def stack_models(trained_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo models, probes under three names, and three models that must not serve."""
+    from predictions.serving.registration import train_and_register
+
+    root = tmp_path_factory.mktemp("stack") / "models"
+    shutil.copytree(trained_models, root)
+    for name in ("probe", "probe-crashing", "probe-hanging"):
+        shutil.copytree(HERE / "models/probe", root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        train_and_register(root, name)
+
+    def copy(name: str) -> Path:
+        shutil.copytree(root / "iris", root / name)
+        version = root / name / "versions/1"
+        change_manifest(version, lambda manifest: manifest.update(model=name))
+        return version
+
+    damaged = copy("damaged") / "estimator.joblib"
+    change_file(damaged, damaged.read_bytes() + b"\n")
+    change_manifest(copy("other-library"), lambda manifest: manifest["libraries"].update({"scikit-learn": "0.1"}))
+    change_manifest(copy("other-answers"), lambda manifest: manifest["golden"]["outputs"].reverse())
+    return root
+
+
+@pytest.fixture(scope="session")
+def prepare_stack(stack_models: Path, request: pytest.FixtureRequest) -> Callable[..., AbstractContextManager[Stack]]:
+    assert request.config.cache
+    collected = request.config.cache.mkdir("foretell-static")
+    return lambda **variables: stacks.prepared(stack_models, collected, **QUICK, **variables)
+
+
+@pytest.fixture(scope="session")
+def shared_stack(prepare_stack: Callable[..., AbstractContextManager[Stack]]) -> Iterator[Stack]:
+    with prepare_stack() as stack:
+        stack.start("redis", "worker", "bulk", "keeper", "web")
+        yield stack
+
+
+@pytest.fixture
+def stack(shared_stack: Stack) -> Stack:
+    """All five lines running, with nothing to do."""
+    shared_stack.mend()
+    return shared_stack
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the processes wrote stands beside a failure."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Stack):
+                report.sections += [(f"log of {name}", log) for name, log in value.log_tails().items()]
+    return report

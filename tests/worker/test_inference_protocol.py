@@ -1,0 +1,120 @@
+"""An unmodified client of Triton Inference Server, and every process real."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from sklearn import datasets
+
+from tests.stack import Stack
+from tests.waiting import wait_until
+
+DEMOS = {
+    "breast-cancer": datasets.load_breast_cancer,
+    "diabetes": lambda: datasets.load_diabetes(scaled=False),
+    "iris": datasets.load_iris,
+    "wine": datasets.load_wine,
+}
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[triton.InferenceServerClient]:
+    with triton.InferenceServerClient(f"127.0.0.1:{stack.env['PORT']}") as client:
+        yield client
+
+
+def tensor(data: Any, *, as_bytes: bool = True) -> triton.InferInput:
+    made = triton.InferInput("input", list(data.shape), "FP32" if data.dtype == np.float32 else "FP64")
+    return made.set_data_from_numpy(data, binary_data=as_bytes)
+
+
+def test_server_says_what_it_is(client: triton.InferenceServerClient) -> None:
+    assert client.is_server_live()
+    assert client.get_server_metadata()["name"] == "foretell"
+
+
+def test_models_say_whether_they_serve(client: triton.InferenceServerClient) -> None:
+    assert all(client.is_model_ready(name) and client.is_model_ready(name, "1") for name in DEMOS)
+    for name in ("damaged", "other-library", "other-answers"):
+        wait_until(lambda name=name: not client.is_model_ready(name), 20, f"{name} is known not to serve")
+    assert not client.is_server_ready()
+    states = {model["name"]: model["state"] for model in client.get_model_repository_index()}
+    assert (states["iris"], states["damaged"]) == ("READY", "UNAVAILABLE")
+    with pytest.raises(triton.InferenceServerException, match="cannot answer at the moment"):
+        client.infer("damaged", [tensor(np.ones((1, 4)))])
+
+
+@pytest.mark.parametrize("as_bytes", [True, False], ids=["bytes", "JSON"])
+@pytest.mark.parametrize("name", DEMOS)
+def test_predictions_are_the_estimators_own(
+    stack: Stack, client: triton.InferenceServerClient, name: str, as_bytes: bool
+) -> None:
+    rows = DEMOS[name]().data[::20].astype(np.float64)
+    described = client.get_model_metadata(name)
+    names = [output["name"] for output in described["outputs"]]
+    assert described["inputs"][0]["shape"] == [-1, rows.shape[1]]
+
+    outputs = [triton.InferRequestedOutput(output, binary_data=as_bytes) for output in names]
+    result = client.infer(name, [tensor(rows, as_bytes=as_bytes)], outputs=outputs, request_id="mine")
+
+    said = result.get_response()
+    assert (said["id"], said["model_name"], said["model_version"]) == ("mine", name, "1")
+    estimator = joblib.load(stack.models / name / "versions/1/estimator.joblib")
+    if names == ["predict"]:
+        assert result.as_numpy("predict")[:, 0] == pytest.approx(estimator.predict(rows))
+        return
+    order = described["outputs"][1]["parameters"]
+    labels = [order[f"class_{position}"].encode() for position in estimator.predict(rows)]
+    assert result.as_numpy("predict")[:, 0].astype(bytes).tolist() == labels
+    assert result.as_numpy("predict_proba") == pytest.approx(estimator.predict_proba(rows))
+
+
+def test_request_without_wishes_is_answered(client: triton.InferenceServerClient) -> None:
+    result = client.infer("iris", [tensor(np.array([[5.1, 3.5, 1.4, 0.2]], dtype=np.float32))])
+    assert result.as_numpy("predict").tolist() == [[b"setosa"]]
+
+
+def test_tensor_for_each_feature_is_answered(client: triton.InferenceServerClient) -> None:
+    x, seconds = triton.InferInput("x", [3], "INT64"), triton.InferInput("seconds", [3, 1], "FP32")
+    x.set_data_from_numpy(np.array([1, 2, 3]))
+    seconds.set_data_from_numpy(np.zeros((3, 1), dtype=np.float32))
+    assert client.infer("probe", [x, seconds]).as_numpy("predict").tolist() == [[3.0], [5.0], [7.0]]
+
+
+def test_rows_of_one_request_are_served_together(stack: Stack, client: triton.InferenceServerClient) -> None:
+    before = {row["id"] for row in stack.rows()}
+    rows = np.column_stack([np.arange(200.0), np.zeros(200)])
+    result = client.infer("probe", [tensor(rows)])
+    assert result.as_numpy("predict")[:, 0].tolist() == (2 * rows[:, 0] + 1).tolist()
+    kept = [row for row in stack.rows() if row["id"] not in before]
+    assert len(kept) == 200
+    # Four claims of 64 rows at most, and no more rows than that were rung for.
+    assert len({row["claim"] for row in kept}) == 4
+
+
+def test_row_without_an_answer_is_named(client: triton.InferenceServerClient) -> None:
+    with pytest.raises(triton.InferenceServerException, match="Row 1 has no answer: The model could not") as failed:
+        client.infer("probe", [tensor(np.array([[1.0, 0], [1_000_001, 0], [3, 0]]))])
+    assert failed.value.status() == "500"
+
+
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_compressed_request_is_refused(client: triton.InferenceServerClient, algorithm: str) -> None:
+    with pytest.raises(triton.InferenceServerException, match="compressed") as refused:
+        client.infer("iris", [tensor(np.ones((1, 4)))], request_compression_algorithm=algorithm)
+    assert refused.value.status() == "415"
+
+
+def test_what_is_not_offered_is_refused(client: triton.InferenceServerClient) -> None:
+    for ask in (
+        lambda: client.get_inference_statistics("iris"),
+        lambda: client.get_model_config("iris"),
+        lambda: client.unload_model("iris"),
+        lambda: client.get_trace_settings(),
+    ):
+        with pytest.raises(triton.InferenceServerException, match="is not offered here") as refused:
+            ask()
+        assert refused.value.status() == "404"

@@ -1,0 +1,59 @@
+"""The web process never loads the scientific stack, whatever it is asked."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from project.env import BASE_DIR
+from tests.stack import Stack
+
+HEAVY = {"sklearn", "numpy", "scipy", "pandas", "joblib", "threadpoolctl", "onnx", "onnxruntime", "skl2onnx"}
+
+ASK_EVERYTHING = """
+import json, sys
+from project.wsgi import application
+from django.test import Client
+client = Client(SERVER_NAME="localhost")
+row = {"x": 1, "seconds": 0}
+answers = [
+    client.get("/").status_code,
+    client.get("/models/iris/").status_code,
+    client.get("/predictions/").status_code,
+    client.get("/api/v1/models/").status_code,
+    client.get("/api/v1/models/probe/").status_code,
+    client.post("/models/probe/predictions/", row).status_code,
+    client.post("/api/v1/models/probe/predictions/", {"features": row}, content_type="application/json").status_code,
+    client.post("/api/v1/models/probe/predictions/", {"features": {}}, content_type="application/json").status_code,
+]
+print(json.dumps([answers, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def compiled_in(*processes: psutil.Process) -> set[str]:
+    """The heavy packages whose shared objects Linux shows in the memory of the processes."""
+    files = {Path(file.path) for process in processes for file in process.memory_maps()}
+    return HEAVY & {part for file in files for part in file.parts}
+
+
+def test_web_processes_hold_no_scientific_library(stack: Stack) -> None:
+    prediction_id = stack.submit("probe", {"x": 1, "seconds": 0})
+    stack.wait_for_state(prediction_id, "succeeded", 30)
+    for path in ("/", "/models/iris/", f"/predictions/{prediction_id}/"):
+        assert stack.client.get(path).status_code == 200
+    web = stack["web"].process
+    assert compiled_in(web, *web.children(recursive=True)) == set()
+    # The same look finds them where they belong.
+    assert compiled_in(*stack["worker"].process.children()) >= {"numpy", "sklearn"}
+
+
+def test_web_imports_no_scientific_module(stack: Stack) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_EVERYTHING], cwd=BASE_DIR, env=stack.env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    answers, modules = json.loads(done.stdout)
+    assert answers == [200, 200, 200, 200, 200, 303, 202, 422]
+    assert HEAVY & set(modules) == set()
