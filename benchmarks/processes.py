@@ -1,0 +1,74 @@
+"""Processes of a service: started, counted, and ended by their own ids."""
+
+import contextlib
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+END_SECONDS = 10.0
+
+
+class Processes:
+    """What one service runs. Each is a leader whose children belong to it."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._env = env
+        self._leaders: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str, command: Sequence[str] | str, cwd: Path) -> None:
+        """A command line is run by a shell, as a supervisor would; output goes to `<name>.log`."""
+        with (self._folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, shell=isinstance(command, str), cwd=cwd, env=self._env, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._leaders.append(process)
+
+    def all_alive(self) -> bool:
+        return all(process.poll() is None for process in self._leaders)
+
+    def tree(self) -> list[psutil.Process]:
+        """Leaders and all their descendants, as they are now."""
+        found = []
+        for process in self._leaders:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                leader = psutil.Process(process.pid)
+                found += [leader, *leader.children(recursive=True)]
+        return found
+
+    def pss_megabytes(self) -> float:
+        """Memory with shared pages counted once: each process has its share of them (Pss, Linux)."""
+        kilobytes = 0
+        for process in self.tree():
+            with contextlib.suppress(OSError):
+                kilobytes += _pss(Path(f"/proc/{process.pid}/smaps_rollup").read_text())
+        return kilobytes / 1024
+
+    def stop(self) -> None:
+        """Ask the leaders to end; what is left of their trees is killed."""
+        tree = self.tree()
+        for process in self._leaders:
+            if process.poll() is None:
+                process.terminate()
+        _, alive = psutil.wait_procs(tree, timeout=END_SECONDS)
+        for survivor in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                survivor.kill()
+        for process in self._leaders:
+            process.wait()
+        self._leaders.clear()
+
+
+def _pss(rollup: str) -> int:
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

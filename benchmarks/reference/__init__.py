@@ -1,0 +1,1 @@
+"""The reference design as its guide would have it; run from this folder, as a project of its own."""

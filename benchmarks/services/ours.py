@@ -1,0 +1,114 @@
+"""Foretell itself: the lines of the Procfile, with a folder, a database, a Redis and a port of their own."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.exchange import Reply, get, post
+from benchmarks.load import Pending, Refused, Way
+from benchmarks.services.service import Service, numbers
+from benchmarks.workloads import Numbers
+from project.dev_redis import socket_folder
+from project.env import BASE_DIR, Env
+
+TERMINAL = {"succeeded", "failed", "canceled", "expired"}
+
+
+class Foretell(Service):
+    name = "foretell"
+    text = "the lines of the Procfile with their defaults: 2 web processes, 2 workers, 1 bulk worker, keeper, Redis"
+    keeps = "a row in SQLite, committed before the 202, and again with its result"
+    page = "/accounts/login/"
+    packages = ("django", "celery", "redis", "granian", "scikit-learn", "numpy")
+
+    @property
+    def models(self) -> Path:
+        return self.artefacts / "models"
+
+    def environment(self) -> Mapping[str, str]:
+        """The shell's environment without what it says of Foretell. Named here, a variable of `.env` has no effect."""
+        shell = {name: value for name, value in os.environ.items() if name.lower() not in Env.model_fields}
+        defaults = {name.upper(): str(field.default) for name, field in Env.model_fields.items()}
+        return shell | defaults | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "DEBUG": "false",
+            "SECRET_KEY": "a key that signs nothing of value, in benchmarks only",
+            "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "CSRF_TRUSTED_ORIGINS": "",
+            "LOG_LEVEL": "WARNING",
+            "VAR_DIR": str(self.folder / "var"),
+            "MODELS_DIR": str(self.models),
+            "PORT": str(self.port),
+        }  # fmt: skip
+
+    def ways(self) -> Sequence[Way]:
+        return [Waiting(), Polling()]
+
+    def prepare(self) -> None:
+        """Database, static files and registered models are made once, and copied for each round."""
+        prepared = self.artefacts / "var"
+        if not prepared.exists():
+            self._manage_prepare(prepared)
+        shutil.copytree(prepared, self.folder / "var")
+
+    def _manage_prepare(self, var: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "prepare"], cwd=BASE_DIR, env={**self.environment(), "VAR_DIR": str(var)},
+            capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"manage.py prepare failed: {done.stderr[-1000:]}")
+
+    def start(self) -> None:
+        lines = dict(re.findall(r"^(\w+): (.+)$", (BASE_DIR / "Procfile").read_text(), re.MULTILINE))
+        for name in sorted(lines, key=lambda name: name != "redis"):
+            self.processes.start(name, lines[name], BASE_DIR)
+
+    def stop(self) -> None:
+        super().stop()
+        shutil.rmtree(socket_folder(self.folder / "var"), ignore_errors=True)
+
+
+class Waiting:
+    """One request that waits for its answer; where all waiting places are taken, polling as below."""
+
+    name = "waiting"
+    headers = "Prefer: wait=10\r\n"
+
+    def request(self, workload: str, row: Sequence[float]) -> bytes:
+        body = json.dumps({"features": row}).encode()
+        return post(f"/api/v1/models/{workload}/predictions/", body, self.headers)
+
+    def read(self, reply: Reply) -> Numbers | Pending:
+        prediction = body_of(reply)
+        if prediction["status"] not in TERMINAL:
+            return Pending(get(f"/api/v1/predictions/{prediction['id']}/"))
+        if prediction["status"] != "succeeded":
+            raise Refused(str(prediction["error"]))
+        return answer_of(prediction["output"])
+
+
+class Polling(Waiting):
+    """Submit, then look until it has ended."""
+
+    name = "polling"
+    headers = ""
+
+
+def body_of(reply: Reply) -> dict[str, Any]:
+    if reply.status not in (200, 202):
+        raise Refused(f"{reply.status} {reply.body[:200]!r}")
+    body: dict[str, Any] = json.loads(reply.body)
+    return body
+
+
+def answer_of(output: Mapping[str, Any]) -> Numbers:
+    if output["kind"] == "regression":
+        return numbers(output["value"])
+    return numbers(output["label"], *output["probabilities"].values())

@@ -1,0 +1,105 @@
+"""What is asked: three estimators of very different cost, and rows whose answers are known."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+from sklearn.base import is_classifier
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from predictions.serving import registration, repository
+from predictions.serving.registration import Split, TrainingData
+
+ROWS = 256
+TOLERANCE = 1e-6
+
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a workload's estimator is made, and what it stands for."""
+
+    text: str
+    estimator: Callable[[], Any]
+    data: Callable[..., Any]
+
+
+KINDS = {
+    "lr": Kind(
+        "StandardScaler and LogisticRegression, 30 numbers: nearly nothing to compute",
+        lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        load_breast_cancer,
+    ),
+    "rf": Kind(
+        "RandomForestClassifier of 300 trees, 30 numbers: much to compute for a row, little more for many",
+        lambda: RandomForestClassifier(n_estimators=300, n_jobs=1, random_state=0),
+        load_breast_cancer,
+    ),
+    "hgb": Kind(
+        "HistGradientBoostingRegressor, 10 numbers: compiled code that starts threads of its own",
+        lambda: HistGradientBoostingRegressor(random_state=0),
+        load_diabetes,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`expected` holds for each row the prediction, then the probabilities where the estimator gives them."""
+
+    name: str
+    rows: Sequence[Sequence[float]]
+    expected: Sequence[Numbers]
+
+    def is_right(self, place: int, answer: Numbers) -> bool:
+        """Whether every number of an answer is the estimator's own. It may leave the probabilities out."""
+        known = self.expected[place]
+        return 0 < len(answer) <= len(known) and all(
+            abs(number - right) <= TOLERANCE for number, right in zip(answer, known, strict=False)
+        )
+
+
+def build(name: str, artefacts: Path, models: Path) -> Workload:
+    """Train one; leave `<artefacts>/<name>.joblib`, and a registered model of the same estimator in `models`."""
+    kind = KINDS[name]
+    x, y = kind.data(return_X_y=True)
+    x_seen, x_held_out, y_seen, y_held_out = train_test_split(x, y, test_size=0.3, random_state=0)
+    estimator = kind.estimator().fit(x_seen, y_seen)
+    joblib.dump(estimator, artefacts / f"{name}.joblib")
+    data = TrainingData(estimator, Split(x_seen, y_seen), Split(x_held_out, y_held_out))
+    _register(models, name, data)
+    rows = x[:ROWS]
+    answers = [(float(number),) for number in estimator.predict(rows)]
+    if is_classifier(estimator):
+        shares = estimator.predict_proba(rows).tolist()
+        answers = [(*answer, *share) for answer, share in zip(answers, shares, strict=True)]
+    return Workload(name, rows.tolist(), answers)
+
+
+def _register(models: Path, name: str, data: TrainingData) -> None:
+    folder = models / name
+    folder.mkdir(parents=True)
+    (folder / repository.DESCRIPTION).write_text(_description(name, data))
+    description = repository.describe(models, name)
+    registration.register(models, description, data.estimator, data.training, data.held_out)
+
+
+def _description(name: str, data: TrainingData) -> str:
+    """A model.toml: numbers without bounds, and classes that are shown as they are."""
+    task = "classification" if is_classifier(data.estimator) else "regression"
+    head = (
+        f'title = "{name}"\nsummary = "A workload of the benchmarks."\ntask = "{task}"\n\n[target]\nname = "target"\n'
+    )
+    features = [
+        f'\n[[features]]\nkind = "number"\nname = "f{place}"\nlabel = "Number {place}"\n'
+        for place in range(data.training.x.shape[1])
+    ]
+    return head + "".join(features)
