@@ -12,6 +12,8 @@ JITTER = 0.2
 # A poll is held for so long at most, if a place to wait is free: most results then need one poll.
 HOLD_SECONDS = 1.0
 
+_spread = random.Random()  # noqa: S311 - spreads load, guards nothing; the process's own generator stays untouched
+
 
 def attempt_of(request: HttpRequest) -> int:
     """`?attempt=`, or 0 for what is no number."""
@@ -26,4 +28,4 @@ def is_capped(attempt: int) -> bool:
 def delay_ms(attempt: int, expected_ms: float) -> int:
     """Milliseconds until the next poll: what the answer is expected to take, longer each time, never in step."""
     delay = min(max(FIRST_MS, expected_ms) * GROWTH ** min(attempt, 20), LONGEST_MS)
-    return round(delay * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - spreads load, guards nothing
+    return round(delay * _spread.uniform(1 - JITTER, 1 + JITTER))
