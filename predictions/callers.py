@@ -1,6 +1,7 @@
 """Who asks: a signed-in user, a visitor known by a cookie, or an address."""
 
 import uuid
+from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -62,3 +63,11 @@ def address_of(request: HttpRequest) -> str:
     if settings.ENV.behind_proxy and (forwarded := request.headers.get("X-Forwarded-For", "")):
         return forwarded.rsplit(",", 1)[-1].strip()
     return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def internet_address_of(request: HttpRequest) -> str | None:
+    """The same, for a column that takes nothing but addresses; None for a socket, or for what a proxy made up."""
+    try:
+        return str(ip_address(address_of(request)))
+    except ValueError:
+        return None

@@ -1,0 +1,123 @@
+"""Guessing passwords: who guesses is locked out for a while, and nobody else is."""
+
+from typing import Any
+
+import pytest
+from axes.models import AccessAttempt, AccessLog
+from django.conf import settings as product
+from django.contrib.auth.models import User
+from django.test import Client
+
+from predictions.models import ApiToken
+from tests.integration.web.conftest import Page
+
+SIGN_IN = "/accounts/login/"
+LIMIT = product.AXES_FAILURE_LIMIT
+RIGHT = "secret-of-owner"
+
+
+def sign_in(password: str, username: str = "owner", page: str = SIGN_IN, **meta: str) -> Any:
+    """As from a new browser each time: no cookie tells who guesses."""
+    return Client(**meta).post(page, {"username": username, "password": password, "next": "/"})
+
+
+def guess(count: int = LIMIT, **where: str) -> list[int]:
+    return [sign_in(f"guess {number}", **where).status_code for number in range(count)]
+
+
+@pytest.mark.parametrize("page", [SIGN_IN, "/admin/login/"])
+def test_who_guesses_is_locked_out_with_a_remedy(owner: User, page: str) -> None:
+    User.objects.update(is_staff=True)
+
+    assert guess(page=page) == [200] * (LIMIT - 1) + [429]
+
+    response = sign_in(RIGHT, page=page)
+    assert (response.status_code, response["Retry-After"]) == (429, "900")
+    text = Page(response).text
+    assert "Too many wrong passwords" in text
+    assert "for 15 minutes" in text
+    assert "Whoever runs this service can open it sooner" in text
+    assert b"guess" not in response.content
+
+
+def test_one_guess_less_locks_nobody_out_and_signing_in_begins_anew(owner: User) -> None:
+    for _ in range(2):
+        assert guess(LIMIT - 1) == [200] * (LIMIT - 1)
+        assert sign_in(RIGHT).status_code == 302
+    assert not AccessAttempt.objects.exists()
+    assert not AccessLog.objects.exists()
+
+
+def test_others_sign_in_from_the_same_address_and_the_same_person_from_another(owner: User, stranger: User) -> None:
+    guess()
+
+    assert sign_in("secret-of-stranger", "stranger").status_code == 302
+    assert sign_in(RIGHT, REMOTE_ADDR="192.0.2.7").status_code == 302
+    assert sign_in(RIGHT).status_code == 429
+
+
+def test_another_browser_does_not_help(owner: User) -> None:
+    for number in range(LIMIT):
+        last = sign_in("guess", headers={"User-Agent": f"browser {number}"})  # type: ignore[arg-type]
+    assert last.status_code == 429
+
+
+def test_lock_opens_after_its_time_and_trying_meanwhile_does_not_prolong_it(owner: User) -> None:
+    guess()
+    before = AccessAttempt.objects.get().attempt_time
+    assert sign_in("again").status_code == 429
+    assert AccessAttempt.objects.get().attempt_time == before
+
+    AccessAttempt.objects.update(attempt_time=before - product.AXES_COOLOFF_TIME)
+
+    assert sign_in(RIGHT).status_code == 302
+
+
+def test_account_that_does_not_exist_is_locked_alike(db: None) -> None:
+    assert guess(username="nobody") == [200] * (LIMIT - 1) + [429]
+
+
+@pytest.fixture
+def behind_proxy(settings: Any) -> None:
+    settings.ENV = product.ENV.model_copy(update={"behind_proxy": True})
+
+
+def forwarded(address: str) -> dict[str, str]:
+    return {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": address}
+
+
+def test_behind_a_proxy_the_address_is_the_one_that_it_saw(owner: User, behind_proxy: None) -> None:
+    guess(**forwarded("203.0.113.5"))
+
+    assert sign_in(RIGHT, **forwarded("198.51.100.1, 203.0.113.5")).status_code == 429
+    assert sign_in(RIGHT, **forwarded("203.0.113.5, 198.51.100.1")).status_code == 302
+
+
+def test_without_a_proxy_nobody_chooses_their_address(owner: User) -> None:
+    for number in range(LIMIT):
+        last = sign_in("guess", HTTP_X_FORWARDED_FOR=f"203.0.113.{number}")
+    assert last.status_code == 429
+
+
+@pytest.mark.parametrize("address", ["", "unix:", "a" * 300, "\xe9", "203.0.113.5:4711", "fe80::1%eth0"])
+def test_address_that_is_none_breaks_nothing(owner: User, behind_proxy: None, address: str) -> None:
+    assert guess(**forwarded(address)) == [200] * (LIMIT - 1) + [429]
+
+
+def test_password_is_not_kept(owner: User) -> None:
+    guess(1)
+
+    kept = AccessAttempt.objects.values().get()
+    assert kept["post_data"].splitlines()[1] == "password=********************"
+    assert not any("guess" in str(value) for value in kept.values())
+
+
+def test_guessing_tokens_slows_nobody(owner: User, settings: Any) -> None:
+    settings.PUBLIC_PREDICTIONS = False
+    _, secret = ApiToken.objects.create(user=owner, name="a program")
+    guess()
+
+    for number in range(2 * LIMIT):
+        wrong = Client().get("/api/v1/models/", headers={"Authorization": f"Bearer ft_{number}"})
+        assert wrong.status_code == 401
+    assert Client().get("/api/v1/models/", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
