@@ -1,6 +1,7 @@
 """Who asks: a signed-in user, a visitor known by a cookie, or an address."""
 
 import uuid
+from functools import lru_cache
 from ipaddress import ip_address
 
 from django.conf import settings
@@ -24,9 +25,12 @@ def caller_of(request: HttpRequest) -> Caller:
         return Caller(f"user:{request.user.pk}", request.user)
     if visitor := visitor_of(request):
         return Caller(f"visitor:{visitor}")
-    return Caller(
-        f"address:{salted_hmac('foretell.address', address_of(request), algorithm='sha256').hexdigest()[:32]}"
-    )
+    return Caller(f"address:{_hashed(address_of(request))}")
+
+
+@lru_cache(maxsize=1024)
+def _hashed(address: str) -> str:
+    return salted_hmac("foretell.address", address, algorithm="sha256").hexdigest()[:32]
 
 
 def history_of(request: HttpRequest) -> PredictionQuerySet:

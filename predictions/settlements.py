@@ -8,14 +8,16 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 from django.conf import settings
 from redis.client import PubSub
 
 from predictions.broker import breaker, client
+from predictions.models import Prediction
 
 logger = logging.getLogger(__name__)
 
@@ -29,55 +31,83 @@ def announce(ids: Iterable[uuid.UUID]) -> None:
     breaker.call(lambda: client().publish(CHANNEL, message), "announce")
 
 
+class News:
+    """The rows of one announcement that somebody here waits for: one read for all, by whoever looks first."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._ids = [uuid.UUID(key) for key in keys]
+        self._lock = threading.Lock()
+        self._seen: dict[uuid.UUID, tuple[Any, ...]] | None = None
+
+    def of(self, prediction_id: uuid.UUID) -> tuple[Any, ...] | None:
+        """What `Prediction.CHANGING` names of that row; None if it is gone."""
+        with self._lock:
+            if self._seen is None:
+                rows = Prediction.objects.filter(pk__in=self._ids).values_list("id", *Prediction.CHANGING)
+                self._seen = {row[0]: row[1:] for row in rows}
+        return self._seen.get(prediction_id)
+
+
+class Place(threading.Event):
+    """Where one request waits; `news` is what it was woken by, if that was an announcement."""
+
+    news: News | None = None
+
+    def seen(self, prediction_id: uuid.UUID) -> tuple[Any, ...] | None:
+        """What the news says of a row, once: at the next look they are old."""
+        news, self.news = self.news, None
+        return news.of(prediction_id) if news else None
+
+
 class Waiters:
     """The requests of this process that wait, and the one thread that listens for them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._events: dict[str, list[threading.Event]] = {}
+        self._places: dict[str, list[Place]] = {}
         self._count = 0
         self._listener: threading.Thread | None = None
 
     @contextmanager
-    def expecting(self, prediction_id: uuid.UUID, seconds: float) -> Iterator[threading.Event | None]:
-        """An event that is set when the prediction has probably ended; None for no time, or when as many wait as may.
+    def expecting(self, prediction_id: uuid.UUID, seconds: float) -> Iterator[Place | None]:
+        """A place, set when the prediction has probably ended; None for no time, or when as many wait as may.
 
         Enter before the row is committed or read: an announcement between that and the wait would be missed.
         """
-        with self.expecting_any([prediction_id], seconds) as event:
-            yield event
+        with self.expecting_any([prediction_id], seconds) as place:
+            yield place
 
     @contextmanager
-    def expecting_any(self, ids: Iterable[uuid.UUID], seconds: float) -> Iterator[threading.Event | None]:
-        """Likewise for a request of several predictions: one place, and an event that is set at each of their ends."""
+    def expecting_any(self, ids: Iterable[uuid.UUID], seconds: float) -> Iterator[Place | None]:
+        """Likewise for a request of several predictions: one place, set at each of their ends."""
         keys = [prediction_id.hex for prediction_id in ids]
-        event = self._add(keys) if seconds > 0 else None
+        place = self._add(keys) if seconds > 0 else None
         try:
-            yield event
+            yield place
         finally:
-            if event is not None:
-                self._remove(keys, event)
+            if place is not None:
+                self._remove(keys, place)
 
-    def _add(self, keys: list[str]) -> threading.Event | None:
+    def _add(self, keys: list[str]) -> Place | None:
         with self._lock:
             if self._count >= settings.WAITERS_MAX:
                 return None
             self._count += 1
-            event = threading.Event()
+            place = Place()
             for key in keys:
-                self._events.setdefault(key, []).append(event)
+                self._places.setdefault(key, []).append(place)
             if self._listener is None or not self._listener.is_alive():
                 self._listener = threading.Thread(target=self._listen, name="settlements", daemon=True)
                 self._listener.start()
-            return event
+            return place
 
-    def _remove(self, keys: list[str], event: threading.Event) -> None:
+    def _remove(self, keys: list[str], place: Place) -> None:
         with self._lock:
             self._count -= 1
             for key in keys:
-                self._events[key].remove(event)
-                if not self._events[key]:
-                    del self._events[key]
+                self._places[key].remove(place)
+                if not self._places[key]:
+                    del self._places[key]
 
     def _listen(self) -> None:
         while True:
@@ -85,7 +115,7 @@ class Waiters:
                 with client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
                     channel.subscribe(CHANNEL)
                     # What was announced before this line went unheard: let everybody look once.
-                    self._wake(list(self._events))
+                    self._wake_all()
                     self._hear(channel)
             except (redis.RedisError, OSError, ValueError):
                 time.sleep(RECONNECT_SECONDS)
@@ -95,27 +125,41 @@ class Waiters:
             if (message := channel.get_message(timeout=5.0)) is not None:
                 self._wake(json.loads(message["data"]))
 
+    def _wake_all(self) -> None:
+        with self._lock:
+            places = [place for expecting in self._places.values() for place in expecting]
+        for place in places:
+            place.set()
+
     def _wake(self, keys: list[str]) -> None:
         with self._lock:
-            events = [event for key in keys for event in self._events.get(key, ())]
-        for event in events:
-            event.set()
+            awaited = [key for key in keys if key in self._places]
+            places = [place for key in awaited for place in self._places[key]]
+        news = News(awaited)
+        for place in places:
+            place.news = news
+            place.set()
 
 
 waiters = Waiters()
 
 
-def wait(event: threading.Event | None, has_ended: Callable[[], bool], seconds: float) -> bool:
+def wait_for(prediction: Prediction, place: Place | None, seconds: float) -> bool:
+    """Wait until the prediction has ended, and see it as it is then."""
+    return wait(place, lambda: prediction.has_ended(place.seen(prediction.pk) if place else None), seconds)
+
+
+def wait(place: Place | None, has_ended: Callable[[], bool], seconds: float) -> bool:
     """Wait until `has_ended()`, which is asked at each announcement and at the end of the time, never in between.
 
-    Without an event, for want of a place to wait, the answer is False at once.
+    Without a place the answer is False at once.
     """
-    if event is None:
+    if place is None:
         return False
     end = time.monotonic() + seconds
     while (remaining := end - time.monotonic()) > 0:
-        if event.wait(remaining):
-            event.clear()
+        if place.wait(remaining):
+            place.clear()
             if has_ended():
                 return True
     return has_ended()

@@ -64,7 +64,7 @@ def predict(request: Request, name: str) -> Response:
 
 def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishes) -> Prediction:
     new_id = uuid.uuid4()
-    with settlements.waiters.expecting(new_id, asked.wait) as event:
+    with settlements.waiters.expecting(new_id, asked.wait) as place:
         row = submission.submit(
             submission.Request(
                 registered,
@@ -77,12 +77,12 @@ def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishe
             )
         )
         if row.pk == new_id:
-            settlements.wait(event, row.has_ended, asked.wait)
+            settlements.wait_for(row, place, asked.wait)
             return row
     # The key had been used: wait for the prediction that it belongs to.
-    with settlements.waiters.expecting(row.pk, asked.wait) as event:
+    with settlements.waiters.expecting(row.pk, asked.wait) as place:
         if not row.has_ended():
-            settlements.wait(event, row.has_ended, asked.wait)
+            settlements.wait_for(row, place, asked.wait)
     return row
 
 

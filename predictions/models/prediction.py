@@ -280,9 +280,10 @@ class Prediction(models.Model):
     def is_terminal(self) -> bool:
         return self.state in TERMINAL
 
-    def has_ended(self) -> bool:
-        """Look again, and say whether the state is final."""
-        seen = Prediction.objects.filter(pk=self.pk).values_list(*self.CHANGING).get()
+    def has_ended(self, seen: tuple[Any, ...] | None = None) -> bool:
+        """Look again, unless somebody has: `seen` is what `CHANGING` names. Say whether the state is final."""
+        if seen is None:
+            seen = Prediction.objects.filter(pk=self.pk).values_list(*self.CHANGING).get()
         for name, value in zip(self.CHANGING, seen, strict=True):
             setattr(self, name, value)
         return self.is_terminal

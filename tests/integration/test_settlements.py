@@ -13,9 +13,9 @@ import redis
 
 from predictions import broker, settlements
 from predictions.models import ModelVersion, Prediction
-from predictions.settlements import Waiters, announce, wait
+from predictions.settlements import News, Place, Waiters, announce, wait, wait_for
 from project.dev_redis import server_binary
-from tests.integration.conftest import make
+from tests.integration.conftest import make, statements
 from tests.waiting import wait_until
 
 LONG = 20.0
@@ -44,51 +44,51 @@ def test_waiter_is_woken_by_the_announcement_of_its_prediction(waiters: Waiters,
     def has_ended() -> bool:
         return seen.is_set()
 
-    with waiters.expecting(mine, LONG) as event:
+    with waiters.expecting(mine, LONG) as place:
         listening(redis_client)
         seen.set()
         started = time.monotonic()
         announce([uuid.uuid4(), mine])
 
-        assert wait(event, has_ended, LONG) is True
+        assert wait(place, has_ended, LONG) is True
     assert time.monotonic() - started < LONG / 2
 
 
 def test_announcement_of_another_prediction_wakes_nobody(waiters: Waiters, redis_client: redis.Redis) -> None:
-    with waiters.expecting(uuid.uuid4(), LONG) as event, waiters.expecting(other := uuid.uuid4(), LONG) as awaited:
+    with waiters.expecting(uuid.uuid4(), LONG) as place, waiters.expecting(other := uuid.uuid4(), LONG) as awaited:
         listening(redis_client)
-        assert event
+        assert place
         assert awaited
-        wait_until(event.is_set, 5, "all were woken once, when the listener began")
-        event.clear()
+        wait_until(place.is_set, 5, "all were woken once, when the listener began")
+        place.clear()
         awaited.clear()
 
         announce([other])
 
         assert awaited.wait(5)
-        assert not event.is_set()
+        assert not place.is_set()
 
 
 def test_announcement_lost_is_made_up_for_at_the_end_of_the_wait() -> None:
     asked = [True]
 
-    assert wait(threading.Event(), looks(asked), 0.05) is True
+    assert wait(Place(), looks(asked), 0.05) is True
     assert asked == []
 
 
 def test_wait_looks_only_when_woken_and_at_the_end() -> None:
-    event = threading.Event()
-    event.set()
+    place = Place()
+    place.set()
     asked = [False, False, True]
 
-    assert wait(event, looks(asked), 0.05) is False
+    assert wait(place, looks(asked), 0.05) is False
     assert asked == [True]
 
 
 def test_nobody_waits_for_no_time(waiters: Waiters) -> None:
-    with waiters.expecting(uuid.uuid4(), 0) as event:
-        assert event is None
-        assert wait(event, looks([]), LONG) is False
+    with waiters.expecting(uuid.uuid4(), 0) as place:
+        assert place is None
+        assert wait(place, looks([]), LONG) is False
 
 
 def test_as_many_wait_as_may(waiters: Waiters, settings: Any) -> None:
@@ -103,8 +103,8 @@ def test_place_of_a_waiter_is_free_again_after_an_error(waiters: Waiters, settin
     settings.WAITERS_MAX = 1
     with pytest.raises(RuntimeError), waiters.expecting(uuid.uuid4(), LONG):
         raise RuntimeError
-    with waiters.expecting(uuid.uuid4(), LONG) as event:
-        assert event is not None
+    with waiters.expecting(uuid.uuid4(), LONG) as place:
+        assert place is not None
 
 
 def test_waiter_of_several_hears_of_each_and_takes_one_place(
@@ -112,16 +112,16 @@ def test_waiter_of_several_hears_of_each_and_takes_one_place(
 ) -> None:
     settings.WAITERS_MAX = 2
     ids = [uuid.uuid4(), uuid.uuid4()]
-    with waiters.expecting_any(ids, LONG) as event, waiters.expecting(ids[0], LONG) as other:
+    with waiters.expecting_any(ids, LONG) as place, waiters.expecting(ids[0], LONG) as other:
         assert other is not None
-        assert event is not None
+        assert place is not None
         listening(redis_client)
-        wait_until(event.is_set, 5, "all were woken once, when the listener began")
+        wait_until(place.is_set, 5, "all were woken once, when the listener began")
         for prediction_id in ids:
-            event.clear()
+            place.clear()
             announce([prediction_id])
-            assert event.wait(5)
-    assert waiters._events == {}
+            assert place.wait(5)
+    assert waiters._places == {}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -129,12 +129,12 @@ def test_waiter_sees_what_another_thread_settled(
     waiters: Waiters, redis_client: redis.Redis, iris: ModelVersion
 ) -> None:
     row = make(iris)
-    with waiters.expecting(row.pk, LONG) as event:
+    with waiters.expecting(row.pk, LONG) as place:
         listening(redis_client)
         assert Prediction.objects.filter(pk=row.pk).cancel() == 1
         announce([row.pk])
 
-        assert wait(event, row.has_ended, LONG) is True
+        assert wait_for(row, place, LONG) is True
     assert row.state == "canceled"
 
 
@@ -172,8 +172,8 @@ def answers(client: redis.Redis) -> bool:
 def test_waiter_hears_again_when_redis_is_back(mortal: Callable[[], "subprocess.Popen[bytes]"]) -> None:
     waiters = Waiters()
     first = mortal()
-    with waiters.expecting(mine := uuid.uuid4(), LONG) as event:
-        assert event
+    with waiters.expecting(mine := uuid.uuid4(), LONG) as place:
+        assert place
         listening(settlements.client())
         first.kill()
         first.wait()
@@ -181,7 +181,34 @@ def test_waiter_hears_again_when_redis_is_back(mortal: Callable[[], "subprocess.
         mortal()
         listening(settlements.client())
 
-        wait_until(event.is_set, 10, "all were woken once, for what went unheard")
-        event.clear()
+        wait_until(place.is_set, 10, "all were woken once, for what went unheard")
+        place.clear()
         announce([mine])
-        assert event.wait(10)
+        assert place.wait(10)
+
+
+# --- News: one read for all -------------------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_news_are_read_once_for_all_who_wait(iris: ModelVersion) -> None:
+    first, second = make(iris), make(iris)
+    Prediction.objects.cancel()
+    news = News([first.pk.hex, second.pk.hex])
+
+    with statements() as asked:
+        assert first.has_ended(news.of(first.pk))
+        assert second.has_ended(news.of(second.pk))
+
+    assert len(asked) == 1
+    assert (first.state, second.state) == ("canceled", "canceled")
+
+
+@pytest.mark.django_db
+def test_old_news_are_no_news(iris: ModelVersion) -> None:
+    row = make(iris)
+    place = Place()
+    place.news = News([row.pk.hex])
+
+    assert not row.has_ended(place.seen(row.pk))
+    Prediction.objects.cancel()
+
+    assert row.has_ended(place.seen(row.pk))

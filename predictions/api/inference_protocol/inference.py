@@ -28,12 +28,12 @@ def infer(
     """
     ids = [uuid.uuid4() for _ in rows]
     seconds = min(settings.WAIT_MAX, LONGEST_WAIT)
-    with settlements.waiters.expecting_any(ids, seconds) as event:
-        if event is None:
+    with settlements.waiters.expecting_any(ids, seconds) as place:
+        if place is None:
             raise NoPlaceToWait
         submission.submit_together(version, rows, caller, Source.API, ids)
         answers = _Answers(ids)
-        if not settlements.wait(event, answers.have_ended, seconds):
+        if not settlements.wait(place, answers.have_ended, seconds):
             raise NotInTime(seconds, [address(prediction_id) for prediction_id in ids])
     return answers.succeeded()
 

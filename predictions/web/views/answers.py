@@ -69,10 +69,10 @@ def _reload(shown: Shown) -> dict[str, Any]:
 @require_safe
 @never_cache
 def status(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    with settlements.waiters.expecting(prediction_id, polling.HOLD_SECONDS) as event:
+    with settlements.waiters.expecting(prediction_id, polling.HOLD_SECONDS) as place:
         found = find_prediction(request, prediction_id)
         if not found.is_terminal:
-            settlements.wait(event, found.has_ended, polling.HOLD_SECONDS)
+            settlements.wait_for(found, place, polling.HOLD_SECONDS)
     shown = Shown(found, polling.attempt_of(request))
     ended = shown.is_terminal and request.htmx  # type: ignore[attr-defined]
     response = render(
