@@ -5,6 +5,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 
@@ -22,7 +23,7 @@ def caller_of(request: HttpRequest) -> Caller:
     An address is kept only as a keyed hash: enough to tell callers apart, too little to say who they are.
     """
     if request.user.is_authenticated:
-        return Caller(f"user:{request.user.pk}", request.user)
+        return Caller(key_of(request.user), request.user)
     if visitor := visitor_of(request):
         return Caller(f"visitor:{visitor}")
     return Caller(f"address:{_hashed(address_of(request))}")
@@ -31,6 +32,10 @@ def caller_of(request: HttpRequest) -> Caller:
 @lru_cache(maxsize=1024)
 def _hashed(address: str) -> str:
     return salted_hmac("foretell.address", address, algorithm="sha256").hexdigest()[:32]
+
+
+def key_of(user: User) -> str:
+    return f"user:{user.pk}"
 
 
 def history_of(request: HttpRequest) -> PredictionQuerySet:

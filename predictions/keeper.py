@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 
 from predictions import broker, doorbell, settlements
 from predictions.models import Heartbeat, Lane, ModelVersion, Prediction
-from predictions.ops import canary
+from predictions.ops import canary, retention
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 OVERLOOKED = timedelta(seconds=2)
 # How often a version that does not serve is tried again.
 EXAMINE_SECONDS = 30.0
+# What one sweep spends on what is past its retention, at most.
+PRUNE_SECONDS = 0.2
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Sweep:
     expired: int = 0
     reminded: int = 0
     executed_for: int = 0
+    pruned: int = 0
 
     def __str__(self) -> str:
         done = {name.replace("_", " "): count for name, count in vars(self).items() if count}
@@ -76,6 +80,8 @@ class Keeper:
             self._examine()
         else:
             sweep.executed_for = self._execute()
+        if settings.RETENTION is not None:
+            sweep.pruned = retention.prune(settings.RETENTION, PRUNE_SECONDS)
         return sweep
 
     def _remind(self) -> int:

@@ -60,6 +60,9 @@ class Env(BaseSettings):
     micro_batch: int = Field(64, ge=1, le=1000, description="Rows that a worker takes for one predict call, at most.")
     time_limit: int = Field(20, ge=2, description="Seconds after which a predict call that hangs is killed.")
     max_attempts: int = Field(3, ge=1, description="Workers that a row may cost before it fails as `worker_lost`.")
+    retention_days: int = Field(
+        0, ge=0, description="Days after which what has ended is removed. Empty or 0: kept for ever."
+    )
     keeper_seconds: float = Field(2.0, gt=0, description="The time between two sweeps of the keeper.")
     inference_engine: Literal["auto", "sklearn"] = Field(
         "auto",

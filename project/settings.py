@@ -173,6 +173,8 @@ MICRO_BATCH = ENV.micro_batch
 # Longer than the hard limit: a claim whose worker still lives is not taken from it.
 LEASE = timedelta(seconds=CELERY_TASK_TIME_LIMIT + 2)
 MAX_ATTEMPTS = ENV.max_attempts
+# Nothing that was accepted is removed unasked: for how long it is needed is for whoever answers for the data to say.
+RETENTION = timedelta(days=ENV.retention_days) if ENV.retention_days else None
 KEEPER_SECONDS = ENV.keeper_seconds
 INFERENCE_ENGINE = ENV.inference_engine
 LOADER_BYTES = ENV.loader_megabytes * 1024 * 1024

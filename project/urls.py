@@ -3,6 +3,7 @@ from django.urls import include, path
 
 from predictions.api.inference_protocol.views import Server
 
+handler404 = "predictions.web.views.errors.not_found"
 urlpatterns = [
     path("", include("predictions.web.urls")),
     path("api/v1/", include("predictions.api.urls")),

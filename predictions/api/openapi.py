@@ -25,6 +25,7 @@ PROBLEMS = {
     404: "There is no such thing, or it is not yours.",
     405: "Not with this method.",
     409: "Not in this state.",
+    410: "Its data was removed.",
     413: "The body is too large.",
     415: "The body must be application/json.",
     422: "Bad input: every place with its reason.",

@@ -36,6 +36,12 @@ class NoAnswer(exceptions.APIException):
     default_detail = "Only a prediction that succeeded has an answer to give feedback on."
 
 
+class Removed(exceptions.APIException):
+    status_code = 410
+    default_code = "removed"
+    default_detail = "The prediction's data was removed: its time was over, or its owner removed it."
+
+
 def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception handler. None lets the error go on as a 500, which is logged and shown without its text."""
     if isinstance(error, ForetellError):

@@ -17,9 +17,9 @@ from predictions.api import serializers as bodies
 from predictions.api.headers import Wishes, wishes
 from predictions.api.lists import NewestFirst, chosen
 from predictions.api.openapi import ASK_HEADERS, FILTER_PARAMETERS, operation, problems
-from predictions.api.problems import CannotCancel, NoAnswer
+from predictions.api.problems import CannotCancel, NoAnswer, Removed
 from predictions.callers import caller_of, history_of
-from predictions.models import Feedback, Prediction, RegisteredModel, Source, State
+from predictions.models import Feedback, Prediction, RegisteredModel, Source, State, Tombstone
 from predictions.serving.errors import InvalidInput, Problem
 from predictions.serving.wording import printable
 
@@ -113,7 +113,7 @@ def predictions(request: Request) -> Response:
     responses={
         200: bodies.PredictionBody,
         304: OpenApiResponse(None, "As the ETag says, nothing has changed."),
-        **problems(401, 403, 404),
+        **problems(401, 403, 404, 410),
     },
 )
 @api_view(["GET", "HEAD"])
@@ -125,7 +125,9 @@ def prediction(request: Request, prediction_id: uuid.UUID) -> Response:
     return Response(representation.prediction(request, row), headers={"ETag": etag, **_server_timing(row)})
 
 
-@operation("cancel_prediction", request=None, responses={200: bodies.PredictionBody, **problems(401, 403, 404, 409)})
+@operation(
+    "cancel_prediction", request=None, responses={200: bodies.PredictionBody, **problems(401, 403, 404, 409, 410)}
+)
 @api_view(["POST"])
 def cancel(request: Request, prediction_id: uuid.UUID) -> Response:
     row = _find_prediction(request, prediction_id)
@@ -141,7 +143,7 @@ def cancel(request: Request, prediction_id: uuid.UUID) -> Response:
     responses={
         200: OpenApiResponse(bodies.FeedbackAnswer, "Replaced an earlier word."),
         201: bodies.FeedbackAnswer,
-        **problems(400, 401, 403, 404, 409, 413, 415, 422),
+        **problems(400, 401, 403, 404, 409, 410, 413, 415, 422),
     },
 )
 @api_view(["POST"])
@@ -173,7 +175,7 @@ def _find_model(name: str) -> RegisteredModel:
 def _find_prediction(request: Request, prediction_id: uuid.UUID) -> Prediction:
     found = registry.complete(Prediction.objects.visible_to(request.user).filter(pk=prediction_id))
     if not found:
-        raise Http404
+        raise Removed if Tombstone.objects.stands_for(prediction_id) else Http404
     return found[0]
 
 

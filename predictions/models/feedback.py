@@ -20,7 +20,7 @@ class Feedback(models.Model):
     """
 
     prediction = models.ForeignKey(Prediction, models.CASCADE, related_name="feedback")
-    caller = models.CharField(max_length=80)
+    caller = models.CharField(max_length=80, db_index=True)
     was_right = models.BooleanField(null=True)
     actual = models.JSONField(null=True)
     comment = models.TextField(blank=True)

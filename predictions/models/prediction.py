@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from predictions.models.registered_model import ModelVersion
+from predictions.models.tombstone import Tombstone
 
 if TYPE_CHECKING:  # the worker's half: the web never loads numpy
     from predictions.serving.predictor import Outcome
@@ -114,6 +115,10 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
     def asked_by(self, caller: str) -> "PredictionQuerySet":
         """What one caller has asked, newest first."""
         return self.filter(caller=caller).order_by("-created_at", "-id")
+
+    def ended_before(self, age: timedelta) -> "PredictionQuerySet":
+        """Those that ended longer than `age` ago, oldest first."""
+        return self.filter(finished_at__lt=Now() - age).order_by("finished_at")
 
     def waiting_versions(self, older_than: timedelta) -> "list[tuple[int, str]]":
         """(version id, lane) of all that has been queued for longer than `older_than`."""
@@ -219,6 +224,20 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         lost = self.running().filter(claimed_until__lt=Now(), attempts__lt=settings.MAX_ATTEMPTS)
         return lost.update(state=State.QUEUED, claim=None, claimed_until=None, started_at=None)
 
+    # --- Removal ------------------------------------------------------------------------------------------------------
+    def remove(self, ids: Sequence[uuid.UUID]) -> int:
+        """Remove those of `ids` that have ended, with what was said of them; each leaves a tombstone. How many."""
+        with transaction.atomic(savepoint=False):
+            ended = list(
+                self.filter(id__in=ids, finished_at__isnull=False)
+                .order_by("id")
+                .select_for_update()
+                .values_list("id", flat=True)
+            )
+            Tombstone.objects.put_up(ended)
+            self.filter(id__in=ended).delete()
+        return len(ended)
+
 
 def _prepared(field_name: str, value: object) -> Any:
     return Prediction._meta.get_field(field_name).get_db_prep_value(value, connection)  # type: ignore[union-attr]
@@ -281,9 +300,14 @@ class Prediction(models.Model):
         return self.state in TERMINAL
 
     def has_ended(self, seen: tuple[Any, ...] | None = None) -> bool:
-        """Look again, unless somebody has: `seen` is what `CHANGING` names. Say whether the state is final."""
+        """Look again, unless somebody has: `seen` is what `CHANGING` names. Say whether the state is final.
+
+        What was removed meanwhile stays as it was last seen.
+        """
         if seen is None:
-            seen = Prediction.objects.filter(pk=self.pk).values_list(*self.CHANGING).get()
+            seen = Prediction.objects.filter(pk=self.pk).values_list(*self.CHANGING).first()
+        if seen is None:
+            return False
         for name, value in zip(self.CHANGING, seen, strict=True):
             setattr(self, name, value)
         return self.is_terminal

@@ -11,7 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django_htmx.http import HttpResponseClientRedirect
 
 from predictions import registry
-from predictions.models import Prediction, RegisteredModel
+from predictions.models import Prediction, RegisteredModel, Tombstone
+
+
+class Removed(Http404):
+    """It was there, and its data has been removed: 410."""
+
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -48,5 +53,5 @@ def find_model(name: str) -> RegisteredModel:
 def find_prediction(request: HttpRequest, prediction_id: uuid.UUID) -> Prediction:
     found = registry.complete(Prediction.objects.visible_to(request.user).filter(pk=prediction_id))
     if not found:
-        raise Http404("no such prediction")
+        raise Removed if Tombstone.objects.stands_for(prediction_id) else Http404("no such prediction")
     return found[0]

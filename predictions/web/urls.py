@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from predictions.web.views import answers, catalogue, health, monitor, tokens
+from predictions.web.views import account, answers, catalogue, health, monitor, tokens
 
 models = [
     path("", catalogue.model, name="model"),
@@ -18,6 +18,9 @@ urlpatterns = [
     path("models/<slug:name>/", include(models)),
     path("predictions/", answers.mine, name="predictions"),
     path("predictions/<uuid:prediction_id>/", include(prediction)),
+    path("accounts/", account.account, name="account"),
+    path("accounts/data/", account.export, name="export-data"),
+    path("accounts/data/remove/", account.remove, name="remove-data"),
     path("accounts/tokens/", tokens.tokens, name="tokens"),
     path("accounts/tokens/<str:token_key>/revoke/", tokens.revoke, name="revoke-token"),
     path("healthz/live", health.live, name="live"),

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from predictions import admission
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State
+from predictions.ops import retention
 
 Q = Prediction.objects
 
@@ -70,6 +71,7 @@ CASES: dict[str, tuple[Callable[[ModelVersion], Any], str]] = {
     "expire": (lambda _: Q.expire(), "deadlines"),
     "mine": (lambda _: list(Q.asked_by("visitor:7")[:50]), "mine"),
     "feed": (lambda _: list(Q.filter(finished_at__isnull=False).order_by("-finished_at")[:30]), "feed"),
+    "retention": (lambda _: retention.prune(timedelta(days=1)), "feed"),
     "rate of settling": (lambda _: admission.retry_after(10), "feed"),
 }
 
