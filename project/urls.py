@@ -1,15 +1,23 @@
 from django.contrib import admin
+from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from predictions.api.inference_protocol.views import Server
 
 handler404 = "predictions.web.views.errors.not_found"
+# No reset by mail: this service sends none. Whoever runs it gives a new password.
+accounts = [
+    path("login/", auth.LoginView.as_view(), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("password_change/", auth.PasswordChangeView.as_view(), name="password_change"),
+    path("password_change/done/", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
+]
 urlpatterns = [
     path("", include("predictions.web.urls")),
     path("api/v1/", include("predictions.api.urls")),
     # Clients of the protocol follow no redirect to a slash.
     path("v2", Server.as_view()),
     path("v2/", include("predictions.api.inference_protocol.urls")),
-    path("accounts/", include("django.contrib.auth.urls")),
+    path("accounts/", include(accounts)),
     path("admin/", admin.site.urls),
 ]

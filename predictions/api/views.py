@@ -159,7 +159,7 @@ def feedback(request: Request, prediction_id: uuid.UUID) -> Response:
 
 
 @extend_schema(exclude=True)
-@api_view(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+@api_view(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def nothing(request: Request) -> Response:
     """Whatever else stands under the API's address: a problem as JSON, not a page."""
     raise Http404

@@ -19,7 +19,7 @@ class TokenForm(forms.Form):
     days = forms.ChoiceField(choices=DAYS, initial="90", label="Valid for")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @login_required
 def tokens(request: HttpRequest) -> HttpResponse:

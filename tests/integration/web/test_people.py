@@ -50,6 +50,24 @@ def test_sign_out_needs_a_post(owner: User) -> None:
     assert "Sign in" in Page(client.get("/")).text
 
 
+def test_password_is_changed_by_whoever_knows_it(owner: User) -> None:
+    client, address = signed_in(owner), "/accounts/password_change/"
+    new = {"new_password1": "quite-another-one", "new_password2": "quite-another-one"}
+    assert "A new password" in Page(client.get(address)).text
+    assert "was entered incorrectly" in Page(client.post(address, {"old_password": "guess", **new})).text
+
+    response = client.post(address, {"old_password": "secret-of-owner", **new}, follow=True)
+
+    assert "Your password is changed" in Page(response).text
+    owner.refresh_from_db()
+    assert owner.check_password("quite-another-one")
+
+
+def test_no_mail_is_promised(client: Client, db: None) -> None:
+    """There is no mail server to send it: the page would fail for those who have an account, and so tell who has."""
+    assert client.get("/accounts/password_reset/").status_code == 404
+
+
 # --- Tokens -----------------------------------------------------------------------------------------------------------
 def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}

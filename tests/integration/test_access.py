@@ -1,0 +1,212 @@
+"""Every route, every method, everybody: what docs/reference/access.md says is what happens.
+
+A route that is new fails here until it has its rows there. Each page on the way is looked at too: its policy, and that
+nothing in it runs inline.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.test import Client
+
+from predictions import doorbell, settlements
+from predictions.models import ApiToken, ModelVersion, Prediction, State
+from tests.integration.access import METHODS, PEOPLE, expected, is_api, routes, rows
+from tests.integration.conftest import IRIS, drain, make, signed_in
+
+INFER = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}]}
+FORM = {"sepal length (cm)": "5", "sepal width (cm)": "3", "petal length (cm)": "1", "petal width (cm)": "0.2"}
+# What a POST carries where an empty one would not get far.
+BODIES: dict[str, Any] = {
+    "/models/<slug:name>/predictions/": FORM,
+    "/predictions/<uuid:prediction_id>/feedback/": {"was_right": "yes"},
+    "/accounts/tokens/": {"name": "a program", "days": "30"},
+    "/api/v1/models/<slug:name>/predictions/": {"features": IRIS},
+    "/api/v1/predictions/<uuid:prediction_id>/feedback/": {"was_right": True},
+    "/v2/models/<str:name>/infer": INFER,
+    "/v2/models/<str:name>/versions/<str:number>/infer": INFER,
+}
+SIGN_IN = ("/accounts/login/", "/admin/login/")
+
+
+class Inline(HTMLParser):
+    """What the policy would not let run, and so must not be there."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        is_script = tag == "script" and "src" not in given and given.get("type") != "application/json"
+        wrong = [name for name in given if name == "style" or name.startswith(("on", "hx-on", "hx-vars"))]
+        if is_script or tag == "style" or wrong:
+            self.found.append(self.get_starttag_text() or tag)
+
+    handle_startendtag = handle_starttag
+
+
+class World:
+    """One prediction of the owner, and everybody who might want it."""
+
+    def __init__(self, iris: ModelVersion, people: dict[str, User]) -> None:
+        self.iris = iris
+        self.people = people
+        self.secrets = {name: ApiToken.objects.create(user=user, name="a program")[1] for name, user in people.items()}
+        self.sessions = {name: signed_in(user).cookies for name, user in people.items()}
+        self.group = Group.objects.create(name="a group")
+
+    def address(self, route: str) -> str:
+        """An address of the route, about what belongs to the owner."""
+        owner = self.people["owner"]
+        state = State.SUCCEEDED if "feedback" in route else State.QUEUED
+        prediction = make(self.iris, state, owner=owner, caller=f"user:{owner.pk}").pk
+        of_admin = {
+            "predictions/registeredmodel": self.iris.registered_model_id,
+            "predictions/modelversion": self.iris.pk,
+            "predictions/prediction": prediction,
+            "auth/user": owner.pk,
+            "auth/group": self.group.pk,
+        }
+        known = {
+            "<slug:name>": "iris",
+            "<str:name>": "iris",
+            "<str:number>": "1",
+            "<uuid:prediction_id>": prediction,
+            "<str:token_key>": ApiToken.objects.get(user=owner).token_key,
+            "<path:object_id>": next((pk for part, pk in of_admin.items() if part in route), 1),
+            "<id>": owner.pk,
+            "<path:content_type_id>": 1,
+            "<path:anything>": "nothing",
+            r"^(?P<app_label>auth|predictions)/$": "predictions/",
+            r"^(?:[\s\S]*/)?\Z": "nothing/",
+            "(?P<url>.*)$": "nothing/",
+        }
+        for part, value in known.items():
+            route = route.replace(part, str(value))
+        assert not re.search(r"[<>()^$]", route), f"say in World.address what stands for the part in {route}"
+        return route
+
+    def session(self, name: str) -> Client:
+        client = Client()
+        client.cookies.load({key: cookie.value for key, cookie in self.sessions.get(name, {}).items()})
+        return client
+
+    def token(self, name: str) -> Client:
+        return Client(headers={"Authorization": f"Bearer {self.secrets[name]}"})
+
+
+@pytest.fixture
+def world(
+    iris: ModelVersion, owner: User, stranger: User, analyst: User, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> World:
+    """Whoever rings is answered at once, so nobody has to wait."""
+    monkeypatch.setattr(doorbell, "ring", lambda version_id, lane: drain(iris, lane))
+    monkeypatch.setattr(settlements, "wait", lambda event, has_ended, seconds: has_ended())
+    monkeypatch.setattr(settlements.Waiters, "_listen", lambda waiters: None)
+    superuser = User.objects.create_superuser("superuser", password="secret-of-superuser")
+    return World(iris, {"owner": owner, "stranger": stranger, "analyst": analyst, "superuser": superuser})
+
+
+@pytest.fixture
+def ask(world: World) -> Callable[[Client, str, str], Any]:
+    """The response; whatever the request changed is undone."""
+
+    def request(client: Client, route: str, method: str) -> Any:
+        sent: dict[str, Any] = {}
+        if method == "POST":
+            body = BODIES.get(route, {})
+            sent = {"data": json.dumps(body), "content_type": "application/json"} if is_api(route) else {"data": body}
+        with transaction.atomic():
+            response = getattr(client, method.lower())(world.address(route), **sent)
+            transaction.set_rollback(True)
+        return response
+
+    return request
+
+
+def outcome(response: Any) -> str:
+    """The status; or that one is asked to sign in."""
+    if response.status_code == 302 and response["Location"].startswith(SIGN_IN):
+        return "sign in"
+    return str(response.status_code)
+
+
+def check_page(response: Any) -> None:
+    if response["Content-Type"].startswith("text/html"):
+        assert "unsafe" not in response["Content-Security-Policy"]
+        assert Inline(response.content.decode()).found == []
+
+
+@pytest.mark.parametrize(
+    "html", ["<script>x</script>", "<style>x</style>", '<p style="x">', '<p onclick="x">', '<input hx-on:click="x">']
+)
+def test_what_runs_inline_is_found(html: str) -> None:
+    assert len(Inline(f'<script src="a.js"></script>{html}').found) == 1
+
+
+def test_every_route_has_its_rows_and_every_row_its_route() -> None:
+    assert sorted({row.route for row in rows()}) == routes()
+
+
+@pytest.mark.parametrize("route", routes())
+def test_everybody_gets_what_the_table_says(world: World, ask: Callable[..., Any], route: str, settings: Any) -> None:
+    found: dict[str, dict[str, str]] = {method: {} for method in METHODS}
+    for name in PEOPLE:
+        settings.PUBLIC_PREDICTIONS = name == "visitor"
+        for method in METHODS:
+            response = ask(world.session(name), route, method)
+            check_page(response)
+            found[method][name] = outcome(response)
+
+    assert found == expected(route)
+
+
+@pytest.mark.parametrize("route", routes())
+def test_token_opens_the_api_and_nothing_else(world: World, ask: Callable[..., Any], route: str, settings: Any) -> None:
+    settings.PUBLIC_PREDICTIONS = False
+    names = list(world.people) if is_api(route) else ["superuser"]
+    found = {
+        method: {name: outcome(ask(world.token(name), route, method)) for name in names} for method in ("GET", "POST")
+    }
+
+    assert found == {
+        method: {name: cells[name if is_api(route) else "visitor, not public"] for name in names}
+        for method, cells in expected(route).items()
+        if method in found
+    }
+
+
+@pytest.mark.parametrize("route", [route for route in routes() if expected(route)["POST"]["superuser"] != "405"])
+def test_session_alone_posts_nothing(world: World, route: str) -> None:
+    """Another site can make a browser send its cookies, but not the form's token."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.people["superuser"])
+
+    response = client.post(world.address(route), BODIES.get(route, {}))
+
+    assert response.status_code == 403
+    assert not Prediction.objects.exclude(caller=f"user:{world.people['owner'].pk}").exists()
+
+
+@pytest.mark.parametrize(("public", "status"), [(True, 200), (False, 404)])
+def test_prediction_that_nobody_owns_is_for_whoever_knows_its_id(
+    world: World, settings: Any, public: bool, status: int
+) -> None:
+    settings.PUBLIC_PREDICTIONS = public
+    row = make(world.iris, State.SUCCEEDED)
+    people = [Client(), world.session("stranger"), world.token("stranger")]
+
+    assert [client.get(f"/predictions/{row.pk}/").status_code for client in people] == [status] * 3
+    assert [client.get(f"/api/v1/predictions/{row.pk}/").status_code for client in people] == [
+        200 if public else 401,
+        status,
+        status,
+    ]
