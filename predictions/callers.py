@@ -44,8 +44,7 @@ def history_of(request: HttpRequest) -> PredictionQuerySet:
     Behind one address there may be many people, so an address has no history; but in development it is this machine.
     """
     caller = caller_of(request)
-    is_this_machine = settings.DEVELOPMENT and address_of(request) in ("127.0.0.1", "::1")
-    if caller.key.startswith("address:") and (settings.ENV.production or not is_this_machine):
+    if caller.key.startswith("address:") and not is_of_this_machine(request):
         return Prediction.objects.none()
     return Prediction.objects.asked_by(caller.key)
 
@@ -65,6 +64,12 @@ def remember(response: HttpResponse, visitor: str) -> None:
     response.set_signed_cookie(
         COOKIE, visitor, salt=COOKIE, max_age=COOKIE_SECONDS, httponly=True, samesite="Lax", secure=settings.ENV.https
     )
+
+
+def is_of_this_machine(request: HttpRequest) -> bool:
+    """In development only: behind a proxy on the same machine everybody would seem to be."""
+    is_local = address_of(request) in ("127.0.0.1", "::1")
+    return is_local and settings.DEVELOPMENT and not settings.ENV.production
 
 
 def address_of(request: HttpRequest) -> str:

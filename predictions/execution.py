@@ -17,7 +17,8 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
 from predictions import doorbell, settlements
-from predictions.models import Claim, ModelVersion, Prediction
+from predictions.models import Claim, Heartbeat, ModelVersion, Prediction
+from predictions.models.heartbeat import WORKER
 from predictions.serving.errors import ModelUnavailable
 from predictions.serving.loader import Loaded, Loader, limit_threads
 from predictions.serving.predictor import Outcome, predict
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 SLICE_SECONDS = 0.5
 # A predict call that takes longer leaves a second worker time to help.
 BUSY_MS = 5.0
+BEAT_SECONDS = 10.0
+
+_beat_at = -BEAT_SECONDS
 
 loader = Loader(settings.MODELS_DIR, settings.LOADER_BYTES, use_compiled=settings.INFERENCE_ENGINE == "auto")
 
@@ -100,6 +104,14 @@ def answer(version_id: int, claim: Claim) -> tuple[list[Outcome], float]:
         if outcome.error:
             logger.warning("prediction %s failed: %s", row.id, outcome.error.code)
     return outcomes, predict_ms
+
+
+def beat(process: str) -> None:
+    """A sign of life of this process, now and then: its canaries alone bring a worker so much to do."""
+    global _beat_at
+    if time.monotonic() - _beat_at >= BEAT_SECONDS:
+        _beat_at = time.monotonic()
+        Heartbeat.objects.beat(f"{WORKER}{process}", loader_bytes=loader.size)
 
 
 def load(version_id: int) -> Loaded:

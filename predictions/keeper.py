@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 
 from predictions import broker, doorbell, settlements
 from predictions.models import Heartbeat, Lane, ModelVersion, Prediction
-from predictions.ops import canary, retention
+from predictions.ops import canary, retention, tallies
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class Keeper:
             try:
                 Heartbeat.objects.beat("keeper")
                 canary.send()
+                tallies.bring_up_to_date()
                 sweep = self.sweep()
                 if sweep != Sweep():
                     logger.info("swept: %s", sweep)

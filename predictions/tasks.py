@@ -3,15 +3,17 @@
 The imports inside the functions are the point of this file: with them the web never loads an estimator's libraries.
 """
 
-from celery import shared_task
+from billiard.process import current_process
+from celery import Task, shared_task
 from celery.signals import worker_init
 
 
-@shared_task(name="predictions.serve", ignore_result=True)
-def serve(version_id: int, lane: str) -> None:
+@shared_task(name="predictions.serve", ignore_result=True, bind=True)
+def serve(self: Task, version_id: int, lane: str) -> None:
     from predictions import execution  # noqa: PLC0415
 
     execution.answer_ring(version_id, lane)
+    execution.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
 
 
 @shared_task(name="predictions.examine", ignore_result=True)

@@ -70,6 +70,9 @@ class Env(BaseSettings):
     )
     loader_megabytes: int = Field(1024, ge=1, description="Estimators kept in memory, in each worker process.")
 
+    metrics_token: str = Field(
+        "", description="Whoever shows it may read /metrics. Empty: nobody may, but in development this machine itself."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")

@@ -177,6 +177,7 @@ MAX_ATTEMPTS = ENV.max_attempts
 RETENTION = timedelta(days=ENV.retention_days) if ENV.retention_days else None
 KEEPER_SECONDS = ENV.keeper_seconds
 INFERENCE_ENGINE = ENV.inference_engine
+METRICS_TOKEN = ENV.metrics_token
 LOADER_BYTES = ENV.loader_megabytes * 1024 * 1024
 
 # --- Web --------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
 from predictions.models.prediction import Claim, Lane, Prediction, Source, State
 from predictions.models.registered_model import ModelVersion, RegisteredModel
+from predictions.models.tally import Tally, Watermark
 from predictions.models.tombstone import Tombstone
 
 __all__ = [
@@ -18,5 +19,7 @@ __all__ = [
     "RegisteredModel",
     "Source",
     "State",
+    "Tally",
     "Tombstone",
+    "Watermark",
 ]

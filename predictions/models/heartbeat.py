@@ -1,26 +1,40 @@
 """Signs of life, by the database's clock."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import ExpressionWrapper, F
 from django.db.models.functions import Now
 
+# The names of workers' processes begin so.
+WORKER = "worker:"
+# Whoever has been silent for so long is no more, and is forgotten when somebody new comes.
+FORGOTTEN_AFTER = timedelta(days=1)
+
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
-    def beat(self, name: str) -> None:
-        if not self.filter(name=name).update(at=Now()):
-            self.bulk_create([Heartbeat(name=name, at=Now())], ignore_conflicts=True)
+    def beat(self, name: str, **detail: Any) -> None:
+        if not self.filter(name=name).update(at=Now(), detail=detail):
+            self.filter(at__lt=Now() - FORGOTTEN_AFTER).delete()
+            self.bulk_create([Heartbeat(name=name, at=Now(), detail=detail)], ignore_conflicts=True)
+
+    def ages(self, prefix: str = "") -> dict[str, timedelta]:
+        """How long ago each name with that beginning last beat."""
+        age = ExpressionWrapper(Now() - F("at"), output_field=models.DurationField())
+        return dict(self.filter(name__startswith=prefix).order_by("name").values_list("name", age))
 
     def age(self, name: str) -> timedelta | None:
         """How long ago `name` last beat; None if it never did."""
-        age = ExpressionWrapper(Now() - F("at"), output_field=models.DurationField())
-        return self.filter(name=name).values_list(age, flat=True).first()
+        return self.filter(name=name).ages().get(name)
 
 
 class Heartbeat(models.Model):
-    name = models.CharField(max_length=50, primary_key=True)
+    """`detail` is what whoever beats has to say of itself."""
+
+    name = models.CharField(max_length=150, primary_key=True)
     at = models.DateTimeField()
+    detail = models.JSONField(default=dict)
 
     objects = HeartbeatQuerySet.as_manager()
 

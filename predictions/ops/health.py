@@ -1,12 +1,14 @@
 """Whether predictions are accepted, and whether they are answered."""
 
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import DatabaseError
 
 from predictions import broker
 from predictions.models import Heartbeat, Lane
+from predictions.models.heartbeat import WORKER
 from predictions.ops import canary
 
 
@@ -18,6 +20,7 @@ class Health:
     database: str
     broker: str
     keeper_seconds: float | None
+    worker_seconds: float | None
     canary_seconds: dict[str, float | None]
 
     @property
@@ -29,14 +32,18 @@ class Health:
 
 
 def examine() -> Health:
-    """One look: a write to the database, a word with the broker, the ages of the keeper's sweep and of the canaries."""
+    """One look: a write to the database, a word with the broker, the ages of the keeper's sweep and of the canaries.
+
+    Of the workers only the canaries decide: one that beats but answers nothing is of no use.
+    """
     reachable = broker.is_reachable()
     try:
         Heartbeat.objects.beat("web")
         keeper = Heartbeat.objects.age("keeper")
+        worker = min(Heartbeat.objects.ages(WORKER).values(), default=None)
         ages = {lane: canary.age(lane) for lane in Lane.values}
     except DatabaseError:
-        return Health("down", "away", _word(reachable), None, {})
+        return Health("down", "away", _word(reachable), None, None, {})
     fresh = {name: age is not None and age < canary.STALE for name, age in {**ages, "keeper": keeper}.items()}
     is_well = reachable and all(fresh.values())
     status = "down" if not fresh[Lane.INTERACTIVE] else "ready" if is_well else "degraded"
@@ -44,9 +51,14 @@ def examine() -> Health:
         status,
         "writable",
         _word(reachable),
-        None if keeper is None else round(keeper.total_seconds(), 1),
-        {lane: None if age is None else round(age.total_seconds(), 1) for lane, age in ages.items()},
+        _seconds(keeper),
+        _seconds(worker),
+        {lane: _seconds(age) for lane, age in ages.items()},
     )
+
+
+def _seconds(age: timedelta | None) -> float | None:
+    return None if age is None else round(age.total_seconds(), 1)
 
 
 def _word(reachable: bool) -> str:

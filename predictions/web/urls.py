@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from predictions.web.views import account, answers, catalogue, health, monitor, tokens
+from predictions.web.views import account, answers, catalogue, health, metrics, monitor, tokens
 
 models = [
     path("", catalogue.model, name="model"),
@@ -25,6 +25,7 @@ urlpatterns = [
     path("accounts/tokens/<str:token_key>/revoke/", tokens.revoke, name="revoke-token"),
     path("healthz/live", health.live, name="live"),
     path("healthz/ready", health.ready, name="ready"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("monitor/", monitor.monitor, name="monitor"),
     path("monitor/feed/", monitor.feed, name="feed"),
 ]
