@@ -7,6 +7,7 @@ from django.urls import reverse
 from rest_framework.request import Request
 
 from predictions import registry
+from predictions.api import addresses
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.serving.errors import ERRORS
 
@@ -74,9 +75,9 @@ def prediction(request: Request, row: Prediction) -> dict[str, Any]:
         "timing": timing(row),
         "retry_after": None if row.is_terminal else RETRY_AFTER,
         "urls": {
-            "self": _url(request, "api-prediction", row.pk),
-            "page": _url(request, "prediction", row.pk),
-            "cancel": _url(request, "api-cancel", row.pk),
+            "self": addresses.of_prediction(request, row.pk),
+            "page": addresses.of_prediction(request, row.pk, "prediction"),
+            "cancel": addresses.of_prediction(request, row.pk, "api-cancel"),
         },
     }
 

@@ -4,7 +4,6 @@ import uuid
 from typing import Any
 
 from django.http import Http404
-from django.urls import reverse
 from django.utils.http import parse_etags
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
@@ -12,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from predictions import registry, settlements, submission
-from predictions.api import representation
+from predictions.api import addresses, representation
 from predictions.api import serializers as bodies
 from predictions.api.headers import Wishes, wishes
 from predictions.api.lists import NewestFirst, chosen
@@ -53,7 +52,7 @@ def predict(request: Request, name: str) -> Response:
     registered = _find_model(name)
     asked = wishes(request)
     row = _submit_and_wait(request, registered, asked)
-    headers = {"Location": request.build_absolute_uri(reverse("api-prediction", args=[row.pk]))}
+    headers = {"Location": addresses.of_prediction(request, row.pk)}
     if not row.is_terminal:
         headers["Retry-After"] = str(representation.RETRY_AFTER)
         return Response(representation.prediction(request, row), status=202, headers=headers)
@@ -173,10 +172,10 @@ def _find_model(name: str) -> RegisteredModel:
 
 
 def _find_prediction(request: Request, prediction_id: uuid.UUID) -> Prediction:
-    found = registry.complete(Prediction.objects.visible_to(request.user).filter(pk=prediction_id))
-    if not found:
+    found = Prediction.objects.find(prediction_id, request.user)
+    if found is None:
         raise Removed if Tombstone.objects.stands_for(prediction_id) else Http404
-    return found[0]
+    return registry.complete([found])[0]
 
 
 def _is_known(etag: str, if_none_match: str) -> bool:

@@ -6,15 +6,17 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, models, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
+from predictions.models.prepared import Given, Prepared
 from predictions.models.registered_model import ModelVersion
 from predictions.models.tombstone import Tombstone
 
@@ -48,7 +50,13 @@ def before(state: State) -> list[State]:
     return [earlier for earlier, following in TRANSITIONS.items() if state in following]
 
 
-# One statement for each row, prepared once: an UPDATE of many rows to different values would be a page of CASEs.
+# One statement for each row, prepared once: a list of ids would be a new statement for each length, and an UPDATE of
+# many rows to different values a page of CASEs.
+TAKE = """
+UPDATE predictions_prediction
+SET state = 'running', claim = %s, claimed_until = %s, started_at = %s, attempts = attempts + 1
+WHERE id = %s AND state = 'queued'
+"""
 SETTLE = """
 UPDATE predictions_prediction
 SET state = %s, output = %s, error_code = %s, predict_ms = %s, finished_at = %s, claimed_until = NULL
@@ -101,12 +109,11 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         # Said by the time too: for SQLite a list of bound states does not imply the condition of the index `deadlines`.
         return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
 
-    def visible_to(self, user: User | AnonymousUser) -> "PredictionQuerySet":
-        """Mine; all for analysts; and one that nobody owns for whoever has its unguessable id."""
-        if user.is_authenticated and user.has_perm("predictions.view_monitor"):
-            return self
-        unowned = Q(owner__isnull=True) if settings.PUBLIC_PREDICTIONS else Q(pk__in=[])
-        return self.filter(Q(owner=user) | unowned) if user.is_authenticated else self.filter(unowned)
+    def find(self, prediction_id: uuid.UUID, user: User | AnonymousUser) -> "Prediction | None":
+        """The prediction of that id, if it is there and the user may see it."""
+        rows = _by_id.rows(id=prediction_id)
+        found = Prediction.from_db(self.db, _COLUMNS, rows[0]) if rows else None
+        return found if found and found.is_visible_to(user) else None
 
     def of_people(self) -> "PredictionQuerySet":
         """Without our own canaries."""
@@ -139,7 +146,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         fields = self.model._meta.concrete_fields
         columns = ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
         places = ", ".join(["%s"] * len(fields))
-        rows = [[f.get_db_prep_save(getattr(p, f.attname), connection) for f in fields] for p in predictions]
+        rows = [[_saved(f, getattr(p, f.attname)) for f in fields] for p in predictions]
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
             cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
         for prediction in predictions:
@@ -154,25 +161,19 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         """
         token = uuid.uuid4()
         with transaction.atomic(savepoint=False):
-            candidates = list(
-                self.queued()
-                .filter(version_id=version_id, lane=lane, deadline_at__gt=Now())
-                .order_by("created_at")
-                .select_for_update(skip_locked=True)
-                .values_list("id", "values", "attempts", Now())[:limit]
-            )
+            candidates = _claimable(limit).rows(version=version_id, lane=lane)
             if not candidates:
                 return None
             alone = candidates[0][2] > 0
             taken = candidates[:1] if alone else list(takewhile(lambda row: row[2] == 0, candidates))
             now: datetime = taken[0][3]
-            self.queued().filter(id__in=[row[0] for row in taken]).update(
-                state=State.RUNNING,
-                claim=token,
-                claimed_until=now + settings.LEASE,
-                started_at=now,
-                attempts=F("attempts") + 1,
+            common = (
+                _prepared("claim", token),
+                _prepared("claimed_until", now + settings.LEASE),
+                _prepared("started_at", now),
             )
+            with connection.cursor() as cursor:
+                cursor.executemany(TAKE, [(*common, _prepared("id", row[0])) for row in taken])
         return Claim(token, [ClaimedRow(row[0], row[1]) for row in taken], now)
 
     def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
@@ -239,6 +240,10 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         return len(ended)
 
 
+def _saved(of: "models.Field[Any, Any]", value: object) -> Any:
+    return None if value is None else of.get_db_prep_save(value, connection)
+
+
 def _prepared(field_name: str, value: object) -> Any:
     return Prediction._meta.get_field(field_name).get_db_prep_value(value, connection)  # type: ignore[union-attr]
 
@@ -295,6 +300,14 @@ class Prediction(models.Model):
     def __str__(self) -> str:
         return str(self.id)
 
+    def is_visible_to(self, user: User | AnonymousUser) -> bool:
+        """Mine; all for analysts; and one that nobody owns for whoever has its unguessable id."""
+        if self.owner_id is None and settings.PUBLIC_PREDICTIONS:
+            return True
+        if not user.is_authenticated:
+            return False
+        return self.owner_id == user.pk or user.has_perm("predictions.view_monitor")
+
     @property
     def is_terminal(self) -> bool:
         return self.state in TERMINAL
@@ -305,9 +318,34 @@ class Prediction(models.Model):
         What was removed meanwhile stays as it was last seen.
         """
         if seen is None:
-            seen = Prediction.objects.filter(pk=self.pk).values_list(*self.CHANGING).first()
+            seen = next(iter(_changing.rows(id=self.pk)), None)
         if seen is None:
             return False
         for name, value in zip(self.CHANGING, seen, strict=True):
             setattr(self, name, value)
         return self.is_terminal
+
+
+# --- Asked hundreds of times a second ---------------------------------------------------------------------------------
+_COLUMNS = [column.attname for column in Prediction._meta.concrete_fields]
+_of_id = Prediction.objects.filter(pk=Given("id", models.UUIDField()))
+_by_id = Prepared(lambda: _of_id.values_list(*_COLUMNS))
+_changing = Prepared(lambda: _of_id.values_list(*Prediction.CHANGING))
+
+
+@cache
+def _claimable(limit: int) -> Prepared:
+    """Rows of a version and a lane that may be claimed, oldest first, with the database's time."""
+    return Prepared(
+        lambda: (
+            Prediction.objects.queued()
+            .filter(
+                version_id=Given("version", models.BigIntegerField()),
+                lane=Given("lane", models.CharField()),
+                deadline_at__gt=Now(),
+            )
+            .order_by("created_at")
+            .select_for_update(skip_locked=True)
+            .values_list("id", "values", "attempts", Now())[:limit]
+        )
+    )

@@ -51,7 +51,7 @@ def find_model(name: str) -> RegisteredModel:
 
 
 def find_prediction(request: HttpRequest, prediction_id: uuid.UUID) -> Prediction:
-    found = registry.complete(Prediction.objects.visible_to(request.user).filter(pk=prediction_id))
-    if not found:
+    found = Prediction.objects.find(prediction_id, request.user)
+    if found is None:
         raise Removed if Tombstone.objects.stands_for(prediction_id) else Http404("no such prediction")
-    return found[0]
+    return registry.complete([found])[0]

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.conf import settings
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from predictions import registry
+from predictions.api import addresses
 from predictions.api.inference_protocol import errors, inputs, messages, outputs
 from predictions.api.inference_protocol.inference import infer
 from predictions.callers import caller_of
@@ -149,7 +149,7 @@ def _not_ready(name: str) -> Response:
 
 
 def _address(request: Request) -> Callable[[uuid.UUID], str]:
-    return lambda prediction_id: request.build_absolute_uri(reverse("api-prediction", args=[prediction_id]))
+    return lambda prediction_id: addresses.of_prediction(request, prediction_id)
 
 
 @cache
