@@ -12,6 +12,7 @@ from django.conf import settings
 
 from predictions.broker import breaker, client
 from predictions.models import Lane
+from project.logs import request_id
 
 SERVE = "predictions.serve"
 EXAMINE = "predictions.examine"
@@ -59,7 +60,8 @@ def _ring(version_id: int, lane: str) -> None:
 
 
 def publish(version_id: int, lane: str) -> None:
-    current_app.send_task(SERVE, args=[version_id, lane], queue=lane, ignore_result=True)
+    headers = {"request_id": request_id.get()}
+    current_app.send_task(SERVE, args=[version_id, lane], queue=lane, ignore_result=True, headers=headers)
 
 
 def attend(version_id: int, lane: str) -> None:

@@ -74,14 +74,17 @@ def serve(version_id: int, lane: str, until: float, for_help: Callable[[int, str
     """
     claim = Prediction.objects.claim(version_id, lane, settings.MICRO_BATCH)
     while claim:
+        said = {"predictions": [str(row.id) for row in claim.rows]}
+        logger.debug("claimed %d of version %d", len(claim.rows), version_id, extra=said)
         outcomes, predict_ms = answer(version_id, claim)
         if for_help and (predict_ms > BUSY_MS or len(claim.rows) == settings.MICRO_BATCH):
             for_help(version_id, lane)
         is_over = time.monotonic() >= until
         with transaction.atomic():
-            Prediction.objects.settle(claim, outcomes, predict_ms)
+            settled = Prediction.objects.settle(claim, outcomes, predict_ms)
             following = None if is_over else Prediction.objects.claim(version_id, lane, settings.MICRO_BATCH)
         settlements.announce(row.id for row in claim.rows)
+        logger.info("settled %d of version %d in %.1f ms", settled, version_id, predict_ms, extra=said)
         if is_over:
             return False
         claim = following
@@ -100,9 +103,12 @@ def answer(version_id: int, claim: Claim) -> tuple[list[Outcome], float]:
         note(version_id, error)
         outcomes = [Outcome(None, error) for _ in claim.rows]
     predict_ms = (time.perf_counter() - start) * 1000
+    failed: dict[str, list[str]] = {}
     for row, outcome in zip(claim.rows, outcomes, strict=True):
         if outcome.error:
-            logger.warning("prediction %s failed: %s", row.id, outcome.error.code)
+            failed.setdefault(outcome.error.code, []).append(str(row.id))
+    for code, ids in failed.items():
+        logger.warning("%d of version %d failed: %s", len(ids), version_id, code, extra={"predictions": ids})
     return outcomes, predict_ms
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from predictions.group_commit import GroupCommit
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
 from predictions.serving.errors import ModelUnavailable, QueueFull
 from predictions.serving.features import Value
+from project.logs import request_id
+
+logger = logging.getLogger(__name__)
 
 # A key is remembered for this long.
 KEY_LIFE = timedelta(hours=24)
@@ -108,7 +112,7 @@ def submit_together(
 
 def _row(request: Request, version: ModelVersion, values: list[Any]) -> Prediction:
     now = timezone.now()
-    return Prediction(
+    row = Prediction(
         id=request.id or uuid.uuid4(),
         version=version,
         owner=request.caller.user,
@@ -121,6 +125,8 @@ def _row(request: Request, version: ModelVersion, values: list[Any]) -> Predicti
         idempotency_key=request.idempotency_key,
         request_hash=_hash(request.model.name, values) if request.idempotency_key else "",
     )
+    row.request_id = request_id.get()
+    return row
 
 
 def _hash(model_name: str, values: list[Any]) -> str:
@@ -164,6 +170,8 @@ def _commit(together: Sequence[Sequence[Prediction]]) -> None:
     """One transaction for all, then one ring for each version that got rows."""
     predictions = list(chain.from_iterable(together))
     Prediction.objects.accept(predictions)
+    ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
+    logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
     for version_id, lane in {(prediction.version_id, prediction.lane) for prediction in predictions}:
         doorbell.ring(version_id, lane)
 

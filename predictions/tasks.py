@@ -7,11 +7,14 @@ from billiard.process import current_process
 from celery import Task, shared_task
 from celery.signals import worker_init
 
+from project.logs import request_id
+
 
 @shared_task(name="predictions.serve", ignore_result=True, bind=True)
 def serve(self: Task, version_id: int, lane: str) -> None:
     from predictions import execution  # noqa: PLC0415
 
+    request_id.set(self.request.get("request_id", ""))
     execution.answer_ring(version_id, lane)
     execution.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
 

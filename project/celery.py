@@ -1,11 +1,20 @@
 """The Celery application. Workers run it; the web only publishes to it."""
 
+import logging.config
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("foretell")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]  # Celery's have no types
+def keep_the_log(**_: object) -> None:
+    """Celery would give the root logger handlers and a level of its own; with a receiver it leaves all to it."""
+    logging.config.dictConfig(settings.LOGGING)

@@ -7,6 +7,7 @@ from typing import Any
 import dj_database_url
 from csp.constants import NONE, SELF
 
+from project import logs
 from project.dev_redis import embedded_url
 from project.env import BASE_DIR, read_env, refuse, secret_key
 
@@ -40,6 +41,7 @@ INSTALLED_APPS = [
     "predictions",
 ]
 MIDDLEWARE = [
+    "predictions.web.middleware.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "predictions.web.middleware.PagePolicy",
@@ -273,15 +275,8 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": ENV.log_level},
-    "loggers": {
-        "django.server": {"level": "WARNING"},
-        "celery": {"level": "INFO" if ENV.log_level == "DEBUG" else "WARNING"},
-        "kombu": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.config(
+    ENV.log_level,
+    as_json=ENV.production,
+    secrets=[SECRET_KEY, METRICS_TOKEN, *logs.passwords(REDIS_URL, ENV.broker_url, ENV.database_url)],
+)

@@ -278,6 +278,9 @@ class Prediction(models.Model):
 
     objects = PredictionQuerySet.as_manager()
 
+    # Of whoever submits it, for the log alone; it is not kept.
+    request_id: str = ""
+
     # What may differ between two reads of one row.
     CHANGING: ClassVar = ("state", "output", "error_code", "started_at", "finished_at", "predict_ms", "attempts")
 

@@ -1,6 +1,8 @@
-"""Middleware: what programs need not pass, and what a page says when the database is away."""
+"""Middleware: a name for each request, what programs need not pass, and what a page says when the database is away."""
 
 import logging
+import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +16,30 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 
+from project.logs import request_id
+
 logger = logging.getLogger(__name__)
 RETRY_SECONDS = 5
+# What a proxy in front may call a request.
+WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestIds:
+    """Gives each request an id that its log lines and its answer carry: the proxy's, or one of our own.
+
+    It stands until the thread's next request, since Django logs a refusal only after the last middleware.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.META.get("HTTP_X_REQUEST_ID", "") if settings.ENV.behind_proxy else ""
+        name = given if WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+        request_id.set(name)
+        response = self.get_response(request)
+        response["X-Request-ID"] = name
+        return response
 
 
 def is_of_a_program(request: HttpRequest) -> bool:

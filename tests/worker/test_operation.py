@@ -12,3 +12,16 @@ def test_worker_gives_signs_of_life_which_readiness_and_metrics_tell(stack: Stac
 
     wait_until(beats, 30, "a worker has beaten")
     assert 'foretell_loader_bytes{process="worker:worker@' in stack.client.get("/metrics").text
+
+
+def test_worker_logs_in_the_words_of_the_product(stack: Stack) -> None:
+    """Celery would put its own format and its own level in their place."""
+    prediction_id = stack.submit("iris", [5.1, 3.5, 1.4, 0.2])
+    stack.wait_for_end([prediction_id], 30)
+
+    def told() -> bool:
+        log = stack["worker"].log.read_text()
+        return any(line.startswith("INFO predictions.execution: settled ") for line in log.splitlines())
+
+    wait_until(told, 10, "the worker has said so")
+    assert "INFO predictions.submission: accepted " in stack["web"].log.read_text()
