@@ -131,10 +131,10 @@ def load(version_id: int) -> Loaded:
 
 
 def note(version_id: int, error: ModelUnavailable) -> None:
-    """Keep why a version does not serve where analysts see it."""
+    """Keep why a version does not serve where analysts see it. What a library said of it stays in the log."""
     if ModelVersion.objects.mark_unavailable(version_id, error.reason):
         served = described(version_id)
-        logger.warning("%s v%d does not serve: %s", served.name, served.number, error.reason)
+        logger.warning("%s v%d does not serve: %s", served.name, served.number, error.reason, exc_info=error.__cause__)
 
 
 def examine(version_id: int) -> bool:

@@ -33,7 +33,7 @@ class InvalidInput(ForetellError):
 
 
 class ModelUnavailable(ForetellError):
-    """The version cannot serve here and now; `reason` tells analysts what differed and the remedy."""
+    """The version cannot serve here and now; `reason` tells analysts what differed and the remedy, in our words."""
 
     code = "model_unavailable"
     retryable = True

@@ -219,11 +219,13 @@ def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool
         return open_version(manifest, find().read_bytes, compiled)
     except (LookupError, OSError) as error:
         raise ModelUnavailable(
-            f"Version {number} of {name} cannot be read here ({error}). Run manage.py train {name}, "
+            f"Version {number} of {name} cannot be read here; the log says why. Run manage.py train {name}, "
             f"or bring its folder to this machine."
         ) from error
     except repository.BrokenFile as error:
-        raise ModelUnavailable(str(error)) from error
+        raise ModelUnavailable(
+            f"{error.path.name} of {name} version {number} is broken: {'; '.join(error.problems)}"
+        ) from error
 
 
 def _open_estimator(manifest: Manifest, content: bytes) -> "Oracle":
@@ -244,7 +246,7 @@ def _open_compiled(manifest: Manifest, record: Compiled, content: bytes, estimat
         session = open_session(content)
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise ModelUnavailable(
-            f"The compiled estimator cannot be opened: {error}. INFERENCE_ENGINE=sklearn serves without it."
+            "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
         ) from error
     return CompiledOracle(
         session,
@@ -269,4 +271,6 @@ def _unpickle(content: bytes) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # a pickle may raise anything
-        raise ModelUnavailable(f"The estimator cannot be opened: {type(error).__name__}: {error}") from error
+        raise ModelUnavailable(
+            "The estimator cannot be opened; the log says why. Install what it imports, or train a new version."
+        ) from error

@@ -4,7 +4,6 @@ Tensors that cannot be read and values that the signature refuses are both 400, 
 the JSON API tells the two apart as 400 and 422.
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +14,6 @@ from rest_framework.response import Response
 from predictions.api import problems
 from predictions.models import Prediction, State
 from predictions.serving.errors import ERRORS, ModelFailure, ModelUnavailable, TimedOut, WorkerLost
-
-logger = logging.getLogger(__name__)
 
 # What a row that failed makes of the whole answer.
 STATUS: Mapping[str, int] = {
@@ -69,12 +66,11 @@ class RowFailed(exceptions.APIException):
             self.wait = problems.RETRY_SECONDS
 
 
-def handle(error: Exception, context: Mapping[str, Any]) -> Response:
+def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """The JSON API's handling, in the protocol's words."""
     response = problems.handle(error, context)
     if response is None:
-        logger.error("a request of the inference protocol failed", exc_info=error)
-        return Response({"error": "Something went wrong here. It has been noted."}, status=500)
+        return None
     sentence = "The body is too large." if isinstance(error, RequestDataTooBig) else response.data["detail"]
     response.data = {"error": sentence}
     response.content_type = "application/json"

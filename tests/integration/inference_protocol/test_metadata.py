@@ -167,5 +167,5 @@ def test_error_of_ours_shows_nothing_of_itself(
         raise RuntimeError("secret: /home/someone")
 
     monkeypatch.setattr("predictions.registry.find", fail)
-    response = client.get("/v2/models/iris")
+    response = Client(raise_request_exception=False).get("/v2/models/iris")
     assert (response.status_code, response.json()) == (500, {"error": "Something went wrong here. It has been noted."})

@@ -112,7 +112,7 @@ def test_get_estimator_that_cannot_be_opened(
 ) -> None:
     monkeypatch.setattr("predictions.serving.registration.open_version", lambda *_: None)
     manifest = store(estimators.Explosive())
-    assert "cannot be opened: RuntimeError" in reason(opener(root, PLENTY), 1, manifest.sha256)
+    assert "cannot be opened; the log says why" in reason(opener(root, PLENTY), 1, manifest.sha256)
 
 
 def test_get_failure_is_remembered_for_a_while(root: Path, store: Callable[[], Manifest]) -> None:

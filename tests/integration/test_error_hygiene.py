@@ -1,0 +1,291 @@
+"""Each layer fails with a message that holds a path and a secret: nothing of it reaches people, programs or rows."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from django import db as databases
+from django.contrib.auth.models import User
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.template import TemplateSyntaxError
+from django.template.base import Template
+from django.test import Client
+from kombu.exceptions import OperationalError as BrokerError
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+from predictions import broker, execution, registry, settlements
+from predictions.models import ApiToken, ModelVersion, Prediction, State
+from tests.integration.conftest import IRIS, drain, make, signed_in
+
+PATH, SECRET = "/srv/private/models", "hunter2"
+TEXT = f"cannot open {PATH} with postgres://foretell:{SECRET}@db"
+
+
+class LibraryError(Exception):
+    """Such as no handler knows."""
+
+
+FORBIDDEN = (PATH, SECRET, "LibraryError", "Error:", "Traceback", "site-packages", '.py"', "psycopg", "sqlite", "kombu")
+FORM = {"sepal length (cm)": "5", "sepal width (cm)": "3", "petal length (cm)": "1", "petal width (cm)": "0.2"}
+INFER = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}]}
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def check(*texts: str) -> None:
+    for text in texts:
+        assert [word for word in FORBIDDEN if word in text] == []
+
+
+@pytest.fixture
+def client() -> Client:
+    """A browser shows what the server says of an error, where a test would raise it."""
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def ask(
+    client: Client, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> Callable[[], Iterator[Any]]:
+    """The answers of all doors: pages, the form, JSON and the Open Inference Protocol, whose waiting ends with 504."""
+    settings.WAIT_MAX = 0.01
+    monkeypatch.setattr(settlements.Waiters, "_listen", lambda waiters: None)
+    row = make(iris, State.SUCCEEDED)
+
+    def everything() -> Iterator[Any]:
+        yield client.get("/")
+        yield client.get("/models/iris/")
+        yield client.post("/models/iris/predictions/", FORM)
+        yield client.post("/models/iris/predictions/", FORM, headers={"HX-Request": "true"})
+        for address in ("", "status/"):
+            yield client.get(f"/predictions/{row.pk}/{address}")
+        for address in ("models/", "models/iris/", "predictions/", f"predictions/{row.pk}/"):
+            yield client.get(f"/api/v1/{address}")
+        for address, body in (
+            ("/api/v1/models/iris/predictions/", {"features": IRIS}),
+            ("/v2/models/iris/infer", INFER),
+        ):
+            yield client.post(address, json.dumps(body), content_type="application/json")
+        yield client.get("/v2/models/iris")
+
+    return everything
+
+
+def failing(responses: Iterator[Any], status: int) -> int:
+    """How many had that status. A refusal is in the words of its door, and holds nothing that it should not."""
+    found = 0
+    for response in responses:
+        path = response.request["PATH_INFO"]
+        text = response.content.decode()
+        check(text, *(value for name, value in response.items() if name != "Content-Security-Policy"))
+        assert response.status_code < 400 or response.status_code in (status, 504), path
+        if response.status_code == status:
+            found += 1
+            if path.startswith("/api/"):
+                assert response["Content-Type"] == "application/problem+json"
+                assert response.json()["status"] == status
+            elif path.startswith("/v2"):
+                assert response.json()["error"]
+            else:
+                assert "<h1>" in text
+    return found
+
+
+# --- What a request meets ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (databases.OperationalError(TEXT), 503),
+        (databases.InterfaceError(TEXT), 503),
+        (databases.DataError(TEXT), 500),
+        (databases.ProgrammingError(TEXT), 500),
+        (databases.InternalError(TEXT), 500),
+        (LibraryError(TEXT), 500),
+        (UnicodeDecodeError("utf-8", TEXT.encode(), 0, 1, TEXT), 500),
+        (KeyError(TEXT), 500),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_database_driver(ask: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int) -> None:
+    registry.forget()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(BaseDatabaseWrapper, "cursor", raising(error))
+        assert failing(ask(), status) == 13
+
+
+@pytest.mark.parametrize("target", ["predictions.submission._door.submit", "predictions.admission.admit"])
+def test_what_keeps_a_row(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    monkeypatch.setattr(target, raising(LibraryError(TEXT)))
+
+    assert failing(ask(), 500) == 4
+    assert Prediction.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "error", [redis.ConnectionError(TEXT), redis.ResponseError(TEXT), OSError(2, TEXT, PATH), LibraryError(TEXT)]
+)
+def test_redis(ask: Any, client: Client, monkeypatch: pytest.MonkeyPatch, settings: Any, error: Exception) -> None:
+    """Nobody hears of it at all: the row is kept, and the keeper sees it."""
+    settings.SUBMIT_RATE = "600/minute"
+    monkeypatch.setattr(redis.Redis, "execute_command", raising(error))
+
+    assert failing(ask(), 500) == 0
+    assert Prediction.objects.queued().count() == 4
+
+
+def test_broker_of_celery(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis.Redis, "execute_command", lambda *_, **__: 1)
+    monkeypatch.setattr("celery.app.base.Celery.send_task", raising(BrokerError(TEXT)))
+
+    assert failing(ask(), 500) == 0
+    assert Prediction.objects.queued().count() == 4
+
+
+def test_health_says_in_our_words_what_is_away(client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis.Redis, "execute_command", raising(redis.ConnectionError(TEXT)))
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(BaseDatabaseWrapper, "cursor", raising(databases.OperationalError(TEXT)))
+        response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["database"], response.json()["broker"]) == (503, "away", "away")
+    check(response.content.decode())
+
+
+# --- What is written for whoever asked --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("target", "count"),
+    [
+        ("predictions.web.views.catalogue.render", 3),
+        ("predictions.web.views.answers.render", 2),
+        ("django.template.base.Template.render", 5),
+    ],
+)
+def test_template(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str, count: int) -> None:
+    error = TemplateSyntaxError(TEXT)
+    if target.startswith("django"):  # all but the page of the error itself
+        whole = Template.render
+
+        def render(template: Any, context: Any) -> Any:
+            return (
+                whole(template, context)
+                if template.name in ("500.html", "bare.html", "_mark.html")
+                else raising(error)()
+            )
+
+        monkeypatch.setattr(target, render)
+    else:
+        monkeypatch.setattr(target, raising(error))
+
+    assert failing(ask(), 500) == count
+
+
+@pytest.mark.parametrize("value", [object(), float("nan")], ids=["object", "nan"])
+def test_json_encoder(ask: Any, monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
+    """What cannot be written as JSON fails only when the answer is rendered, outside the view."""
+    monkeypatch.setattr("predictions.api.representation.prediction", lambda *_: {"id": TEXT, "output": value})
+
+    assert failing(ask(), 500) == 3
+
+
+def test_json_encoder_that_quotes_what_it_read(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rest_framework.utils.encoders.JSONEncoder.default", raising(TypeError(TEXT)))
+    monkeypatch.setattr("predictions.api.inference_protocol.inputs.metadata", lambda _: object())
+
+    assert failing(ask(), 500) >= 1
+
+
+# --- What a worker meets ----------------------------------------------------------------------------------------------
+WORKER = [
+    ("predictions.serving.compiled.CompiledOracle.ask", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.compiled.CompiledOracle.ask", Fail(TEXT), "model_error"),
+    ("predictions.serving.compiled.CompiledOracle.ask", FileNotFoundError(2, TEXT, PATH), "model_error"),
+    ("predictions.serving.compiled.open_session", Fail(TEXT), "model_unavailable"),
+    ("predictions.serving.repository.manifest", PermissionError(13, TEXT, PATH), "model_unavailable"),
+    ("pathlib.Path.read_bytes", OSError(5, TEXT, PATH), "model_unavailable"),
+    ("joblib.load", LibraryError(TEXT), "model_unavailable"),
+    ("predictions.serving.oracle.Oracle.ask", LibraryError(TEXT), "model_error"),
+]
+
+
+@pytest.mark.parametrize(("target", "error", "code"), WORKER, ids=lambda value: str(value)[:60])
+def test_worker(
+    iris: ModelVersion, analyst: User, monkeypatch: pytest.MonkeyPatch, target: str, error: Exception, code: str
+) -> None:
+    if "joblib" in target or "oracle" in target:
+        monkeypatch.setattr(execution, "loader", execution.Loader(execution.loader._root, 10**9, use_compiled=False))
+    if code == "model_error":
+        execution.load(iris.pk)
+    row = make(iris)
+    superuser = User.objects.create_superuser("superuser", password="secret")
+    monkeypatch.setattr(target, raising(error))
+
+    drain(iris)
+    monkeypatch.undo()
+
+    kept = Prediction.objects.values().get(pk=row.pk)
+    assert (kept["state"], kept["error_code"], kept["output"]) == (State.FAILED, code, None)
+    check(json.dumps(kept, default=str), *ModelVersion.objects.values_list("unavailable_reason", flat=True))
+    assert ModelVersion.objects.get(pk=iris.pk).is_available == (code == "model_error")
+    registry.forget()
+    for who in (Client(), signed_in(analyst), signed_in(superuser)):
+        page, said = who.get(f"/predictions/{row.pk}/"), who.get(f"/api/v1/predictions/{row.pk}/")
+        assert said.json()["error"]["code"] == code
+        check(page.content.decode(), json.dumps(said.json()["error"]), who.get("/models/iris/").content.decode())
+    admin = signed_in(superuser)
+    for address in (f"prediction/{row.pk}/change/", f"modelversion/{iris.pk}/change/", "modelversion/"):
+        shown = admin.get(f"/admin/predictions/{address}")
+        assert shown.status_code == 200
+        check(shown.content.decode())
+
+
+def test_row_that_failed_under_the_inference_protocol(
+    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr("predictions.doorbell.ring", lambda version_id, lane: drain(iris, lane))
+    monkeypatch.setattr(settlements, "wait", lambda event, has_ended, seconds: has_ended())
+    monkeypatch.setattr(settlements.Waiters, "_listen", lambda waiters: None)
+    execution.load(iris.pk)
+    monkeypatch.setattr("predictions.serving.compiled.CompiledOracle.ask", raising(LibraryError(TEXT)))
+
+    response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")
+
+    assert response.status_code == 500
+    assert response.json()["error"].startswith("Row 0 has no answer: The model could not give an answer")
+    check(response.content.decode())
+
+
+# --- What the log may say ---------------------------------------------------------------------------------------------
+def test_log_names_no_password_of_a_server(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Real connections that are refused, with everything logged that there is to log."""
+    caplog.set_level("DEBUG")
+    address = f"redis://foretell:{SECRET}@127.0.0.1:1/0"
+    away = redis.Redis.from_url(address, socket_connect_timeout=1)
+    monkeypatch.setattr("predictions.doorbell.client", lambda: away)
+    breaker = broker.Breaker()
+    with Celery(broker=address, set_as_current=False) as celery:
+        celery.conf.update(task_publish_retry=False, broker_connection_timeout=1)
+        assert not breaker.call(away.ping, "ring")
+        breaker.reset()
+        assert not breaker.call(lambda: celery.send_task("predictions.serve", args=[1, "interactive"]), "publish")
+
+    assert [record.getMessage() for record in caplog.records if "Redis is away" in record.getMessage()] != []
+    assert SECRET not in caplog.text
+
+
+def test_log_names_no_token(owner: User, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    _, secret = ApiToken.objects.create(user=owner, name="a program")
+    for said in (secret, f"{secret}x"):
+        Client().get("/api/v1/models/", headers={"Authorization": f"Bearer {said}"})
+    Client().post("/accounts/login/", {"username": "owner", "password": SECRET})
+
+    assert secret not in caplog.text
+    assert SECRET not in caplog.text
