@@ -4,8 +4,10 @@ import logging.config
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from django.conf import settings
+
+from project import telemetry
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
@@ -18,3 +20,13 @@ app.autodiscover_tasks()
 def keep_the_log(**_: object) -> None:
     """Celery would give the root logger handlers and a level of its own; with a receiver it leaves all to it."""
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def start_telemetry(**_: object) -> None:
+    telemetry.start("worker")
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def stop_telemetry(**_: object) -> None:
+    telemetry.stop()

@@ -73,6 +73,10 @@ class Env(BaseSettings):
     metrics_token: str = Field(
         "", description="Whoever shows it may read /metrics. Empty: nobody may, but in development this machine itself."
     )
+    sentry_dsn: str = Field("", description="Errors are reported there, without inputs. Empty: nowhere.")
+    otel_exporter_otlp_endpoint: str = Field(
+        "", description="Traces go to this OpenTelemetry collector (OTLP over HTTP). Empty: there are none."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")

@@ -1,5 +1,9 @@
 """What the running processes tell of themselves."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from tests.collector import collecting
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -25,3 +29,21 @@ def test_worker_logs_in_the_words_of_the_product(stack: Stack) -> None:
 
     wait_until(told, 10, "the worker has said so")
     assert "INFO predictions.submission: accepted " in stack["web"].log.read_text()
+
+
+def test_trace_leads_from_the_web_to_the_worker(prepare_stack: Callable[..., AbstractContextManager[Stack]]) -> None:
+    """The worker's spans come from a child of its pool, in which the tracing was started after the fork."""
+    with collecting() as collector:
+        address = f"http://127.0.0.1:{collector.port}"
+        with prepare_stack(OTEL_EXPORTER_OTLP_ENDPOINT=address, WEB_PROCESSES=1, WORKER_PROCESSES=1) as stack:
+            stack.start("redis", "worker", "web")
+            stack.wait_for_end([stack.submit("iris", [5.1, 3.5, 1.4, 0.2])], 30)
+
+            def traces(service: str, name: str) -> set[bytes]:
+                return {span.trace_id for found, span in collector.spans() if (found, span.name) == (service, name)}
+
+            def joined() -> bool:
+                asked = traces("foretell-web", "POST api/v1/models/<slug:name>/predictions/")
+                return bool(asked & traces("foretell-worker", "run/predictions.serve"))
+
+            wait_until(joined, 30, "one trace has spans of both")

@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from predictions.keeper import Keeper
 from predictions.standby import Standby
+from project import telemetry
 
 
 class Command(BaseCommand):
@@ -20,6 +21,7 @@ class Command(BaseCommand):
             if options["once"]:
                 self.stdout.write(str(keeper.sweep()))
             else:
+                telemetry.start("keeper")
                 keeper.run()
         finally:
             standby.stop()

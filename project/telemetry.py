@@ -1,0 +1,113 @@
+"""Errors to Sentry and traces to an OpenTelemetry collector, each where the environment says to where.
+
+Nothing of either is imported otherwise. Both have threads of their own, which a fork would lose: each process starts
+them for itself.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExportResult
+    from sentry_sdk.types import Event, Hint
+
+
+def start(process: str) -> None:
+    """For this process and not those that it forks; `process` is what a trace calls it."""
+    if settings.ENV.sentry_dsn:
+        _report_errors(settings.ENV.sentry_dsn, process)
+    if settings.ENV.otel_exporter_otlp_endpoint:
+        _trace(settings.ENV.otel_exporter_otlp_endpoint, process)
+
+
+def stop() -> None:
+    """Send what is left: a child of a pool ends without what Python does at an end."""
+    if settings.ENV.sentry_dsn:
+        import sentry_sdk  # noqa: PLC0415
+
+        sentry_sdk.flush(timeout=2)
+    if settings.ENV.otel_exporter_otlp_endpoint:
+        from opentelemetry import trace  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+
+        if isinstance(provider := trace.get_tracer_provider(), TracerProvider):
+            provider.shutdown()
+
+
+def _report_errors(dsn: str, process: str) -> None:
+    import sentry_sdk  # noqa: PLC0415
+    from sentry_sdk.integrations.celery import CeleryIntegration  # noqa: PLC0415
+    from sentry_sdk.integrations.django import DjangoIntegration  # noqa: PLC0415
+
+    sentry_sdk.init(
+        dsn=dsn,
+        send_default_pii=False,
+        max_request_body_size="never",
+        include_local_variables=False,
+        auto_enabling_integrations=False,
+        integrations=[DjangoIntegration(), CeleryIntegration()],
+        before_send=without_inputs,
+    )
+    sentry_sdk.set_tag("process", process)
+
+
+def without_inputs(event: "Event", hint: "Hint") -> "Event":
+    """An exception's text and a query may quote what somebody asked, as a body does; the way and the type remain."""
+    for error in event.get("exception", {}).get("values", []):
+        error["value"] = ""
+    if request := event.get("request"):
+        event["request"] = {part: request[part] for part in ("method", "url") if part in request}
+    event.pop("extra", None)
+    event.pop("breadcrumbs", None)
+    return event
+
+
+def _bare(span: "ReadableSpan") -> "ReadableSpan":
+    """Likewise for a span: without its exceptions' texts and without queries."""
+    from opentelemetry.sdk.trace import Event, ReadableSpan  # noqa: PLC0415
+    from opentelemetry.trace import Status  # noqa: PLC0415
+
+    kept = {name: value for name, value in (span.attributes or {}).items() if name != "url.query"}
+    return ReadableSpan(
+        span.name,
+        span.context,
+        span.parent,
+        span.resource,
+        {name: value.partition("?")[0] if isinstance(value, str) else value for name, value in kept.items()},
+        [
+            Event(event.name, {"exception.type": (event.attributes or {}).get("exception.type", "")}, event.timestamp)
+            for event in span.events
+        ],
+        span.links,
+        span.kind,
+        status=Status(span.status.status_code),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _trace(endpoint: str, process: str) -> None:
+    from opentelemetry import trace  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415
+    from opentelemetry.instrumentation.django import DjangoInstrumentor  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    class Exporter(OTLPSpanExporter):
+        def export(self, spans: "Sequence[ReadableSpan]") -> "SpanExportResult":
+            return super().export([_bare(span) for span in spans])
+
+    name = os.environ.get("OTEL_SERVICE_NAME") or f"foretell-{process}"
+    provider = TracerProvider(resource=Resource.create({"service.name": name}))
+    provider.add_span_processor(BatchSpanProcessor(Exporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
+    trace.set_tracer_provider(provider)
+    DjangoInstrumentor().instrument()
+    CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
