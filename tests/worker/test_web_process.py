@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -57,3 +58,17 @@ def test_web_imports_no_scientific_module(stack: Stack) -> None:
     answers, modules = json.loads(done.stdout)
     assert answers == [200, 200, 200, 200, 200, 303, 202, 422]
     assert HEAVY & set(modules) == set()
+
+
+def test_body_in_chunks_is_read_and_a_long_one_is_refused(stack: Stack) -> None:
+    """A client that does not know the length beforehand sends chunks."""
+
+    def chunks(*parts: bytes) -> Iterator[bytes]:
+        yield from parts
+
+    address, headers = "/api/v1/models/iris/predictions/", {"Content-Type": "application/json"}
+    row = stack.client.post(address, content=chunks(b'{"features": [5.1, ', b"3.5, 1.4, 0.2]}"), headers=headers)
+    long = stack.client.post(address, content=chunks(b" " * 600_000, b" " * 600_000), headers=headers)
+
+    assert (row.status_code, row.json()["features"]["petal width (cm)"]) == (202, 0.2)
+    assert (long.status_code, long.json()["code"]) == (413, "too_large")

@@ -50,7 +50,7 @@ def read(request: Request) -> InferenceRequest:
 
     Raises:
         BadRequest: it is none, or its tensors are none.
-        UnsupportedMediaType: its content type or encoding is not understood.
+        UnsupportedMediaType: its content type is not understood.
     """
     body = body_of(request)
     end = _json_length(request.headers.get(JSON_LENGTH), len(body))
@@ -73,8 +73,6 @@ def read(request: Request) -> InferenceRequest:
 
 
 def body_of(request: Request) -> bytes:
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("", "A compressed body is not understood; send it as it is.")
     if (request.content_type or "").partition(";")[0].strip().lower() not in CONTENT_TYPES:
         raise UnsupportedMediaType(
             "", "Send the body as application/json, or as application/octet-stream where tensors follow as bytes."

@@ -1,0 +1,82 @@
+"""What PRODUCTION and HTTPS make of the settings, in a process of their own."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from project.env import BASE_DIR
+
+SAFE = {
+    "PRODUCTION": "true",
+    "DEBUG": "false",
+    "HTTPS": "true",
+    "BEHIND_PROXY": "true",
+    "ALLOWED_HOSTS": "example.org",
+    "SECRET_KEY": "kR7wq2nX9vB4mZ1tL6yD3hJ8sF5gP0cA-eU_iO2xQ7rW4nT9bVzM1kY6",
+    "DATABASE_URL": "postgres://check@localhost/check",
+    "REDIS_URL": "rediss://:check@localhost/0",
+}
+TOLD = [
+    "SESSION_COOKIE_SECURE",
+    "CSRF_COOKIE_SECURE",
+    "SESSION_COOKIE_HTTPONLY",
+    "SESSION_COOKIE_SAMESITE",
+    "SECURE_SSL_REDIRECT",
+    "SECURE_HSTS_SECONDS",
+    "SECURE_HSTS_INCLUDE_SUBDOMAINS",
+    "SECURE_PROXY_SSL_HEADER",
+    "SECURE_REFERRER_POLICY",
+    "X_FRAME_OPTIONS",
+    "SECURE_CONTENT_TYPE_NOSNIFF",
+    "DEBUG",
+]
+
+
+@pytest.fixture
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return {**SAFE, "VAR_DIR": str(tmp_path_factory.mktemp("var")), "DJANGO_SETTINGS_MODULE": "project.settings"}
+
+
+def run(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=BASE_DIR, env=variables, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_deploy_check_finds_nothing(variables: dict[str, str]) -> None:
+    done = run(variables, "manage.py", "check", "--deploy", "--fail-level", "WARNING")
+
+    assert (done.returncode, done.stdout) == (0, "System check identified no issues (0 silenced).\n"), done.stderr
+
+
+def test_cookies_and_headers_are_those_of_https(variables: dict[str, str]) -> None:
+    code = f"import json; from django.conf import settings; print(json.dumps([getattr(settings, n) for n in {TOLD}]))"
+
+    told = dict(zip(TOLD, json.loads(run(variables, "-c", code).stdout), strict=True))
+
+    assert told == {
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SECURE_SSL_REDIRECT": True,
+        "SECURE_HSTS_SECONDS": 31_536_000,
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
+        "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
+        "SECURE_REFERRER_POLICY": "same-origin",
+        "X_FRAME_OPTIONS": "DENY",
+        "SECURE_CONTENT_TYPE_NOSNIFF": True,
+        "DEBUG": False,
+    }
+
+
+def test_unsafe_production_does_not_start_and_names_no_value(variables: dict[str, str]) -> None:
+    done = run({**variables, "REDIS_URL": "redis://cache.example.org/0", "SECRET_KEY": "hunter2"}, "manage.py", "check")
+
+    assert done.returncode == 2
+    assert "SECRET_KEY: must be set" in done.stderr
+    assert "REDIS_URL: a Redis on another machine needs a password" in done.stderr
+    assert "hunter2" not in done.stderr
+    assert "Traceback" not in done.stderr
