@@ -7,13 +7,27 @@ from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.request import Request
 
+ROUTES = {"self": "api-prediction", "page": "prediction", "cancel": "api-cancel"}
 ANY = uuid.UUID(int=0)
 
 
-def of_prediction(request: Request | HttpRequest, prediction_id: uuid.UUID, route: str = "api-prediction") -> str:
-    return f"{request.scheme}://{request.get_host()}{_route(route).replace(str(ANY), str(prediction_id))}"
+def of_prediction(request: Request | HttpRequest, prediction_id: uuid.UUID) -> str:
+    return _origin(request) + _path("api-prediction", prediction_id)
+
+
+def all_of_prediction(request: Request, prediction_id: uuid.UUID) -> dict[str, str]:
+    origin = _origin(request)
+    return {name: origin + _path(route, prediction_id) for name, route in ROUTES.items()}
+
+
+def _origin(request: Request | HttpRequest) -> str:
+    return f"{request.scheme}://{request.get_host()}"
+
+
+def _path(route: str, prediction_id: uuid.UUID) -> str:
+    return _frame(route).replace(str(ANY), str(prediction_id))
 
 
 @cache
-def _route(name: str) -> str:
-    return reverse(name, args=[ANY])
+def _frame(route: str) -> str:
+    return reverse(route, args=[ANY])

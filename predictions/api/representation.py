@@ -74,11 +74,7 @@ def prediction(request: Request, row: Prediction) -> dict[str, Any]:
         "deadline_at": row.deadline_at,
         "timing": timing(row),
         "retry_after": None if row.is_terminal else RETRY_AFTER,
-        "urls": {
-            "self": addresses.of_prediction(request, row.pk),
-            "page": addresses.of_prediction(request, row.pk, "prediction"),
-            "cancel": addresses.of_prediction(request, row.pk, "api-cancel"),
-        },
+        "urls": addresses.all_of_prediction(request, row.pk),
     }
 
 

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from predictions import registry, settlements, submission
-from predictions.api import addresses, representation
+from predictions.api import representation
 from predictions.api import serializers as bodies
 from predictions.api.headers import Wishes, wishes
 from predictions.api.lists import NewestFirst, chosen
@@ -52,13 +52,14 @@ def predict(request: Request, name: str) -> Response:
     registered = _find_model(name)
     asked = wishes(request)
     row = _submit_and_wait(request, registered, asked)
-    headers = {"Location": addresses.of_prediction(request, row.pk)}
+    body = representation.prediction(request, row)
+    headers = {"Location": body["urls"]["self"]}
     if not row.is_terminal:
         headers["Retry-After"] = str(representation.RETRY_AFTER)
-        return Response(representation.prediction(request, row), status=202, headers=headers)
+        return Response(body, status=202, headers=headers)
     if asked.wait:
         headers["Preference-Applied"] = f"wait={asked.wait:g}"
-    return Response(representation.prediction(request, row), headers={**headers, **_server_timing(row)})
+    return Response(body, headers={**headers, **_server_timing(row)})
 
 
 def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishes) -> Prediction:

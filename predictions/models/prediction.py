@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connection, models, transaction
+from django.db import connection, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -144,9 +145,10 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
     def accept(self, predictions: Sequence["Prediction"]) -> None:
         """Keep new rows, all or none. Much cheaper for one row than bulk_create, which builds its statement anew."""
         fields = self.model._meta.concrete_fields
+        database = connections[self.db]
         columns = ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
         places = ", ".join(["%s"] * len(fields))
-        rows = [[_saved(f, getattr(p, f.attname)) for f in fields] for p in predictions]
+        rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
             cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
         for prediction in predictions:
@@ -240,8 +242,8 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         return len(ended)
 
 
-def _saved(of: "models.Field[Any, Any]", value: object) -> Any:
-    return None if value is None else of.get_db_prep_save(value, connection)
+def _saved(of: "models.Field[Any, Any]", value: object, database: BaseDatabaseWrapper) -> Any:
+    return None if value is None else of.get_db_prep_save(value, database)
 
 
 def _prepared(field_name: str, value: object) -> Any:
