@@ -6,7 +6,9 @@ The imports inside the functions are the point of this file: with them the web n
 from billiard.process import current_process
 from celery import Task, shared_task
 from celery.signals import worker_init
+from celery.worker import WorkController
 
+from predictions.models import Lane
 from project.logs import request_id
 
 
@@ -27,7 +29,10 @@ def examine(version_id: int) -> None:
 
 
 @worker_init.connect
-def prepare(**_: object) -> None:
+def prepare(sender: WorkController, **_: object) -> None:
+    """Where people wait, before the pool forks. The lane of files loads what a file needs."""
+    if Lane.INTERACTIVE not in sender.app.amqp.queues.consume_from:
+        return
     from predictions import execution  # noqa: PLC0415
 
     execution.prepare()

@@ -11,6 +11,9 @@ from project import telemetry
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
+# The checks import every page, and a worker has none; `prepare` and `make check` ask them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
+
 app = Celery("foretell")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 from urllib.parse import urlsplit
 
-from limits import parse
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -94,13 +93,18 @@ class Env(BaseSettings):
     @field_validator("submit_rate")
     @classmethod
     def known_rate(cls, value: str) -> str:
+        if not value:
+            return ""
+        from limits import parse  # noqa: PLC0415 - large, and of no use to a process that limits nothing
+
         count, _, period = value.partition("/")
         periods = {"s": "second", "sec": "second", "min": "minute", "h": "hour"}
-        spelled = f"{count.strip()}/{periods.get(period.strip(), period.strip())}" if value else ""
+        spelled = f"{count.strip()}/{periods.get(period.strip(), period.strip())}"
         try:
-            return spelled and str(parse(spelled)) and spelled
+            parse(spelled)
         except ValueError:
             raise ValueError("must be like 600/min or 10/s") from None
+        return spelled
 
     @field_validator("redis_url")
     @classmethod

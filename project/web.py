@@ -1,6 +1,11 @@
 """`python -m project.web`: the web server, with what the environment says of it."""
 
+import gc
 import os
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
 
 from project.env import read_env
 
@@ -12,17 +17,40 @@ def main() -> None:
     if "HONCHO_PROCESS_NAME" in os.environ and os.environ.get("PORT") == HONCHO_DEFAULT_PORT:
         del os.environ["PORT"]
     env = read_env()
-    command = [
-        "granian", "--interface", "wsgi", "--host", env.host, "--port", str(env.port),
-        "--workers", str(env.web_processes), "--blocking-threads", str(env.web_threads),
-        # More connections than threads wait in the server's queue, not in the kernel's.
-        "--backpressure", str(env.web_threads * 8), "--backlog", "2048",
-        "--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "4",
-        "--no-ws", "--log-level", "error",
+    preload()
+    server = Granian(
         "project.wsgi:application",
-    ]  # fmt: skip
+        address=env.host,
+        port=env.port,
+        interface=Interfaces.WSGI,
+        workers=env.web_processes,
+        blocking_threads=env.web_threads,
+        # More connections than threads wait in the server's queue, not in the kernel's.
+        backpressure=env.web_threads * 8,
+        backlog=2048,
+        respawn_failed_workers=True,
+        respawn_interval=1.0,
+        workers_kill_timeout=4,
+        websockets=False,
+        log_level=LogLevels.error,
+    )
     print(f"Foretell answers on http://{env.host}:{env.port}/", flush=True)
-    os.execvp(command[0], command)
+    server.serve()
+
+
+def preload() -> None:
+    """Import all that the web processes use before they are forked: what is imported here they share.
+
+    The application itself, with its connections and whatever threads it has, each of them makes after the fork.
+    """
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    import django  # noqa: PLC0415 - the settings are read at the first import
+    from django.urls import get_resolver  # noqa: PLC0415
+
+    django.setup()
+    _ = get_resolver().url_patterns
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
