@@ -16,6 +16,7 @@ from django.conf import settings
 
 from predictions import broker, registry
 from predictions.models import RegisteredModel
+from predictions.ops import health
 from project import logs
 from project.dev_redis import server_binary
 from project.env import BASE_DIR
@@ -113,6 +114,7 @@ def _fresh_process() -> Iterator[None]:
 
 def _forget() -> None:
     registry.forget()
+    health.forget()
     logs.request_id.set("")
     broker.breaker.reset()
     if execution := sys.modules.get("predictions.execution"):

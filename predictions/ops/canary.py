@@ -1,5 +1,6 @@
 """The canary: a prediction of our own on each lane, now and then, through the real path. What it tells cannot lie."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -8,6 +9,8 @@ from django.utils import timezone
 from predictions import doorbell
 from predictions.models import Lane, ModelVersion, Prediction, Source, State
 from predictions.models.prediction import PredictionQuerySet
+from predictions.serving.errors import InvalidInput
+from predictions.serving.features import Value
 
 CALLER = "canary"
 EVERY = timedelta(seconds=15)
@@ -21,11 +24,11 @@ def send() -> int:
     now = timezone.now()
     _all().filter(created_at__lt=now - KEPT_FOR).delete()
     due = [lane for lane in Lane.values if not _all(lane).filter(created_at__gt=now - EVERY).exists()]
-    version = _any_champion()
-    if version is None:
+    if not due or (question := _question()) is None:
         return 0
+    version, values = question
     for lane in due:
-        Prediction.objects.accept([_canary(version, lane, now)])
+        Prediction.objects.accept([_canary(version, values, lane, now)])
         doorbell.ring(version.pk, lane)
     return len(due)
 
@@ -49,20 +52,22 @@ def _all(lane: str | None = None) -> PredictionQuerySet:
     return found.filter(lane=lane) if lane else found
 
 
-def _any_champion() -> ModelVersion | None:
-    serving = ModelVersion.objects.champions().filter(unavailable_reason="")
-    examples = (v for v in serving.order_by("pk") if v.registered_model.description.get("examples"))
-    return next(examples, None)
+def _question() -> tuple[ModelVersion, list[Value]] | None:
+    """A version that serves, and an example that fits it: model.toml may already describe the version after it."""
+    for version in ModelVersion.objects.champions().filter(unavailable_reason="").order_by("pk"):
+        for example in version.registered_model.description.get("examples", []):
+            with suppress(InvalidInput):
+                return version, version.signature.clean(example["values"])
+    return None
 
 
-def _canary(version: ModelVersion, lane: str, now: datetime) -> Prediction:
-    example = version.registered_model.description["examples"][0]["values"]
+def _canary(version: ModelVersion, values: list[Value], lane: str, now: datetime) -> Prediction:
     return Prediction(
         version=version,
         caller=CALLER,
         source=Source.CANARY,
         lane=lane,
-        values=version.signature.clean(example),
+        values=values,
         created_at=now,
         deadline_at=now + settings.PREDICTION_TIME,
     )

@@ -1,5 +1,6 @@
 """Whether predictions are accepted, and whether they are answered."""
 
+import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,8 @@ from predictions import broker
 from predictions.models import Heartbeat, Lane
 from predictions.models.heartbeat import WORKER
 from predictions.ops import canary
+
+FRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,24 @@ class Health:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+_latest: tuple[float, Health] | None = None
+
+
+def recent() -> Health:
+    """`examine`, once a second at most in this process: anybody may ask, and each look writes."""
+    global _latest
+    now = time.monotonic()
+    if _latest is None or now - _latest[0] > FRESH_SECONDS:
+        _latest = now, examine()
+    return _latest[1]
+
+
+def forget() -> None:
+    """Look anew."""
+    global _latest
+    _latest = None
 
 
 def examine() -> Health:

@@ -2,15 +2,17 @@
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from predictions import execution
-from predictions.models import Heartbeat, Lane, ModelVersion, Prediction, State
-from predictions.ops import canary
+from predictions import broker, execution
+from predictions.models import Heartbeat, Lane, ModelVersion, Prediction, RegisteredModel, State
+from predictions.ops import canary, health
+from tests.integration.conftest import statements
 
 
 def let_canaries_sing() -> None:
@@ -61,6 +63,58 @@ def test_ready_without_a_database_is_down(client: Client, monkeypatch: pytest.Mo
     assert (response.status_code, response.json()["database"]) == (503, "away")
 
 
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_without_a_broker_is_degraded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_canaries_sing()
+    Heartbeat.objects.beat("keeper")
+    monkeypatch.setattr(broker, "is_reachable", lambda: False)
+
+    response = client.get("/healthz/ready")
+
+    assert response.status_code == 200
+    assert (response.json()["status"], response.json()["broker"]) == ("degraded", "away")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_with_a_lane_for_files_that_stands_still_is_degraded(client: Client) -> None:
+    let_canaries_sing()
+    Heartbeat.objects.beat("keeper")
+    Prediction.objects.filter(lane=Lane.BULK).update(state=State.QUEUED)
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["canary_seconds"]["bulk"] is None
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_tells_the_youngest_sign_of_life_of_a_worker(client: Client) -> None:
+    assert client.get("/healthz/ready").json()["worker_seconds"] is None
+    health.forget()
+    Heartbeat.objects.beat("worker:worker@a/0")
+    Heartbeat.objects.update(at=timezone.now() - timedelta(hours=1))
+    Heartbeat.objects.beat("worker:worker@b/0")
+
+    assert client.get("/healthz/ready").json()["worker_seconds"] < 5
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_looks_once_a_second_whoever_asks(client: Client) -> None:
+    client.get("/healthz/ready")
+
+    with statements() as sent:
+        client.get("/healthz/ready")
+
+    assert sent == []
+
+
+def test_health_is_not_sent_to_https(client: Client, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert client.get("/healthz/live").status_code == 200
+    assert client.get("/").status_code == 301
+
+
 def test_live_asks_nobody(client: Client) -> None:
     response = client.get("/healthz/live")
 
@@ -83,6 +137,17 @@ def test_canary_without_a_version_that_serves_is_not_sent(registered: object) ->
     ModelVersion.objects.update(unavailable_reason="broken")
 
     assert canary.send() == 0
+
+
+@pytest.mark.usefixtures("redis_server")
+def test_canary_takes_an_example_that_fits(registered: dict[str, RegisteredModel]) -> None:
+    """A description that is newer than the version which serves must not end the keeper."""
+    first = registered["breast-cancer"]
+    RegisteredModel.objects.filter(pk=first.pk).update(description={"examples": [{"values": {"new feature": 1}}]})
+
+    assert canary.send() == len(Lane.values)
+
+    assert not Prediction.objects.filter(version=first.champion_id).exists()
 
 
 @pytest.mark.usefixtures("registered", "redis_server")

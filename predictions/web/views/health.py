@@ -16,5 +16,5 @@ def live(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> HttpResponse:
-    found = health.examine()
+    found = health.recent()
     return JsonResponse(found.as_json(), status=200 if found.is_ready else 503)
