@@ -3,6 +3,9 @@
 The imports inside the functions are the point of this file: with them the web never loads an estimator's libraries.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from billiard.process import current_process
 from celery import Task, shared_task
 from celery.signals import worker_init
@@ -12,12 +15,26 @@ from predictions.models import Lane
 from project.logs import request_id
 
 
+class OutOfMemory(Exception):
+    """An estimator asked for more memory than there is. The claim is left to its lease."""
+
+
+@contextmanager
+def _sparing_the_worker() -> Iterator[None]:
+    """A MemoryError of a task would end the whole worker: Celery takes it for one of the main process."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemory(str(error)) from None
+
+
 @shared_task(name="predictions.serve", ignore_result=True, bind=True)
 def serve(self: Task, version_id: int, lane: str) -> None:
     from predictions import execution  # noqa: PLC0415
 
     request_id.set(self.request.get("request_id", ""))
-    execution.answer_ring(version_id, lane)
+    with _sparing_the_worker():
+        execution.answer_ring(version_id, lane)
     execution.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
 
 
@@ -25,7 +42,8 @@ def serve(self: Task, version_id: int, lane: str) -> None:
 def examine(version_id: int) -> None:
     from predictions import execution  # noqa: PLC0415
 
-    execution.examine(version_id)
+    with _sparing_the_worker():
+        execution.examine(version_id)
 
 
 @worker_init.connect

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.stack import Stack
 from tests.waiting import wait_until
+from tests.worker.estimators import EAT
 
 SECONDS_AFTER_THE_LAST_KILL = 60
 
@@ -70,6 +71,15 @@ def test_rows_that_kill_or_hang_are_given_up_and_spare_the_others(stack: Stack) 
     assert told(crashing) == [good, good, given_up, good, good]
     assert told(hanging) == [good, given_up, good]
     assert [rows[one]["attempts"] for one in (crashing[2], hanging[1])] == [3, 3]
+
+
+def test_row_that_eats_all_memory_spares_the_worker(stack: Stack) -> None:
+    eating = stack.submit("probe-crashing", {"x": EAT, "seconds": 0})
+    wait_until(lambda: "OutOfMemory" in stack["worker"].log.read_text(), 30, "the task has failed")
+    good = stack.submit("probe-crashing", {"x": 1, "seconds": 0})
+    stack.wait_for_state(good, "succeeded", 30)
+    assert stack["worker"].is_running
+    stack.client.post(f"/api/v1/predictions/{eating}/cancel/")
 
 
 def test_claim_that_outlived_its_lease_is_given_to_another_worker(stack: Stack) -> None:
