@@ -1,6 +1,6 @@
 # make run   — everything, from a fresh clone: http://127.0.0.1:8000/
 # make test  — the whole test suite        make check — style, types, import order, docs
-# make help  — all targets
+# make chaos — every fault, and docs/reliability.md        make help — all targets
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -10,7 +10,7 @@ export PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test check format docs bench lock clean
+.PHONY: help setup run test check format docs bench chaos lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 — /p' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ docs: $(VENV)/.dev ## write the generated pages anew
 
 bench: $(VENV)/.bench ## the reference design, and the peers in $BENCH_VENVS, beside ours: half an hour and more; BENCH=--quick to try
 	@python -m benchmarks $(BENCH)
+
+chaos: $(VENV)/.dev ## processes killed, frozen and cut off, on both databases: a quarter of an hour; CHAOS=--quick to try
+	@python -m tests.chaos $(CHAOS)
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes
 	@uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/base.txt

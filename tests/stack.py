@@ -204,7 +204,7 @@ class Stack:
         return [row["state"] for row in self.rows(ids)]
 
     def query(self, sql: str) -> list[Row]:
-        with _connection(self.database_url) as connection:
+        with connected(self.database_url) as connection:
             cursor = connection.execute(sql)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
@@ -224,14 +224,18 @@ class Stack:
 
 
 @contextmanager
-def prepared(models: Path, collected: Path, **variables: object) -> Iterator[Stack]:
+def prepared(models: Path, collected: Path, place: Path | None = None, **variables: object) -> Iterator[Stack]:
     """A stack whose database, files and models are ready, and of which nothing runs yet. All ends with it.
 
-    `collected` is a folder that keeps the static files from one stack to the next: compressing them takes long.
+    `collected` is a folder that keeps the static files from one stack to the next: compressing them takes long. What
+    the stack writes lies in `place`, or where temporary files do.
     """
     named = {name for name in ("REDIS_URL", "BROKER_URL") if dotenv_values(BASE_DIR / ".env").get(name)}
     assert not named, f"these tests start and kill a Redis of their own: take {named} out of .env meanwhile"
-    with tempfile.TemporaryDirectory(prefix="foretell-stack-") as folder, _database(Path(folder)) as database_url:
+    with (
+        tempfile.TemporaryDirectory(prefix="foretell-stack-", dir=place) as folder,
+        _database(Path(folder)) as database_url,
+    ):
         stack = Stack(Path(folder), models, database_url, **variables)
         try:
             with _static_files(collected, stack.var_dir / "staticfiles"):
@@ -304,7 +308,8 @@ def _database(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _connection(database_url: str) -> Iterator[Any]:
+def connected(database_url: str) -> Iterator[Any]:
+    """A connection of our own, beside those of the product."""
     if database_url.startswith("postgres"):
         with psycopg.connect(database_url, autocommit=True) as connection:
             yield connection

@@ -1,0 +1,141 @@
+"""The invariants, read from the database: nothing lost, one effect, the right answer, nothing stuck.
+
+A trigger of our own writes down each time that a prediction's end or its answer is written, in the transaction that
+does so. So a second effect shows even if it looks like the first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.chaos.ledger import Ledger
+from tests.chaos.load import kept_key
+from tests.chaos.oracle import Ended, expected, found
+from tests.stack import TERMINAL, Stack, connected
+
+ENDED = ", ".join(f"'{state}'" for state in sorted(TERMINAL))
+SQLITE = f"""
+CREATE TABLE chaos_end (prediction_id text);
+CREATE TRIGGER chaos_end AFTER UPDATE OF state, output ON predictions_prediction WHEN NEW.state IN ({ENDED})
+BEGIN INSERT INTO chaos_end VALUES (NEW.id); END;
+"""
+POSTGRES = f"""
+CREATE TABLE chaos_end (prediction_id uuid);
+CREATE FUNCTION chaos_end() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO chaos_end VALUES (NEW.id); RETURN NULL; END $$;
+CREATE TRIGGER chaos_end AFTER UPDATE OF state, output ON predictions_prediction
+FOR EACH ROW WHEN (NEW.state IN ({ENDED})) EXECUTE FUNCTION chaos_end();
+"""
+UNFINISHED = f"SELECT count(*) AS n FROM predictions_prediction WHERE state NOT IN ({ENDED})"
+ROWS = """
+SELECT p.idempotency_key, p.state, p.error_code, p.attempts, p.output, p.created_at, p.finished_at, e.ends
+FROM predictions_prediction p
+LEFT JOIN (SELECT prediction_id, count(*) AS ends FROM chaos_end GROUP BY prediction_id) e ON e.prediction_id = p.id
+WHERE p.idempotency_key BETWEEN '{first}' AND '{last}'
+"""
+
+
+def install(database_url: str) -> None:
+    """Begin to watch a database."""
+    with connected(database_url) as connection:
+        if database_url.startswith("postgres"):
+            connection.execute(POSTGRES)
+        else:
+            connection.executescript(SQLITE)
+
+
+def unfinished(stack: Stack) -> int:
+    return int(stack.query(UNFINISHED)[0]["n"])
+
+
+@dataclass(frozen=True)
+class Row:
+    """A prediction as it is kept. `ends` counts how often its end was written."""
+
+    number: int
+    state: str
+    ended: Ended
+    attempts: int
+    created_at: float
+    finished_at: float | None
+    ends: int
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.state in TERMINAL
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What became of the rows that a scenario asked about, the accepted ones and those without an answer."""
+
+    accepted: int
+    finished: int
+    lost: int
+    duplicated: int
+    wrong: int
+    stuck: int
+    executions: int
+    recovery_p95: float | None
+    slowest: float
+
+
+def examine(rows: Sequence[Row], ledger: Ledger) -> Findings:
+    finished = {row.number for row in rows if row.is_terminal}
+    return Findings(
+        accepted=len(ledger.accepted),
+        finished=len(finished & ledger.accepted.keys()),
+        lost=len(ledger.accepted.keys() - {row.number for row in rows}),
+        duplicated=sum(row.ends > 1 for row in rows) + len(rows) - len({row.number for row in rows}),
+        wrong=sum(not _is_right(row, ledger) for row in rows if row.is_terminal),
+        stuck=sum(not row.is_terminal for row in rows),
+        executions=sum(row.attempts for row in rows),
+        recovery_p95=percentile_95(recoveries(rows, ledger.faults)),
+        slowest=max((row.finished_at - row.created_at for row in rows if row.finished_at), default=0.0),
+    )
+
+
+def _is_right(row: Row, ledger: Ledger) -> bool:
+    asked = ledger.asked[row.number]
+    return row.ended == expected(asked.x) or row.ended.error_code in asked.or_else
+
+
+def recoveries(rows: Sequence[Row], faults: Sequence[float]) -> list[float]:
+    """Of what was unfinished when a fault struck: the seconds from the first such fault to the end."""
+    found = []
+    for row in rows:
+        struck = [at for at in faults if row.finished_at and row.created_at <= at < row.finished_at]
+        if row.finished_at and struck:
+            found.append(row.finished_at - min(struck))
+    return found
+
+
+def percentile_95(values: Sequence[float]) -> float | None:
+    return sorted(values)[int(len(values) * 0.95)] if values else None
+
+
+def read(stack: Stack, ledger: Ledger) -> list[Row]:
+    if not ledger.asked:
+        return []
+    first, last = kept_key(min(ledger.asked)), kept_key(max(ledger.asked))
+    return [_row(row) for row in stack.query(ROWS.format(first=first, last=last))]
+
+
+def _row(row: Any) -> Row:
+    return Row(
+        int(row["idempotency_key"].rpartition(":")[2]),
+        row["state"],
+        found(row["output"], row["error_code"]),
+        row["attempts"],
+        _moment(row["created_at"]) or 0.0,
+        _moment(row["finished_at"]),
+        row["ends"] or 0,
+    )
+
+
+def _moment(value: Any) -> float | None:
+    """Seconds since the epoch; SQLite keeps times as text, in UTC."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value).replace(tzinfo=UTC).timestamp()
+    return value.timestamp() if value else None

@@ -1,0 +1,32 @@
+"""The stage of the short programme: short faults, on a machine that may be busy."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.stage import LINES, Stage, train
+from tests.stack import Stack
+
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+# Bounds on time are widened by this; those on what is lost, doubled or wrong are what they are.
+PATIENCE = 3.0
+SEED = 1
+
+
+@pytest.fixture(scope="session")
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    assert request.config.cache
+    database = "postgres" if os.environ.get("DATABASE_URL", "").startswith("postgres") else "sqlite"
+    models = train(tmp_path_factory.mktemp("chaos") / "models")
+    collected = request.config.cache.mkdir("foretell-static")
+    return Stage(database, models, collected, seed=SEED, quick=True, patience=PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def shared_stack(stage: Stage) -> Iterator[Stack]:
+    with stage.stack() as stack:
+        stack.start(*LINES)
+        yield stack

@@ -1,0 +1,39 @@
+"""Releases: lines are asked to end while people ask, and messages come from another release."""
+
+from itertools import cycle
+
+from celery import Celery
+
+from predictions.doorbell import SERVE
+from predictions.models import Lane
+from tests.chaos.scenario import Scene, scenario
+from tests.chaos.scenarios.rings import celery_of, version_of
+
+
+@scenario("T13", seconds=40, quick_seconds=6)
+def lines_are_restarted(scene: Scene) -> None:
+    """SIGTERM for one line after another, and its start: the workers, the keeper, the web."""
+    lines = cycle(("worker", "relief", "web", "keeper"))
+    for _ in scene.beats(0.5):
+        name = next(lines)
+        scene.strike()
+        scene.stack[name].terminate()
+        scene.stack.start(name)
+
+
+@scenario("T19", seconds=10, quick_seconds=4)
+def messages_of_another_release(scene: Scene) -> None:
+    """Workers get messages that they do not know: another task, too few or too many arguments, a version that is not
+    there."""
+    celery, lane = celery_of(scene.stack), Lane.INTERACTIVE.value
+    version_id = version_of(scene.stack, "probe")
+    for _ in scene.beats(0.5):
+        scene.strike()
+        _send(celery, "predictions.of_another_release", [version_id])
+        _send(celery, SERVE, [version_id])
+        _send(celery, SERVE, [version_id, lane, "more"])
+        _send(celery, SERVE, [10_000_000, lane])
+
+
+def _send(celery: Celery, task: str, arguments: list[object]) -> None:
+    celery.send_task(task, args=arguments, queue=Lane.INTERACTIVE.value)

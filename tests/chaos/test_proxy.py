@@ -1,0 +1,74 @@
+"""What stands between the processes and Redis does what it says."""
+
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.proxy import Proxy, before
+
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        while line := self.rfile.readline():
+            self.wfile.write(line)
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[Proxy]:
+    path = tmp_path / "echo.sock"
+    with Server(str(path), Echo) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with before(path) as proxy:
+            yield proxy
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def connection(proxy: Proxy) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as connection:
+        assert echoed(connection)
+        yield connection
+
+
+def echoed(connection: socket.socket) -> bool:
+    connection.sendall(b"hello\n")
+    return connection.recv(100) == b"hello\n"
+
+
+def test_slow_delays_both_directions(proxy: Proxy, connection: socket.socket) -> None:
+    start = time.monotonic()
+    with proxy.slow(0.1):
+        assert echoed(connection)
+    assert time.monotonic() - start >= 0.2
+
+
+def test_silent_keeps_the_connection_and_what_was_said(proxy: Proxy, connection: socket.socket) -> None:
+    connection.settimeout(0.2)
+    with proxy.silent(), pytest.raises(TimeoutError):
+        echoed(connection)
+    connection.settimeout(10)
+    assert connection.recv(100) == b"hello\n"
+
+
+def test_cut_resets_connections_old_and_new(proxy: Proxy, connection: socket.socket) -> None:
+    with proxy.cut():
+        with pytest.raises(ConnectionResetError):
+            connection.recv(100)
+        with (
+            pytest.raises(ConnectionResetError),
+            socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as another,
+        ):
+            another.recv(100)
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as another:
+        assert echoed(another)
