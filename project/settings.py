@@ -98,7 +98,8 @@ POSTGRES_OPTIONS = {
             ("idle_in_transaction_session_timeout", 10),
         )
     ),
-    "connect_timeout": DATABASE_SECONDS,
+    # A second goes to finding out that the old connection is dead.
+    "connect_timeout": DATABASE_SECONDS - 1,
 }
 
 
@@ -111,7 +112,9 @@ def database() -> dict[str, Any]:
         refuse(["DATABASE_URL: not a database address; expected postgres://user:password@host/name"])
     sqlite = config["ENGINE"].endswith("sqlite3")
     config["OPTIONS"] = {**config.get("OPTIONS", {}), **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS)}
-    if sqlite:
+    if not sqlite:
+        config["ENGINE"] = "project.postgresql"
+    else:
         # A SQLite connection is a file handle: there is nothing whose health could be asked.
         config["CONN_HEALTH_CHECKS"] = False
     return config

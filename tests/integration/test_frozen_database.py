@@ -1,0 +1,53 @@
+"""A PostgreSQL that is frozen keeps no time limit of its own: ours hold."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from project.settings import DATABASE_SECONDS
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no server that could be frozen"),
+]
+
+
+@pytest.fixture
+def frozen() -> Iterator[None]:
+    """The server's process that speaks with us."""
+    connection.ensure_connection()
+    pid = connection.connection.info.backend_pid
+    os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    yield
+    os.kill(pid, signal.SIGCONT)
+    assert time.monotonic() - start < DATABASE_SECONDS + 1
+    assert answer() == 1
+
+
+def answer() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return int(cursor.fetchone()[0])
+
+
+def test_statement_is_given_up(frozen: None) -> None:
+    with pytest.raises(OperationalError):
+        answer()
+    connection.close()
+
+
+def test_transaction_is_given_up(frozen: None) -> None:
+    with pytest.raises(OperationalError), transaction.atomic():
+        answer()
+    connection.close()
+
+
+def test_dead_connection_is_replaced_in_time(frozen: None) -> None:
+    assert not connection.is_usable()
+    connection.close()
+    assert answer() == 1
