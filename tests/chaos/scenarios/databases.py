@@ -20,11 +20,13 @@ DISK_MEGABYTES = 96
 @scenario("T8", seconds=20, quick_seconds=9, longest=LONGEST, refuses=True)
 def database_pauses(scene: Scene) -> None:
     """SQLite's write lock is held, or all processes of PostgreSQL are frozen: nothing is accepted, nothing hangs."""
+    scene.rest(3.0)
     with scene.stage.paused_database(scene.stack):
         scene.strike()
         start = time.time()
         scene.rest(scene.seconds)
         end = time.time()
+    scene.rest(3.0)
     scene.check(not scene.ledger.accepted_between(start + 0.2, end), "nothing is accepted while nothing can be kept")
     scene.check(scene.ledger.refused, "what cannot be kept is refused with a time to come back")
 
