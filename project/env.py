@@ -132,6 +132,7 @@ def unsafe(env: Env) -> list[str]:
         "DEBUG: must be false in production": env.debug,
         "SECRET_KEY: must be set, to 50 characters or more": len(env.secret_key) < 50,
         "ALLOWED_HOSTS: must name the hosts, not *": "*" in env.allowed_hosts,
+        "METRICS_TOKEN: must have 16 characters or more": 0 < len(env.metrics_token) < 16,
         "REDIS_URL: a Redis on another machine needs a password": (
             redis.hostname not in (None, "", "localhost", "127.0.0.1", "::1") and not redis.password
         ),

@@ -11,6 +11,7 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from copy import copy
 from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -85,7 +86,20 @@ class Json(JsonFormatter):
         return "\n".join(f"{''.join(traceback.format_tb(e.__traceback__))}{type(e).__name__}" for e in _chain(ei[1]))
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._mask(super().format(record))
+        return self._mask(super().format(_unquoted(record)))
+
+
+def _unquoted(record: logging.LogRecord) -> logging.LogRecord:
+    """The record, or one whose message does not quote its exception, as Celery's do."""
+    if not record.exc_info:
+        return record
+    message = record.getMessage()
+    for error in _chain(record.exc_info[1]):
+        for text in filter(None, (repr(error), str(error))):
+            message = message.replace(text, type(error).__name__)
+    unquoted = copy(record)
+    unquoted.msg, unquoted.args = message, None
+    return unquoted
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -131,7 +131,7 @@ from django.conf import settings
 from predictions import doorbell
 doorbell.ring(1, "interactive")
 try:
-    raise OSError(settings.REDIS_URL)
+    raise OSError(f"away: {settings.REDIS_URL}")
 except OSError:
     logging.getLogger("kombu").exception("no connection to %s %s", settings.REDIS_URL, settings.METRICS_TOKEN)
 """

@@ -67,6 +67,8 @@ def test_lists_are_separated_by_commas() -> None:
         ({"debug": True}, "DEBUG"),
         ({"secret_key": "short"}, "SECRET_KEY"),
         ({"allowed_hosts": ["*"]}, "ALLOWED_HOSTS"),
+        ({"metrics_token": "guess"}, "METRICS_TOKEN"),
+        ({"metrics_token": "m" * 16}, None),
         ({"redis_url": "redis://cache.example.org/0"}, "REDIS_URL"),
         ({"redis_url": "rediss://:secret@cache.example.org/0"}, None),
         ({"redis_url": "unix:///run/redis.sock"}, None),

@@ -68,8 +68,9 @@ def test_json_line_of_an_exception_has_its_way_but_not_its_text() -> None:
         except ValueError as error:
             raise RuntimeError(asked) from error
     except RuntimeError:
-        found = as_json(record("failed", exc_info=sys.exc_info()))
+        found = as_json(record("failed: %r, %s", sys.exc_info()[1], asked, exc_info=sys.exc_info()))
 
+    assert found["message"] == "failed: RuntimeError, RuntimeError"
     assert asked not in json.dumps(found)
     assert [line for line in found["exc_info"].splitlines() if line.endswith("Error")] == ["ValueError", "RuntimeError"]
     assert "test_logs.py" in found["exc_info"]
