@@ -1,5 +1,6 @@
 """Signing in and out, and tokens for programs."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -83,3 +84,23 @@ def test_answer_asked_by_token_is_among_ones_own(page: Page, stack: Stack) -> No
     asked = stack.client.post("/api/v1/models/probe/predictions/", json=ASKED, headers=headers).json()
     page.goto("/predictions/")
     expect(page.locator(f"a[href='/predictions/{asked['id']}/']")).to_be_visible()
+
+
+def test_own_data_is_taken_away_and_then_removed(page: Page, console: Console) -> None:
+    sign_in(page)
+    asked = ask_probe(page, 20)
+    value(page)
+    page.get_by_role("link", name="Account").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download my data").click()
+    taken = json.loads(download.value.path().read_text())
+    assert taken["predictions"][0]["id"] == asked
+
+    page.get_by_role("link", name="Remove my data…").click()
+    page.get_by_role("button", name="Remove everything").click()
+    expect(page.get_by_text("Your predictions, feedback and tokens are removed.")).to_be_visible()
+    page.goto(f"/predictions/{asked}/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This prediction was removed")
+    assert console.take() == ["Failed to load resource: the server responded with a status of 410 (Gone)"]
+    page.get_by_role("link", name="My predictions").click()
+    expect(page.get_by_text("Nothing asked yet")).to_be_visible()
