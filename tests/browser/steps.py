@@ -55,7 +55,7 @@ def sign_in(page: Page) -> None:
     page.get_by_label("Username").fill(ANALYST)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text(ANALYST)).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 @contextmanager

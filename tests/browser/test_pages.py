@@ -11,7 +11,7 @@ from tests.stack import Stack
 
 PAGES = [
     "/", "/models/breast-cancer/", "/models/iris/", "/models/diabetes/", "/models/wine/", "/predictions/",
-    "/accounts/tokens/", "/monitor/",
+    "/accounts/", "/accounts/data/remove/", "/accounts/tokens/", "/monitor/",
 ]  # fmt: skip
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 NOT_FOUND = "Failed to load resource: the server responded with a status of 404 (Not Found)"
