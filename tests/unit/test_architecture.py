@@ -14,8 +14,12 @@ from project.env import BASE_DIR, example
 
 PRODUCT = ("project", "predictions", "ml_models")
 WORDS = {".py", ".html", ".css", ".js", ".md", ".toml", ".yaml"}
-# The only files in which time passes: those that wait for conditions, and the estimator that is slow on purpose.
-SLEEPERS = {"tests/waiting.py", "tests/postgres.py", "tests/worker/estimators.py"}
+# The only files in which time passes: those that wait for conditions, the estimator that is slow on purpose, and the
+# faults, which last for a while.
+SLEEPERS = {
+    "tests/waiting.py", "tests/postgres.py", "tests/worker/estimators.py",
+    "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py",
+}  # fmt: skip
 
 
 def files(*folders: str) -> Iterator[Path]:
