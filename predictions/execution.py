@@ -54,16 +54,28 @@ def described(version_id: int) -> Served:
 
 
 def answer_ring(version_id: int, lane: str) -> None:
-    """A worker's answer to the bell: serve until nothing is queued, linger, and leave."""
+    """A worker's answer to the bell: serve until nothing is queued, linger, go where another ring calls, and leave."""
     until = time.monotonic() + SLICE_SECONDS
+    called_to = _attend(version_id, lane, until)
+    while called_to is not None and time.monotonic() < until:
+        called_to = _attend(called_to, lane, until)
+    if called_to is not None:
+        doorbell.ring(called_to, lane)
+
+
+def _attend(version_id: int, lane: str, until: float) -> int | None:
+    """Serve one version until nothing more is queued or the time is over; the other version that called, if one did."""
     doorbell.attend(version_id, lane)
+    called_to = None
     while is_served := serve(version_id, lane, until, for_help=doorbell.leave):
-        if not doorbell.linger(version_id, lane):
+        called_to = doorbell.linger(version_id, lane)
+        if called_to != version_id:
             break
     doorbell.leave(version_id, lane)
     # The slice is over; or the sign is down, and a row that was committed before it was is still to be claimed.
     if not (is_served and serve(version_id, lane, until)):
         doorbell.ring(version_id, lane)
+    return doorbell.errand(lane) if called_to in (None, version_id) else called_to
 
 
 def serve(version_id: int, lane: str, until: float, for_help: Callable[[int, str], None] | None = None) -> bool:

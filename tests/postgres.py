@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -51,8 +51,8 @@ def account() -> dict[str, Any]:
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
-    """A running server, as a DATABASE_URL.
+def cluster(options: Mapping[str, str] = OPTIONS) -> Iterator[str]:
+    """A running server, as a DATABASE_URL. `options` are those of postgresql.conf.
 
     Raises:
         NotInstalledError: there is no PostgreSQL here, or nobody who may run it.
@@ -62,8 +62,8 @@ def cluster() -> Iterator[str]:
     try:
         if runner:
             shutil.chown(folder, runner["user"], runner["group"])
-        how = {"cwd": folder, "stdin": subprocess.DEVNULL, **runner}
-        initdb = [
+        how: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, **runner}
+        initdb: list[str | Path] = [
             programs / "initdb",
             "-D",
             folder / "data",
@@ -77,8 +77,8 @@ def cluster() -> Iterator[str]:
             "-N",
         ]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **how)
-        server = [programs / "postgres", "-D", folder / "data", "-k", folder]
-        server += [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        server: list[str | Path] = [programs / "postgres", "-D", folder / "data", "-k", folder]
+        server += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (folder / "log").open("wb") as log, subprocess.Popen(server, stdout=log, stderr=log, **how) as process:
             try:
                 _wait_for(programs, folder, process)
@@ -91,7 +91,7 @@ def cluster() -> Iterator[str]:
 
 def _wait_for(programs: Path, folder: Path, process: "subprocess.Popen[bytes]") -> None:
     end = time.monotonic() + START_SECONDS
-    create = [programs / "createdb", "-h", folder, "-U", USER, USER]
+    create: list[str | Path] = [programs / "createdb", "-h", folder, "-U", USER, USER]
     while subprocess.run(create, capture_output=True).returncode:
         if process.poll() is not None or time.monotonic() > end:
             raise RuntimeError(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}")

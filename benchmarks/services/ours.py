@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.exchange import Reply, get, post
 from benchmarks.load import Pending, Refused, Way
@@ -26,6 +26,8 @@ class Foretell(Service):
     keeps = "a row in SQLite, committed before the 202, and again with its result"
     page = "/accounts/login/"
     packages = ("django", "celery", "redis", "granian", "scikit-learn", "numpy")
+    # What is set otherwise than by default.
+    variables: ClassVar[Mapping[str, str]] = {}
 
     @property
     def models(self) -> Path:
@@ -45,6 +47,7 @@ class Foretell(Service):
             "VAR_DIR": str(self.folder / "var"),
             "MODELS_DIR": str(self.models),
             "PORT": str(self.port),
+            **self.variables,
         }  # fmt: skip
 
     def ways(self) -> Sequence[Way]:

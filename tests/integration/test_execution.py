@@ -173,8 +173,8 @@ def test_ring_while_a_worker_attends_wakes_it_without_a_message(iris: ModelVersi
     doorbell.ring(iris.pk, Lane.INTERACTIVE)
 
     assert redis_client.llen(Lane.INTERACTIVE) == 0
-    assert doorbell.linger(iris.pk, Lane.INTERACTIVE) is True
-    assert doorbell.linger(iris.pk, Lane.INTERACTIVE) is False
+    assert doorbell.linger(iris.pk, Lane.INTERACTIVE) == iris.pk
+    assert doorbell.linger(iris.pk, Lane.INTERACTIVE) is None
 
 
 def test_ring_after_the_worker_left_is_a_message(iris: ModelVersion, redis_client: redis.Redis) -> None:
@@ -220,7 +220,62 @@ def test_linger_makes_way_when_other_work_waits(iris: ModelVersion, redis_client
     redis_client.rpush(Lane.INTERACTIVE, b"{}")
     redis_client.lpush(doorbell._pushes(iris.pk, Lane.INTERACTIVE), 1)
 
-    assert doorbell.linger(iris.pk, Lane.INTERACTIVE) is False
+    assert doorbell.linger(iris.pk, Lane.INTERACTIVE) is None
+
+
+def test_idle_worker_goes_where_another_version_rings(
+    iris: ModelVersion,
+    registered: dict[str, RegisteredModel],
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = registered["wine"].champion
+    assert other
+    make(iris)
+    linger, rung = doorbell.linger, []
+
+    def ring_meanwhile(version_id: int, lane: str) -> int | None:
+        redis_client.set(doorbell._idle(lane), 1)
+        if not rung:
+            rung.append(make(other, values=[0.0] * 13))
+            doorbell.ring(other.pk, lane)
+        return linger(version_id, lane)
+
+    monkeypatch.setattr(doorbell, "linger", ring_meanwhile)
+
+    execution.answer_ring(iris.pk, Lane.INTERACTIVE)
+
+    assert states() == [State.SUCCEEDED] * 2
+    assert redis_client.llen(Lane.INTERACTIVE) == 0
+
+
+def test_errand_that_nobody_heard_of_is_taken_once(redis_client: redis.Redis) -> None:
+    redis_client.set(doorbell._idle(Lane.INTERACTIVE), 1)
+    doorbell.ring(77, Lane.INTERACTIVE)
+
+    assert doorbell.errand(Lane.INTERACTIVE) == 77
+    assert doorbell.errand(Lane.INTERACTIVE) is None
+
+
+def test_nobody_idle_gets_no_errand(redis_client: redis.Redis) -> None:
+    redis_client.set(doorbell._idle(Lane.INTERACTIVE), 1)
+    assert doorbell.errand(Lane.INTERACTIVE) is None  # and is idle no more
+
+    doorbell.ring(78, Lane.INTERACTIVE)
+
+    assert redis_client.llen(Lane.INTERACTIVE) == 1
+
+
+def test_errand_after_the_slice_is_rung_for_again(
+    iris: ModelVersion, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "SLICE_SECONDS", -1.0)
+    redis_client.lpush(doorbell._errands(Lane.INTERACTIVE), 77)
+
+    execution.answer_ring(iris.pk, Lane.INTERACTIVE)
+
+    message = json.loads(redis_client.lindex(Lane.INTERACTIVE, 0))
+    assert message["headers"]["argsrepr"].startswith("[77")
 
 
 def test_times_of_a_settled_row_are_in_order(iris: ModelVersion) -> None:
