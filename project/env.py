@@ -5,7 +5,7 @@ import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -37,7 +37,7 @@ class Env(BaseSettings):
     var_dir: Path = Field(BASE_DIR / "var", description="Where the SQLite file, the secret key and Redis's data lie.")
     models_dir: Path = Field(BASE_DIR / "ml_models", description="The folder of registered models.")
     database_url: str = Field("", description="postgres://user:password@host/name. Empty: SQLite in VAR_DIR.")
-    redis_url: str = Field("", description="redis://… or rediss://…. Empty: the embedded Redis, which `redis` starts.")
+    redis_url: str = Field("", description="redis:// or rediss://user:password@host/0. Empty: the embedded Redis.")
     broker_url: str = Field("", description="Celery's broker where it is not the Redis above, e.g. amqp://….")
 
     port: int = Field(8000, ge=1, le=65535, description="Where the web server listens.")
@@ -136,6 +136,9 @@ def unsafe(env: Env) -> list[str]:
         "REDIS_URL: a Redis on another machine needs a password": (
             redis.hostname not in (None, "", "localhost", "127.0.0.1", "::1") and not redis.password
         ),
+        "REDIS_URL: its certificate must be checked; name its authority by ssl_ca_certs=": (
+            redis.scheme == "rediss" and "ssl_cert_reqs=none" in redis.query.lower()
+        ),
     }
     return [problem for problem, is_so in findings.items() if is_so]
 
@@ -146,6 +149,14 @@ def refuse(problems: list[str]) -> NoReturn:
         f"Foretell cannot start; set these variables otherwise (.env.example explains them):\n{lines}", file=sys.stderr
     )
     sys.exit(2)
+
+
+def broker_address(url: str) -> str:
+    """The address as kombu wants it. It spells a socket's scheme its own way, and checks no certificate unasked."""
+    parts = urlsplit(url)
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
+        return urlunsplit(parts._replace(query=f"{parts.query}&ssl_cert_reqs=required".lstrip("&")))
+    return url.replace("unix://", "redis+socket://")
 
 
 def secret_key(env: Env) -> str:

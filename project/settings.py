@@ -9,7 +9,7 @@ from csp.constants import NONE, SELF
 
 from project import logs
 from project.dev_redis import embedded_url
-from project.env import BASE_DIR, read_env, refuse, secret_key
+from project.env import BASE_DIR, broker_address, read_env, refuse, secret_key
 
 ENV = read_env()
 
@@ -127,8 +127,7 @@ SQLITE_VERSION = sqlite3.sqlite_version_info
 REDIS_URL = ENV.redis_url or embedded_url(ENV.var_dir)
 
 # --- Celery: the reasons are in docs/decisions/0003-celery.md ---------------------------------------------------------
-# kombu spells a socket's scheme its own way.
-CELERY_BROKER_URL = ENV.broker_url or REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_BROKER_URL = broker_address(ENV.broker_url or REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

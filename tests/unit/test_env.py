@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from project.env import Env, example, read_env, secret_key, unsafe
+from project.env import Env, broker_address, example, read_env, secret_key, unsafe
 
 SAFE = {"debug": False, "secret_key": "s" * 50, "allowed_hosts": ["example.org"], "redis_url": "redis://localhost/0"}
 
@@ -71,12 +71,28 @@ def test_lists_are_separated_by_commas() -> None:
         ({"metrics_token": "m" * 16}, None),
         ({"redis_url": "redis://cache.example.org/0"}, "REDIS_URL"),
         ({"redis_url": "rediss://:secret@cache.example.org/0"}, None),
+        ({"redis_url": "rediss://:secret@cache.example.org/0?ssl_cert_reqs=none"}, "REDIS_URL"),
         ({"redis_url": "unix:///run/redis.sock"}, None),
         ({"redis_url": ""}, None),
     ],
 )
 def test_production_refuses_what_is_not_safe(change: dict[str, Any], name: str | None) -> None:
     assert [problem.split(":")[0] for problem in unsafe(Env(**{**SAFE, **change}))] == ([name] if name else [])
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://:p@h/0", "redis://:p@h/0"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock"),
+        ("rediss://u:p@h:6380/0", "rediss://u:p@h:6380/0?ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_ca_certs=/ca.pem", "rediss://h/0?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_cert_reqs=none", "rediss://h/0?ssl_cert_reqs=none"),
+        ("amqp://u:p@h//", "amqp://u:p@h//"),
+    ],
+)
+def test_broker_is_addressed_so_that_its_certificate_is_checked(url: str, address: str) -> None:
+    assert broker_address(url) == address
 
 
 def test_secret_key_is_made_once_and_read_by_its_owner_only(tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""A Redis that others share: a user of it who may do what Foretell needs, and nothing else."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+from django.conf import settings
+from kombu.exceptions import OperationalError as BrokerError
+
+from project.dev_redis import server_binary
+from project.env import BASE_DIR, broker_address
+from tests.conftest import need
+from tests.stack import Stack
+from tests.waiting import wait_until
+
+PAGE = BASE_DIR / "docs/how-to/redis.md"
+PASSWORD = "a-password-of-tests"
+
+
+def rules() -> str:
+    """The lines of the ACL file that the page gives, with a password in place of its mark."""
+    block = re.search(r"```acl\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert block
+    return block.group(1).replace("PASSWORD", PASSWORD)
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[int]:
+    """A real Redis with that file; the port that it listens on."""
+    (folder / "users.acl").write_text(rules() + "user tests on >tests ~* &* +@all\n")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    options = {"port": str(port), "bind": "127.0.0.1", "dir": str(folder), "save": "", "aclfile": "users.acl"}
+    command = [server_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield port
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with server(tmp_path_factory.mktemp("redis")) as port:
+        with redis.Redis(port=port, username="tests", password="tests") as admin:
+            wait_until(lambda: _answers(admin), 10, "Redis answers")
+        yield port
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+@pytest.fixture
+def admin(port: int) -> Iterator[redis.Redis]:
+    with redis.Redis(port=port, username="tests", password="tests", decode_responses=True) as client:
+        client.flushall()
+        client.acl_log_reset()
+        yield client
+
+
+@pytest.fixture
+def user(port: int) -> Iterator[redis.Redis]:
+    with redis.Redis(port=port, username="foretell", password=PASSWORD) as client:
+        yield client
+
+
+def refused(admin: redis.Redis) -> set[tuple[str, str]]:
+    """What was asked for in vain: a command, a key or a channel."""
+    return {(entry["reason"], entry["object"]) for entry in admin.acl_log()}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For `localhost`, signed by nobody but itself; the key beside it."""
+    need(shutil.which("openssl"), "no openssl here: it makes the certificate of the TLS tests")
+    folder = tmp_path_factory.mktemp("tls")
+    said = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out certificate.pem"
+    command = ["openssl", *said.split(), "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "certificate.pem"
+
+
+@pytest.fixture(scope="module")
+def tls_port(port: int, certificate: Path) -> Iterator[int]:
+    """The same server behind TLS."""
+    key = str(certificate.with_name("key.pem"))
+    command = [sys.executable, "-m", "tests.tls_proxy", str(certificate), key, str(port)]
+    with subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE, text=True) as proxy:
+        assert proxy.stdout
+        try:
+            yield int(proxy.stdout.readline())
+        finally:
+            proxy.kill()
+
+
+def test_everything_works_within_the_rules_and_over_tls(
+    prepare_stack: Callable[..., AbstractContextManager[Stack]], tls_port: int, certificate: Path, admin: redis.Redis
+) -> None:
+    """Asked, rung, claimed, announced; rates counted; looked at by the keeper."""
+    url = f"rediss://foretell:{PASSWORD}@localhost:{tls_port}/0?ssl_ca_certs={certificate}"
+    with prepare_stack(REDIS_URL=url, SUBMIT_RATE="1000/min") as stack:
+        stack.start("redis", "worker", "bulk", "keeper", "web")
+        for number in range(3):
+            response = stack.post("probe", {"x": number, "seconds": 0}, Prefer="wait=20")
+            assert (response.status_code, refused(admin)) == (200, set())
+        wait_until(lambda: admin.exists("_kombu.binding.bulk"), 30, "the worker of the other lane is there")
+        assert admin.pubsub_numsub("foretell:settled")[0][1] >= 1
+        assert any(str(key).startswith("LIMITS:") for key in admin.scan_iter())
+        stack["worker"].terminate()
+        stack["bulk"].terminate()
+        logs = "".join(stack.log_tails().values())
+
+    assert refused(admin) == set()
+    assert PASSWORD not in logs
+    assert "insecure" not in logs
+
+
+def by_redis(url: str) -> None:
+    with redis.Redis.from_url(url, socket_timeout=5) as client:
+        client.ping()
+
+
+def by_celery(url: str) -> None:
+    with Celery(broker=broker_address(url), set_as_current=False) as app:
+        app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+        with app.connection_for_write() as connection:
+            connection.default_channel.client.ping()
+
+
+@pytest.mark.parametrize("connect", [by_redis, by_celery])
+@pytest.mark.parametrize("case", ["unknown authority", "other name"])
+def test_server_that_cannot_prove_itself_gets_no_password(
+    connect: Callable[[str], None], case: str, tls_port: int, certificate: Path
+) -> None:
+    trusting = f"?ssl_ca_certs={certificate}"
+    host = "127.0.0.1" if case == "other name" else "localhost"
+    query = "" if case == "unknown authority" else trusting
+    connect(f"rediss://foretell:{PASSWORD}@localhost:{tls_port}/0{trusting}")
+
+    with pytest.raises((redis.ConnectionError, BrokerError, OSError)):
+        connect(f"rediss://foretell:{PASSWORD}@{host}:{tls_port}/0{query}")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["FLUSHALL"],
+        ["CONFIG", "GET", "*"],
+        ["KEYS", "*"],
+        ["ACL", "LIST"],
+        ["SHUTDOWN"],
+        ["DEBUG", "SLEEP", "0"],
+        ["MODULE", "LIST"],
+        ["REPLICAOF", "localhost", "1"],
+        ["GET", "somebody:else"],
+        ["SET", "somebody:else", "x"],
+        ["PUBLISH", "somebody:else", "x"],
+        ["EVAL", "return redis.call('GET', 'somebody:else')", "0"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_else_may_be_done(user: redis.Redis, admin: redis.Redis, command: list[str]) -> None:
+    with pytest.raises((redis.exceptions.NoPermissionError, redis.ResponseError)):
+        user.execute_command(*command)
+
+    assert refused(admin) != set()
+
+
+def test_nobody_comes_in_without_the_password(port: int) -> None:
+    with redis.Redis(port=port) as nobody, pytest.raises(redis.AuthenticationError):
+        nobody.ping()
+    with (
+        redis.Redis(port=port, username="foretell", password="guess") as guess,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        guess.ping()
