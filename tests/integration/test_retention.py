@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,11 +49,13 @@ def test_prune_goes_step_by_step_as_long_as_it_may(iris: ModelVersion, monkeypat
     monkeypatch.setattr(retention, "STEP", 2)
     for age in (9, 8, 7, 6, 5):
         make(iris, State.SUCCEEDED, age=age * DAY)
-    clock = iter([0, 0, 2])
-    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    clock = count(0.0, 0.5)
+    rests: list[float] = []
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=rests.append))
 
     assert retention.prune(timedelta(days=1), seconds=1) == 2
 
+    assert rests == [0.5]
     assert [row.created_at < timezone.now() - timedelta(days=7.5) for row in Prediction.objects.all()] == [False] * 3
 
 
