@@ -1,10 +1,12 @@
 """The record: what exists, what serves, and every prediction with its one state."""
 
 from predictions.models.api_token import ApiToken
+from predictions.models.claim import Claim
 from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
-from predictions.models.prediction import Claim, Lane, Prediction, Source, State
+from predictions.models.prediction import Prediction
 from predictions.models.registered_model import ModelVersion, RegisteredModel
+from predictions.models.states import Lane, Source, State
 from predictions.models.tally import Tally, Watermark
 from predictions.models.tombstone import Tombstone
 

@@ -1,10 +1,8 @@
-"""Predictions: the queue, the states, and the only lines that change a state."""
+"""Predictions: the queue, and the only lines that change a state."""
 
 import json
-import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import takewhile
@@ -17,38 +15,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from predictions.models.claim import Claim, ClaimedRow
 from predictions.models.prepared import Given, Prepared
 from predictions.models.registered_model import ModelVersion
+from predictions.models.states import TERMINAL, Lane, Source, State, before
 from predictions.models.tombstone import Tombstone
 
 if TYPE_CHECKING:  # the worker's half: the web never loads numpy
     from predictions.serving.predictor import Outcome
-
-
-class State(models.TextChoices):
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    EXPIRED = "expired"
-
-
-# The only table of transitions. docs/reference/states.md is drawn from it.
-TRANSITIONS: Mapping[State, tuple[State, ...]] = {
-    State.QUEUED: (State.RUNNING, State.CANCELED, State.EXPIRED, State.FAILED),
-    State.RUNNING: (State.SUCCEEDED, State.FAILED, State.CANCELED, State.QUEUED, State.EXPIRED),
-    State.SUCCEEDED: (),
-    State.FAILED: (),
-    State.CANCELED: (),
-    State.EXPIRED: (),
-}
-TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
-
-
-def before(state: State) -> list[State]:
-    """The states from which `state` can be reached: the guard of every update."""
-    return [earlier for earlier, following in TRANSITIONS.items() if state in following]
 
 
 # One statement for each row, prepared once: a list of ids would be a new statement for each length, and an UPDATE of
@@ -63,39 +37,6 @@ UPDATE predictions_prediction
 SET state = %s, output = %s, error_code = %s, predict_ms = %s, finished_at = %s, claimed_until = NULL
 WHERE id = %s AND state = 'running' AND claim = %s
 """
-
-
-class Lane(models.TextChoices):
-    INTERACTIVE = "interactive"
-    BULK = "bulk"
-
-
-class Source(models.TextChoices):
-    FORM = "form", "the form"
-    API = "api", "the API"
-    CANARY = "canary", "the canary"
-
-
-@dataclass(frozen=True)
-class ClaimedRow:
-    id: uuid.UUID
-    values: list[Any]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The rows that one worker has taken for one predict call.
-
-    Times are the database's: a worker's own clock may be wrong. `now()` adds what has passed here since the claim.
-    """
-
-    token: uuid.UUID
-    rows: list[ClaimedRow]
-    claimed_at: datetime
-    _monotonic: float = field(default_factory=time.monotonic)
-
-    def now(self) -> datetime:
-        return self.claimed_at + timedelta(seconds=time.monotonic() - self._monotonic)
 
 
 class PredictionQuerySet(models.QuerySet["Prediction"]):

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from predictions import registry
 from predictions.models import Prediction, State
-from predictions.models.prediction import TERMINAL, PredictionQuerySet
+from predictions.models.prediction import PredictionQuerySet
+from predictions.models.states import TERMINAL
 from predictions.serving.repository import is_name
 
 NEWEST = 30

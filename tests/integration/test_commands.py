@@ -14,7 +14,7 @@ from predictions import registry
 from predictions.management.commands.draw_states import diagram
 from predictions.management.commands.write_docs import PAGES
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
-from predictions.models.prediction import TRANSITIONS
+from predictions.models.states import TRANSITIONS
 from tests.integration.conftest import make
 from tests.integration.test_registry import add_version, rewrite
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from predictions.keeper import Keeper, Sweep
 from predictions.models import Feedback, ModelVersion, Prediction, State, Tombstone
-from predictions.models.prediction import TERMINAL
+from predictions.models.states import TERMINAL
 from predictions.ops import retention
 from tests.integration.conftest import make, signed_in, statements
 from tests.integration.test_commands import run

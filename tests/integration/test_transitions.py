@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from predictions.models import Lane, ModelVersion, Prediction, State
-from predictions.models.prediction import TERMINAL, TRANSITIONS, before
+from predictions.models.states import TERMINAL, TRANSITIONS, before
 from predictions.serving.errors import ModelFailure
 from predictions.serving.predictor import Outcome
 from tests.integration.conftest import SETOSA, make, together

@@ -2,11 +2,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from predictions.models.prediction import TERMINAL, TRANSITIONS, State
+from predictions.models.states import TERMINAL, TRANSITIONS, State
 
 PAGE = """# The states of a prediction
 
-Drawn by `manage.py draw_states` from the only table of transitions, in `predictions/models/prediction.py`.
+Drawn by `manage.py draw_states` from the only table of transitions, in `predictions/models/states.py`.
 
 ```mermaid
 stateDiagram-v2

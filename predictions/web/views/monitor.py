@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from predictions.models import Prediction, RegisteredModel, State
-from predictions.models.prediction import TERMINAL
+from predictions.models.states import TERMINAL
 from predictions.monitoring import board
 from predictions.web.numbers import duration_text
 from predictions.web.presentation import HEADLINES, Shown

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from predictions import registry
 from predictions.models import Feedback, ModelVersion, Prediction, RegisteredModel, State
-from predictions.models.prediction import TERMINAL
+from predictions.models.states import TERMINAL
 from tests.integration.api.conftest import problem
 from tests.integration.conftest import SETOSA, make, signed_in
 

@@ -9,7 +9,7 @@ from django.test import Client
 
 from predictions import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
-from predictions.models.prediction import TERMINAL
+from predictions.models.states import TERMINAL
 from tests.integration.conftest import make, signed_in
 from tests.integration.web.conftest import Page
 

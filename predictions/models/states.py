@@ -1,0 +1,42 @@
+"""What a prediction can be: its states and how one follows another, its lane, where it came from."""
+
+from collections.abc import Mapping
+
+from django.db import models
+
+
+class State(models.TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+# The only table of transitions. docs/reference/states.md is drawn from it.
+TRANSITIONS: Mapping[State, tuple[State, ...]] = {
+    State.QUEUED: (State.RUNNING, State.CANCELED, State.EXPIRED, State.FAILED),
+    State.RUNNING: (State.SUCCEEDED, State.FAILED, State.CANCELED, State.QUEUED, State.EXPIRED),
+    State.SUCCEEDED: (),
+    State.FAILED: (),
+    State.CANCELED: (),
+    State.EXPIRED: (),
+}
+TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+
+
+def before(state: State) -> list[State]:
+    """The states from which `state` can be reached: the guard of every update."""
+    return [earlier for earlier, following in TRANSITIONS.items() if state in following]
+
+
+class Lane(models.TextChoices):
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+class Source(models.TextChoices):
+    FORM = "form", "the form"
+    API = "api", "the API"
+    CANARY = "canary", "the canary"
