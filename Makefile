@@ -10,7 +10,7 @@ export PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test check format docs bench chaos lock clean
+.PHONY: help setup telemetry run test check format docs bench chaos lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 — /p' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ setup: $(VENV)/.base ## the environment, the database, the static files, the dem
 run: setup ## all processes, in the foreground
 	@exec honcho start
 
+telemetry: requirements/telemetry.txt | $(BIN)/python ## what SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT need
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/telemetry.txt
+
 test: $(VENV)/.dev ## the whole suite: on SQLite, then on PostgreSQL
 	@python -m pytest
 	@python -m tests.postgres python -m pytest tests/integration tests/worker
@@ -67,10 +70,12 @@ bench: $(VENV)/.bench ## the reference design, and the peers in $BENCH_VENVS, be
 chaos: $(VENV)/.dev ## processes killed, frozen and cut off, on both databases: a quarter of an hour; CHAOS=--quick to try
 	@python -m tests.chaos $(CHAOS)
 
+COMPILE := uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes
-	@uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/base.txt
-	@uv pip compile --quiet pyproject.toml --group dev -c requirements/base.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
-	@uv pip compile --quiet pyproject.toml --group bench -c requirements/base.txt -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bench.txt
+	@$(COMPILE) -o requirements/base.txt
+	@$(COMPILE) --extra telemetry -c requirements/base.txt -o requirements/telemetry.txt
+	@$(COMPILE) --extra telemetry --group dev -c requirements/telemetry.txt -o requirements/dev.txt
+	@$(COMPILE) --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## remove what was built here: the environment, the data, the versions
 	rm -rf $(VENV) var ml_models/*/versions

@@ -3,11 +3,12 @@
 import os
 import secrets
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -106,12 +107,29 @@ class Env(BaseSettings):
             raise ValueError("must be like 600/min or 10/s") from None
         return spelled
 
+    @field_validator("sentry_dsn", "otel_exporter_otlp_endpoint")
+    @classmethod
+    def telemetry_is_installed(cls, value: str, field: ValidationInfo) -> str:
+        package = {"sentry_dsn": "sentry_sdk", "otel_exporter_otlp_endpoint": "opentelemetry.sdk"}[
+            str(field.field_name)
+        ]
+        if value and not _is_installed(package):
+            raise ValueError("needs packages that are not installed: make telemetry")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def redis_scheme(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return value
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # nor what it is in
+        return False
 
 
 def read_env() -> Env:

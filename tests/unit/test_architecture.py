@@ -95,7 +95,7 @@ def test_decisions_are_numbered_one_by_one() -> None:
 
 
 # --- Dependencies -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["requirements/base.txt", "requirements/dev.txt"])
+@pytest.mark.parametrize("name", [f"requirements/{name}.txt" for name in ("base", "telemetry", "dev", "bench")])
 def test_requirements_are_pinned_with_hashes_and_bound_to_no_index(name: str) -> None:
     lines = [line.partition("#")[0].strip(" \\") for line in text(name).splitlines()]
     pin = re.compile(r"[a-z0-9._-]+(\[[a-z0-9,._-]+\])?==[^\s;]+( ; .+)?|--hash=sha256:[0-9a-f]{64}", re.IGNORECASE)

@@ -113,3 +113,16 @@ def test_example_names_every_variable_with_its_default() -> None:
     ) == sorted(Env.model_fields)
     assert "#ALLOWED_HOSTS=localhost,127.0.0.1,[::1]" in lines
     assert "#PUBLIC_PREDICTIONS=true" in lines
+
+
+@pytest.mark.parametrize("name", ["SENTRY_DSN", "OTEL_EXPORTER_OTLP_ENDPOINT"])
+def test_telemetry_without_its_packages_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.setattr("project.env.find_spec", lambda _: None)
+    monkeypatch.setenv(name, "https://somewhere.example")
+
+    with pytest.raises(SystemExit):
+        read_env()
+
+    assert f"  {name}: Value error, needs packages that are not installed: make telemetry" in capsys.readouterr().err
