@@ -1,6 +1,7 @@
 """docs/performance.md, from the results of a run."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.figures import middle, significant
 from benchmarks.load import COARSE, LOST_SECONDS
@@ -20,6 +21,8 @@ from benchmarks.tables import (
 )
 from benchmarks.workloads import KINDS
 
+# What was changed for speed, kept by hand.
+NOTES = Path(__file__).parent / "notes.md"
 # What cannot be said from these measurements, and would be missed.
 NOT_MEASURED = """\
 - PostgreSQL, RabbitMQ, several hosts, a network, TLS, a proxy in front: all of this ran on one machine over loopback.
@@ -34,7 +37,7 @@ NOT_MEASURED = """\
 def page(results: Json) -> str:
     parts = [
         _head(results), _ratios(results), _figures(results), _beside(results),
-        _alone(results), _method(results), _not_measured(results),
+        _alone(results), _method(results), NOTES.read_text(), _not_measured(results),
     ]  # fmt: skip
     return "\n".join(part for part in parts if part)
 

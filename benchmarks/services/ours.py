@@ -43,7 +43,6 @@ class Foretell(Service):
             "SECRET_KEY": "a key that signs nothing of value, in benchmarks only",
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "CSRF_TRUSTED_ORIGINS": "",
-            "LOG_LEVEL": "WARNING",
             "VAR_DIR": str(self.folder / "var"),
             "MODELS_DIR": str(self.models),
             "PORT": str(self.port),
