@@ -10,7 +10,7 @@ export PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup telemetry run test check format docs bench chaos lock clean
+.PHONY: help setup telemetry run test check fuzz format docs bench chaos lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 — /p' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ check: $(VENV)/.dev ## ruff, mypy, import order, deploy checks, migrations and d
 
 format: $(VENV)/.dev ## let ruff format and mend
 	@ruff check --fix --quiet .; ruff format .
+
+fuzz: $(VENV)/.dev ## ten thousand requests and more that nobody thought of, at every door; SEED=… for others
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} python -m pytest --hypothesis-seed=$${SEED:-2026} -q -p no:logging --show-capture=no \
+	  tests/integration/test_fuzz.py tests/integration/api/test_any_json.py tests/integration/api/test_schema_fuzz.py
 
 docs: $(VENV)/.dev ## write the generated pages anew
 	@python manage.py write_docs

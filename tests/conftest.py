@@ -20,6 +20,7 @@ from predictions.ops import health
 from project import logs
 from project.dev_redis import server_binary
 from project.env import BASE_DIR
+from tests.fuzzing import summary
 from tests.waiting import wait_until
 
 MODELS = BASE_DIR / "ml_models"
@@ -32,6 +33,11 @@ def need(found: object, sentence: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in summary():
+        terminalreporter.write_line(line)
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
