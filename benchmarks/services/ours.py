@@ -24,7 +24,7 @@ class Foretell(Service):
     name = "foretell"
     text = "the lines of the Procfile with their defaults: 2 web processes, 2 workers, 1 bulk worker, keeper, Redis"
     keeps = "a row in SQLite, committed before the 202, and again with its result"
-    page = "/accounts/login/"
+    page = "/healthz/live"
     packages = ("django", "celery", "redis", "granian", "scikit-learn", "numpy")
     # What is set otherwise than by default.
     variables: ClassVar[Mapping[str, str]] = {}
