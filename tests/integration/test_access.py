@@ -47,10 +47,16 @@ class Inline(HTMLParser):
         given = dict(attrs)
         is_script = tag == "script" and "src" not in given and given.get("type") != "application/json"
         wrong = [name for name in given if name == "style" or name.startswith(("on", "hx-on", "hx-vars"))]
+        # What htmx would evaluate: a condition of a trigger, or values from a script.
+        wrong += [name for name, value in attrs if (name == "hx-trigger" and "[" in (value or "")) or _is_code(value)]
         if is_script or tag == "style" or wrong:
             self.found.append(self.get_starttag_text() or tag)
 
     handle_startendtag = handle_starttag
+
+
+def _is_code(value: str | None) -> bool:
+    return (value or "").strip().lower().startswith(("javascript:", "js:"))
 
 
 class World:
@@ -141,12 +147,25 @@ def outcome(response: Any) -> str:
 
 def check_page(response: Any) -> None:
     if response["Content-Type"].startswith("text/html"):
-        assert "unsafe" not in response["Content-Security-Policy"]
-        assert Inline(response.content.decode()).found == []
+        policy = {part.strip() for part in response["Content-Security-Policy"].split(";")}
+        assert policy >= {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"}
+        html = response.content.decode()
+        assert Inline(html).found == []
+        assert ("htmx" in html) <= ("&quot;allowEval&quot;: false" in html or '"allowEval": false' in html)
 
 
 @pytest.mark.parametrize(
-    "html", ["<script>x</script>", "<style>x</style>", '<p style="x">', '<p onclick="x">', '<input hx-on:click="x">']
+    "html",
+    [
+        "<script>x</script>",
+        "<style>x</style>",
+        '<p style="x">',
+        '<p onclick="x">',
+        '<input hx-on:click="x">',
+        '<a href="javascript:x">',
+        '<p hx-vals="js:{x}">',
+        '<p hx-trigger="every 1s [x]">',
+    ],
 )
 def test_what_runs_inline_is_found(html: str) -> None:
     assert len(Inline(f'<script src="a.js"></script>{html}').found) == 1
