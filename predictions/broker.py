@@ -61,8 +61,8 @@ breaker = Breaker()
 
 
 def is_reachable() -> bool:
-    """Whether Redis answers now; asked by the keeper before each sweep."""
+    """Whether Redis takes messages now, as one that is full does not; asked by the keeper before each sweep."""
     try:
-        return bool(client().ping())
+        return bool(client().set("foretell:reachable", 1, ex=60))
     except redis.RedisError:
         return False

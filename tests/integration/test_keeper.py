@@ -174,6 +174,16 @@ def test_run_outlives_a_database_that_is_away(
     ]
 
 
+def test_redis_that_is_full_is_as_good_as_away(redis_client: redis.Redis) -> None:
+    """It answers a ping, but takes no message: without the keeper nobody would ever hear of a row."""
+    redis_client.config_set("maxmemory", 1)
+    try:
+        assert broker.is_reachable() is False
+    finally:
+        redis_client.config_set("maxmemory", 0)
+    assert broker.is_reachable() is True
+
+
 def test_reachable_says_whether_redis_answers(redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     wait_until(broker.is_reachable, 5, "Redis answers")
     monkeypatch.setattr(broker, "client", lambda: redis.Redis(unix_socket_path="/nowhere/redis.sock", retry=None))
