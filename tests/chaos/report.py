@@ -7,7 +7,7 @@ from datetime import date
 from benchmarks.machine import describe
 from project.env import BASE_DIR
 from tests.chaos.runner import Result
-from tests.chaos.scenarios import brokers, databases
+from tests.chaos.scenarios import brokers, databases, position
 from tests.chaos.stage import LEASE_SECONDS
 
 PAGE = BASE_DIR / "docs/reliability.md"
@@ -58,6 +58,7 @@ Leases last {lease:g} s here (25 s by default, 7 s at the shortest), and the kee
 
 
 def page(results: Sequence[Result], *, command: str, seed: int, seconds: float) -> str:
+    results = sorted(results, key=lambda result: position(result.scenario))
     found = [result.findings for result in results if result.findings]
     broken = [result for result in results if not result.held]
     totals = {

@@ -2,14 +2,15 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from tests.chaos import audit
 from tests.chaos.ledger import Asked, Ledger
 from tests.chaos.load import Client
 from tests.chaos.stage import LINES, Stage
-from tests.stack import Stack
+from tests.stack import TERMINAL, Stack
 
 
 class NotRunHere(Exception):
@@ -56,6 +57,14 @@ class Scene:
         number = next(self.stage.numbers)
         row = Asked(number if x is None else x, or_else)
         return number if self._client.ask(number, row, seconds, model) else None
+
+    def states(self) -> dict[int, str]:
+        """Of all rows asked for so far, by their numbers."""
+        return {row.number: row.state for row in audit.read(self.stack, self.ledger)}
+
+    def have_ended(self, numbers: Collection[int | None]) -> bool:
+        states = self.states()
+        return all(number in states and states[number] in TERMINAL for number in numbers)
 
     def check(self, holds: object, promise: str) -> None:
         if not holds:
@@ -114,7 +123,7 @@ class Scenario:
     on_accepted: Callable[[Stack], Callable[[], object]] | None = None
 
 
-SCENARIOS: dict[str, Scenario] = {}
+REGISTERED: dict[str, Scenario] = {}
 
 
 def scenario(tests: str, **more: object) -> Callable[[Fault], Fault]:
@@ -122,7 +131,7 @@ def scenario(tests: str, **more: object) -> Callable[[Fault], Fault]:
 
     def register(fault: Fault) -> Fault:
         name = fault.__name__.replace("_", "-")
-        SCENARIOS[name] = Scenario(name, tests, " ".join((fault.__doc__ or "").split()), fault, **more)  # type: ignore[arg-type]
+        REGISTERED[name] = Scenario(name, tests, " ".join((fault.__doc__ or "").split()), fault, **more)  # type: ignore[arg-type]
         return fault
 
     return register

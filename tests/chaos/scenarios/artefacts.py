@@ -26,12 +26,14 @@ def _replace(artefact: Path) -> None:
 HARM = dict(zip(HARMED, (_corrupt, Path.unlink, _replace), strict=True))
 
 
-@scenario("T16", refuses=True)
+@scenario("T16", seconds=8, refuses=True)
 def artefacts_come_to_harm(scene: Scene) -> None:
     """The artefact of one version is cut short, that of another deleted, and that of a third replaced by an estimator
     with other answers; then the workers are started anew. The version beside them serves on."""
+    first = [scene.ask(model=model) for model in HARM]
+    scene.check(all(first), "a version serves before its artefact comes to harm")
+    scene.wait_until(lambda: scene.have_ended(first), 30, "it has answered")
     for model, harm in HARM.items():
-        scene.check(scene.ask(model=model), "a version serves before its artefact comes to harm")
         harm(next((scene.stage.models / model).glob("versions/*/estimator.joblib")))
         scene.strike()
         scene.ask(model=model, or_else=OR_ELSE)

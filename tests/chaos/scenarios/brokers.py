@@ -15,7 +15,7 @@ from tests.stack import Line, Stack, procfile
 LONGEST = 2 * PATIENCE + 0.5
 
 
-@scenario("T3", seconds=20, quick_seconds=6, longest=LONGEST, in_suite=True)
+@scenario("T3", seconds=14, quick_seconds=6, longest=LONGEST, in_suite=True)
 def redis_dies(scene: Scene) -> None:
     """SIGKILL for Redis; it is away for 3 s, comes back, and dies again 3 s later."""
     for _ in scene.beats(3.0):
@@ -25,7 +25,7 @@ def redis_dies(scene: Scene) -> None:
         scene.stack["redis"].start()
 
 
-@scenario("T4", seconds=15, in_suite=True)
+@scenario("T4", seconds=8, in_suite=True)
 def redis_forgets(scene: Scene) -> None:
     """FLUSHALL every second: bells, signs and messages are gone."""
     for _ in scene.beats(1.0):
@@ -33,7 +33,7 @@ def redis_forgets(scene: Scene) -> None:
         scene.stack.redis.flushall()
 
 
-@scenario("T5", seconds=12, quick_seconds=6, longest=LONGEST, in_suite=True)
+@scenario("T5", seconds=10, quick_seconds=6, longest=LONGEST, in_suite=True)
 def redis_freezes(scene: Scene) -> None:
     """SIGSTOP for Redis: connections stay open, and nothing answers."""
     scene.strike()
@@ -42,13 +42,15 @@ def redis_freezes(scene: Scene) -> None:
     scene.stack["redis"].thaw()
 
 
-@scenario("T6", seconds=10, longest=LONGEST)
+@scenario("T6", seconds=8, longest=LONGEST)
 def redis_is_full(scene: Scene) -> None:
-    """Redis is at `maxmemory`, and refuses every write."""
+    """Redis is at `maxmemory`, and refuses every write: the keeper executes."""
     scene.strike()
     scene.stack.redis.config_set("maxmemory", 1)
     try:
+        first = scene.ask()
         scene.rest(scene.seconds)
+        scene.wait_until(lambda: scene.have_ended([first]), 30, "answered while Redis is full")
     finally:
         scene.stack.redis.config_set("maxmemory", 0)
 
@@ -57,7 +59,7 @@ def _another(stage: Stage) -> AbstractContextManager[Stack]:
     return stage.stack()
 
 
-@scenario("T7", seconds=15, longest=LONGEST, opens=_another, starts=tuple(name for name in LINES if name != "redis"))
+@scenario("T7", seconds=10, longest=LONGEST, opens=_another, starts=tuple(name for name in LINES if name != "redis"))
 def redis_never_comes(scene: Scene) -> None:
     """There is no Redis from the start to the end: the keeper executes."""
     scene.rest(scene.seconds)
@@ -81,7 +83,7 @@ def _behind_proxies(stage: Stage) -> Iterator[Stack]:
         yield stack
 
 
-@scenario("T3, T5", seconds=6, opens=_behind_proxies, longest=LONGEST)
+@scenario("T3, T5", seconds=5, opens=_behind_proxies, longest=LONGEST)
 def network_to_redis_fails(scene: Scene) -> None:
     """A proxy before Redis: everything 20 ms late, then a black hole, then all connections cut, again and again."""
     redis = scene.stage.proxies["redis"]

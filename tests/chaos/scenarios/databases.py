@@ -17,7 +17,7 @@ LONGEST = DATABASE_SECONDS + 1.0
 DISK_MEGABYTES = 96
 
 
-@scenario("T8", seconds=20, quick_seconds=9, longest=LONGEST, refuses=True)
+@scenario("T8", seconds=12, quick_seconds=9, longest=LONGEST, refuses=True)
 def database_pauses(scene: Scene) -> None:
     """SQLite's write lock is held, or all processes of PostgreSQL are frozen: nothing is accepted, nothing hangs."""
     scene.rest(3.0)

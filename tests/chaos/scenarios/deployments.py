@@ -10,7 +10,7 @@ from tests.chaos.scenario import Scene, scenario
 from tests.chaos.scenarios.rings import celery_of, version_of
 
 
-@scenario("T13", seconds=40, quick_seconds=6)
+@scenario("T13", seconds=24, quick_seconds=6)
 def lines_are_restarted(scene: Scene) -> None:
     """SIGTERM for one line after another, and its start: the workers, the keeper, the web."""
     lines = cycle(("worker", "relief", "web", "keeper"))
@@ -21,7 +21,7 @@ def lines_are_restarted(scene: Scene) -> None:
         scene.stack.start(name)
 
 
-@scenario("T19", seconds=10, quick_seconds=4)
+@scenario("T19", seconds=6, quick_seconds=4)
 def messages_of_another_release(scene: Scene) -> None:
     """Workers get messages that they do not know: another task, too few or too many arguments, a version that is not
     there."""

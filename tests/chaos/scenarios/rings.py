@@ -38,13 +38,13 @@ def _five_rings(stack: Stack) -> Callable[[], object]:
     return ring
 
 
-@scenario("T10", rate=30, on_accepted=_five_rings, in_suite=True)
+@scenario("T10", seconds=8, rate=30, on_accepted=_five_rings, in_suite=True)
 def rings_come_five_times(scene: Scene) -> None:
     """Each ring is delivered five times more."""
     scene.rest(scene.seconds)
 
 
-@scenario("T18", seconds=10, quick_seconds=3, rate=20, in_suite=True)
+@scenario("T18", seconds=6, quick_seconds=3, rate=20, in_suite=True)
 def fifty_ask_the_same_at_once(scene: Scene) -> None:
     """Fifty clients send one row with one Idempotency-Key at the same moment, again and again: one row is kept."""
     clients = [Client(str(scene.stack.client.base_url), scene.ledger) for _ in range(AT_ONCE)]

@@ -17,22 +17,13 @@ def _three_attempts(stage: Stage) -> AbstractContextManager[Stack]:
 
 
 @scenario(
-    "T11", seconds=20, quick_seconds=4, rate=40, settles=2 * GIVEN_UP_SECONDS, opens=_three_attempts, in_suite=True
+    "T11, T12", seconds=10, quick_seconds=4, rate=40, settles=2 * GIVEN_UP_SECONDS, opens=_three_attempts, in_suite=True
 )
-def rows_kill_their_worker(scene: Scene) -> None:
-    """Rows that abort the process, are killed as by the kernel, eat all memory, or raise. After three attempts each is
-    given up; the others are answered."""
-    for x in (RAISE, CRASH, ABORT, EAT):
+def rows_kill_or_hang_their_worker(scene: Scene) -> None:
+    """Rows that abort the process, are killed as by the kernel, eat all memory, raise, or hang in compiled code until
+    the hard limit. After three attempts each is given up; the others are answered."""
+    bad = (RAISE, CRASH, ABORT, EAT, HANG)
+    for x in bad:
         scene.strike()
         scene.check(scene.ask(x), "a bad row is accepted like any other")
-        scene.rest(scene.seconds / 4)
-
-
-@scenario("T12", seconds=15, quick_seconds=4, rate=40, settles=2 * GIVEN_UP_SECONDS, opens=_three_attempts)
-def rows_hang(scene: Scene) -> None:
-    """Rows in whose predict call compiled code never returns: killed at the hard limit, and given up after three
-    attempts."""
-    for _ in range(2):
-        scene.strike()
-        scene.check(scene.ask(HANG), "a bad row is accepted like any other")
-        scene.rest(scene.seconds / 2)
+        scene.rest(scene.seconds / len(bad))

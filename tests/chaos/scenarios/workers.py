@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from tests.chaos import audit
 from tests.chaos.scenario import Scene, scenario
 from tests.chaos.stage import LEASE_SECONDS, relief
 
@@ -10,7 +9,7 @@ SKEWED = Path(__file__).parent.parent / "skewed"
 WORKERS = ("worker", "relief")
 
 
-@scenario("T1", seconds=20, row_seconds=0.05, in_suite=True)
+@scenario("T1", seconds=12, row_seconds=0.05, in_suite=True)
 def pool_children_die(scene: Scene) -> None:
     """SIGKILL for a random process of a worker's pool, each second."""
     for _ in scene.beats(1.0):
@@ -20,7 +19,7 @@ def pool_children_die(scene: Scene) -> None:
             scene.random.choice(children).kill()
 
 
-@scenario("T2", seconds=20, quick_seconds=6, row_seconds=0.05, in_suite=True)
+@scenario("T2", seconds=15, quick_seconds=6, row_seconds=0.05, in_suite=True)
 def workers_die(scene: Scene) -> None:
     """SIGKILL for a whole worker with all its processes, in turn, every 5 s; each is started again at once."""
     for turn, _ in enumerate(scene.beats(5.0)):
@@ -34,22 +33,20 @@ def workers_die(scene: Scene) -> None:
 def frozen_workers_wake_up(scene: Scene) -> None:
     """Both workers are frozen with rows in hand until their leases are over, and then woken: what they settle late is
     refused."""
-    first = [number for _ in range(8) if (number := scene.ask(seconds=1.0))]
-    scene.wait_until(lambda: "running" in _states(scene, first).values(), 30, "a row runs")
+    first = {number for _ in range(8) if (number := scene.ask(seconds=1.0))}
+    scene.wait_until(lambda: _running(scene, first), 30, "a row runs")
     scene.strike()
     for name in WORKERS:
         scene.stack[name].freeze()
-    held = [number for number, state in _states(scene, first).items() if state == "running"]
+    held = _running(scene, first)
     scene.check(held, "a worker was frozen with a row in hand")
-    scene.wait_until(
-        lambda: "running" not in _states(scene, held).values(), LEASE_SECONDS + 20, "what they had is given back"
-    )
+    scene.wait_until(lambda: not _running(scene, held), LEASE_SECONDS + 20, "what they had is given back")
     for name in reversed(WORKERS):
         scene.stack[name].thaw()
         scene.rest(1.0)
 
 
-@scenario("T15", seconds=15)
+@scenario("T15", seconds=12)
 def clock_is_wrong(scene: Scene) -> None:
     """The clock of one worker is ten minutes fast, then ten minutes slow; leases go by the database's clock."""
     stack = scene.stack
@@ -58,7 +55,7 @@ def clock_is_wrong(scene: Scene) -> None:
         for name in WORKERS:
             stack[name].terminate()
         skew = {"PYTHONPATH": f"{SKEWED}:{stack.env['PYTHONPATH']}", "CLOCK_SHIFT": str(minutes * 60)}
-        wrong = relief(stack, **skew)
+        wrong = stack.lines["skewed"] = relief(stack, **skew)
         scene.strike()
         wrong.start()
         scene.rest(scene.seconds / 4)  # it is alone
@@ -68,5 +65,5 @@ def clock_is_wrong(scene: Scene) -> None:
     right.start()
 
 
-def _states(scene: Scene, numbers: list[int]) -> dict[int, str]:
-    return {row.number: row.state for row in audit.read(scene.stack, scene.ledger) if row.number in numbers}
+def _running(scene: Scene, numbers: set[int]) -> set[int]:
+    return {number for number, state in scene.states().items() if state == "running" and number in numbers}
