@@ -129,7 +129,7 @@ def _settle(one: Scenario, scene: Scene, result: Result) -> None:
     if not findings.accepted:
         result.problems.append("nothing was accepted")
     result.problems += [f"{count} times {text}" for text, count in ledger.unexpected.most_common(3)]
-    if ledger.refused and not one.refuses:
+    if ledger.refused and not one.refuses and not scene.stage.is_patient:
         result.problems.append(f"{ledger.refused} refused")
     if ledger.longest > one.longest * patience:
         result.problems.append(f"a request took {ledger.longest:.1f} s, more than {one.longest:g}")

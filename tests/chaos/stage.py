@@ -44,7 +44,8 @@ class Stage:
         database: "sqlite", or "postgres": then DATABASE_URL names a server that `tests.postgres` has started.
         models: trained ones; the stage breaks them.
         collected: keeps static files from one stack to the next.
-        patience: bounds on waiting are multiplied by this; never those on what is lost, doubled or wrong.
+        patience: bounds on waiting are multiplied by this, and above 1 a refusal is no defect: a busy machine may have
+            to refuse. Never those on what is lost, doubled or wrong.
     """
 
     def __init__(
@@ -58,6 +59,10 @@ class Stage:
         self.proxies: dict[str, Proxy] = {}
         self._collected = collected
         self._seed = seed
+
+    @property
+    def is_patient(self) -> bool:
+        return self.patience > 1
 
     def random(self, name: str) -> random.Random:
         return random.Random(f"{self._seed} {self.database} {name}")

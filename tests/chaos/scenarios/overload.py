@@ -34,8 +34,9 @@ def _narrow(stage: Stage) -> AbstractContextManager[Stack]:
     insists=False, refuses=True, opens=_narrow, settles=NORMAL_SECONDS,
 )  # fmt: skip
 def ten_times_too_many_ask(scene: Scene) -> None:
-    """Ten times as many rows as can be served: what is too much is refused with a time to come back, what is accepted
-    keeps its deadline, memory stays bounded, pages answer, and half a minute later all is as before."""
+    """Ten times as many rows as can be served, one of 0.1 s for each predict call: what is too much is refused with a
+    time to come back, what is accepted keeps its deadline, memory stays bounded, pages answer, and half a minute later
+    all is as before."""
     before = memory_megabytes(scene.stack)
     with _visitor(scene.stack) as page_seconds:
         scene.strike()
