@@ -47,6 +47,12 @@ def test_transaction_is_given_up(frozen: None) -> None:
     connection.close()
 
 
+def test_pipeline_is_given_up(frozen: None) -> None:
+    with pytest.raises(OperationalError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany("SELECT %s", [[1], [2]])
+    connection.close()
+
+
 def test_dead_connection_is_replaced_in_time(frozen: None) -> None:
     assert not connection.is_usable()
     connection.close()
