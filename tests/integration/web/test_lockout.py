@@ -77,6 +77,11 @@ def test_account_that_does_not_exist_is_locked_alike(db: None) -> None:
     assert guess(username="nobody") == [200] * (LIMIT - 1) + [429]
 
 
+@pytest.mark.parametrize("length", [150, 151, 256, 5000])
+def test_name_of_any_length_is_counted(db: None, length: int) -> None:
+    assert guess(username="n" * length) == [200] * (LIMIT - 1) + [429]
+
+
 @pytest.fixture
 def behind_proxy(settings: Any) -> None:
     settings.ENV = product.ENV.model_copy(update={"behind_proxy": True})
