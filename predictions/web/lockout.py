@@ -7,7 +7,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-
 # No account has a longer name; and a longer one does not fit where attempts are kept.
 LONGEST_NAME = 150
 
