@@ -37,6 +37,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return Connection.connect(**conn_params)
 
+    def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
+        """`atomic` sets it back at its end. Where the connection was lost, Django would wait for a new one, only to do
+        that; each new one begins so anyway."""
+        if not autocommit or self.connection is not None:
+            super().set_autocommit(autocommit, *args, **kwargs)
+
     def is_usable(self) -> bool:
         connection = self.connection
         if connection is None:
