@@ -8,8 +8,10 @@ ring brings another worker. One that has nothing to do is idle for its whole lan
 there on an errand, so it keeps nobody waiting.
 """
 
+import redis
 from celery import current_app
 from django.conf import settings
+from kombu.exceptions import OperationalError
 
 from predictions.broker import breaker, client
 from predictions.models import Lane
@@ -76,8 +78,17 @@ def _ring(version_id: int, lane: str) -> None:
 
 
 def publish(version_id: int, lane: str) -> None:
-    headers = {"request_id": request_id.get()}
-    current_app.send_task(SERVE, args=[version_id, lane], queue=lane, ignore_result=True, headers=headers)
+    _send(SERVE, version_id, lane, queue=lane, headers={"request_id": request_id.get()})
+
+
+def _send(task: str, *args: object, **options: object) -> None:
+    """A connection that was dropped is replaced; a server that is silent is not asked again."""
+    try:
+        current_app.send_task(task, args=list(args), ignore_result=True, **options)
+    except OperationalError as error:
+        if isinstance(error.__cause__, redis.TimeoutError):
+            raise
+        current_app.send_task(task, args=list(args), ignore_result=True, **options)
 
 
 def attend(version_id: int, lane: str) -> None:
@@ -151,6 +162,4 @@ def remind(version_id: int, lane: str) -> bool:
 
 def ask_to_examine(version_id: int) -> bool:
     """Let a worker try a version that did not serve."""
-    return breaker.call(
-        lambda: current_app.send_task(EXAMINE, args=[version_id], queue=Lane.INTERACTIVE, ignore_result=True), "examine"
-    )
+    return breaker.call(lambda: _send(EXAMINE, version_id, queue=Lane.INTERACTIVE), "examine")

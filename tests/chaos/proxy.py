@@ -60,7 +60,12 @@ class Proxy:
         self._is_cut = False
 
     def _do(self, action: Callable[[], object]) -> None:
-        self._loop.call_soon_threadsafe(action)
+        """In the proxy's thread; done when this returns."""
+
+        async def act() -> None:
+            action()
+
+        asyncio.run_coroutine_threadsafe(act(), self._loop).result(10)
 
     # --- Connections --------------------------------------------------------------------------------------------------
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
