@@ -85,8 +85,9 @@ SQLITE_OPTIONS: dict[str, Any] = {
     "init_command": (
         # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.execution.
         f"PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA busy_timeout={DATABASE_SECONDS * 1000};"
-        # Each thread has a connection: a megabyte each is enough, since the system keeps the file's pages for all.
-        "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-1000;PRAGMA temp_store=MEMORY;"
+        # Each thread has a connection, and what one has cached the next writer makes stale: the system keeps the file's
+        # pages for all. Workers, which touch many at once, have more: see predictions.execution.
+        "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-250;PRAGMA temp_store=MEMORY;"
     ),
 }
 POSTGRES_OPTIONS = {
