@@ -84,10 +84,12 @@ SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
     "init_command": (
         # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.execution.
-        f"PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA busy_timeout={DATABASE_SECONDS * 1000};"
+        "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
         # Each thread has a connection, and what one has cached the next writer makes stale: the system keeps the file's
         # pages for all. Workers, which touch many at once, have more: see predictions.execution.
         "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-250;PRAGMA temp_store=MEMORY;"
+        # From here on project.sqlite waits, in shorter steps.
+        "PRAGMA busy_timeout=0;"
     ),
 }
 POSTGRES_OPTIONS = {
@@ -113,9 +115,8 @@ def database() -> dict[str, Any]:
         refuse(["DATABASE_URL: not a database address; expected postgres://user:password@host/name"])
     sqlite = config["ENGINE"].endswith("sqlite3")
     config["OPTIONS"] = {**config.get("OPTIONS", {}), **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS)}
-    if not sqlite:
-        config["ENGINE"] = "project.postgresql"
-    else:
+    config["ENGINE"] = "project.sqlite" if sqlite else "project.postgresql"
+    if sqlite:
         # A SQLite connection is a file handle: there is nothing whose health could be asked.
         config["CONN_HEALTH_CHECKS"] = False
     return config

@@ -51,6 +51,8 @@ def preload() -> None:
     _ = get_resolver().url_patterns
     gc.collect()
     gc.freeze()
+    # What requests leave behind has few cycles: looking for them at every 700 objects cost a twentieth of the time.
+    gc.set_threshold(50_000, 20, 20)
 
 
 if __name__ == "__main__":
