@@ -160,7 +160,7 @@ def _beside(results: Json) -> str:
 
 Memory is the proportional set size of all processes of a service, Redis among them; "first answer" counts from the
 start of the processes; "page" is a cheap page asked for while {_saturating(results)} saturates the machine at 32
-connections. Foretell's is the sign-in page, a template with a form; the others' is a health check.
+connections, of every service its health check.
 
 {table(head, rows)}"""
 
