@@ -23,10 +23,15 @@ def crowd(registered: dict[str, RegisteredModel]) -> ModelVersion:
     assert version
     counts = {State.SUCCEEDED: 3000, State.QUEUED: 20, State.RUNNING: 20}
     Q.bulk_create(row(version, state, number) for state, count in counts.items() for number in range(count))
-    if connection.vendor == "postgresql":  # which has no plans of use before it has counted
+    count_rows()
+    return version
+
+
+def count_rows() -> None:
+    """PostgreSQL has no plans of use before it has counted."""
+    if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE predictions_prediction")
-    return version
 
 
 def row(version: ModelVersion, state: State, number: int) -> Prediction:
