@@ -47,16 +47,27 @@ class GroupCommit(Generic[T]):
 
     def submit(self, item: T) -> None:
         """Return when `item` is committed; raise what kept it from that."""
-        entry = _Entry(item)
+        [error] = self.submit_each([item])
+        if error:
+            raise error
+
+    def submit_each(self, items: Sequence[T]) -> list[Exception | None]:
+        """Return when of each item is known what kept it from being committed, if anything did."""
+        entries = [_Entry(item) for item in items]
+        for entry in self._enter(entries):
+            if not entry.finished:
+                entry.woken.wait()
+            if not entry.finished:
+                self._lead()
+        return [entry.error for entry in entries]
+
+    def _enter(self, entries: list[_Entry[T]]) -> list[_Entry[T]]:
         with self._lock:
-            self._waiting.append(entry)
-            leads, self._is_led = not self._is_led, True
-        if not leads:
-            entry.woken.wait()
-        if not entry.finished:
-            self._lead()
-        if entry.error:
-            raise entry.error
+            self._waiting += entries
+            if entries and not self._is_led:
+                self._is_led = True
+                entries[0].woken.set()
+        return entries
 
     def _lead(self) -> None:
         """Commit what has gathered, then let the first of those who came meanwhile lead."""

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 CHANNEL = "foretell:settled"
 RECONNECT_SECONDS = 0.5
 
+Hearer = Callable[[Sequence[str] | None], None]
+
 
 def announce(ids: Iterable[uuid.UUID]) -> None:
     """Tell all web processes which predictions have ended."""
@@ -43,8 +45,7 @@ class News:
         """What `Prediction.CHANGING` names of that row; None if it is gone."""
         with self._lock:
             if self._seen is None:
-                rows = Prediction.objects.filter(pk__in=self._ids).values_list("id", *Prediction.CHANGING)
-                self._seen = {row[0]: row[1:] for row in rows}
+                self._seen = Prediction.objects.look(self._ids)
         return self._seen.get(prediction_id)
 
 
@@ -67,6 +68,16 @@ class Waiters:
         self._places: dict[str, list[Place]] = {}
         self._count = 0
         self._listener: threading.Thread | None = None
+        self._hearers: list[Hearer] = []
+
+    def also_tell(self, hearer: Hearer) -> None:
+        """Call `hearer`, in the thread that listens, with the keys of each announcement.
+
+        With None when something may have gone unheard.
+        """
+        with self._lock:
+            self._hearers.append(hearer)
+            self._listen_always()
 
     @contextmanager
     def expecting(self, prediction_id: uuid.UUID, seconds: float) -> Iterator[Place | None]:
@@ -96,10 +107,13 @@ class Waiters:
             place = Place()
             for key in keys:
                 self._places.setdefault(key, []).append(place)
-            if self._listener is None or not self._listener.is_alive():
-                self._listener = threading.Thread(target=self._listen, name="settlements", daemon=True)
-                self._listener.start()
+            self._listen_always()
             return place
+
+    def _listen_always(self) -> None:
+        if self._listener is None or not self._listener.is_alive():
+            self._listener = threading.Thread(target=self._listen, name="settlements", daemon=True)
+            self._listener.start()
 
     def _remove(self, keys: list[str], place: Place) -> None:
         with self._lock:
@@ -130,6 +144,8 @@ class Waiters:
             places = [place for expecting in self._places.values() for place in expecting]
         for place in places:
             place.set()
+        for hearer in self._hearers:
+            hearer(None)
 
     def _wake(self, keys: list[str]) -> None:
         with self._lock:
@@ -139,6 +155,8 @@ class Waiters:
         for place in places:
             place.news = news
             place.set()
+        for hearer in self._hearers:
+            hearer(keys)
 
 
 waiters = Waiters()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
@@ -25,6 +25,7 @@ from project.logs import request_id
 
 logger = logging.getLogger(__name__)
 
+DATABASE_AWAY = (OperationalError, InterfaceError)
 # A key is remembered for this long.
 KEY_LIFE = timedelta(hours=24)
 
@@ -66,21 +67,57 @@ def submit(request: Request) -> Prediction:
         TooMany, QueueFull: not now; both say when.
         django.db.DatabaseError: nothing was kept.
     """
+    [kept] = submit_each([request])
+    if isinstance(kept, Exception):
+        raise kept
+    return kept
+
+
+def submit_each(requests: Sequence[Request]) -> list[Prediction | Exception]:
+    """Likewise for rows that have nothing to do with each other: one commit and one ring for all of them.
+
+    Returns:
+        for each request its prediction, or what `submit` would raise.
+
+    Raises:
+        django.db.OperationalError, django.db.InterfaceError: the database was away before any row was to be kept.
+    """
+    admitted = [_attempt(_admitted, request) for request in requests]
+    refusals = iter(_door.submit_each([[row] for row in admitted if isinstance(row, Prediction)]))
+    return [_outcome(row, next(refusals)) if isinstance(row, Prediction) else row for row in admitted]
+
+
+def _attempt(step: Callable[[Request], Prediction], request: Request) -> Prediction | Exception:
+    """With the database away nothing else is tried: each try would wait for it anew."""
+    try:
+        return step(request)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:  # noqa: BLE001 - handed to whoever asked
+        return error
+
+
+def _admitted(request: Request) -> Prediction:
     version = registry.champion(request.model)
     if version is None:
         raise ModelUnavailable(f"no version of {request.model.name} serves")
-    values = version.signature.clean(request.raw)
-    prediction = _row(request, version, values)
+    prediction = _row(request, version, version.signature.clean(request.raw))
     try:
         admission.admit(prediction.caller)
-        _door.submit([prediction])
-    except IntegrityError:
-        return _earlier(prediction)
-    except QueueFull:  # what was accepted before stays accepted
-        if earlier := _same_key(prediction).first():
-            return _checked(earlier, prediction)
-        raise
+    except QueueFull:
+        # What was accepted before stays accepted: its key will keep this row out.
+        if not _same_key(prediction).exists():
+            raise
     return prediction
+
+
+def _outcome(prediction: Prediction, refusal: Exception | None) -> Prediction | Exception:
+    if not isinstance(refusal, IntegrityError):
+        return refusal or prediction
+    try:
+        return _earlier(prediction)
+    except Exception as error:  # noqa: BLE001 - likewise
+        return error
 
 
 def submit_together(
@@ -177,4 +214,4 @@ def _commit(together: Sequence[Sequence[Prediction]]) -> None:
 
 
 # An item is what is accepted together or not at all.
-_door = GroupCommit[Sequence[Prediction]](_commit, fatal=(OperationalError, InterfaceError))
+_door = GroupCommit[Sequence[Prediction]](_commit, fatal=DATABASE_AWAY)

@@ -15,11 +15,12 @@ accounts = [
     path("password_change/done/", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
 ]
 urlpatterns = [
-    path("", include("predictions.web.urls")),
+    # The addresses that are asked most stand first.
     path("api/v1/", include("predictions.api.urls")),
     # Clients of the protocol follow no redirect to a slash.
     path("v2", Server.as_view()),
     path("v2/", include("predictions.api.inference_protocol.urls")),
     path("accounts/", include(accounts)),
     path("admin/", admin.site.urls),
+    path("", include("predictions.web.urls")),
 ]

@@ -4,7 +4,7 @@ import gc
 import os
 
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from project.env import read_env
@@ -19,14 +19,12 @@ def main() -> None:
     env = read_env()
     preload()
     server = Granian(
-        "project.wsgi:application",
+        "project.asgi:application",
         address=env.host,
         port=env.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGINL,
         workers=env.web_processes,
-        blocking_threads=env.web_threads,
-        # More connections than threads wait in the server's queue, not in the kernel's.
-        backpressure=env.web_threads * 8,
+        loop=Loops.asyncio,
         backlog=2048,
         respawn_failed_workers=True,
         respawn_interval=1.0,

@@ -15,7 +15,7 @@ def of_prediction(request: Request | HttpRequest, prediction_id: uuid.UUID) -> s
     return _origin(request) + _path("api-prediction", prediction_id)
 
 
-def all_of_prediction(request: Request, prediction_id: uuid.UUID) -> dict[str, str]:
+def all_of_prediction(request: Request | HttpRequest, prediction_id: uuid.UUID) -> dict[str, str]:
     origin = _origin(request)
     return {name: origin + _path(route, prediction_id) for name, route in ROUTES.items()}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
@@ -30,7 +31,7 @@ class Wishes:
     time_allowed: timedelta | None = None
 
 
-def wishes(request: Request) -> Wishes:
+def wishes(request: Request | HttpRequest) -> Wishes:
     """Read the headers. A preference that cannot be understood is ignored, as RFC 7240 wants; the others are errors.
 
     Raises:

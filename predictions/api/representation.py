@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.request import Request
 
@@ -53,7 +54,7 @@ def version_line(version: ModelVersion, champion: ModelVersion | None) -> dict[s
     }
 
 
-def prediction(request: Request, row: Prediction) -> dict[str, Any]:
+def prediction(request: Request | HttpRequest, row: Prediction) -> dict[str, Any]:
     signature = row.version.signature
     return {
         "id": str(row.pk),

@@ -1,9 +1,9 @@
 """The JSON API: models, and predictions one at a time."""
 
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from django.utils.http import parse_etags
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
@@ -23,6 +23,17 @@ from predictions.serving.errors import InvalidInput, Problem
 from predictions.serving.wording import printable
 
 
+class Said(NamedTuple):
+    """An answer that either way can give: through the framework, or by `express`."""
+
+    body: dict[str, Any] | None
+    status: int
+    headers: dict[str, str]
+
+    def response(self) -> Response:
+        return Response(self.body, status=self.status, headers=self.headers)
+
+
 @operation("list_models", responses={200: bodies.ModelList, **problems(401, 403)})
 @api_view(["GET", "HEAD"])
 def models(request: Request) -> Response:
@@ -32,7 +43,7 @@ def models(request: Request) -> Response:
 @operation("read_model", responses={200: bodies.ModelBody, **problems(401, 403, 404)})
 @api_view(["GET", "HEAD"])
 def model(request: Request, name: str) -> Response:
-    registered = _find_model(name)
+    registered = find_model(name)
     versions = list(registered.versions.order_by("-number"))
     return Response(representation.model_in_full(request, registered, versions))
 
@@ -49,17 +60,22 @@ def model(request: Request, name: str) -> Response:
 )
 @api_view(["POST"])
 def predict(request: Request, name: str) -> Response:
-    registered = _find_model(name)
+    registered = find_model(name)
     asked = wishes(request)
     row = _submit_and_wait(request, registered, asked)
+    return accepted(request, row, asked).response()
+
+
+def accepted(request: Request | HttpRequest, row: Prediction, asked: Wishes) -> Said:
+    """200 for what has ended, 202 for what has not."""
     body = representation.prediction(request, row)
     headers = {"Location": body["urls"]["self"]}
     if not row.is_terminal:
         headers["Retry-After"] = str(representation.RETRY_AFTER)
-        return Response(body, status=202, headers=headers)
+        return Said(body, 202, headers)
     if asked.wait:
         headers["Preference-Applied"] = f"wait={asked.wait:g}"
-    return Response(body, headers={**headers, **_server_timing(row)})
+    return Said(body, 200, {**headers, **_server_timing(row)})
 
 
 def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishes) -> Prediction:
@@ -68,7 +84,7 @@ def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishe
         row = submission.submit(
             submission.Request(
                 registered,
-                _features(request.data),
+                features_of(request.data),
                 caller_of(request),
                 Source.API,
                 asked.idempotency_key,
@@ -86,7 +102,7 @@ def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishe
     return row
 
 
-def _features(body: Any) -> Any:
+def features_of(body: Any) -> Any:
     if not isinstance(body, dict) or "features" not in body:
         raise InvalidInput([Problem(None, "missing", 'The body must be an object: {"features": {…}}.')])
     if unknown := sorted(body.keys() - {"features"}):
@@ -118,11 +134,15 @@ def predictions(request: Request) -> Response:
 )
 @api_view(["GET", "HEAD"])
 def prediction(request: Request, prediction_id: uuid.UUID) -> Response:
-    row = _find_prediction(request, prediction_id)
+    return shown(request, _find_prediction(request, prediction_id)).response()
+
+
+def shown(request: Request | HttpRequest, row: Prediction) -> Said:
+    """200, or 304 if the client has it as it is."""
     etag = f'"{row.state}-{row.attempts}"'
     if _is_known(etag, request.headers.get("If-None-Match", "")):
-        return Response(status=304, headers={"ETag": etag})
-    return Response(representation.prediction(request, row), headers={"ETag": etag, **_server_timing(row)})
+        return Said(None, 304, {"ETag": etag})
+    return Said(representation.prediction(request, row), 200, {"ETag": etag, **_server_timing(row)})
 
 
 @operation(
@@ -165,7 +185,7 @@ def nothing(request: Request) -> Response:
     raise Http404
 
 
-def _find_model(name: str) -> RegisteredModel:
+def find_model(name: str) -> RegisteredModel:
     try:
         return registry.find(name)
     except RegisteredModel.DoesNotExist:

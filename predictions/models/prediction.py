@@ -39,6 +39,10 @@ WHERE id = %s AND state = 'running' AND claim = %s
 """
 
 
+# Ids in one statement, at most; a power of two.
+LOT = 64
+
+
 class PredictionQuerySet(models.QuerySet["Prediction"]):
     # --- Reads --------------------------------------------------------------------------------------------------------
     def queued(self) -> "PredictionQuerySet":
@@ -56,6 +60,14 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         rows = _by_id.rows(id=prediction_id)
         found = Prediction.from_db(self.db, _COLUMNS, rows[0]) if rows else None
         return found if found and found.is_visible_to(user) else None
+
+    def look(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
+        """What `CHANGING` names, of those that are there; one read for all of them."""
+        return {row[0]: row[1:] for row in _of_ids(("id", *self.model.CHANGING), ids)}
+
+    def find_all(self, ids: Sequence[uuid.UUID]) -> "dict[uuid.UUID, Prediction]":
+        """Those that are there, by one read; whether somebody may see them is another question."""
+        return {row[0]: self.model.from_db(self.db, _COLUMNS, row) for row in _of_ids(tuple(_COLUMNS), ids)}
 
     def of_people(self) -> "PredictionQuerySet":
         """Without our own canaries."""
@@ -277,6 +289,22 @@ _COLUMNS = [column.attname for column in Prediction._meta.concrete_fields]
 _of_id = Prediction.objects.filter(pk=Given("id", models.UUIDField()))
 _by_id = Prepared(lambda: _of_id.values_list(*_COLUMNS))
 _changing = Prepared(lambda: _of_id.values_list(*Prediction.CHANGING))
+
+
+def _of_ids(columns: tuple[str, ...], ids: Sequence[uuid.UUID]) -> list[tuple[Any, ...]]:
+    """Asked for in lots of a power of two, the last id repeated, so that there are few statements to keep."""
+    found: list[tuple[Any, ...]] = []
+    for lot in (ids[start : start + LOT] for start in range(0, len(ids), LOT)):
+        size = 1 << (len(lot) - 1).bit_length()
+        given = {f"id{place}": lot[min(place, len(lot) - 1)] for place in range(size)}
+        found += _of_so_many(columns, size).rows(**given)
+    return found
+
+
+@cache
+def _of_so_many(columns: tuple[str, ...], size: int) -> Prepared:
+    wanted = [Given(f"id{place}", models.UUIDField()) for place in range(size)]
+    return Prepared(lambda: Prediction.objects.filter(pk__in=wanted).values_list(*columns))
 
 
 @cache

@@ -1,0 +1,243 @@
+"""The short way to the two operations that programs ask for hundreds of times a second: to predict, and to look.
+
+A thread for each request, and what Django and Django REST framework wrap around a view, take longer than the operation
+itself. Here a request stays on the event loop, which costs nothing while it waits; what needs the database gathers
+with what others need of it (`predictions.together`). The parts are those of the long way: the same signature,
+submission, representation and problems.
+
+Whatever is not quite usual, and whatever is refused before a row is kept, is handed back untouched and goes the long
+way from its beginning: so there is one place that says what is wrong with a request.
+"""
+
+import asyncio
+import io
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db import close_old_connections
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from rest_framework.exceptions import APIException, NotAuthenticated
+from rest_framework.renderers import JSONRenderer
+
+from predictions import registry, settlements, submission
+from predictions.api import problems, views
+from predictions.api.authentication import BearerAuthentication
+from predictions.api.headers import Wishes, wishes
+from predictions.api.parsers import StrictJSONParser
+from predictions.api.permissions import MayPredict
+from predictions.api.views import Said
+from predictions.callers import caller_of
+from predictions.models import Prediction, Source
+from predictions.submission import DATABASE_AWAY
+from predictions.together import Together
+from project.logs import request_id
+
+# Stands in an address for a model's name, and for a prediction's id.
+NAME, ID = "name", uuid.UUID(int=0)
+# Refused before a row is kept: the long way knows what to say.
+REFUSED = (APIException, Http404)
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+_bearer, _may_predict, _json, _renderer = BearerAuthentication(), MayPredict(), StrictJSONParser(), JSONRenderer()
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What is asked, with all that can be known of it without the database."""
+
+    request: HttpRequest
+    request_name: str
+    model: str
+    features: Any
+    wishes: Wishes
+    id: uuid.UUID
+
+
+@dataclass(frozen=True)
+class _Look:
+    request: HttpRequest
+    id: uuid.UUID
+
+
+class Express:
+    """Make one for each event loop, on it."""
+
+    def __init__(self) -> None:
+        # One to write and one to read.
+        threads = ThreadPoolExecutor(2, thread_name_prefix="express")
+        self._keep = Together(_keep, threads, DATABASE_AWAY)
+        self._find = Together(_find, threads, DATABASE_AWAY)
+        self._see = Together(_see, threads, DATABASE_AWAY)
+        self._expected = _Expected()
+        self._predict_path = _pattern(reverse("api-predict", args=[NAME]), NAME, r"([-\w]+)")
+        self._look_path = _pattern(reverse("api-prediction", args=[ID]), str(ID), "([0-9a-f-]{36})")
+
+        self._prefixes = (reverse("api-models"), reverse("api-predictions"))
+
+    def takes(self, path: str) -> bool:
+        """Whether a request for this path is worth asking about."""
+        return path.startswith(self._prefixes)
+
+    async def answer(self, request: HttpRequest, request_name: str) -> HttpResponse | None:
+        """None if the request is for the long way; nothing has come of it then."""
+        try:
+            if request.method == "POST" and (found := self._predict_path.fullmatch(request.path_info)):
+                return await self._predict(request, request_name, found[1]) if _is_usual(request) else None
+            if request.method == "GET" and (found := self._look_path.fullmatch(request.path_info)):
+                return await self._show(request, found[1]) if _is_usual(request) else None
+        except REFUSED:
+            return None
+        except Exception as error:
+            if (response := problems.handle(error, {})) is None:
+                raise
+            media_type = response.content_type or _json.media_type
+            return _rendered(Said(response.data, response.status_code, dict(response.items())), media_type)
+        return None
+
+    async def _predict(self, request: HttpRequest, request_name: str, model: str) -> HttpResponse | None:
+        if request.content_type != StrictJSONParser.media_type:
+            return None
+        features = views.features_of(_json.parse(io.BytesIO(request.body)))
+        asked = _Row(request, request_name, model, features, wishes(request), uuid.uuid4())
+        with self._expected(asked.id) as news:
+            row = await self._keep(asked)
+            if row.pk == asked.id:
+                await self._wait(row, news, asked.wishes.wait)
+                return _rendered(views.accepted(request, row, asked.wishes))
+        # The key had been used: wait for the prediction that it belongs to.
+        with self._expected(row.pk) as news:
+            news.set()
+            await self._wait(row, news, asked.wishes.wait)
+        return _rendered(views.accepted(request, row, asked.wishes))
+
+    async def _wait(self, row: Prediction, news: asyncio.Event, seconds: float) -> None:
+        """Look at each announcement and at the end of the time, never in between."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        alarm = loop.call_at(end, news.set)
+        try:
+            while not row.is_terminal and loop.time() < end:
+                await news.wait()
+                news.clear()
+                if seen := await self._see(row.pk):
+                    row.has_ended(seen)
+        finally:
+            alarm.cancel()
+
+    async def _show(self, request: HttpRequest, prediction_id: str) -> HttpResponse | None:
+        try:
+            look = _Look(request, uuid.UUID(prediction_id))
+        except ValueError:
+            return None
+        return _rendered(views.shown(request, await self._find(look)))
+
+
+def _pattern(path: str, placeholder: str, stands_for: str) -> re.Pattern[str]:
+    return re.compile(re.escape(path).replace(re.escape(placeholder), stands_for))
+
+
+def _is_usual(request: HttpRequest) -> bool:
+    """A session, and a connection that should be another, are for the long way."""
+    return settings.SESSION_COOKIE_NAME not in request.COOKIES and (
+        request.is_secure() or not settings.SECURE_SSL_REDIRECT
+    )
+
+
+def _rendered(said: Said, media_type: str = _json.media_type) -> HttpResponse:
+    content = b"" if said.body is None else _renderer.render(said.body)
+    return HttpResponse(content, media_type, said.status, headers={**said.headers, "Content-Length": str(len(content))})
+
+
+class _Expected:
+    """The predictions that coroutines wait for. Announcements are heard by the thread that hears them for all."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._news: dict[str, list[asyncio.Event]] = {}
+        settlements.waiters.also_tell(self._hear)
+
+    @contextmanager
+    def __call__(self, prediction_id: uuid.UUID) -> Iterator[asyncio.Event]:
+        """An event, set when the prediction has probably ended. Enter before the row is committed or read."""
+        key, news = prediction_id.hex, asyncio.Event()
+        self._news.setdefault(key, []).append(news)
+        try:
+            yield news
+        finally:
+            self._news[key].remove(news)
+            if not self._news[key]:
+                del self._news[key]
+
+    def _hear(self, keys: Sequence[str] | None) -> None:
+        awaited = None if keys is None else [key for key in keys if key in self._news]
+        if awaited is None or awaited:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._wake, awaited)
+
+    def _wake(self, keys: Sequence[str] | None) -> None:
+        for key in list(self._news) if keys is None else keys:
+            for news in self._news.get(key, ()):
+                news.set()
+
+
+# --- In threads: what needs the database ------------------------------------------------------------------------------
+def _keep(asked: Sequence[_Row]) -> list[Prediction | Exception]:
+    close_old_connections()
+    requests = [_attempt(_request, row) for row in asked]
+    kept = iter(submission.submit_each([one for one in requests if isinstance(one, submission.Request)]))
+    return [one if isinstance(one, Exception) else next(kept) for one in requests]
+
+
+def _request(row: _Row) -> submission.Request:
+    request_id.set(row.request_name)
+    _authenticate(row.request)
+    model, caller = views.find_model(row.model), caller_of(row.request)
+    key, time_allowed = row.wishes.idempotency_key, row.wishes.time_allowed
+    return submission.Request(model, row.features, caller, Source.API, key, time_allowed, row.id)
+
+
+def _find(looks: Sequence[_Look]) -> list[Prediction | Exception]:
+    close_old_connections()
+    rows = Prediction.objects.find_all([look.id for look in looks])
+
+    def found(look: _Look) -> Prediction:
+        _authenticate(look.request)
+        row = rows.get(look.id)
+        if row is None or not row.is_visible_to(look.request.user):
+            raise Http404
+        return registry.complete([row])[0]
+
+    return [_attempt(found, look) for look in looks]
+
+
+def _see(ids: Sequence[uuid.UUID]) -> list[tuple[Any, ...] | None]:
+    close_old_connections()
+    seen = Prediction.objects.look(ids)
+    return [seen.get(prediction_id) for prediction_id in ids]
+
+
+def _authenticate(request: HttpRequest) -> None:
+    known = _bearer.authenticate(request)
+    request.user = known[0] if known else AnonymousUser()
+    if not _may_predict.has_permission(request, None):
+        raise NotAuthenticated
+
+
+def _attempt(step: Callable[[A], R], asked: A) -> R | Exception:
+    """With the database away nothing else is tried: each try would wait for it anew."""
+    try:
+        return step(asked)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:  # noqa: BLE001 - handed to whoever asked
+        return error
