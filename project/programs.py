@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 
-
 # The doors of programs. The documentation of the API is a page, with or without a session.
 DOORS, PAGES = ("/api/", "/v2", "/healthz/live"), ("/api/v1/docs",)
 
@@ -28,9 +27,7 @@ class Programs:
 
 def _is_of_a_program(request: HttpRequest) -> bool:
     path = request.path_info
-    return (
-        path.startswith(DOORS) and not path.startswith(PAGES) and settings.SESSION_COOKIE_NAME not in request.COOKIES
-    )
+    return path.startswith(DOORS) and not path.startswith(PAGES) and settings.SESSION_COOKIE_NAME not in request.COOKIES
 
 
 def _answer(request: HttpRequest) -> HttpResponse:

@@ -46,6 +46,8 @@ def preload() -> None:
     from django.urls import get_resolver  # noqa: PLC0415
 
     django.setup()
+    import project.handler  # noqa: F401, PLC0415 - the settings first
+
     _ = get_resolver().url_patterns
     gc.collect()
     gc.freeze()

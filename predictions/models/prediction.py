@@ -303,7 +303,7 @@ def _of_ids(columns: tuple[str, ...], ids: Sequence[uuid.UUID]) -> list[tuple[An
 
 @cache
 def _of_so_many(columns: tuple[str, ...], size: int) -> Prepared:
-    wanted = [Given(f"id{place}", models.UUIDField()) for place in range(size)]
+    wanted: list[Any] = [Given(f"id{place}", models.UUIDField()) for place in range(size)]
     return Prepared(lambda: Prediction.objects.filter(pk__in=wanted).values_list(*columns))
 
 

@@ -10,6 +10,7 @@ from django.shortcuts import render
 logger = logging.getLogger(__name__)
 RETRY_SECONDS = 5
 
+
 class DatabaseAwayMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
