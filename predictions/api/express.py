@@ -61,7 +61,7 @@ class _Row:
     request: HttpRequest
     request_name: str
     model: str
-    features: Any
+    body: Any
     wishes: Wishes
     id: uuid.UUID
 
@@ -84,7 +84,6 @@ class Express:
         self._expected = _Expected()
         self._predict_path = _pattern(reverse("api-predict", args=[NAME]), NAME, r"([-\w]+)")
         self._look_path = _pattern(reverse("api-prediction", args=[ID]), str(ID), "([0-9a-f-]{36})")
-
         self._prefixes = (reverse("api-models"), reverse("api-predictions"))
 
     def takes(self, path: str) -> bool:
@@ -110,8 +109,8 @@ class Express:
     async def _predict(self, request: HttpRequest, request_name: str, model: str) -> HttpResponse | None:
         if request.content_type != StrictJSONParser.media_type:
             return None
-        features = views.features_of(_json.parse(io.BytesIO(request.body)))
-        asked = _Row(request, request_name, model, features, wishes(request), uuid.uuid4())
+        body = _json.parse(io.BytesIO(request.body))
+        asked = _Row(request, request_name, model, body, wishes(request), uuid.uuid4())
         with self._expected(asked.id) as news:
             row = await self._keep(asked)
             if row.pk == asked.id:
@@ -134,6 +133,8 @@ class Express:
                 news.clear()
                 if seen := await self._see(row.pk):
                     row.has_ended(seen)
+        except DATABASE_AWAY:
+            pass  # it was accepted all the same, and is shown as it was last seen
         finally:
             alarm.cancel()
 
@@ -204,9 +205,15 @@ def _keep(asked: Sequence[_Row]) -> list[Prediction | Exception]:
 def _request(row: _Row) -> submission.Request:
     request_id.set(row.request_name)
     _authenticate(row.request)
-    model, caller = views.find_model(row.model), caller_of(row.request)
-    key, time_allowed = row.wishes.idempotency_key, row.wishes.time_allowed
-    return submission.Request(model, row.features, caller, Source.API, key, time_allowed, row.id)
+    return submission.Request(
+        views.find_model(row.model),
+        views.features_of(row.body),
+        caller_of(row.request),
+        Source.API,
+        row.wishes.idempotency_key,
+        row.wishes.time_allowed,
+        row.id,
+    )
 
 
 def _find(looks: Sequence[_Look]) -> list[Prediction | Exception]:

@@ -1,6 +1,7 @@
 """The JSON API: models, and predictions one at a time."""
 
 import uuid
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from django.http import Http404, HttpRequest
@@ -93,10 +94,11 @@ def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishe
             )
         )
         if row.pk == new_id:
-            settlements.wait_for(row, place, asked.wait)
+            with suppress(*submission.DATABASE_AWAY):  # it was accepted all the same
+                settlements.wait_for(row, place, asked.wait)
             return row
     # The key had been used: wait for the prediction that it belongs to.
-    with settlements.waiters.expecting(row.pk, asked.wait) as place:
+    with settlements.waiters.expecting(row.pk, asked.wait) as place, suppress(*submission.DATABASE_AWAY):
         if not row.has_ended():
             settlements.wait_for(row, place, asked.wait)
     return row
