@@ -102,8 +102,7 @@ class Express:
         except Exception as error:
             if (response := problems.handle(error, {})) is None:
                 raise
-            media_type = response.content_type or _json.media_type
-            return _rendered(Said(response.data, response.status_code, dict(response.items())), media_type)
+            return _rendered(Said(response.data, response.status_code, dict(response.items())))
         return None
 
     async def _predict(self, request: HttpRequest, request_name: str, model: str) -> HttpResponse | None:
@@ -157,9 +156,10 @@ def _is_usual(request: HttpRequest) -> bool:
     )
 
 
-def _rendered(said: Said, media_type: str = _json.media_type) -> HttpResponse:
+def _rendered(said: Said) -> HttpResponse:
     content = b"" if said.body is None else _renderer.render(said.body)
-    return HttpResponse(content, media_type, said.status, headers={**said.headers, "Content-Length": str(len(content))})
+    headers = {"Content-Type": _json.media_type, **said.headers, "Content-Length": str(len(content))}
+    return HttpResponse(content, status=said.status, headers=headers)
 
 
 class _Expected:
