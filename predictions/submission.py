@@ -207,10 +207,10 @@ def _commit(together: Sequence[Sequence[Prediction]]) -> None:
     """One transaction for all, then one ring for each version that got rows."""
     predictions = list(chain.from_iterable(together))
     Prediction.objects.accept(predictions)
-    ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
-    logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
     for version_id, lane in {(prediction.version_id, prediction.lane) for prediction in predictions}:
         doorbell.ring(version_id, lane)
+    ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
+    logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 
 
 # An item is what is accepted together or not at all.
