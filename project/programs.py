@@ -8,7 +8,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 
 # The doors of programs. The documentation of the API is a page, with or without a session.
-DOORS, PAGES = ("/api/", "/v2", "/healthz/live"), ("/api/v1/docs",)
+DOORS, PAGES = ("/api/", "/v2"), ("/api/v1/docs",)
 
 
 class Programs:

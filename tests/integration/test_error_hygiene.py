@@ -121,7 +121,7 @@ def test_database_driver(ask: Any, monkeypatch: pytest.MonkeyPatch, error: Excep
         assert failing(ask(), status) == 13
 
 
-@pytest.mark.parametrize("target", ["predictions.submission._door.submit", "predictions.admission.admit"])
+@pytest.mark.parametrize("target", ["predictions.submission._door.submit_each", "predictions.admission.admit"])
 def test_what_keeps_a_row(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     monkeypatch.setattr(target, raising(LibraryError(TEXT)))
 
