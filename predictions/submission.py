@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
@@ -21,6 +21,7 @@ from predictions.group_commit import GroupCommit
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
 from predictions.serving.errors import ModelUnavailable, QueueFull
 from predictions.serving.features import Value
+from predictions.together import each
 from project.logs import request_id
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class Request:
     idempotency_key: str | None = None
     time_allowed: timedelta | None = None
     id: uuid.UUID | None = None
+    # For the log; the current request's if none is given.
+    request_id: str = ""
 
 
 def submit(request: Request) -> Prediction:
@@ -82,19 +85,9 @@ def submit_each(requests: Sequence[Request]) -> list[Prediction | Exception]:
     Raises:
         django.db.OperationalError, django.db.InterfaceError: the database was away before any row was to be kept.
     """
-    admitted = [_attempt(_admitted, request) for request in requests]
+    admitted = each(_admitted, requests, DATABASE_AWAY)
     refusals = iter(_door.submit_each([[row] for row in admitted if isinstance(row, Prediction)]))
     return [_outcome(row, next(refusals)) if isinstance(row, Prediction) else row for row in admitted]
-
-
-def _attempt(step: Callable[[Request], Prediction], request: Request) -> Prediction | Exception:
-    """With the database away nothing else is tried: each try would wait for it anew."""
-    try:
-        return step(request)
-    except DATABASE_AWAY:
-        raise
-    except Exception as error:  # noqa: BLE001 - handed to whoever asked
-        return error
 
 
 def _admitted(request: Request) -> Prediction:
@@ -162,7 +155,7 @@ def _row(request: Request, version: ModelVersion, values: list[Any]) -> Predicti
         idempotency_key=request.idempotency_key,
         request_hash=_hash(request.model.name, values) if request.idempotency_key else "",
     )
-    row.request_id = request_id.get()
+    row.request_id = request.request_id or request_id.get()
     return row
 
 

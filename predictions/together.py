@@ -74,6 +74,20 @@ class Together(Generic[A, R]):
             return [error] * len(asked)
 
 
+def each(step: Callable[[A], R], things: Sequence[A], fatal: tuple[type[Exception], ...]) -> list[R | Exception]:
+    """What `step` makes of each thing, or why it does not. A fatal error is raised: the next would wait as long."""
+    return [_attempt(step, thing, fatal) for thing in things]
+
+
+def _attempt(step: Callable[[A], R], thing: A, fatal: tuple[type[Exception], ...]) -> R | Exception:
+    try:
+        return step(thing)
+    except fatal:
+        raise
+    except Exception as error:  # noqa: BLE001 - handed to whoever asked
+        return error
+
+
 def _settle(future: "asyncio.Future[R]", answer: R | Exception) -> None:
     if future.done():  # whoever asked has gone
         return

@@ -13,11 +13,11 @@ import asyncio
 import io
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -38,8 +38,7 @@ from predictions.api.views import Said
 from predictions.callers import caller_of
 from predictions.models import Prediction, Source
 from predictions.submission import DATABASE_AWAY
-from predictions.together import Together
-from project.logs import request_id
+from predictions.together import Together, each
 
 # Rows that come within this time are committed together, when several come.
 GATHER_SECONDS = 0.002
@@ -47,9 +46,6 @@ GATHER_SECONDS = 0.002
 NAME, ID = "name", uuid.UUID(int=0)
 # Refused before a row is kept: the long way knows what to say.
 REFUSED = (APIException, Http404)
-
-A = TypeVar("A")
-R = TypeVar("R")
 
 _bearer, _may_predict, _json, _renderer = BearerAuthentication(), MayPredict(), StrictJSONParser(), JSONRenderer()
 
@@ -59,7 +55,7 @@ class _Row:
     """What is asked, with all that can be known of it without the database."""
 
     request: HttpRequest
-    request_name: str
+    request_id: str
     model: str
     body: Any
     wishes: Wishes
@@ -90,11 +86,11 @@ class Express:
         """Whether a request for this path is worth asking about."""
         return path.startswith(self._prefixes)
 
-    async def answer(self, request: HttpRequest, request_name: str) -> HttpResponse | None:
+    async def answer(self, request: HttpRequest, request_id: str) -> HttpResponse | None:
         """None if the request is for the long way; nothing has come of it then."""
         try:
             if request.method == "POST" and (found := self._predict_path.fullmatch(request.path_info)):
-                return await self._predict(request, request_name, found[1]) if _is_usual(request) else None
+                return await self._predict(request, request_id, found[1]) if _is_usual(request) else None
             if request.method == "GET" and (found := self._look_path.fullmatch(request.path_info)):
                 return await self._show(request, found[1]) if _is_usual(request) else None
         except REFUSED:
@@ -105,11 +101,11 @@ class Express:
             return _rendered(Said(response.data, response.status_code, dict(response.items())))
         return None
 
-    async def _predict(self, request: HttpRequest, request_name: str, model: str) -> HttpResponse | None:
+    async def _predict(self, request: HttpRequest, request_id: str, model: str) -> HttpResponse | None:
         if request.content_type != StrictJSONParser.media_type:
             return None
         body = _json.parse(io.BytesIO(request.body))
-        asked = _Row(request, request_name, model, body, wishes(request), uuid.uuid4())
+        asked = _Row(request, request_id, model, body, wishes(request), uuid.uuid4())
         with self._expected(asked.id) as news:
             row = await self._keep(asked)
             if row.pk == asked.id:
@@ -197,13 +193,12 @@ class _Expected:
 # --- In threads: what needs the database ------------------------------------------------------------------------------
 def _keep(asked: Sequence[_Row]) -> list[Prediction | Exception]:
     close_old_connections()
-    requests = [_attempt(_request, row) for row in asked]
+    requests = each(_request, asked, DATABASE_AWAY)
     kept = iter(submission.submit_each([one for one in requests if isinstance(one, submission.Request)]))
     return [one if isinstance(one, Exception) else next(kept) for one in requests]
 
 
 def _request(row: _Row) -> submission.Request:
-    request_id.set(row.request_name)
     _authenticate(row.request)
     return submission.Request(
         views.find_model(row.model),
@@ -213,6 +208,7 @@ def _request(row: _Row) -> submission.Request:
         row.wishes.idempotency_key,
         row.wishes.time_allowed,
         row.id,
+        row.request_id,
     )
 
 
@@ -227,7 +223,7 @@ def _find(looks: Sequence[_Look]) -> list[Prediction | Exception]:
             raise Http404
         return registry.complete([row])[0]
 
-    return [_attempt(found, look) for look in looks]
+    return each(found, looks, DATABASE_AWAY)
 
 
 def _see(ids: Sequence[uuid.UUID]) -> list[tuple[Any, ...] | None]:
@@ -242,13 +238,3 @@ def _authenticate(request: HttpRequest) -> None:
     request.user = known[0] if known else AnonymousUser()
     if not _may_predict.has_permission(asked, APIView()):
         raise NotAuthenticated
-
-
-def _attempt(step: Callable[[A], R], asked: A) -> R | Exception:
-    """With the database away nothing else is tried: each try would wait for it anew."""
-    try:
-        return step(asked)
-    except DATABASE_AWAY:
-        raise
-    except Exception as error:  # noqa: BLE001 - handed to whoever asked
-        return error
