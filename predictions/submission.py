@@ -22,7 +22,7 @@ from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, 
 from predictions.serving.errors import ModelUnavailable, QueueFull
 from predictions.serving.features import Value
 from predictions.together import each
-from project.logs import request_id
+from project.logs import named, request_id
 
 logger = logging.getLogger(__name__)
 
@@ -200,8 +200,10 @@ def _commit(together: Sequence[Sequence[Prediction]]) -> None:
     """One transaction for all, then one ring for each version that got rows."""
     predictions = list(chain.from_iterable(together))
     Prediction.objects.accept(predictions)
-    for version_id, lane in {(prediction.version_id, prediction.lane) for prediction in predictions}:
-        doorbell.ring(version_id, lane)
+    ringers = {(prediction.version_id, prediction.lane): prediction.request_id for prediction in predictions}
+    for (version_id, lane), name in ringers.items():
+        with named(name):
+            doorbell.ring(version_id, lane)
     ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 

@@ -44,14 +44,20 @@ class Env(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Where the web server listens.")
     host: str = Field("127.0.0.1", description="The address that the web server listens on.")
     web_processes: int = Field(2, ge=1, description="Web server processes.")
-    web_threads: int = Field(48, ge=2, description="Pages and other requests that each web process answers at once, beside what waits on its event loop.")
+    web_threads: int = Field(
+        48,
+        ge=2,
+        description="Pages and other requests that each web process answers at once, beside what waits on its event loop.",
+    )
     worker_processes: int = Field(2, ge=1, description="Processes of the worker of the lane `interactive`.")
     bulk_processes: int = Field(1, ge=1, description="Processes of the worker of the lane `bulk`.")
 
     public_predictions: bool = Field(True, description="Whoever has no account may ask too.")
     poll_attempts: int = Field(40, ge=1, description="How often a page asks by itself before it offers a button.")
     wait_max: float = Field(30.0, ge=0, description="Seconds that a request may wait for its result, at most.")
-    waiters_max: int = Field(40, ge=0, description="Threads in which requests may wait at one time, in each web process.")
+    waiters_max: int = Field(
+        40, ge=0, description="Threads in which requests may wait at one time, in each web process."
+    )
 
     submit_rate: str = Field("", description="Predictions that one caller may ask for, e.g. 600/min. Empty: any.")
     max_queued: int = Field(10_000, ge=1, description="Rows that may wait in all; beyond it the answer is 503.")
