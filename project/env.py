@@ -47,7 +47,7 @@ class Env(BaseSettings):
     web_threads: int = Field(
         48,
         ge=2,
-        description="Pages and other requests that each web process answers at once, beside what waits on its event loop.",
+        description="Requests that each web process answers in threads at one time.",
     )
     worker_processes: int = Field(2, ge=1, description="Processes of the worker of the lane `interactive`.")
     bulk_processes: int = Field(1, ge=1, description="Processes of the worker of the lane `bulk`.")
@@ -56,7 +56,7 @@ class Env(BaseSettings):
     poll_attempts: int = Field(40, ge=1, description="How often a page asks by itself before it offers a button.")
     wait_max: float = Field(30.0, ge=0, description="Seconds that a request may wait for its result, at most.")
     waiters_max: int = Field(
-        40, ge=0, description="Threads in which requests may wait at one time, in each web process."
+        40, ge=0, description="Threads that may wait at one time, in each web process."
     )
 
     submit_rate: str = Field("", description="Predictions that one caller may ask for, e.g. 600/min. Empty: any.")
