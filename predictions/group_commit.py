@@ -20,8 +20,8 @@ class _Entry(Generic[T]):
         self.error: Exception | None = None
 
     def finish(self, error: Exception | None = None) -> None:
-        self.finished = True
         self.error = error
+        self.finished = True
         self.woken.set()
 
 

@@ -55,9 +55,7 @@ class Env(BaseSettings):
     public_predictions: bool = Field(True, description="Whoever has no account may ask too.")
     poll_attempts: int = Field(40, ge=1, description="How often a page asks by itself before it offers a button.")
     wait_max: float = Field(30.0, ge=0, description="Seconds that a request may wait for its result, at most.")
-    waiters_max: int = Field(
-        40, ge=0, description="Threads that may wait at one time, in each web process."
-    )
+    waiters_max: int = Field(40, ge=0, description="Threads that may wait at one time, in each web process.")
 
     submit_rate: str = Field("", description="Predictions that one caller may ask for, e.g. 600/min. Empty: any.")
     max_queued: int = Field(10_000, ge=1, description="Rows that may wait in all; beyond it the answer is 503.")

@@ -2,9 +2,10 @@
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core import signals
@@ -13,6 +14,7 @@ from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import response_for_exception
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import set_script_prefix
 
@@ -21,9 +23,13 @@ from project import request_ids
 from project.logs import request_id
 
 Scope = MutableMapping[str, Any]
+Headers = Sequence[tuple[bytes, bytes]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Tell = Callable[[Mapping[str, Any]], None]
+T = TypeVar("T")
+
+# A client that takes nothing for so long frees the thread that streams to it.
+STALLED_SECONDS = 30.0
 
 
 class Handler(ASGIHandler):
@@ -36,21 +42,19 @@ class Handler(ASGIHandler):
         BaseHandler.__init__(self)
         self.load_middleware()
         self._threads = ThreadPoolExecutor(settings.ENV.web_threads, thread_name_prefix="request")
-        self._security = SecurityMiddleware(_no_response)
+        self._headers = SecurityMiddleware(_no_response), XFrameOptionsMiddleware(_no_response)
         self._express: Express | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"] = _with_one_cookie_header(scope["headers"])
         body = await _body(scope, receive)
         if body is None:  # the client has gone
             return
         response: HttpResponseBase | None = await self._at_once(scope, body)
         if response is None:
             loop = asyncio.get_running_loop()
-
-            def tell(message: Mapping[str, Any]) -> None:
-                asyncio.run_coroutine_threadsafe(_awaited(send(message)), loop).result()
-
-            response = await loop.run_in_executor(self._threads, self._in_thread, scope, body, tell)
+            client = _Client(loop, receive, send)
+            response = await loop.run_in_executor(self._threads, self._in_thread, scope, body, client)
         if isinstance(response, HttpResponse):
             await send(_head(response))
             await send({"type": "http.response.body", "body": response.content})
@@ -75,9 +79,11 @@ class Handler(ASGIHandler):
         if response is None:
             return None
         response[request_ids.HEADER] = name
-        return self._security.process_response(request, response)
+        for middleware in self._headers:
+            response = middleware.process_response(request, response)
+        return response
 
-    def _in_thread(self, scope: Scope, body: bytes, tell: Tell) -> HttpResponseBase:
+    def _in_thread(self, scope: Scope, body: bytes, client: "_Client") -> HttpResponseBase:
         """What streams has been sent when this returns: it may need the thread's connection."""
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
@@ -86,18 +92,61 @@ class Handler(ASGIHandler):
         assert response is not None  # noqa: S101 - there is a request or a refusal
         try:
             if not isinstance(response, HttpResponse):
-                self._stream(response, tell)
+                self._stream(response, client)
         finally:
             response.close()
         return response
 
-    def _stream(self, response: Any, tell: Tell) -> None:
+    def _stream(self, response: Any, client: "_Client") -> None:
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
-        tell(_head(response))
-        for chunk in response:
-            tell({"type": "http.response.body", "body": chunk, "more_body": True})
-        tell({"type": "http.response.body"})
+        with suppress(ClientHasGone), client.listening():
+            client.tell(_head(response))
+            for chunk in response:
+                client.tell({"type": "http.response.body", "body": chunk, "more_body": True})
+            client.tell({"type": "http.response.body"})
+
+
+class ClientHasGone(Exception):
+    """Or reads nothing any more."""
+
+
+class _Client:
+    """Whoever asked, as a thread sees them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, send: Send) -> None:
+        self._loop = loop
+        self._receive = receive
+        self._send = send
+        self._leaves: Future[Mapping[str, Any]] | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """After the body, the one message that may come says that the client has gone."""
+        self._leaves = asyncio.run_coroutine_threadsafe(_awaited(self._receive()), self._loop)
+        try:
+            yield
+        finally:
+            self._leaves.cancel()
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Raises ClientHasGone."""
+        if self._leaves is not None and self._leaves.done():
+            raise ClientHasGone
+        sending = asyncio.run_coroutine_threadsafe(_awaited(self._send(message)), self._loop)
+        try:
+            sending.result(STALLED_SECONDS)
+        except TimeoutError:
+            sending.cancel()
+            raise ClientHasGone from None
+
+
+def _with_one_cookie_header(headers: Headers) -> Headers:
+    """A browser may send its cookies in several (RFC 9113, section 8.2.3), which Django would join by commas."""
+    cookies = [value for name, value in headers if name == b"cookie"]
+    if len(cookies) < 2:
+        return headers
+    return [*(header for header in headers if header[0] != b"cookie"), (b"cookie", b"; ".join(cookies))]
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes | None:
@@ -126,8 +175,8 @@ def _head(response: HttpResponseBase) -> Mapping[str, Any]:
     return {"type": "http.response.start", "status": response.status_code, "headers": headers + cookies}
 
 
-async def _awaited(sending: Awaitable[None]) -> None:
-    await sending
+async def _awaited(promised: Awaitable[T]) -> T:
+    return await promised
 
 
 def _no_response(request: HttpRequest) -> HttpResponse:

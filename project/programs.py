@@ -7,7 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 
-# The doors of programs. The documentation of the API is a page, with or without a session.
+# The doors of programs. The documentation of the API is a page, with or without a session; and to a path of the API
+# without its slash, Django's middleware answers with the right one.
 DOORS, PAGES = ("/api/", "/v2"), ("/api/v1/docs",)
 
 
@@ -27,11 +28,21 @@ class Programs:
 
 def _is_of_a_program(request: HttpRequest) -> bool:
     path = request.path_info
-    return path.startswith(DOORS) and not path.startswith(PAGES) and settings.SESSION_COOKIE_NAME not in request.COOKIES
+    return (
+        path.startswith(DOORS)
+        and not path.startswith(PAGES)
+        and (path.endswith("/") or path.startswith("/v2"))
+        and settings.SESSION_COOKIE_NAME not in request.COOKIES
+    )
 
 
 def _answer(request: HttpRequest) -> HttpResponse:
-    """As Django does behind its last middleware. What is raised becomes an answer where it would anyway."""
+    """As Django does behind its last middleware. What is raised becomes an answer where it would anyway.
+
+    Raises:
+        DisallowedHost: the request is for another host. Asked before anything comes of it.
+    """
+    request.get_host()
     request.resolver_match = match = resolve(request.path_info)
     response: HttpResponse = match.func(request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):

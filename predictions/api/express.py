@@ -21,9 +21,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import DisallowedHost
 from django.db import close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.urls.converters import SlugConverter, UUIDConverter
 from rest_framework.exceptions import APIException, NotAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
@@ -45,7 +47,9 @@ GATHER_SECONDS = 0.002
 # Stands in an address for a model's name, and for a prediction's id.
 NAME, ID = "name", uuid.UUID(int=0)
 # Refused before a row is kept: the long way knows what to say.
-REFUSED = (APIException, Http404)
+REFUSED = (APIException, Http404, DisallowedHost)
+# A body whose length has so many digits would hold up the loop while it is read.
+LONG_BODY_DIGITS = 5
 
 _bearer, _may_predict, _json, _renderer = BearerAuthentication(), MayPredict(), StrictJSONParser(), JSONRenderer()
 
@@ -72,14 +76,14 @@ class Express:
     """Make one for each event loop, on it."""
 
     def __init__(self) -> None:
-        # One to write and one to read.
-        threads = ThreadPoolExecutor(2, thread_name_prefix="express")
+        # One for each: a frozen database then holds none of them up for longer than its own time.
+        threads = ThreadPoolExecutor(3, thread_name_prefix="express")
         self._keep = Together(_keep, threads, DATABASE_AWAY, GATHER_SECONDS)
         self._find = Together(_find, threads, DATABASE_AWAY)
         self._see = Together(_see, threads, DATABASE_AWAY)
         self._expected = _Expected()
-        self._predict_path = _pattern(reverse("api-predict", args=[NAME]), NAME, r"([-\w]+)")
-        self._look_path = _pattern(reverse("api-prediction", args=[ID]), str(ID), "([0-9a-f-]{36})")
+        self._predict_path = _pattern(reverse("api-predict", args=[NAME]), NAME, SlugConverter.regex)
+        self._look_path = _pattern(reverse("api-prediction", args=[ID]), str(ID), UUIDConverter.regex)
         self._prefixes = (reverse("api-models"), reverse("api-predictions"))
 
     def takes(self, path: str) -> bool:
@@ -133,29 +137,36 @@ class Express:
         finally:
             alarm.cancel()
 
-    async def _show(self, request: HttpRequest, prediction_id: str) -> HttpResponse | None:
-        try:
-            look = _Look(request, uuid.UUID(prediction_id))
-        except ValueError:
-            return None
-        return _rendered(views.shown(request, await self._find(look)))
+    async def _show(self, request: HttpRequest, prediction_id: str) -> HttpResponse:
+        return _rendered(views.shown(request, await self._find(_Look(request, uuid.UUID(prediction_id)))))
 
 
 def _pattern(path: str, placeholder: str, stands_for: str) -> re.Pattern[str]:
-    return re.compile(re.escape(path).replace(re.escape(placeholder), stands_for))
+    return re.compile(re.escape(path).replace(re.escape(placeholder), f"({stands_for})"))
 
 
 def _is_usual(request: HttpRequest) -> bool:
-    """A session, and a connection that should be another, are for the long way."""
-    return settings.SESSION_COOKIE_NAME not in request.COOKIES and (
-        request.is_secure() or not settings.SECURE_SSL_REDIRECT
+    """A session, a connection or a host that should be another, and a body that takes long to read: the long way.
+
+    Raises:
+        DisallowedHost: likewise for the long way.
+    """
+    request.get_host()
+    return (
+        settings.SESSION_COOKIE_NAME not in request.COOKIES
+        and (request.is_secure() or not settings.SECURE_SSL_REDIRECT)
+        and "HTTP_CONTENT_ENCODING" not in request.META
+        and len(request.META.get("CONTENT_LENGTH", "")) < LONG_BODY_DIGITS
     )
 
 
 def _rendered(said: Said) -> HttpResponse:
     content = b"" if said.body is None else _renderer.render(said.body)
     headers = {"Content-Type": _json.media_type, **said.headers, "Content-Length": str(len(content))}
-    return HttpResponse(content, status=said.status, headers=headers)
+    response = HttpResponse(content, status=said.status, headers=headers)
+    if said.body is None:
+        del response["Content-Type"]
+    return response
 
 
 class _Expected:

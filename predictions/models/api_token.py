@@ -1,14 +1,18 @@
 """Tokens for programs: hashed at rest by knox, with a name, an expiry and the time of their last use."""
 
+import logging
 from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import models
+from django.db import OperationalError, models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from knox.crypto import hash_token
 from knox.models import AbstractAuthToken, AuthTokenManager
+
+logger = logging.getLogger(__name__)
 
 # The last use is written at most this often: a busy token must not cost a write for each request.
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -26,8 +30,16 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         return self.valid().select_related("user").filter(digest=hash_token(secret)).first()
 
     def note_use(self, token: "ApiToken") -> bool:
+        """Now and then; and a request is not refused because its time could not be noted."""
+        known = token.last_used_at
+        if known is not None and timezone.now() - known < USE_NOTED_EVERY:
+            return False
         unnoted = Q(last_used_at__isnull=True) | Q(last_used_at__lt=Now() - USE_NOTED_EVERY)
-        return self.filter(unnoted, pk=token.pk).update(last_used_at=Now()) == 1
+        try:
+            return self.filter(unnoted, pk=token.pk).update(last_used_at=Now()) == 1
+        except OperationalError as error:
+            logger.warning("the use of a token was not noted: %s", type(error).__name__)
+            return False
 
 
 class ApiToken(AbstractAuthToken):  # type: ignore[misc]  # knox has no types

@@ -11,9 +11,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.signals import request_started
 from django.db import close_old_connections
 from django.test import Client
+from project.wsgi import application
 
 from predictions.models import ModelVersion, Prediction
-from project.wsgi import application
 from tests.integration.conftest import IRIS
 
 LIMIT = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
