@@ -21,9 +21,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import RequestDataTooBig
 from django.db import close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.urls.converters import SlugConverter, UUIDConverter
 from rest_framework.exceptions import APIException, NotAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
@@ -45,7 +47,7 @@ GATHER_SECONDS = 0.002
 # Stands in an address for a model's name, and for a prediction's id.
 NAME, ID = "name", uuid.UUID(int=0)
 # Refused before a row is kept: the long way knows what to say.
-REFUSED = (APIException, Http404)
+REFUSED = (APIException, Http404, RequestDataTooBig)
 
 _bearer, _may_predict, _json, _renderer = BearerAuthentication(), MayPredict(), StrictJSONParser(), JSONRenderer()
 
@@ -78,8 +80,8 @@ class Express:
         self._find = Together(_find, threads, DATABASE_AWAY)
         self._see = Together(_see, threads, DATABASE_AWAY)
         self._expected = _Expected()
-        self._predict_path = _pattern(reverse("api-predict", args=[NAME]), NAME, r"([-\w]+)")
-        self._look_path = _pattern(reverse("api-prediction", args=[ID]), str(ID), "([0-9a-f-]{36})")
+        self._predict_path = _pattern(reverse("api-predict", args=[NAME]), NAME, SlugConverter.regex)
+        self._look_path = _pattern(reverse("api-prediction", args=[ID]), str(ID), UUIDConverter.regex)
         self._prefixes = (reverse("api-models"), reverse("api-predictions"))
 
     def takes(self, path: str) -> bool:
@@ -92,7 +94,7 @@ class Express:
             if request.method == "POST" and (found := self._predict_path.fullmatch(request.path_info)):
                 return await self._predict(request, request_id, found[1]) if _is_usual(request) else None
             if request.method == "GET" and (found := self._look_path.fullmatch(request.path_info)):
-                return await self._show(request, found[1]) if _is_usual(request) else None
+                return await self._show(request, uuid.UUID(found[1])) if _is_usual(request) else None
         except REFUSED:
             return None
         except Exception as error:
@@ -133,29 +135,33 @@ class Express:
         finally:
             alarm.cancel()
 
-    async def _show(self, request: HttpRequest, prediction_id: str) -> HttpResponse | None:
-        try:
-            look = _Look(request, uuid.UUID(prediction_id))
-        except ValueError:
+    async def _show(self, request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse | None:
+        if request.body:  # which means nothing here, but may be too large
             return None
-        return _rendered(views.shown(request, await self._find(look)))
+        return _rendered(views.shown(request, await self._find(_Look(request, prediction_id))))
 
 
 def _pattern(path: str, placeholder: str, stands_for: str) -> re.Pattern[str]:
-    return re.compile(re.escape(path).replace(re.escape(placeholder), stands_for))
+    return re.compile(re.escape(path).replace(re.escape(placeholder), f"({stands_for})"))
 
 
 def _is_usual(request: HttpRequest) -> bool:
-    """A session, and a connection that should be another, are for the long way."""
-    return settings.SESSION_COOKIE_NAME not in request.COOKIES and (
-        request.is_secure() or not settings.SECURE_SSL_REDIRECT
+    """A session, a compressed body, and a connection that should be another, are for the long way."""
+    return (
+        settings.SESSION_COOKIE_NAME not in request.COOKIES
+        and "Content-Encoding" not in request.headers
+        and (request.is_secure() or not settings.SECURE_SSL_REDIRECT)
     )
 
 
 def _rendered(said: Said) -> HttpResponse:
+    """JSON, unless the headers say what else it is."""
     content = b"" if said.body is None else _renderer.render(said.body)
     headers = {"Content-Type": _json.media_type, **said.headers, "Content-Length": str(len(content))}
-    return HttpResponse(content, status=said.status, headers=headers)
+    response = HttpResponse(content, status=said.status, headers=headers)
+    if said.body is None:
+        del response["Content-Type"]
+    return response
 
 
 class _Expected:

@@ -19,7 +19,7 @@ ASK = """
 import json, sys
 from project import telemetry
 from project.celery import app
-from project.wsgi import application
+from project.asgi import application
 from django.test import Client
 
 def fail(request, *args, **kwargs):

@@ -15,7 +15,7 @@ HEAVY = {"sklearn", "numpy", "scipy", "pandas", "joblib", "threadpoolctl", "onnx
 
 ASK_EVERYTHING = """
 import json, sys
-from project.wsgi import application
+from project.asgi import application
 from django.test import Client
 client = Client(SERVER_NAME="localhost")
 row = {"x": 1, "seconds": 0}
