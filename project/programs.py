@@ -32,6 +32,7 @@ def _is_of_a_program(request: HttpRequest) -> bool:
 
 def _answer(request: HttpRequest) -> HttpResponse:
     """As Django does behind its last middleware. What is raised becomes an answer where it would anyway."""
+    request.get_host()  # refuses a foreign one, as the middleware of pages does
     request.resolver_match = match = resolve(request.path_info)
     response: HttpResponse = match.func(request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):

@@ -21,7 +21,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import SuspiciousOperation
 from django.db import close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -47,7 +47,7 @@ GATHER_SECONDS = 0.002
 # Stands in an address for a model's name, and for a prediction's id.
 NAME, ID = "name", uuid.UUID(int=0)
 # Refused before a row is kept: the long way knows what to say.
-REFUSED = (APIException, Http404, RequestDataTooBig)
+REFUSED = (APIException, Http404, SuspiciousOperation)
 
 _bearer, _may_predict, _json, _renderer = BearerAuthentication(), MayPredict(), StrictJSONParser(), JSONRenderer()
 
@@ -100,7 +100,8 @@ class Express:
         except Exception as error:
             if (response := problems.handle(error, {})) is None:
                 raise
-            return _rendered(Said(response.data, response.status_code, dict(response.items())))
+            headers = {**dict(response.items()), "Content-Type": problems.MEDIA_TYPE}
+            return _rendered(Said(response.data, response.status_code, headers))
         return None
 
     async def _predict(self, request: HttpRequest, request_id: str, model: str) -> HttpResponse | None:
@@ -146,7 +147,8 @@ def _pattern(path: str, placeholder: str, stands_for: str) -> re.Pattern[str]:
 
 
 def _is_usual(request: HttpRequest) -> bool:
-    """A session, a compressed body, and a connection that should be another, are for the long way."""
+    """A session, a compressed body, a foreign host, and a connection that should be another are for the long way."""
+    request.get_host()  # raises it, if it is foreign
     return (
         settings.SESSION_COOKIE_NAME not in request.COOKIES
         and "Content-Encoding" not in request.headers
