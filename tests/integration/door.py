@@ -80,11 +80,11 @@ class Door:
         statements: what the handler's threads have asked of the database.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, handler: Handler | None = None) -> None:
         self.long_ways: list[str] = []
         self.statements: list[str] = []
         self._connections: list[BaseDatabaseWrapper] = []
-        self.handler = Handler()
+        self.handler = handler or Handler()
         chain = self.handler._middleware_chain
 
         def noted(request: HttpRequest) -> Any:
@@ -161,8 +161,8 @@ class Door:
 
 
 @contextmanager
-def open_door() -> Iterator[Door]:
-    door = Door()
+def open_door(handler: Handler | None = None) -> Iterator[Door]:
+    door = Door(handler)
     try:
         yield door
     finally:
