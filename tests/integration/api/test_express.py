@@ -418,6 +418,14 @@ def test_what_is_wrong_with_one_request_harms_none_that_came_with_it(door: Door,
     assert Prediction.objects.count() == 3
 
 
+def test_each_row_is_logged_with_the_name_of_its_own_request(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    answers = door.ask_at_once([("POST", PREDICT, sent(ROW), JSON)] * 10)
+
+    lines: list[Any] = [record for record in caplog.records if record.name == "predictions.submission"]
+    logged = {pair for line in lines for pair in zip(line.predictions, line.requests, strict=True)}
+    assert logged == {(answer.json()["id"], answer.headers["x-request-id"]) for answer in answers}
+
+
 def test_database_that_is_away_is_told_to_all_who_asked_at_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
 
