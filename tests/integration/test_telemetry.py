@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -40,14 +39,6 @@ with open_door(application) as door:
 telemetry.stop()
 print(json.dumps([answers, sorted(sys.modules)]))
 """
-
-
-# Requests of ASGI are traced only with it.
-needs_asgi = pytest.mark.xfail(
-    find_spec("opentelemetry.instrumentation.asgi") is None,
-    reason="opentelemetry-instrumentation-asgi is not among the dependencies of `telemetry`",
-    strict=True,
-)
 
 
 @pytest.fixture
@@ -85,7 +76,6 @@ def test_error_is_reported_without_what_was_asked(tmp_path: Path, collector: Col
     assert [body for _, body in collector.bodies if b"input-of-" in body] == []
 
 
-@needs_asgi
 def test_trace_of_a_request_arrives(tmp_path: Path, collector: Collector) -> None:
     imported = ask(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}/")
 
@@ -96,7 +86,6 @@ def test_trace_of_a_request_arrives(tmp_path: Path, collector: Collector) -> Non
     assert [body for _, body in collector.bodies if b"input-of-" in body] == []
 
 
-@needs_asgi
 def test_name_of_the_service_may_be_given(tmp_path: Path, collector: Collector) -> None:
     ask(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}", OTEL_SERVICE_NAME="fortune")
 

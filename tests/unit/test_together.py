@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from predictions.together import Together
+from predictions.together import Together, each
 
 SECONDS = 20.0
 
@@ -240,3 +240,22 @@ def test_works_again_after_an_error(error: Exception) -> None:
         assert await answers(askers) == ["b!"]
 
     asyncio.run(test())
+
+
+# --- Each -------------------------------------------------------------------------------------------------------------
+def test_each_thing_fails_for_itself() -> None:
+    found = each(int, ["1", "x", "3"], (ConnectionError,))
+
+    assert [type(one) for one in found] == [int, ValueError, int]
+
+
+def test_nothing_is_tried_after_a_fatal_error() -> None:
+    tried: list[str] = []
+
+    def away(thing: str) -> None:
+        tried.append(thing)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        each(away, ["a", "b"], (ConnectionError,))
+    assert tried == ["a"]
