@@ -152,10 +152,10 @@ def _with_one_cookie_header(headers: Headers) -> Headers:
 async def _body(scope: Scope, receive: Receive) -> bytes | None:
     """None if the client has gone. No more is read than may come: whatever is longer is refused by its length.
 
-    A body that comes in chunks, without a length, is given its length: Django would take it for empty.
+    A body that comes in chunks, without a length that is one, is given its length: Django would take it for empty.
     """
-    most, declared = settings.DATA_UPLOAD_MAX_MEMORY_SIZE, dict(scope["headers"]).get(b"content-length")
-    if declared is not None and declared.isdigit() and int(declared) > most:
+    most, declared = settings.DATA_UPLOAD_MAX_MEMORY_SIZE, dict(scope["headers"]).get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > most:
         return b""
     body, is_more_to_come = bytearray(), True
     while is_more_to_come and len(body) <= most:
@@ -164,8 +164,9 @@ async def _body(scope: Scope, receive: Receive) -> bytes | None:
             return None
         body += message.get("body", b"")
         is_more_to_come = message.get("more_body", False)
-    if declared is None and body:
-        scope["headers"] = [*scope["headers"], (b"content-length", str(len(body)).encode())]
+    if body and not declared.isdigit():
+        others = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+        scope["headers"] = [*others, (b"content-length", str(len(body)).encode())]
     return bytes(body)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import SuspiciousOperation
 from django.db import close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -47,7 +47,7 @@ GATHER_SECONDS = 0.002
 # Stands in an address for a model's name, and for a prediction's id.
 NAME, ID = "name", uuid.UUID(int=0)
 # Refused before a row is kept: the long way knows what to say.
-REFUSED = (APIException, Http404, DisallowedHost)
+REFUSED = (APIException, Http404, SuspiciousOperation)
 # A body whose length has so many digits would hold up the loop while it is read.
 LONG_BODY_DIGITS = 5
 
@@ -96,13 +96,14 @@ class Express:
             if request.method == "POST" and (found := self._predict_path.fullmatch(request.path_info)):
                 return await self._predict(request, request_id, found[1]) if _is_usual(request) else None
             if request.method == "GET" and (found := self._look_path.fullmatch(request.path_info)):
-                return await self._show(request, found[1]) if _is_usual(request) else None
+                return await self._show(request, uuid.UUID(found[1])) if _is_usual(request) else None
         except REFUSED:
             return None
         except Exception as error:
             if (response := problems.handle(error, {})) is None:
                 raise
-            return _rendered(Said(response.data, response.status_code, dict(response.items())))
+            headers = {**dict(response.items()), "Content-Type": problems.MEDIA_TYPE}
+            return _rendered(Said(response.data, response.status_code, headers))
         return None
 
     async def _predict(self, request: HttpRequest, request_id: str, model: str) -> HttpResponse | None:
@@ -137,8 +138,8 @@ class Express:
         finally:
             alarm.cancel()
 
-    async def _show(self, request: HttpRequest, prediction_id: str) -> HttpResponse:
-        return _rendered(views.shown(request, await self._find(_Look(request, uuid.UUID(prediction_id)))))
+    async def _show(self, request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
+        return _rendered(views.shown(request, await self._find(_Look(request, prediction_id))))
 
 
 def _pattern(path: str, placeholder: str, stands_for: str) -> re.Pattern[str]:
@@ -161,6 +162,7 @@ def _is_usual(request: HttpRequest) -> bool:
 
 
 def _rendered(said: Said) -> HttpResponse:
+    """JSON, unless the headers say what else it is."""
     content = b"" if said.body is None else _renderer.render(said.body)
     headers = {"Content-Type": _json.media_type, **said.headers, "Content-Length": str(len(content))}
     response = HttpResponse(content, status=said.status, headers=headers)

@@ -1,20 +1,16 @@
 """Bodies that are too large, compressed, or without a length, at every door."""
 
-import io
 import json
-from typing import Any
-from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.core.signals import request_started
-from django.db import close_old_connections
 from django.test import Client
 from project.wsgi import application
 
 from predictions.models import ModelVersion, Prediction
 from tests.integration.conftest import IRIS
+from tests.integration.door import in_chunks, open_door
 
 LIMIT = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 API, PROTOCOL, FORM = "/api/v1/models/iris/predictions/", "/v2/models/iris/infer", "/models/iris/predictions/"
@@ -62,45 +58,33 @@ def test_identity_is_no_compression(client: Client, iris: ModelVersion) -> None:
     assert response.status_code == 202
 
 
-@pytest.mark.parametrize(("said", "status"), [("x", 422), ("", 422), ("-1", 400)])
-def test_length_that_is_none_is_no_error_of_ours(iris: ModelVersion, said: str, status: int) -> None:
-    assert send(API, ROW, CONTENT_LENGTH=said)[0] == status
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("said", ["x", "", "-1"])
+def test_length_that_is_none_is_no_error_of_ours(iris: ModelVersion, said: str) -> None:
+    """What has come is known without it."""
+    with open_door() as server:
+        assert server.ask("POST", API, ROW, Content_Type="application/json", Content_Length=said).status_code == 202
 
 
-def send(door: str, body: bytes, **said: Any) -> tuple[int, str, bytes]:
-    """Through the application as a server calls it."""
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": door,
-        "CONTENT_TYPE": "application/json",
-        "HTTP_HOST": "localhost",
-        "wsgi.input": io.BytesIO(body),
-        **said,
-    }
-    setup_testing_defaults(environ)
-    answered: list[Any] = []
-    request_started.disconnect(close_old_connections)  # as the test client does, to keep the test's transaction
-    try:
-        content = b"".join(application(environ, lambda *head: answered.extend(head)))
-    finally:
-        request_started.connect(close_old_connections)
-    return int(answered[0].split()[0]), dict(answered[1])["Content-Type"], content
-
-
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("door", DOORS)
 def test_too_large_in_chunks_is_413_and_is_not_read_to_its_end(iris: ModelVersion, door: str) -> None:
-    body = io.BytesIO(b" " * (LIMIT * 3))
+    body = in_chunks(*[b" " * LIMIT] * 3)
 
-    status, content_type, content = send(door, b"", HTTP_TRANSFER_ENCODING="chunked", **{"wsgi.input": body})
+    with open_door() as server:
+        answer = server.ask("POST", door, body, Content_Type="application/json", Transfer_Encoding="chunked")
 
-    assert (status, body.tell()) == (413, LIMIT + 1)
-    check(door, content_type, content)
+    assert (answer.status_code, body.taken) == (413, 2)
+    check(door, answer.headers["content-type"], answer.content)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_row_in_chunks_is_a_row(iris: ModelVersion) -> None:
-    status, _, content = send(API, ROW, HTTP_TRANSFER_ENCODING="chunked")
+    with open_door() as server:
+        chunks = in_chunks(ROW[:9], ROW[9:])
+        answer = server.ask("POST", API, chunks, Content_Type="application/json", Transfer_Encoding="chunked")
 
-    assert (status, json.loads(content)["features"]["sepal length (cm)"]) == (202, 5.1)
+    assert (answer.status_code, answer.json()["features"]["sepal length (cm)"]) == (202, 5.1)
 
 
 @pytest.mark.parametrize("address", ["/", "/api/v1/models/", "/v2"])

@@ -19,8 +19,8 @@ ASK = """
 import json, sys
 from project import telemetry
 from project.celery import app
-from project.wsgi import application
-from django.test import Client
+from project.asgi import application
+from tests.integration.door import open_door
 
 def fail(request, *args, **kwargs):
     asked = request.body.decode()
@@ -28,13 +28,14 @@ def fail(request, *args, **kwargs):
 
 import project.urls
 from django.urls import path
-project.urls.urlpatterns.insert(0, path("fails", fail))
-answers = [
-    Client(SERVER_NAME="localhost").get("/healthz/live").status_code,
-    Client(SERVER_NAME="localhost", raise_request_exception=False)
-    .post("/fails?age=input-of-query", {"age": "input-of-body"}, headers={"Authorization": "Bearer input-of-header"})
-    .status_code,
-]
+from django.views.decorators.csrf import csrf_exempt
+project.urls.urlpatterns.insert(0, path("fails", csrf_exempt(fail)))
+with open_door(application) as door:
+    failing = "POST", "/fails?age=input-of-query", b"age=input-of-body"
+    answers = [
+        door.ask("GET", "/healthz/live").status_code,
+        door.ask(*failing, Authorization="Bearer input-of-header", Content_Type="text/plain").status_code,
+    ]
 telemetry.stop()
 print(json.dumps([answers, sorted(sys.modules)]))
 """

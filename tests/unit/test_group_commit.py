@@ -138,3 +138,81 @@ def test_database_that_goes_away_between_single_items_ends_all_waits() -> None:
 
     assert tried == [[0, 1, 2], [0]]
     assert [type(entry.error) for entry in entries] == [ConnectionError] * 3
+
+
+# --- Several items of one thread --------------------------------------------------------------------------------------
+def test_items_of_one_thread_are_committed_together() -> None:
+    written: list[list[str]] = []
+    door = GroupCommit[str](lambda items: written.append(list(items)), fatal=())
+
+    assert door.submit_each(["a", "b", "c"]) == [None] * 3
+    assert door.submit_each([]) == []
+    assert written == [["a", "b", "c"]]
+
+
+def test_bad_item_among_those_of_one_thread_fails_alone() -> None:
+    written: list[str] = []
+
+    def commit(items: Sequence[str]) -> None:
+        if "b" in items:
+            raise ValueError("b")
+        written.extend(items)
+
+    door = GroupCommit[str](commit, fatal=())
+
+    assert [repr(error) for error in door.submit_each(["a", "b", "c"])] == ["None", "ValueError('b')", "None"]
+    assert written == ["a", "c"]
+
+
+def test_database_that_is_away_is_asked_once_for_all_items_of_a_thread() -> None:
+    asked: list[list[str]] = []
+
+    def commit(items: Sequence[str]) -> None:
+        asked.append(list(items))
+        raise ConnectionError
+
+    door = GroupCommit[str](commit, fatal=(ConnectionError,), most=2)
+
+    assert [type(error) for error in door.submit_each(["a", "b", "c"])] == [ConnectionError] * 3
+    assert asked == [["a", "b"]]
+
+
+def test_thread_commits_more_items_than_the_most() -> None:
+    written: list[list[int]] = []
+    door = GroupCommit[int](lambda items: written.append(list(items)), fatal=(), most=2)
+
+    assert door.submit_each(range(5)) == [None] * 5
+    assert written == [[0, 1], [2, 3], [4]]
+
+
+def test_items_of_others_that_come_during_a_commit_share_the_next(pool: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    door = GroupCommit[str](gate, fatal=())
+    submitted = gate.gather(door, pool, "a", "b")
+    several = pool.submit(door.submit_each, ["c", "d"])
+    wait_until(lambda: len(door._waiting) == 3, 10, "c and d wait")
+    gate.open()
+
+    assert several.result(timeout=10) == [None, None]
+    assert errors(submitted) == [None, None]
+    assert gate.written == [["a"], ["b", "c", "d"]]
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 256])
+def test_many_threads_with_several_items_each_lose_and_double_nothing(pool: ThreadPoolExecutor, most: int) -> None:
+    """And each hears of its own: every seventh item is bad."""
+    written: list[int] = []
+
+    def commit(items: Sequence[int]) -> None:
+        if any(item % 7 == 0 for item in items):
+            raise ValueError
+        written.extend(items)
+
+    door = GroupCommit[int](commit, fatal=(), most=most)
+    lots = [range(start, start + 5) for start in range(0, 1000, 5)]
+    submitted = [pool.submit(door.submit_each, lot) for lot in lots]
+
+    heard = [future.result(timeout=30) for future in submitted]
+    assert [[error is None for error in lot] for lot in heard] == [[item % 7 != 0 for item in lot] for lot in lots]
+    assert sorted(written) == [item for item in range(1000) if item % 7]
+    assert (door._waiting, door._is_led) == ([], False)

@@ -14,21 +14,33 @@ from tests.stack import Stack
 HEAVY = {"sklearn", "numpy", "scipy", "pandas", "joblib", "threadpoolctl", "onnx", "onnxruntime", "skl2onnx"}
 
 ASK_EVERYTHING = """
-import json, sys
-from project.wsgi import application
-from django.test import Client
-client = Client(SERVER_NAME="localhost")
+import json, re, sys
+from urllib.parse import urlencode
+from project.asgi import application
+from tests.integration.door import open_door
 row = {"x": 1, "seconds": 0}
-answers = [
-    client.get("/").status_code,
-    client.get("/models/iris/").status_code,
-    client.get("/predictions/").status_code,
-    client.get("/api/v1/models/").status_code,
-    client.get("/api/v1/models/probe/").status_code,
-    client.post("/models/probe/predictions/", row).status_code,
-    client.post("/api/v1/models/probe/predictions/", {"features": row}, content_type="application/json").status_code,
-    client.post("/api/v1/models/probe/predictions/", {"features": {}}, content_type="application/json").status_code,
-]
+
+def ask(*asked, **headers):
+    return door.ask(*asked, **headers).status_code
+
+def predict(body):
+    return ask("POST", "/api/v1/models/probe/predictions/", json.dumps(body).encode(), Content_Type="application/json")
+
+with open_door(application) as door:
+    page = door.ask("GET", "/models/probe/")
+    token = re.search(r'csrfmiddlewaretoken" value="(\\w+)"', page.content.decode())[1]
+    cookies = "; ".join(cookie.partition(";")[0] for cookie in page.cookies)
+    form = {"Content_Type": "application/x-www-form-urlencoded", "Cookie": cookies}
+    answers = [
+        ask("GET", "/"),
+        ask("GET", "/models/iris/"),
+        ask("GET", "/predictions/"),
+        ask("GET", "/api/v1/models/"),
+        ask("GET", "/api/v1/models/probe/"),
+        ask("POST", "/models/probe/predictions/", urlencode({**row, "csrfmiddlewaretoken": token}).encode(), **form),
+        predict({"features": row}),
+        predict({"features": {}}),
+    ]
 print(json.dumps([answers, sorted({name.partition(".")[0] for name in sys.modules})]))
 """
 
