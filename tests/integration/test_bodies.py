@@ -6,7 +6,6 @@ import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from project.wsgi import application
 
 from predictions.models import ModelVersion, Prediction
 from tests.integration.conftest import IRIS
