@@ -59,7 +59,10 @@ class Body:
 
     async def receive(self) -> Message:
         self.taken += 1
-        return next(self._messages)
+        if (message := next(self._messages, None)) is None:
+            await asyncio.Event().wait()  # the client stays, and says nothing more
+            raise AssertionError
+        return message
 
 
 def whole(body: bytes) -> Body:

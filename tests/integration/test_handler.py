@@ -1,5 +1,6 @@
 """From the web server to Django: what comes in whole goes in whole, what goes out is closed."""
 
+import asyncio
 import io
 import json
 import threading
@@ -169,6 +170,30 @@ def test_stream_that_breaks_off_is_closed_and_has_no_end(
     assert isinstance(asked.exception(SECONDS), OSError)
     assert chunks.is_closed
     assert all(message.get("more_body", True) for message in sent)
+
+
+def test_client_that_leaves_is_streamed_to_no_longer(door: Door, show: Callable[..., Any]) -> None:
+    left = asyncio.Event()
+    chunks = Closed(*[b"a"] * 1000)
+    views["view"] = lambda request: StreamingHttpResponse(chunks)
+    sent: list[Any] = []
+    body = whole(b"")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) == 3:
+            left.set()
+
+    async def receive() -> Any:
+        if not body.taken:
+            return await body.receive()
+        await left.wait()
+        return GONE
+
+    door.run(door.handler(scope_of("GET", "/view"), receive, send)).result(SECONDS)
+
+    assert chunks.is_closed
+    assert 3 <= len(sent) < 1000
 
 
 def test_error_in_a_view_is_500_without_its_text(show: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
