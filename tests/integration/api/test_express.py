@@ -482,8 +482,8 @@ def begin(door: Door, seconds: float, **headers: str) -> "tuple[Future[Answer], 
 
 
 def expectations(door: Door) -> dict[str, Any]:
-    assert door.handler._express
-    return door.handler._express._expected._news
+    """By id; empty before the first request."""
+    return door.handler._express._expected._news if door.handler._express else {}
 
 
 @pytest.fixture
@@ -584,17 +584,27 @@ def test_database_that_goes_away_during_the_wait_makes_no_accepted_row_an_error(
 def test_announcement_of_another_prediction_makes_nobody_look(
     door: Door, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of three who wait, the first to end makes sure that all have looked who look when the listener begins."""
+    bodies = [sent({"features": [5, 3, 1, number]}) for number in range(3)]
+    asked = [door.begin("POST", PREDICT, body, **JSON, Prefer="wait=20") for body in bodies]
+    wait_until(lambda: len(expectations(door)) == Prediction.objects.count() == 3, 10, "all wait")
+    listening(redis_client)
+    first, second, _ = sorted(Prediction.objects.all(), key=lambda kept_row: kept_row.values[3])
+
+    def end(kept_row: Prediction) -> None:
+        Prediction.objects.filter(pk=kept_row.pk).cancel()
+        settlements.announce([kept_row.pk])
+
+    end(first)
+    assert asked[0].result(LONG / 2).status_code == 200
     looked: list[Any] = []
     look_at = Prediction.objects.look
-    asked, kept_row = begin(door, LONG)
-    listening(redis_client)
     monkeypatch.setattr(Prediction.objects, "look", lambda ids: looked.append(list(ids)) or look_at(ids))
-    settlements.announce([uuid.uuid4()])
-    Prediction.objects.filter(pk=kept_row.pk).cancel()
-    settlements.announce([kept_row.pk])
+    end(second)
 
-    assert asked.result(LONG / 2).status_code == 200
-    assert looked == [[kept_row.pk]]
+    assert asked[1].result(LONG / 2).status_code == 200
+    assert looked == [[second.pk]]
+    assert not asked[2].done()
 
 
 def test_asker_who_goes_away_during_the_wait_leaves_nothing_behind(door: Door) -> None:
