@@ -69,9 +69,12 @@ class Together(Generic[A, R]):
 
     async def _answers(self, asked: list[A]) -> Sequence[R | Exception]:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, asked)
+            answers = await asyncio.get_running_loop().run_in_executor(self._threads, self._work, asked)
         except Exception as error:  # noqa: BLE001 - handed to whoever asked
             return [error] * len(asked)
+        if len(answers) != len(asked):
+            return [RuntimeError(f"{len(answers)} answers for {len(asked)}")] * len(asked)
+        return answers
 
 
 def each(step: Callable[[A], R], things: Sequence[A], fatal: tuple[type[Exception], ...]) -> list[R | Exception]:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import set_script_prefix
+from django.utils.log import log_response
 
 from predictions.api.express import Express
 from project import request_ids
@@ -78,6 +80,8 @@ class Handler(ASGIHandler):
             response = response_for_exception(request, error)
         if response is None:
             return None
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         response[request_ids.HEADER] = name
         for middleware in self._headers:
             response = middleware.process_response(request, response)

@@ -108,6 +108,15 @@ async def test_error_of_one_asker_reaches_only_that_one() -> None:
 
 
 @run
+async def test_answers_that_are_too_few_leave_nobody_waiting() -> None:
+    desk = Desk()
+    askers = await desk.ask("a", "b")
+    (await desk.threads.piece()).answer(["a!"])
+
+    assert [str(answer) for answer in await answers(askers)] == ["1 answers for 2"] * 2
+
+
+@run
 async def test_what_the_work_raises_reaches_all_of_that_piece_and_nobody_else() -> None:
     desk = Desk()
     first, askers = await desk.ask_meanwhile("a", "b", "c")
