@@ -142,6 +142,8 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # A task may serve for a slice (see predictions.execution) before the call that hangs.
 CELERY_TASK_TIME_LIMIT = ENV.time_limit + 3
+# A child that is killed never takes the worker with it: see project.pool.
+CELERY_WORKER_POOL = "project.pool:TaskPool"
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 20_000
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False

@@ -51,7 +51,7 @@ class Desk:
     async def ask(self, *items: str) -> "list[asyncio.Task[str]]":
         """One asker for each, all of whom have asked when this returns."""
         askers = [asyncio.create_task(self.together(item)) for item in items]
-        await asyncio.sleep(0)
+        await asyncio.wait(askers, timeout=0)
         return askers
 
     async def ask_meanwhile(self, *items: str) -> "tuple[Piece, list[asyncio.Task[str]]]":
