@@ -1,6 +1,7 @@
 """Whatever JSON there is: a documented answer, and no row that its signature would not take."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from predictions.models import Feedback, Prediction, RegisteredModel, State
 from tests.fuzzing import asked, examples
 from tests.integration.conftest import make
+from tests.integration.door import Door, open_door
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20),
@@ -28,6 +30,13 @@ near = {
 }
 rows = st.fixed_dictionaries({}, optional=near) | st.tuples(*near.values()).map(list) | anything
 bodies = st.fixed_dictionaries({"features": rows}, optional={"more": anything}) | anything
+
+
+@pytest.fixture
+def door(kinds: RegisteredModel) -> Iterator[Door]:
+    with open_door() as door:
+        yield door
+
 
 PAGES = ["/models/kinds/", "/predictions/", "/predictions/{}/", "/monitor/feed/"]
 often, now_and_then = examples(40), examples(16)
@@ -56,6 +65,38 @@ def test_any_body_gets_a_documented_answer(client: Client, kinds: RegisteredMode
         assert kinds.champion.signature.clean(row.values) == row.values
         assert client.get(f"/api/v1/predictions/{row.pk}/").json()["features"] == response.json()["features"]
         assert client.get(f"/predictions/{row.pk}/").status_code == 200
+
+
+# What a header may hold, and what is nearly one that means something.
+values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "Prefer": st.sampled_from(["wait=0", "wait=0.01", "respond-async", "wait=", "wait=0,wait"]) | values,
+        "Idempotency-Key": st.sampled_from(["a", "b"]) | values,
+        "Cancel-After": st.sampled_from(["5m", "1", "0", "25h"]) | values,
+        "Authorization": st.sampled_from(["Bearer", "Bearer x", "Basic eDp5"]) | values,
+        "X-Forwarded-For": values,
+        "Cookie": values,
+    },
+)
+
+
+@pytest.mark.django_db(transaction=True)
+@often
+@given(content=bodies.map(json.dumps).map(str.encode) | st.binary(max_size=40), said=headers)
+def test_whatever_is_asked_gets_the_same_answer_either_way(
+    client: Client, kinds: RegisteredModel, door: Door, content: bytes, said: dict[str, str]
+) -> None:
+    asked["API, the short way and the long"] += 2
+    address = "/api/v1/models/kinds/predictions/"
+    said = {name: value.strip(" ") for name, value in said.items()}  # as a server does
+
+    short = door.ask("POST", address, content, **{"Content-Type": "application/json"}, **said)
+    long = client.post(address, content, content_type="application/json", headers=said)
+
+    assert short.status_code in (202, 400, 401, 422)
+    assert (short.status_code, short.json().get("code")) == (long.status_code, long.json().get("code"))
 
 
 @often
