@@ -84,6 +84,33 @@ def test_all_cookies_are_sent(show: Callable[..., Any]) -> None:
     assert answer.cookies == ["a=1; HttpOnly; Path=/", 'b="2\\073 3"; Path=/']
 
 
+def test_cookies_may_come_in_several_headers(door: Door, show: Callable[..., Any]) -> None:
+    views["view"] = lambda request: HttpResponse(" ".join(f"{name}={said}" for name, said in request.COOKIES.items()))
+    scope = scope_of("GET", "/view")
+    scope["headers"] += [(b"cookie", b"a=1"), (b"cookie", b"b=2; c=3")]
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    door.run(door.handler(scope, whole(b"").receive, send)).result(SECONDS)
+
+    assert sent[1]["body"] == b"a=1 b=2 c=3"
+
+
+@pytest.mark.parametrize("address", ["/api/v1/models", "/api/v1/predictions"])
+def test_address_without_its_slash_leads_to_the_right_one(door: Door, iris: ModelVersion, address: str) -> None:
+    answer = door.ask("GET", address)
+
+    assert (answer.status_code, answer.headers["location"]) == (301, f"{address}/")
+
+
+def test_api_that_is_not_there_is_framed_by_nobody(door: Door, iris: ModelVersion) -> None:
+    answer = door.ask("GET", "/api/nope/")
+
+    assert (answer.status_code, answer.headers["x-frame-options"]) == (404, "DENY")
+
+
 def test_file_arrives_whole_and_is_closed(show: Callable[..., Any]) -> None:
     content = bytes(range(256)) * 1000
     file = io.BytesIO(content)

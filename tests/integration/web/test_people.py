@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
 from predictions.models import ApiToken, ModelVersion, RegisteredModel, State
+from predictions.models.api_token import ApiTokenQuerySet
 from tests.integration.conftest import make, signed_in
 from tests.integration.web.conftest import Page
 
@@ -166,6 +168,17 @@ def test_use_of_a_token_is_noted_at_most_once_a_minute(owner: User) -> None:
     ApiToken.objects.update(last_used_at=timezone.now() - timedelta(seconds=61))
     Client().get(MODELS, headers=bearer(secret))
     assert ApiToken.objects.get().last_used_at >= seen[0]
+
+
+def test_token_whose_use_cannot_be_noted_is_as_good(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = token(owner)
+
+    def locked(*_: Any, **__: Any) -> int:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(ApiTokenQuerySet, "update", locked)
+
+    assert Client().get(MODELS, headers=bearer(secret)).status_code == 200
 
 
 # --- The board --------------------------------------------------------------------------------------------------------
