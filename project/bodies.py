@@ -21,12 +21,13 @@ class BodyLimits:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             sentence = "A compressed body is not understood; send it as it is."
             return refused(request, 415, "unsupported_media_type", sentence)
-        if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if length_of(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return refused(request, 413, "too_large", TOO_LARGE)
         return self.get_response(request)
 
 
-def _length(request: HttpRequest) -> int:
+def length_of(request: HttpRequest) -> int:
+    """In bytes, as the request says; 0 for what is no number."""
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:

@@ -16,7 +16,7 @@ class Programs:
     """Answers what brings no session to one of the doors of programs, and lets everything else through.
 
     What stands before it in `MIDDLEWARE` is for all; what stands after it, for people: sessions, users, messages,
-    content policies. That was two thirds of what a request costs that does nothing.
+    content policies.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

@@ -41,6 +41,7 @@ from predictions.callers import caller_of
 from predictions.models import Prediction, Source
 from predictions.submission import DATABASE_AWAY
 from predictions.together import Together, each
+from project.bodies import length_of
 
 # Rows that come within this time are committed together, when several come.
 GATHER_SECONDS = 0.002
@@ -48,8 +49,8 @@ GATHER_SECONDS = 0.002
 NAME, ID = "name", uuid.UUID(int=0)
 # Refused before a row is kept: the long way knows what to say.
 REFUSED = (APIException, Http404, SuspiciousOperation)
-# A body whose length has so many digits would hold up the loop while it is read.
-LONG_BODY_DIGITS = 5
+# A longer body would hold up the loop while it is read.
+MOST_BYTES = 10_000
 
 _bearer, _may_predict, _json, _renderer = BearerAuthentication(), MayPredict(), StrictJSONParser(), JSONRenderer()
 
@@ -157,7 +158,7 @@ def _is_usual(request: HttpRequest) -> bool:
         settings.SESSION_COOKIE_NAME not in request.COOKIES
         and (request.is_secure() or not settings.SECURE_SSL_REDIRECT)
         and "HTTP_CONTENT_ENCODING" not in request.META
-        and len(request.META.get("CONTENT_LENGTH", "")) < LONG_BODY_DIGITS
+        and length_of(request) <= MOST_BYTES
     )
 
 

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from predictions.models.claim import Claim, ClaimedRow
-from predictions.models.prepared import Given, Prepared
+from predictions.models.prepared import Given, Prepared, rows_of
 from predictions.models.registered_model import ModelVersion
 from predictions.models.states import TERMINAL, Lane, Source, State, before
 from predictions.models.tombstone import Tombstone
@@ -39,10 +39,6 @@ WHERE id = %s AND state = 'running' AND claim = %s
 """
 
 
-# Ids in one statement, at most; a power of two.
-LOT = 64
-
-
 class PredictionQuerySet(models.QuerySet["Prediction"]):
     # --- Reads --------------------------------------------------------------------------------------------------------
     def queued(self) -> "PredictionQuerySet":
@@ -57,17 +53,17 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     def find(self, prediction_id: uuid.UUID, user: User | AnonymousUser) -> "Prediction | None":
         """The prediction of that id, if it is there and the user may see it."""
-        rows = _by_id.rows(id=prediction_id)
-        found = Prediction.from_db(self.db, _COLUMNS, rows[0]) if rows else None
+        found = self.find_all([prediction_id]).get(prediction_id)
         return found if found and found.is_visible_to(user) else None
 
     def look(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
         """What `CHANGING` names, of those that are there; one read for all of them."""
-        return {row[0]: row[1:] for row in _of_ids(("id", *self.model.CHANGING), ids)}
+        return {row[0]: row[1:] for row in rows_of(self.model, ("id", *self.model.CHANGING), ids)}
 
     def find_all(self, ids: Sequence[uuid.UUID]) -> "dict[uuid.UUID, Prediction]":
         """Those that are there, by one read; whether somebody may see them is another question."""
-        return {row[0]: self.model.from_db(self.db, _COLUMNS, row) for row in _of_ids(tuple(_COLUMNS), ids)}
+        columns = tuple(field.attname for field in self.model._meta.concrete_fields)
+        return {row[0]: self.model.from_db(self.db, columns, row) for row in rows_of(self.model, columns, ids)}
 
     def of_people(self) -> "PredictionQuerySet":
         """Without our own canaries."""
@@ -276,7 +272,7 @@ class Prediction(models.Model):
         What was removed meanwhile stays as it was last seen.
         """
         if seen is None:
-            seen = next(iter(_changing.rows(id=self.pk)), None)
+            seen = Prediction.objects.look([self.pk]).get(self.pk)
         if seen is None:
             return False
         for name, value in zip(self.CHANGING, seen, strict=True):
@@ -285,28 +281,6 @@ class Prediction(models.Model):
 
 
 # --- Asked hundreds of times a second ---------------------------------------------------------------------------------
-_COLUMNS = [column.attname for column in Prediction._meta.concrete_fields]
-_of_id = Prediction.objects.filter(pk=Given("id", models.UUIDField()))
-_by_id = Prepared(lambda: _of_id.values_list(*_COLUMNS))
-_changing = Prepared(lambda: _of_id.values_list(*Prediction.CHANGING))
-
-
-def _of_ids(columns: tuple[str, ...], ids: Sequence[uuid.UUID]) -> list[tuple[Any, ...]]:
-    """Asked for in lots of a power of two, the last id repeated, so that there are few statements to keep."""
-    found: list[tuple[Any, ...]] = []
-    for lot in (ids[start : start + LOT] for start in range(0, len(ids), LOT)):
-        size = 1 << (len(lot) - 1).bit_length()
-        given = {f"id{place}": lot[min(place, len(lot) - 1)] for place in range(size)}
-        found += _of_so_many(columns, size).rows(**given)
-    return found
-
-
-@cache
-def _of_so_many(columns: tuple[str, ...], size: int) -> Prepared:
-    wanted: list[Any] = [Given(f"id{place}", models.UUIDField()) for place in range(size)]
-    return Prepared(lambda: Prediction.objects.filter(pk__in=wanted).values_list(*columns))
-
-
 @cache
 def _claimable(limit: int) -> Prepared:
     """Rows of a version and a lane that may be claimed, oldest first, with the database's time."""

@@ -4,12 +4,16 @@ Building takes several times as long as asking does. What is given anew each tim
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
+
+# Keys in one statement, at most; a power of two.
+LOT = 64
 
 
 class Given(models.Expression):
@@ -57,3 +61,23 @@ def _value(param: Any, given: dict[str, Any], connection: BaseDatabaseWrapper) -
     if isinstance(param, Given):
         return param.output_field.get_db_prep_value(given[param.name], connection)
     return param
+
+
+# --- Rows by their keys -----------------------------------------------------------------------------------------------
+def rows_of(model: "type[models.Model]", columns: tuple[str, ...], keys: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of these primary keys, as far as they are there; in no order.
+
+    Asked for in lots of a power of two, the last key repeated, so that there are few statements to keep.
+    """
+    found: list[tuple[Any, ...]] = []
+    for lot in (keys[start : start + LOT] for start in range(0, len(keys), LOT)):
+        size = 1 << (len(lot) - 1).bit_length()
+        given = {f"key{place}": lot[min(place, len(lot) - 1)] for place in range(size)}
+        found += _of_so_many(model, columns, size).rows(**given)
+    return found
+
+
+@cache
+def _of_so_many(model: "type[models.Model]", columns: tuple[str, ...], size: int) -> Prepared:
+    wanted = [Given(f"key{place}", model._meta.pk) for place in range(size)]
+    return Prepared(lambda: model._default_manager.filter(pk__in=wanted).values_list(*columns))

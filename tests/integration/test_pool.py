@@ -8,7 +8,7 @@ from typing import Any
 from billiard.context import ForkContext
 
 from project.celery import app
-from project.pool import Child, Counter, TaskPool
+from project.pool import Child, TaskPool
 
 SECONDS = 20
 
@@ -24,7 +24,10 @@ def test_exiting_child_does_not_take_the_lock_that_its_parent_waits_for() -> Non
     def leave() -> None:
         signal.alarm(SECONDS)
         child = Child.__new__(Child)
-        child.on_ready_counter = Counter(shared)
+        child.inq = child.outq = object()
+        child.initializer, child.sigprotection = None, False
+        child.on_ready_counter = shared
+        child.after_fork()
         os._exit(0 if child._ensure_messages_consumed(completed=3) else 1)
 
     with shared.get_lock():

@@ -206,15 +206,21 @@ async def test_lone_asker_does_not_pause() -> None:
         assert await answers(askers) == [f"{item}!"]
 
 
-@run
-async def test_who_comes_in_the_pause_of_several_joins_them() -> None:
-    desk = Desk(pause=0.05)
+async def late_comer(desk: Desk) -> "tuple[Piece, list[asyncio.Task[str]]]":
+    """The second piece, and all who asked: the last of them when the first of them had its answer."""
     first, askers = await desk.ask_meanwhile("a", "b", "c")
     first.answer()
     await answers(askers[:1])
     askers += await desk.ask("d")
     second = await desk.threads.piece()
     second.answer()
+    return second, askers
+
+
+@run
+async def test_who_comes_in_the_pause_of_several_joins_them() -> None:
+    desk = Desk(pause=0.05)
+    second, askers = await late_comer(desk)
 
     assert second.asked == ["b", "c", "d"]
     assert await answers(askers) == ["a!", "b!", "c!", "d!"]
@@ -223,12 +229,7 @@ async def test_who_comes_in_the_pause_of_several_joins_them() -> None:
 @run
 async def test_without_a_pause_nobody_joins_those_whose_turn_it_is() -> None:
     desk = Desk()
-    first, askers = await desk.ask_meanwhile("a", "b", "c")
-    first.answer()
-    await answers(askers[:1])
-    askers += await desk.ask("d")
-    second = await desk.threads.piece()
-    second.answer()
+    second, askers = await late_comer(desk)
     (await desk.threads.piece()).answer()
 
     assert second.asked == ["b", "c"]
