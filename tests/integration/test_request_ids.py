@@ -14,11 +14,12 @@ import redis
 from django.conf import settings as project_settings
 from django.test import Client
 
-from predictions import doorbell, execution
-from predictions.models import ModelVersion, Prediction
+from predictions import doorbell, execution, registry, submission
+from predictions.models import ModelVersion, Prediction, Source
+from predictions.submission import Caller
 from project import logs
 from project.env import BASE_DIR
-from tests.integration.conftest import drain, make
+from tests.integration.conftest import IRIS, drain, make
 
 OUR_OWN = re.compile(r"[0-9a-f]{32}")
 
@@ -94,6 +95,21 @@ def test_failures_of_a_claim_are_one_line(iris: ModelVersion, caplog: pytest.Log
     assert sorted(failures[0].predictions) == ids  # type: ignore[attr-defined]
     lines = [logs.Json().format(record) for record in caplog.records]
     assert [line for line in lines if "no number" in line] == []
+
+
+def test_ring_is_made_in_the_name_of_the_request_that_it_is_for(
+    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(doorbell, "ring", lambda *_: heard.append(logs.request_id.get()))
+    logs.request_id.set("whoever-commits-for-others")
+    model = registry.find("iris")
+    asked = submission.Request(model, IRIS, Caller("visitor:named"), Source.API, request_id="who-asked")
+
+    submission.submit_each([asked])
+
+    assert heard == ["who-asked"]
+    assert logs.request_id.get() == "whoever-commits-for-others"
 
 
 def test_ring_carries_the_id_of_the_request_to_the_worker(

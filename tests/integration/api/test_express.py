@@ -607,6 +607,16 @@ def test_announcement_of_another_prediction_makes_nobody_look(
     assert not asked[2].done()
 
 
+def test_refusal_is_in_the_log_as_one_of_the_long_way_is(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", "django.request"):
+        answer = door.ask("POST", PREDICT, sent({"features": {}}), **JSON)
+
+    assert (answer.status_code, door.long_ways) == (422, [])
+    assert [record.getMessage() for record in caplog.records if record.name == "django.request"] == [
+        f"Unprocessable Entity: {PREDICT}"
+    ]
+
+
 def test_asker_who_goes_away_during_the_wait_leaves_nothing_behind(door: Door) -> None:
     asked, kept_row = begin(door, LONG)
     wait_until(lambda: kept_row.pk.hex in expectations(door), 10, "somebody waits")

@@ -405,6 +405,20 @@ def test_commit_that_fails_is_503_and_keeps_nothing(ask: Ask, monkeypatch: pytes
     assert Prediction.objects.count() == 0
 
 
+def test_database_that_goes_away_during_the_wait_makes_no_accepted_row_an_error(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(settlements, "wait_for", away)
+
+    response = ask(ROW, Prefer="wait=5")
+
+    assert (response.status_code, response.json()["status"]) == (202, "queued")
+    assert Prediction.objects.count() == 1
+
+
 def test_caller_without_sign_in_where_predictions_are_not_public_is_401(ask: Ask, settings: Any) -> None:
     settings.PUBLIC_PREDICTIONS = False
 
