@@ -45,7 +45,7 @@ telemetry: requirements/telemetry.txt | $(BIN)/python ## what SENTRY_DSN and OTE
 
 test: $(VENV)/.dev ## the whole suite: on SQLite, then on PostgreSQL
 	@python -m pytest
-	@python -m tests.postgres python -m pytest tests/integration tests/worker
+	@python -m tests.support.postgres python -m pytest tests/integration tests/worker
 
 check: $(VENV)/.dev ## ruff, mypy, import order, deploy checks, migrations and docs up to date, known holes; changes nothing
 	@ruff check .
@@ -56,7 +56,7 @@ check: $(VENV)/.dev ## ruff, mypy, import order, deploy checks, migrations and d
 	  DATABASE_URL=postgres://check@localhost/check REDIS_URL=rediss://:check@localhost/0 python manage.py check --deploy --fail-level WARNING
 	@python manage.py makemigrations --check --dry-run
 	@python manage.py write_docs --check
-	@python -m tests.audit
+	@python -m tests.support.audit
 
 format: $(VENV)/.dev ## let ruff format and mend
 	@ruff check --fix --quiet .; ruff format .

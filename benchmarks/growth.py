@@ -22,7 +22,7 @@ from benchmarks.services.ours import Foretell, Polling, Waiting
 from benchmarks.tables import table
 from benchmarks.workloads import Workload, build
 from project.env import BASE_DIR
-from tests import postgres
+from tests.support import postgres
 
 PAGE = BASE_DIR / "docs" / "growth.md"
 OUT = BASE_DIR / "var" / "bench"

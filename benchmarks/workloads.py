@@ -14,8 +14,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from predictions.serving import registration, repository
-from predictions.serving.registration import Split, TrainingData
+from predictions.serving.artifacts import repository
+from predictions.serving.training import register
+from predictions.serving.training.register import Split, TrainingData
 
 ROWS = 256
 TOLERANCE = 1e-6
@@ -89,7 +90,7 @@ def _register(models: Path, name: str, data: TrainingData) -> None:
     folder.mkdir(parents=True)
     (folder / repository.DESCRIPTION).write_text(_description(name, data))
     description = repository.describe(models, name)
-    registration.register(models, description, data.estimator, data.training, data.held_out)
+    register.register(models, description, data.estimator, data.training, data.held_out)
 
 
 def _description(name: str, data: TrainingData) -> str:

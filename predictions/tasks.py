@@ -11,8 +11,8 @@ from celery import Task, shared_task
 from celery.signals import worker_init
 from celery.worker import WorkController
 
+from predictions.context import request_id
 from predictions.models import Lane
-from project.logs import request_id
 
 
 class OutOfMemory(Exception):
@@ -30,20 +30,20 @@ def _sparing_the_worker() -> Iterator[None]:
 
 @shared_task(name="predictions.serve", ignore_result=True, bind=True)
 def serve(self: Task, version_id: int, lane: str) -> None:
-    from predictions import execution  # noqa: PLC0415
+    from predictions.worker import drain  # noqa: PLC0415
 
     request_id.set(self.request.get("request_id", ""))
     with _sparing_the_worker():
-        execution.answer_ring(version_id, lane)
-    execution.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
+        drain.answer_ring(version_id, lane)
+    drain.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
 
 
 @shared_task(name="predictions.examine", ignore_result=True)
 def examine(version_id: int) -> None:
-    from predictions import execution  # noqa: PLC0415
+    from predictions.worker import drain  # noqa: PLC0415
 
     with _sparing_the_worker():
-        execution.examine(version_id)
+        drain.examine(version_id)
 
 
 @worker_init.connect
@@ -51,6 +51,6 @@ def prepare(sender: WorkController, **_: object) -> None:
     """Where people wait, before the pool forks. The lane of files loads what a file needs."""
     if Lane.INTERACTIVE not in sender.app.amqp.queues.consume_from:
         return
-    from predictions import execution  # noqa: PLC0415
+    from predictions.worker import drain  # noqa: PLC0415
 
-    execution.prepare()
+    drain.prepare()

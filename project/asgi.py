@@ -8,7 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup(set_prefix=False)
 
 from project import telemetry  # noqa: E402 - Django first
-from project.handler import Handler  # noqa: E402 - likewise
+from project.server.dispatch import Handler  # noqa: E402 - likewise
 
 telemetry.start("web")  # before the handler: tracing puts a middleware into it
 application = Handler()

@@ -10,8 +10,6 @@ import logging
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from copy import copy
 from types import TracebackType
 from typing import Any
@@ -20,19 +18,7 @@ from urllib.parse import unquote, urlsplit
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-# Set for each request by a middleware, and for each ring that a worker answers.
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-
-
-@contextmanager
-def named(name: str) -> Iterator[None]:
-    """What is done in here is done for the request of that name."""
-    token = request_id.set(name)
-    try:
-        yield
-    finally:
-        request_id.reset(token)
-
+from predictions.context import request_id
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 

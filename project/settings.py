@@ -41,10 +41,10 @@ INSTALLED_APPS = [
     "predictions",
 ]
 MIDDLEWARE = [
-    "project.request_ids.RequestIds",
+    "project.middleware.request_id.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "project.bodies.BodyLimits",
+    "project.middleware.limits.BodyLimits",
     "project.programs.Programs",
     # From here on only pages, and programs that bring a session.
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -55,7 +55,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "predictions.web.middleware.DatabaseAwayMiddleware",
+    "project.middleware.database_errors.DatabaseAwayMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
@@ -85,12 +85,12 @@ SQLITE_OPTIONS: dict[str, Any] = {
     # writing waits its turn.
     "transaction_mode": "IMMEDIATE",
     "init_command": (
-        # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.execution.
+        # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.worker.drain.
         "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
         # Each thread has a connection, and what one has cached the next writer makes stale: the system keeps the file's
-        # pages for all. Workers, which touch many at once, have more: see predictions.execution.
+        # pages for all. Workers, which touch many at once, have more: see predictions.worker.drain.
         "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-250;PRAGMA temp_store=MEMORY;"
-        # From here on project.sqlite waits, in shorter steps.
+        # From here on project.db.sqlite waits, in shorter steps.
         "PRAGMA busy_timeout=0;"
     ),
 }
@@ -117,7 +117,7 @@ def database() -> dict[str, Any]:
         refuse(["DATABASE_URL: not a database address; expected postgres://user:password@host/name"])
     sqlite = config["ENGINE"].endswith("sqlite3")
     config["OPTIONS"] = {**config.get("OPTIONS", {}), **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS)}
-    config["ENGINE"] = "project.sqlite" if sqlite else "project.postgresql"
+    config["ENGINE"] = "project.db.sqlite" if sqlite else "project.db.postgresql"
     if sqlite:
         # A SQLite connection is a file handle: there is nothing whose health could be asked.
         config["CONN_HEALTH_CHECKS"] = False
@@ -140,10 +140,10 @@ CELERY_TASK_ACKS_ON_FAILURE = True
 CELERY_TASK_ACKS_ON_TIMEOUT = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# A task may serve for a slice (see predictions.execution) before the call that hangs.
+# A task may serve for a slice (see predictions.worker.drain) before the call that hangs.
 CELERY_TASK_TIME_LIMIT = ENV.time_limit + 3
-# A child that is killed never takes the worker with it: see project.pool.
-CELERY_WORKER_POOL = "project.pool:TaskPool"
+# A child that is killed never takes the worker with it: see project.celery_pool.
+CELERY_WORKER_POOL = "project.celery_pool:TaskPool"
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 20_000
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
@@ -222,7 +222,7 @@ AXES_RESET_ON_SUCCESS = True
 # Trying again meanwhile does not make it longer.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_USERNAME_CALLABLE = "predictions.web.lockout.name_of"
-AXES_CLIENT_IP_CALLABLE = "predictions.callers.internet_address_of"
+AXES_CLIENT_IP_CALLABLE = "predictions.use_cases.callers.internet_address_of"
 AXES_LOCKOUT_CALLABLE = "predictions.web.lockout.locked_out"
 # Nothing is kept of sign-ins that succeed, and the log names neither people nor addresses.
 AXES_DISABLE_ACCESS_LOG = True

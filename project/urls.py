@@ -4,9 +4,9 @@ from django.urls import include, path
 
 from predictions.api.inference_protocol.views import Server
 
-handler400 = "project.errors.not_understood"
+handler400 = "project.error_responses.not_understood"
 handler404 = "predictions.web.views.errors.not_found"
-handler500 = "project.errors.failed"
+handler500 = "project.error_responses.failed"
 # No reset by mail: this service sends none. Whoever runs it gives a new password.
 accounts = [
     path("login/", auth.LoginView.as_view(), name="login"),

@@ -14,14 +14,15 @@ import pytest
 import redis
 from django.conf import settings
 
-from predictions import broker, registry
+from predictions import context
+from predictions.lifecycle import registry
 from predictions.models import RegisteredModel
-from predictions.ops import health
-from project import logs
+from predictions.observability import health
+from predictions.queue import redis_client
 from project.dev_redis import server_binary
 from project.env import BASE_DIR
-from tests.fuzzing import summary
-from tests.waiting import wait_until
+from tests.support.fuzzing import summary
+from tests.support.waiting import wait_until
 
 MODELS = BASE_DIR / "ml_models"
 
@@ -49,26 +50,26 @@ def redis_server() -> Iterator[str]:
     command = [server_binary(), *(part for key, value in options.items() for part in (f"--{key}", value))]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
-            wait_until(broker.is_reachable, 10, "Redis answers")
-            broker.breaker.reset()
+            wait_until(redis_client.is_reachable, 10, "Redis answers")
+            redis_client.breaker.reset()
             yield settings.REDIS_URL
         finally:
-            broker.client().close()
+            redis_client.client().close()
             process.kill()
 
 
 @pytest.fixture
-def redis_client(redis_server: str) -> redis.Redis:
+def clean_redis(redis_server: str) -> redis.Redis:
     """The connection of the product to a Redis that holds nothing."""
-    broker.client().flushall()
-    return broker.client()
+    redis_client.client().flushall()
+    return redis_client.client()
 
 
 # --- Registered models ------------------------------------------------------------------------------------------------
 def _fingerprint() -> str:
     """What the trained versions depend on: the models' sources, the code that makes versions, and the libraries."""
     sources = [path for path in MODELS.glob("*/*") if path.is_file()]
-    sources += [*(BASE_DIR / "predictions/serving").glob("*.py"), BASE_DIR / "requirements/base.txt"]
+    sources += [*(BASE_DIR / "predictions/serving").rglob("*.py"), BASE_DIR / "requirements/base.txt"]
     digest = hashlib.sha256()
     for path in sorted(sources):
         digest.update(str(path.relative_to(BASE_DIR)).encode() + b"\0" + path.read_bytes() + b"\0")
@@ -78,7 +79,7 @@ def _fingerprint() -> str:
 @pytest.fixture(scope="session")
 def trained_models(request: pytest.FixtureRequest) -> Path:
     """The demo models, one version each, trained once for these sources and kept between runs. Only to copy from."""
-    from predictions.serving.registration import train_and_register
+    from predictions.serving.training.register import train_and_register
 
     assert request.config.cache
     kept = request.config.cache.mkdir("foretell-models")
@@ -121,8 +122,8 @@ def _fresh_process() -> Iterator[None]:
 def _forget() -> None:
     registry.forget()
     health.forget()
-    logs.request_id.set("")
-    broker.breaker.reset()
-    if execution := sys.modules.get("predictions.execution"):
+    context.request_id.set("")
+    redis_client.breaker.reset()
+    if execution := sys.modules.get("predictions.worker.drain"):
         execution.described.cache_clear()
         execution.loader.release()

@@ -29,7 +29,7 @@ from project.settings import DATABASES, STORAGES  # noqa: E402
 os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
 
 # A file: threads then meet at the locks that the product has, not at those of a shared memory.
-if DATABASES["default"]["ENGINE"] == "project.sqlite":
+if DATABASES["default"]["ENGINE"] == "project.db.sqlite":
     DATABASES["default"]["TEST"] = {"NAME": str(TESTS_DIR / "test.sqlite3")}
 # Pages name files of static/ without having collected them.
 (TESTS_DIR / "var/staticfiles").mkdir()

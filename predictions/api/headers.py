@@ -65,3 +65,11 @@ def _time(text: str | None) -> timedelta | None:
     if not timedelta(0) < allowed <= LONGEST_TIME:
         raise BadHeader("Cancel-After must be a duration such as 30s, 5m or 1h, at most 24h.")
     return allowed
+
+
+def content_length(request: HttpRequest) -> int:
+    """In bytes, as the request says; 0 for what is no number."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from predictions.models import State
 from predictions.models.prediction import PredictionQuerySet
-from predictions.serving.repository import is_name
+from predictions.serving.artifacts.repository import is_name
 
 
 class NewestFirst(CursorPagination):

@@ -11,9 +11,9 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from predictions.admission import TooMany
-from predictions.serving.errors import ForetellError, InvalidInput, ModelUnavailable, Problem, QueueFull
-from predictions.submission import KeyReused
+from predictions.serving.schema.errors import ForetellError, InvalidInput, ModelUnavailable, Problem, QueueFull
+from predictions.use_cases.admission import TooMany
+from predictions.use_cases.submit import KeyReused
 
 logger = logging.getLogger(__name__)
 

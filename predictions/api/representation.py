@@ -7,10 +7,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.request import Request
 
-from predictions import registry
 from predictions.api import addresses
+from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
-from predictions.serving.errors import ERRORS
+from predictions.serving.schema.errors import ERRORS
 
 # Whole seconds after which an unfinished prediction is worth another look.
 RETRY_AFTER = 1

@@ -11,7 +11,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from predictions.models import Feedback, Source, State
-from predictions.serving.errors import ERRORS
+from predictions.serving.schema.errors import ERRORS
 
 
 class Urls(serializers.Serializer[Any]):

@@ -22,7 +22,7 @@ from predictions.models.states import TERMINAL, Lane, Source, State, before
 from predictions.models.tombstone import Tombstone
 
 if TYPE_CHECKING:  # the worker's half: the web never loads numpy
-    from predictions.serving.predictor import Outcome
+    from predictions.serving.engines.predictor import Outcome
 
 
 # One statement for each row, prepared once: a list of ids would be a new statement for each length, and an UPDATE of

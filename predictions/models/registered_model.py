@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import models
 
-from predictions.serving.features import Signature
+from predictions.serving.schema.signature import Signature
 
 
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):

@@ -7,11 +7,11 @@ from statistics import median
 from django.db.models import Count
 from django.utils import timezone
 
-from predictions import registry
+from predictions.lifecycle import registry
 from predictions.models import Prediction, State
 from predictions.models.prediction import PredictionQuerySet
 from predictions.models.states import TERMINAL
-from predictions.serving.repository import is_name
+from predictions.serving.artifacts.repository import is_name
 
 NEWEST = 30
 WINDOW = timedelta(hours=1)

@@ -10,7 +10,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django_htmx.http import HttpResponseClientRedirect
 
-from predictions import registry
+from predictions.lifecycle import registry
 from predictions.models import Prediction, RegisteredModel, Tombstone
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from predictions.models import ModelVersion, RegisteredModel
-from predictions.web.numbers import number_text, percent_text
+from predictions.web.formatting import number_text, percent_text
 
 
 def _percent(value: float) -> str:

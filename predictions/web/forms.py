@@ -12,8 +12,8 @@ from crispy_forms.layout import Field, Fieldset, Layout
 from django import forms
 
 from predictions.models import ModelVersion
-from predictions.serving.errors import InvalidInput
-from predictions.serving.features import (
+from predictions.serving.schema.errors import InvalidInput
+from predictions.serving.schema.signature import (
     Boolean,
     Choice,
     Feature,
@@ -22,7 +22,7 @@ from predictions.serving.features import (
     Signature,
     Text,
 )
-from predictions.web.numbers import number_text
+from predictions.web.formatting import number_text
 
 KEY = "idempotency_key"
 

@@ -15,11 +15,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests import stack as stacks
 from tests.browser.steps import ANALYST, PASSWORD
 from tests.conftest import need
-from tests.stack import Line, Stack
-from tests.waiting import wait_until
+from tests.support import stack as stacks
+from tests.support.stack import Line, Stack
+from tests.support.waiting import wait_until
 from tests.worker import conftest as worker
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -49,7 +49,7 @@ def shared_stack(
     trained_models: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Stack]:
     """All five lines, the demo models and the probe of the worker tests, and somebody who may see the board."""
-    from predictions.serving.registration import train_and_register
+    from predictions.serving.training.register import train_and_register
 
     root = tmp_path_factory.mktemp("browser") / "models"
     shutil.copytree(trained_models, root)

@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Console
 from tests.browser.steps import ANALYST, PASSWORD, ask_probe, sign_in, value
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 ASKED = {"features": {"x": 20, "seconds": 0}}
 

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from project.env import BASE_DIR
 from tests.browser.conftest import Console
 from tests.browser.steps import ask_probe, predict_tumour, prediction_id, press_predict, value
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 DEMO_MODELS = {
     path.parent.name: tomllib.loads(path.read_text()) for path in sorted(BASE_DIR.glob("ml_models/*/model.toml"))

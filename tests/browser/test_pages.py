@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Console
 from tests.browser.steps import predict_tumour, sign_in, value
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 PAGES = [
     "/", "/models/breast-cancer/", "/models/iris/", "/models/diabetes/", "/models/wine/", "/predictions/",

@@ -16,8 +16,8 @@ from tests.browser.steps import (
     press_predict,
     value,
 )
-from tests.stack import START_SECONDS, Stack
-from tests.waiting import wait_until
+from tests.support.stack import START_SECONDS, Stack
+from tests.support.waiting import wait_until
 
 ERRORS_IN_A_ROW = 8
 STATUS = "**/predictions/*/status/*"

@@ -4,7 +4,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FEW_ATTEMPTS, Console
 from tests.browser.steps import answer, ask_probe, predict_tumour, prediction_id, press_predict, value
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 
 def test_result_appears(plain_page: Page) -> None:

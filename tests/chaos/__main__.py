@@ -26,7 +26,7 @@ from tests.chaos.runner import Result, programme  # noqa: E402
 from tests.chaos.scenario import Scenario  # noqa: E402
 from tests.chaos.scenarios import SCENARIOS  # noqa: E402
 from tests.chaos.stage import Stage, train  # noqa: E402
-from tests.postgres import NotInstalledError, cluster  # noqa: E402
+from tests.support.postgres import NotInstalledError, cluster  # noqa: E402
 
 DATABASES = ("sqlite", "postgres")
 OUT = BASE_DIR / "var/chaos"

@@ -12,7 +12,7 @@ from typing import Any
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import kept_key
 from tests.chaos.oracle import Ended, expected, found
-from tests.stack import TERMINAL, Stack, connected
+from tests.support.stack import TERMINAL, Stack, connected
 
 ENDED = ", ".join(f"'{state}'" for state in sorted(TERMINAL))
 SQLITE = f"""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.stage import LINES, Stage, train
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 logging.getLogger("httpx").setLevel(logging.WARNING)
 

@@ -14,7 +14,7 @@ from tests.chaos.audit import Findings
 from tests.chaos.load import Load
 from tests.chaos.scenario import Broken, NotRunHere, Scenario, Scene
 from tests.chaos.stage import LINES, Stage
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 
 @dataclass

@@ -10,7 +10,7 @@ from tests.chaos import audit
 from tests.chaos.ledger import Asked, Ledger
 from tests.chaos.load import Client
 from tests.chaos.stage import LINES, Stage
-from tests.stack import TERMINAL, Stack
+from tests.support.stack import TERMINAL, Stack
 
 
 class NotRunHere(Exception):

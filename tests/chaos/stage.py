@@ -16,7 +16,7 @@ import psutil
 from tests.chaos import audit
 from tests.chaos.oracle import FIRST_NUMBER
 from tests.chaos.proxy import Proxy
-from tests.stack import Line, Stack, prepared, procfile
+from tests.support.stack import Line, Stack, prepared, procfile
 
 PROBE = Path(__file__).parent.parent / "worker/models/probe"
 # Their artefacts come to harm.
@@ -30,7 +30,7 @@ LINES = ("redis", "worker", "relief", "keeper", "web")
 
 def train(root: Path) -> Path:
     """The models that answer 2x + 1."""
-    from predictions.serving.registration import train_and_register
+    from predictions.serving.training.register import train_and_register
 
     for name in ("probe", *HARMED):
         shutil.copytree(PROBE, root / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -41,7 +41,7 @@ def train(root: Path) -> Path:
 class Stage:
     """
     Args:
-        database: "sqlite", or "postgres": then DATABASE_URL names a server that `tests.postgres` has started.
+        database: "sqlite", or "postgres": then DATABASE_URL names a server that `tests.support.postgres` has started.
         models: trained ones; the stage breaks them.
         collected: keeps static files from one stack to the next.
         patience: bounds on waiting are multiplied by this, and above 1 a refusal is no defect: a busy machine may have

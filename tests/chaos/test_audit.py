@@ -10,7 +10,7 @@ from tests.chaos.ledger import Accepted, Asked, Ledger
 from tests.chaos.oracle import Ended
 from tests.chaos.scenario import Scene
 from tests.chaos.stage import Stage
-from tests.stack import Stack, connected
+from tests.support.stack import Stack, connected
 
 GOOD = Row(7, "succeeded", Ended(15.0), 1, created_at=100.0, finished_at=100.5, ends=1)
 HELD = Findings(1, 1, 0, 0, 0, 0, 1, recovery_p95=None, slowest=0.5)

@@ -8,7 +8,7 @@ from tests.chaos.runner import run
 from tests.chaos.scenario import Scenario
 from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.stage import Stage
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 SUITE = [one for one in SCENARIOS.values() if one.in_suite]
 

@@ -16,8 +16,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from predictions import admission, registry
+from predictions.lifecycle import registry
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.use_cases import admission
 
 KINDS = """
 title = "Fruit <b>sizes</b>"
@@ -88,9 +89,9 @@ def trained_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model with every kind of feature, with one version."""
     import numpy as np
 
-    from predictions.serving.registration import Split, register
-    from predictions.serving.repository import describe
-    from tests.integration.estimators import Sizes
+    from predictions.serving.artifacts.repository import describe
+    from predictions.serving.training.register import Split, register
+    from tests.support.estimators import Sizes
 
     root = tmp_path_factory.mktemp("kinds")
     (root / "kinds").mkdir()
@@ -158,13 +159,13 @@ SETOSA = {
 }
 
 
-def drain(version: ModelVersion, lane: str = Lane.INTERACTIVE) -> None:
+def run_worker(version: ModelVersion, lane: str = Lane.INTERACTIVE) -> None:
     """What a worker does, here and now."""
     import time
 
-    from predictions import execution
+    from predictions.worker import drain
 
-    assert execution.serve(version.pk, lane, time.monotonic() + 60)
+    assert drain.serve(version.pk, lane, time.monotonic() + 60)
 
 
 # --- People -----------------------------------------------------------------------------------------------------------

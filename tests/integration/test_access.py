@@ -15,10 +15,10 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.test import Client
 
-from predictions import doorbell, settlements
 from predictions.models import ApiToken, ModelVersion, Prediction, State
-from tests.integration.access import METHODS, PEOPLE, expected, is_api, routes, rows
-from tests.integration.conftest import IRIS, drain, make, signed_in
+from predictions.queue import completions, notifications
+from tests.integration.conftest import IRIS, make, run_worker, signed_in
+from tests.support.access import METHODS, PEOPLE, expected, is_api, routes, rows
 
 INFER = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}]}
 FORM = {"sepal length (cm)": "5", "sepal width (cm)": "3", "petal length (cm)": "1", "petal width (cm)": "0.2"}
@@ -114,9 +114,9 @@ def world(
     iris: ModelVersion, owner: User, stranger: User, analyst: User, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> World:
     """Whoever rings is answered at once, so nobody has to wait."""
-    monkeypatch.setattr(doorbell, "ring", lambda version_id, lane: drain(iris, lane))
-    monkeypatch.setattr(settlements, "wait", lambda event, has_ended, seconds: has_ended())
-    monkeypatch.setattr(settlements.Waiters, "_listen", lambda waiters: None)
+    monkeypatch.setattr(notifications, "ring", lambda version_id, lane: run_worker(iris, lane))
+    monkeypatch.setattr(completions, "wait", lambda event, has_ended, seconds: has_ended())
+    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
     superuser = User.objects.create_superuser("superuser", password="secret-of-superuser")
     return World(iris, {"owner": owner, "stranger": stranger, "analyst": analyst, "superuser": superuser})
 

@@ -16,9 +16,11 @@ from django.test import Client
 from kombu.exceptions import OperationalError as BrokerError
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
-from predictions import broker, execution, registry, settlements
+from predictions.lifecycle import registry
 from predictions.models import ApiToken, ModelVersion, Prediction, State
-from tests.integration.conftest import IRIS, drain, make, signed_in
+from predictions.queue import completions, redis_client
+from predictions.worker import drain
+from tests.integration.conftest import IRIS, make, run_worker, signed_in
 
 PATH, SECRET = "/srv/private/models", "hunter2"
 TEXT = f"cannot open {PATH} with postgres://foretell:{SECRET}@db"
@@ -57,7 +59,7 @@ def ask(
 ) -> Callable[[], Iterator[Any]]:
     """The answers of all doors: pages, the form, JSON and the Open Inference Protocol, whose waiting ends with 504."""
     settings.WAIT_MAX = 0.01
-    monkeypatch.setattr(settlements.Waiters, "_listen", lambda waiters: None)
+    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
     row = make(iris, State.SUCCEEDED)
 
     def everything() -> Iterator[Any]:
@@ -121,7 +123,9 @@ def test_database_driver(ask: Any, monkeypatch: pytest.MonkeyPatch, error: Excep
         assert failing(ask(), status) == 13
 
 
-@pytest.mark.parametrize("target", ["predictions.submission._door.submit_each", "predictions.admission.admit"])
+@pytest.mark.parametrize(
+    "target", ["predictions.use_cases.submit._door.submit_each", "predictions.use_cases.admission.admit"]
+)
 def test_what_keeps_a_row(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     monkeypatch.setattr(target, raising(LibraryError(TEXT)))
 
@@ -204,14 +208,14 @@ def test_json_encoder_that_quotes_what_it_read(ask: Any, monkeypatch: pytest.Mon
 
 # --- What a worker meets ----------------------------------------------------------------------------------------------
 WORKER = [
-    ("predictions.serving.compiled.CompiledOracle.ask", LibraryError(TEXT), "model_error"),
-    ("predictions.serving.compiled.CompiledOracle.ask", Fail(TEXT), "model_error"),
-    ("predictions.serving.compiled.CompiledOracle.ask", FileNotFoundError(2, TEXT, PATH), "model_error"),
-    ("predictions.serving.compiled.open_session", Fail(TEXT), "model_unavailable"),
-    ("predictions.serving.repository.manifest", PermissionError(13, TEXT, PATH), "model_unavailable"),
+    ("predictions.serving.engines.onnx.CompiledOracle.ask", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.engines.onnx.CompiledOracle.ask", Fail(TEXT), "model_error"),
+    ("predictions.serving.engines.onnx.CompiledOracle.ask", FileNotFoundError(2, TEXT, PATH), "model_error"),
+    ("predictions.serving.engines.onnx.open_session", Fail(TEXT), "model_unavailable"),
+    ("predictions.serving.artifacts.repository.manifest", PermissionError(13, TEXT, PATH), "model_unavailable"),
     ("pathlib.Path.read_bytes", OSError(5, TEXT, PATH), "model_unavailable"),
     ("joblib.load", LibraryError(TEXT), "model_unavailable"),
-    ("predictions.serving.oracle.Oracle.ask", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.engines.sklearn.Oracle.ask", LibraryError(TEXT), "model_error"),
 ]
 
 
@@ -219,15 +223,15 @@ WORKER = [
 def test_worker(
     iris: ModelVersion, analyst: User, monkeypatch: pytest.MonkeyPatch, target: str, error: Exception, code: str
 ) -> None:
-    if "joblib" in target or "oracle" in target:
-        monkeypatch.setattr(execution, "loader", execution.Loader(execution.loader._root, 10**9, use_compiled=False))
+    if "joblib" in target or "engines.sklearn" in target:
+        monkeypatch.setattr(drain, "loader", drain.Loader(drain.loader._root, 10**9, use_compiled=False))
     if code == "model_error":
-        execution.load(iris.pk)
+        drain.load(iris.pk)
     row = make(iris)
     superuser = User.objects.create_superuser("superuser", password="secret")
     monkeypatch.setattr(target, raising(error))
 
-    drain(iris)
+    run_worker(iris)
     monkeypatch.undo()
 
     kept = Prediction.objects.values().get(pk=row.pk)
@@ -249,11 +253,11 @@ def test_worker(
 def test_row_that_failed_under_the_inference_protocol(
     iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
-    monkeypatch.setattr("predictions.doorbell.ring", lambda version_id, lane: drain(iris, lane))
-    monkeypatch.setattr(settlements, "wait", lambda event, has_ended, seconds: has_ended())
-    monkeypatch.setattr(settlements.Waiters, "_listen", lambda waiters: None)
-    execution.load(iris.pk)
-    monkeypatch.setattr("predictions.serving.compiled.CompiledOracle.ask", raising(LibraryError(TEXT)))
+    monkeypatch.setattr("predictions.queue.notifications.ring", lambda version_id, lane: run_worker(iris, lane))
+    monkeypatch.setattr(completions, "wait", lambda event, has_ended, seconds: has_ended())
+    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
+    drain.load(iris.pk)
+    monkeypatch.setattr("predictions.serving.engines.onnx.CompiledOracle.ask", raising(LibraryError(TEXT)))
 
     response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")
 
@@ -268,8 +272,8 @@ def test_log_names_no_password_of_a_server(monkeypatch: pytest.MonkeyPatch, capl
     caplog.set_level("DEBUG")
     address = f"redis://foretell:{SECRET}@127.0.0.1:1/0"
     away = redis.Redis.from_url(address, socket_connect_timeout=1)
-    monkeypatch.setattr("predictions.doorbell.client", lambda: away)
-    breaker = broker.Breaker()
+    monkeypatch.setattr("predictions.queue.notifications.client", lambda: away)
+    breaker = redis_client.Breaker()
     with Celery(broker=address, set_as_current=False) as celery:
         celery.conf.update(task_publish_retry=False, broker_connection_timeout=1)
         assert not breaker.call(away.ping, "ring")

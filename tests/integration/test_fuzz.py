@@ -11,10 +11,10 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictions import settlements
 from predictions.models import Prediction, RegisteredModel, State
-from tests.fuzzing import asked, examples
+from predictions.queue import completions
 from tests.integration.conftest import make, signed_in
+from tests.support.fuzzing import asked, examples
 
 FIELDS = ["long side", "count", "colour", "ripe", "note", "a/b~c", "idempotency_key", "csrfmiddlewaretoken", "x"]
 texts = st.text(st.characters(codec="utf-8"), max_size=60)
@@ -159,8 +159,8 @@ requests = st.fixed_dictionaries(
 def nobody_waits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """What is accepted is answered by 504 at once: it is kept, and there is no worker."""
     settings.WAIT_MAX, settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER = 0.01, 10**9, 10**9
-    monkeypatch.setattr(settlements.Waiters, "_listen", lambda waiters: None)
-    monkeypatch.setattr(settlements, "wait", lambda *_: False)
+    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
+    monkeypatch.setattr(completions, "wait", lambda *_: False)
 
 
 def check_inference(response: Any, kinds: RegisteredModel) -> None:

@@ -5,10 +5,11 @@ import uuid
 import pytest
 from django.test import Client
 
-from predictions import registry, submission
+from predictions.lifecycle import registry
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
-from predictions.serving.predictor import Outcome
-from predictions.submission import Caller, Request
+from predictions.serving.engines.predictor import Outcome
+from predictions.use_cases import submit
+from predictions.use_cases.submit import Caller, Request
 from tests.integration.conftest import IRIS, SETOSA, make, statements
 
 CALLER = Caller("visitor:counted")
@@ -22,7 +23,7 @@ def model(registered: dict[str, RegisteredModel]) -> RegisteredModel:
 
 def test_submit_counts_the_queue_and_writes_once(model: RegisteredModel) -> None:
     with statements() as sent:
-        submission.submit(Request(model, IRIS, CALLER, Source.API))
+        submit.submit(Request(model, IRIS, CALLER, Source.API))
 
     assert len(sent) == 2
     assert sent[0].startswith("SELECT COUNT(*)")
@@ -31,7 +32,7 @@ def test_submit_counts_the_queue_and_writes_once(model: RegisteredModel) -> None
 
 def test_submit_with_a_key_costs_no_more(model: RegisteredModel) -> None:
     with statements() as sent:
-        submission.submit(Request(model, IRIS, CALLER, Source.API, idempotency_key="api:k"))
+        submit.submit(Request(model, IRIS, CALLER, Source.API, idempotency_key="api:k"))
 
     assert len(sent) == 2
 
@@ -40,7 +41,7 @@ def test_submit_together_costs_no_more_for_many_rows(model: RegisteredModel) -> 
     version = model.champion
     assert version
     with statements() as sent:
-        submission.submit_together(version, [IRIS] * 40, CALLER, Source.API, [uuid.uuid4() for _ in range(40)])
+        submit.submit_together(version, [IRIS] * 40, CALLER, Source.API, [uuid.uuid4() for _ in range(40)])
 
     assert len(sent) == 2
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
-from predictions.serving.errors import ERRORS, ForetellError
+from predictions.serving.schema.errors import ERRORS, ForetellError
 from project.env import BASE_DIR, example
 
 PRODUCT = ("project", "predictions", "ml_models")
@@ -17,7 +17,7 @@ WORDS = {".py", ".html", ".css", ".js", ".md", ".toml", ".yaml"}
 # The only files in which time passes: those that wait for conditions, the estimator that is slow on purpose, and the
 # faults, which last for a while.
 SLEEPERS = {
-    "tests/waiting.py", "tests/postgres.py", "tests/worker/estimators.py",
+    "tests/support/waiting.py", "tests/support/postgres.py", "tests/worker/estimators.py",
     "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py",
 }  # fmt: skip
 
@@ -122,7 +122,7 @@ def test_only_the_loader_unpickles() -> None:
     found = {
         named(path) for path in files(*PRODUCT) if path.suffix == ".py" for name, _ in calls(path) if name in opening
     }
-    assert found == {"predictions/serving/loader.py"}
+    assert found == {"predictions/serving/engines/loader.py"}
 
 
 def test_only_the_record_changes_a_predictions_state() -> None:

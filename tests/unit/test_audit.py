@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.audit import verdict
+from tests.support.audit import verdict
 
 HOLE = {"id": "CVE-2026-1", "fix_versions": ["1.1"], "aliases": []}
 

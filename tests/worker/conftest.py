@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests import stack as stacks
-from tests.stack import Stack
+from tests.support import stack as stacks
+from tests.support.stack import Stack
 
 # One line for each request would bury what the processes say.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -37,7 +37,7 @@ def change_manifest(version: Path, change: Callable[[dict[str, Any]], None]) -> 
 @pytest.fixture(scope="session")
 def stack_models(trained_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo models, probes under three names, and three models that must not serve."""
-    from predictions.serving.registration import train_and_register
+    from predictions.serving.training.register import train_and_register
 
     root = tmp_path_factory.mktemp("stack") / "models"
     shutil.copytree(trained_models, root)

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 
 import httpx
 
-from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 LONGEST_REQUEST = 2.5
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foretell_client import Classification, Client, NoAnswer, NotFinished, Refused, Regression
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 IRIS = [5.1, 3.5, 1.4, 0.2]
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import httpx
 
-from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 MANY = 50
 WAIT_SECONDS = 2

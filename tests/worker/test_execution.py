@@ -9,10 +9,10 @@ import redis
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from predictions import execution
 from predictions.models import Lane, Prediction, RegisteredModel, Source, State
-from predictions.standby import Standby
-from tests.stack import Stack
+from predictions.worker import drain
+from predictions.worker.fallback_worker import Standby
+from tests.support.stack import Stack
 
 
 @contextmanager
@@ -27,13 +27,13 @@ def closing_standby() -> Iterator[Standby]:
 @pytest.mark.django_db(transaction=True)
 def test_task_whose_slice_is_over_leaves_the_rest_to_the_next(
     registered: dict[str, RegisteredModel],
-    redis_client: redis.Redis,
+    clean_redis: redis.Redis,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another claim, so late, would be killed at a limit that was meant for one predict call."""
     settings.MICRO_BATCH = 1
-    monkeypatch.setattr(execution, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(drain, "SLICE_SECONDS", 0.0)
     version_id = registered["iris"].champion_id
     Prediction.objects.bulk_create(
         Prediction(
@@ -43,10 +43,10 @@ def test_task_whose_slice_is_over_leaves_the_rest_to_the_next(
         for _ in range(3)
     )  # fmt: skip
 
-    execution.answer_ring(version_id, Lane.INTERACTIVE)
+    drain.answer_ring(version_id, Lane.INTERACTIVE)
 
     assert sorted(Prediction.objects.values_list("state", flat=True)) == [State.QUEUED, State.QUEUED, State.SUCCEEDED]
-    assert redis_client.llen(Lane.INTERACTIVE) == 1
+    assert clean_redis.llen(Lane.INTERACTIVE) == 1
 
 
 def test_standby_may_take_longer_to_start_than_a_predict_call(

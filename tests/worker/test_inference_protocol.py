@@ -9,8 +9,8 @@ import pytest
 import tritonclient.http as triton
 from sklearn import datasets
 
-from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 DEMOS = {
     "breast-cancer": datasets.load_breast_cancer,

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from tests.collector import collecting
-from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.support.collector import collecting
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 
 def test_worker_gives_signs_of_life_which_readiness_and_metrics_tell(stack: Stack) -> None:
@@ -25,10 +25,10 @@ def test_worker_logs_in_the_words_of_the_product(stack: Stack) -> None:
 
     def told() -> bool:
         log = stack["worker"].log.read_text()
-        return any(line.startswith("INFO predictions.execution: settled ") for line in log.splitlines())
+        return any(line.startswith("INFO predictions.worker.drain: settled ") for line in log.splitlines())
 
     wait_until(told, 10, "the worker has said so")
-    assert "INFO predictions.submission: accepted " in stack["web"].log.read_text()
+    assert "INFO predictions.use_cases.submit: accepted " in stack["web"].log.read_text()
 
 
 def test_trace_leads_from_the_web_to_the_worker(prepare_stack: Callable[..., AbstractContextManager[Stack]]) -> None:

@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 from tests.worker.estimators import EAT
 
 SECONDS_AFTER_THE_LAST_KILL = 60

@@ -18,8 +18,8 @@ from kombu.exceptions import OperationalError as BrokerError
 from project.dev_redis import server_binary
 from project.env import BASE_DIR, broker_address
 from tests.conftest import need
-from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 PAGE = BASE_DIR / "docs/how-to/redis.md"
 PASSWORD = "a-password-of-tests"
@@ -97,7 +97,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tls_port(port: int, certificate: Path) -> Iterator[int]:
     """The same server behind TLS."""
     key = str(certificate.with_name("key.pem"))
-    command = [sys.executable, "-m", "tests.tls_proxy", str(certificate), key, str(port)]
+    command = [sys.executable, "-m", "tests.support.tls_proxy", str(certificate), key, str(port)]
     with subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdout
         try:

@@ -6,8 +6,8 @@ import joblib
 import pytest
 
 from project.celery import app as celery_app
-from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 FLOWER = {"sepal length (cm)": 6.3, "sepal width (cm)": 2.8, "petal length (cm)": 5.1, "petal width (cm)": 1.5}
 

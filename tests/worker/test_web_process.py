@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from project.env import BASE_DIR
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 HEAVY = {"sklearn", "numpy", "scipy", "pandas", "joblib", "threadpoolctl", "onnx", "onnxruntime", "skl2onnx"}
 
@@ -17,7 +17,7 @@ ASK_EVERYTHING = """
 import json, re, sys
 from urllib.parse import urlencode
 from project.asgi import application
-from tests.integration.door import open_door
+from tests.support.door import open_door
 row = {"x": 1, "seconds": 0}
 
 def ask(*asked, **headers):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from predictions.serving.features import Value
+from predictions.serving.schema.signature import Value
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from predictions.api import problems
 from predictions.models import Prediction, State
-from predictions.serving.errors import ERRORS, ModelFailure, ModelUnavailable, TimedOut, WorkerLost
+from predictions.serving.schema.errors import ERRORS, ModelFailure, ModelUnavailable, TimedOut, WorkerLost
 
 # What a row that failed makes of the whole answer.
 STATUS: Mapping[str, int] = {

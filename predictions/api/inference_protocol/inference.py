@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 
 from django.conf import settings
 
-from predictions import settlements, submission
 from predictions.api.inference_protocol.errors import NoPlaceToWait, NotInTime, RowFailed
 from predictions.models import ModelVersion, Prediction, Source, State
-from predictions.serving.features import Value
-from predictions.submission import Caller
+from predictions.queue import completions
+from predictions.serving.schema.signature import Value
+from predictions.use_cases import submit
+from predictions.use_cases.submit import Caller
 
 # The protocol waits by nature, but no client waits for ever.
 LONGEST_WAIT = 30.0
@@ -28,12 +29,12 @@ def infer(
     """
     ids = [uuid.uuid4() for _ in rows]
     seconds = min(settings.WAIT_MAX, LONGEST_WAIT)
-    with settlements.waiters.expecting_any(ids, seconds) as place:
+    with completions.waiters.expecting_any(ids, seconds) as place:
         if place is None:
             raise NoPlaceToWait
-        submission.submit_together(version, rows, caller, Source.API, ids)
+        submit.submit_together(version, rows, caller, Source.API, ids)
         answers = _Answers(ids)
-        if not settlements.wait(place, answers.have_ended, seconds):
+        if not completions.wait(place, answers.have_ended, seconds):
             raise NotInTime(seconds, [address(prediction_id) for prediction_id in ids])
     return answers.succeeded()
 

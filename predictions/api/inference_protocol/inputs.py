@@ -7,9 +7,9 @@ from typing import Any
 from predictions.api.inference_protocol.errors import BadRequest
 from predictions.api.inference_protocol.messages import InferenceRequest
 from predictions.api.inference_protocol.tensors import Tensor
-from predictions.serving.errors import InvalidInput
-from predictions.serving.features import Boolean, Choice, Feature, Integer, Number, Signature, Value
-from predictions.serving.wording import printable
+from predictions.serving.schema.errors import InvalidInput
+from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Value
+from predictions.serving.schema.wording import printable
 
 # Rows of one request; files have a door of their own.
 MOST_ROWS = 256

@@ -8,7 +8,7 @@ from predictions.api.inference_protocol.errors import BadRequest
 from predictions.api.inference_protocol.messages import InferenceRequest, RequestedOutput
 from predictions.api.inference_protocol.tensors import Tensor
 from predictions.models import ModelVersion, Prediction
-from predictions.serving.wording import printable
+from predictions.serving.schema.wording import printable
 
 PREDICT = "predict"
 PROBABILITIES = "predict_proba"

@@ -7,8 +7,8 @@ from typing import Any
 
 from predictions.api.inference_protocol.datatypes import DATATYPES, Datatype
 from predictions.api.inference_protocol.errors import BadRequest
-from predictions.serving.features import Value
-from predictions.serving.wording import printable
+from predictions.serving.schema.signature import Value
+from predictions.serving.schema.wording import printable
 
 
 @dataclass(frozen=True)

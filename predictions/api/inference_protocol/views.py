@@ -13,13 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from predictions import registry
 from predictions.api import addresses
 from predictions.api.inference_protocol import errors, inputs, messages, outputs
 from predictions.api.inference_protocol.inference import infer
-from predictions.callers import caller_of
+from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel
-from predictions.serving.wording import printable
+from predictions.serving.schema.wording import printable
+from predictions.use_cases.callers import caller_of
 
 
 class ProtocolView(APIView):

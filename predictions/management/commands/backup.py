@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from predictions.ops import backups
+from predictions.observability import backups
 
 FOR_POSTGRES = (
     "PostgreSQL is backed up by its own tool: pg_dump --format=custom --file=foretell.dump NAME. "

@@ -3,8 +3,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from predictions.keeper import Keeper
-from predictions.standby import Standby
+from predictions.maintenance.runner import Keeper
+from predictions.worker.fallback_worker import Standby
 from project import telemetry
 
 

@@ -11,7 +11,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from predictions.serving import repository
+from predictions.serving.artifacts import repository
 
 ANALYST = "analyst"
 

@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from predictions.ops import retention
+from predictions.maintenance import retention
 
 
 class Command(BaseCommand):

@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from predictions import registry
+from predictions.lifecycle import registry
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from predictions.serving.repository import BrokenFile, NoSuchModel
+from predictions.serving.artifacts.repository import BrokenFile, NoSuchModel
 
 
 class Command(BaseCommand):
@@ -15,7 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-sync", action="store_true", help="leave the database as it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from predictions.serving.registration import (  # noqa: PLC0415 - only when something is trained
+        from predictions.serving.training.register import (  # noqa: PLC0415 - only when something is trained
             CannotRegister,
             train_and_register,
         )

@@ -12,12 +12,13 @@ from drf_spectacular.renderers import OpenApiYamlRenderer
 from predictions.api.openapi import PROBLEMS
 from predictions.api.problems import STATUS
 from predictions.management.commands.draw_states import diagram
-from predictions.serving.errors import ERRORS
+from predictions.serving.schema.errors import ERRORS
 from project.env import example
 
 ERROR_PAGE = """# Error codes
 
-Made from `predictions/serving/errors.py` and `predictions/api/`. A prediction that failed carries such an error; a
+Made from `predictions/serving/schema/errors.py` and `predictions/api/`.
+A prediction that failed carries such an error; a
 request that is refused gets a problem (RFC 9457) with the same codes.
 
 | code | status of a refused request | worth trying again | what the user reads |

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from predictions import personal_data
+from predictions.use_cases import personal_data
 
 
 @require_safe

@@ -12,15 +12,16 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from predictions import registry, settlements
-from predictions.admission import TooMany
-from predictions.callers import caller_of, history_of
+from predictions.lifecycle import registry
 from predictions.models import Feedback, Prediction, RegisteredModel, Source, State
-from predictions.serving.errors import InvalidInput, ModelUnavailable, QueueFull
-from predictions.submission import Request, submit
+from predictions.queue import completions
+from predictions.serving.schema.errors import InvalidInput, ModelUnavailable, QueueFull
+from predictions.use_cases.admission import TooMany
+from predictions.use_cases.callers import caller_of, history_of
+from predictions.use_cases.submit import Request, submit
 from predictions.web import polling
 from predictions.web.access import find_prediction, for_predictors
-from predictions.web.presentation import Shown
+from predictions.web.presenters import Shown
 
 # htmx 2 swaps what comes with this code and polls no more.
 STOP_POLLING = 286
@@ -69,10 +70,10 @@ def _reload(shown: Shown) -> dict[str, Any]:
 @require_safe
 @never_cache
 def status(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    with settlements.waiters.expecting(prediction_id, polling.HOLD_SECONDS) as place:
+    with completions.waiters.expecting(prediction_id, polling.HOLD_SECONDS) as place:
         found = find_prediction(request, prediction_id)
         if not found.is_terminal:
-            settlements.wait_for(found, place, polling.HOLD_SECONDS)
+            completions.wait_for(found, place, polling.HOLD_SECONDS)
     shown = Shown(found, polling.attempt_of(request))
     ended = shown.is_terminal and request.htmx  # type: ignore[attr-defined]
     response = render(
@@ -86,7 +87,7 @@ def status(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 def cancel(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     found = find_prediction(request, prediction_id)
     if Prediction.objects.filter(pk=found.pk).cancel():
-        settlements.announce([found.pk])
+        completions.announce([found.pk])
     else:
         messages.info(request, "It had already ended; there was nothing to cancel.")
     return redirect("prediction", found.pk)

@@ -13,20 +13,20 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget
 
-from predictions import registry
-from predictions.admission import TooMany
-from predictions.callers import caller_of, introduce, remember
+from predictions.lifecycle import registry
+from predictions.maintenance import canary
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
-from predictions.ops import canary
-from predictions.serving.errors import ModelUnavailable, QueueFull
-from predictions.submission import Caller, KeyReused, Request, submit
+from predictions.serving.schema.errors import ModelUnavailable, QueueFull
+from predictions.use_cases.admission import TooMany
+from predictions.use_cases.callers import caller_of, introduce, remember
+from predictions.use_cases.submit import Caller, KeyReused, Request, submit
 from predictions.web.access import find_model, find_prediction, for_predictors
 from predictions.web.cards import card_html
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ShownModel, ShownVersion
+from predictions.web.formatting import duration_text
 from predictions.web.forms import KEY, PredictionForm, name_of
-from predictions.web.numbers import duration_text
-from predictions.web.presentation import Shown
+from predictions.web.presenters import Shown
 
 # Answers that take longer than this deserve a word before one asks.
 LATE = timedelta(seconds=5)

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_safe
 from predictions.models import Prediction, RegisteredModel, State
 from predictions.models.states import TERMINAL
 from predictions.monitoring import board
-from predictions.web.numbers import duration_text
-from predictions.web.presentation import HEADLINES, Shown
+from predictions.web.formatting import duration_text
+from predictions.web.presenters import HEADLINES, Shown
 
 FEED_MS = 2000
 # Ten minutes unattended; then a button resumes it.

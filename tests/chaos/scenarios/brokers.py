@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from predictions.broker import PATIENCE
+from predictions.queue.redis_client import PATIENCE
 from project.dev_redis import embedded_url
 from tests.chaos.proxy import before
 from tests.chaos.scenario import Scene, scenario
 from tests.chaos.stage import LINES, Stage, postgres_folder, relief
-from tests.stack import Line, Stack, procfile
+from tests.support.stack import Line, Stack, procfile
 
 # A command and its repetition may each take PATIENCE; the rest is the request's own.
 LONGEST = 2 * PATIENCE + 0.5

@@ -11,7 +11,7 @@ from pathlib import Path
 from project.settings import DATABASE_SECONDS
 from tests.chaos.scenario import NotRunHere, Scene, scenario
 from tests.chaos.stage import Stage
-from tests.stack import Stack, connected
+from tests.support.stack import Stack, connected
 
 LONGEST = DATABASE_SECONDS + 1.0
 DISK_MEGABYTES = 96

@@ -4,8 +4,8 @@ from itertools import cycle
 
 from celery import Celery
 
-from predictions.doorbell import SERVE
 from predictions.models import Lane
+from predictions.queue.notifications import SERVE
 from tests.chaos.scenario import Scene, scenario
 from tests.chaos.scenarios.rings import celery_of, version_of
 

@@ -11,7 +11,7 @@ import psutil
 
 from tests.chaos.scenario import Scene, scenario
 from tests.chaos.stage import Stage
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 # One row for each predict call, and four processes: what can be served is known.
 ROW_SECONDS = 0.1

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from celery import Celery
 
-from predictions.doorbell import SERVE
 from predictions.models import Lane
+from predictions.queue.notifications import SERVE
 from tests.chaos.ledger import Asked
 from tests.chaos.load import Client
 from tests.chaos.scenario import Scene, scenario
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 AT_ONCE = 50
 

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 
 from tests.chaos.scenario import Scene, scenario
 from tests.chaos.stage import LEASE_SECONDS, Stage
-from tests.stack import Stack
+from tests.support.stack import Stack
 from tests.worker.estimators import ABORT, CRASH, EAT, HANG, RAISE
 
 ATTEMPTS = 3

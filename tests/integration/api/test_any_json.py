@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictions.models import Feedback, Prediction, RegisteredModel, State
-from tests.fuzzing import asked, examples
 from tests.integration.conftest import make
-from tests.integration.door import Door, open_door
+from tests.support.door import Door, open_door
+from tests.support.fuzzing import asked, examples
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20),

@@ -10,11 +10,12 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from predictions import registry, settlements
+from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
+from predictions.queue import completions
 from tests.integration.api.conftest import Ask, problem
-from tests.integration.conftest import IRIS, drain, make
-from tests.waiting import wait_until
+from tests.integration.conftest import IRIS, make, run_worker
+from tests.support.waiting import wait_until
 
 ROW = {"features": IRIS}
 NAMES = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
@@ -86,7 +87,7 @@ def test_content_type_may_be_spelled_as_http_allows(ask: Ask, content_type: str)
 
 # --- Waiting ----------------------------------------------------------------------------------------------------------
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("redis_client")
+@pytest.mark.usefixtures("clean_redis")
 @pytest.mark.parametrize("prefer", ["wait=20", 'foo, WAIT = "20"', "respond-async, wait=20"])
 def test_wait_gives_the_finished_prediction(ask: Ask, iris: ModelVersion, settings: Any, prefer: str) -> None:
     settings.WAITERS_MAX = 1
@@ -95,7 +96,7 @@ def test_wait_gives_the_finished_prediction(ask: Ask, iris: ModelVersion, settin
         from django.db import connection
 
         wait_until(Prediction.objects.exists, 20, "the row is there")
-        drain(iris)
+        run_worker(iris)
         connection.close()
 
     worker = threading.Thread(target=work)
@@ -112,7 +113,7 @@ def test_wait_gives_the_finished_prediction(ask: Ask, iris: ModelVersion, settin
     assert response["Server-Timing"] == ", ".join(f"{name};dur={ms:.3f}" for name, ms in spent)
 
 
-@pytest.mark.usefixtures("redis_client")
+@pytest.mark.usefixtures("clean_redis")
 def test_wait_that_is_over_gives_202(ask: Ask, settings: Any) -> None:
     settings.WAITERS_MAX = 1
 
@@ -131,7 +132,7 @@ def test_preference_without_a_time_is_no_wait(ask: Ask, prefer: str) -> None:
 def test_nobody_waits_longer_than_may_be(ask: Ask, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WAIT_MAX = 0.05
     asked: list[float] = []
-    monkeypatch.setattr(settlements, "wait", lambda event, has_ended, seconds: asked.append(seconds))
+    monkeypatch.setattr(completions, "wait", lambda event, has_ended, seconds: asked.append(seconds))
 
     ask(ROW, Prefer="wait=600")
 
@@ -143,7 +144,7 @@ def test_nobody_waits_longer_than_may_be(ask: Ask, settings: Any, monkeypatch: p
 def test_same_key_and_body_give_the_same_prediction(ask: Ask, iris: ModelVersion) -> None:
     first = ask(ROW, **{"Idempotency-Key": "a"})
     second = ask(BY_NAME, **{"Idempotency-Key": "a"})
-    drain(iris)
+    run_worker(iris)
     third = ask(ROW, **{"Idempotency-Key": "a"})
 
     assert [r.status_code for r in (first, second, third)] == [202, 202, 200]
@@ -360,7 +361,7 @@ def test_other_method_is_405(client: Client, ask: Ask, method: str) -> None:
     assert set(response["Allow"].split(", ")) == {"POST", "OPTIONS"}
 
 
-def test_caller_who_asks_too_fast_is_429(ask: Ask, settings: Any, redis_client: object) -> None:
+def test_caller_who_asks_too_fast_is_429(ask: Ask, settings: Any, clean_redis: object) -> None:
     settings.SUBMIT_RATE = "1/minute"
     ask(ROW)
 
@@ -411,7 +412,7 @@ def test_database_that_goes_away_during_the_wait_makes_no_accepted_row_an_error(
     def away(*_: Any) -> None:
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(settlements, "wait_for", away)
+    monkeypatch.setattr(completions, "wait_for", away)
 
     response = ask(ROW, Prefer="wait=5")
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from predictions import registry
+from predictions.lifecycle import registry
 from predictions.models import Feedback, ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TERMINAL
 from tests.integration.api.conftest import problem

@@ -17,8 +17,8 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.generation import GenerationMode
 
 from predictions.models import ModelVersion, State
-from tests.fuzzing import EXAMPLES, asked, examples
 from tests.integration.conftest import make
+from tests.support.fuzzing import EXAMPLES, asked, examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from predictions import personal_data
 from predictions.models import ApiToken, Feedback, ModelVersion, Prediction, State, Tombstone
+from predictions.use_cases import personal_data
 from tests.integration.conftest import IRIS, SETOSA, make, signed_in, statements
 from tests.integration.web.conftest import Page
 
@@ -89,7 +89,7 @@ def test_remove_asks_first(iris: ModelVersion, owner: User) -> None:
     assert Prediction.objects.count() == 1
 
 
-@pytest.mark.usefixtures("redis_client")
+@pytest.mark.usefixtures("clean_redis")
 def test_remove_cancels_and_removes_mine_and_nothing_else(iris: ModelVersion, owner: User, stranger: User) -> None:
     mine = [own(owner, iris, state) for state in State]
     theirs = own(stranger, iris)
@@ -109,9 +109,9 @@ def test_remove_cancels_and_removes_mine_and_nothing_else(iris: ModelVersion, ow
     assert client.get(f"/predictions/{mine[0].pk}/").status_code == 410
 
 
-@pytest.mark.usefixtures("redis_client")
+@pytest.mark.usefixtures("clean_redis")
 def test_result_of_what_was_removed_while_it_ran_is_thrown_away(iris: ModelVersion, owner: User) -> None:
-    from predictions.serving.predictor import Outcome
+    from predictions.serving.engines.predictor import Outcome
 
     own(owner, iris, State.QUEUED)
     claim = Prediction.objects.claim(iris.pk, "interactive", 64)
@@ -122,7 +122,7 @@ def test_result_of_what_was_removed_while_it_ran_is_thrown_away(iris: ModelVersi
     assert not Prediction.objects.exists()
 
 
-@pytest.mark.usefixtures("redis_client")
+@pytest.mark.usefixtures("clean_redis")
 def test_remove_of_very_much_goes_on_with_the_next_press(
     iris: ModelVersion, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from predictions import registry
-from predictions.callers import COOKIE
+from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.use_cases.callers import COOKIE
 from tests.integration.conftest import IRIS, make
 from tests.integration.web.conftest import Page
 
@@ -219,7 +219,7 @@ def test_full_queue_answers_503_and_keeps_the_values(
     assert Page(response).values()["long side"] == "40.5"
 
 
-@pytest.mark.usefixtures("redis_client")
+@pytest.mark.usefixtures("clean_redis")
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_caller_who_asks_too_fast_gets_429_and_keeps_the_values(
     client: Client, kinds: RegisteredModel, settings: Any, headers: Any

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from predictions import registry
+from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TERMINAL
 from tests.integration.conftest import make, signed_in
@@ -235,7 +235,7 @@ def test_changes_are_not_made_by_get(client: Client, iris: ModelVersion, action:
 
 def test_cancel_wakes_who_waits(client: Client, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     announced: list[Any] = []
-    monkeypatch.setattr("predictions.settlements.announce", lambda ids: announced.extend(ids))
+    monkeypatch.setattr("predictions.queue.completions.announce", lambda ids: announced.extend(ids))
     row = make(iris)
 
     client.post(f"/predictions/{row.pk}/cancel/")

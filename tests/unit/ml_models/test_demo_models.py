@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from predictions.serving.loader import Loader
-from predictions.serving.predictor import predict
-from predictions.serving.registration import train_and_register
-from predictions.serving.repository import BrokenFile, describe, descriptions
+from predictions.serving.artifacts.repository import BrokenFile, describe, descriptions
+from predictions.serving.engines.loader import Loader
+from predictions.serving.engines.predictor import predict
+from predictions.serving.training.register import train_and_register
 
 HERE = Path(__file__).resolve().parents[3] / "ml_models"
 NAMES = ["breast-cancer", "diabetes", "iris", "wine"]

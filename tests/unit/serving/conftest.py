@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from predictions.serving.registration import Split, register
-from predictions.serving.repository import Description, Manifest, describe
+from predictions.serving.artifacts.repository import Description, Manifest, describe
+from predictions.serving.training.register import Split, register
 
 DESCRIPTION = """
 title = "Fruit"

@@ -1,0 +1,151 @@
+"""What exists, by the folders, and what serves, by the database: sync, promote, and quick look-ups for the web."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from predictions.models import ModelVersion, Prediction, RegisteredModel
+from predictions.serving.artifacts import repository
+from predictions.serving.artifacts.repository import BrokenFile, Description, Manifest
+
+logger = logging.getLogger(__name__)
+
+# A promotion is seen everywhere within this many seconds; a changed word within the longer time.
+FRESH_SECONDS = 1.0
+WORDS_SECONDS = 30.0
+# Only the wording of a feature may change after a version was made.
+WORDS = ("label", "unit", "help", "group")
+
+_lock = threading.Lock()
+_models: dict[str, tuple[float, RegisteredModel]] = {}
+_versions: dict[int, tuple[float, ModelVersion]] = {}
+
+
+# --- Looking up -------------------------------------------------------------------------------------------------------
+def find(name: str) -> RegisteredModel:
+    """The registered model of that name, with its champion.
+
+    Raises:
+        RegisteredModel.DoesNotExist: no such model is here.
+    """
+    known = _models.get(name)
+    if known and time.monotonic() - known[0] < FRESH_SECONDS:
+        return known[1]
+    model = RegisteredModel.objects.listed().defer("champion__manifest").get(name=name)
+    if model.champion:
+        reason = model.champion.unavailable_reason
+        model.champion = version(model.champion.pk)
+        model.champion.unavailable_reason = reason
+    with _lock:
+        _models[name] = time.monotonic(), model
+    return model
+
+
+def champion(model: RegisteredModel) -> ModelVersion | None:
+    """The version that serves, if one does."""
+    found = model.champion
+    return found if found is not None and found.is_available else None
+
+
+def version(version_id: int) -> ModelVersion:
+    """A version with its model. Its manifest is large and never changes, so it is not read for every request."""
+    known = _versions.get(version_id)
+    if known and time.monotonic() - known[0] < WORDS_SECONDS:
+        return known[1]
+    found = ModelVersion.objects.select_related("registered_model").get(pk=version_id)
+    with _lock:
+        _versions[version_id] = time.monotonic(), found
+    return found
+
+
+def complete(predictions: Iterable[Prediction]) -> list[Prediction]:
+    """The predictions with their versions, without a join."""
+    found = list(predictions)
+    for prediction in found:
+        prediction.version = version(prediction.version_id)
+    return found
+
+
+def forget() -> None:
+    """After a change in this process."""
+    with _lock:
+        _models.clear()
+        _versions.clear()
+
+
+# --- Changing ---------------------------------------------------------------------------------------------------------
+def sync(root: Path) -> list[BrokenFile]:
+    """Make the rows say what the folders say; the files that could not be read, which keep the rows they had.
+
+    A model's first version serves at once; later ones wait to be promoted.
+    """
+    broken: list[BrokenFile] = []
+    descriptions = repository.descriptions(root, broken.append)
+    unreadable = {error.path.parent.name for error in broken}
+    for position, description in enumerate(descriptions):
+        _sync_model(root, description, position, broken)
+    seen = {description.name for description in descriptions} | unreadable
+    RegisteredModel.objects.exclude(name__in=seen).update(is_present=False)
+    forget()
+    return broken
+
+
+@transaction.atomic
+def _sync_model(root: Path, description: Description, position: int, broken: list[BrokenFile]) -> None:
+    said = description.model_dump(mode="json", by_alias=True)
+    model, _ = RegisteredModel.objects.update_or_create(
+        name=description.name,
+        defaults={
+            "title": description.title,
+            "summary": description.summary,
+            "task": description.task,
+            "description": {part: said[part] for part in ("target", "examples", "card")},
+            "position": position,
+            "is_present": True,
+        },
+    )
+    versions = [
+        _sync_version(model, description, manifest)
+        for manifest in repository.manifests(root, description.name, broken.append)
+    ]
+    if versions and model.champion is None:
+        model.promote(versions[-1])
+
+
+def _sync_version(model: RegisteredModel, description: Description, manifest: Manifest) -> ModelVersion:
+    found, is_new = ModelVersion.objects.get_or_create(
+        registered_model=model,
+        number=manifest.version,
+        defaults={
+            "sha256": manifest.sha256,
+            "created_at": manifest.created_at,
+            "manifest": _kept(description, manifest),
+        },
+    )
+    if found.sha256 != manifest.sha256:
+        # The row is the registration: a file that differs is not the version that was registered.
+        logger.error("%s v%d: version.json names another artefact than was registered", model.name, manifest.version)
+    elif not is_new and found.manifest != (kept := _kept(description, manifest)):
+        ModelVersion.objects.filter(pk=found.pk).update(manifest=kept)
+    return found
+
+
+def _kept(description: Description, manifest: Manifest) -> dict[str, Any]:
+    """What the web needs of version.json, in the words that model.toml has now."""
+    said = manifest.model_dump(mode="json", exclude={"golden"})
+    said["signature"] = [
+        {**feature, **_words(description, feature["name"], feature["kind"])} for feature in said["signature"]
+    ]
+    return said
+
+
+def _words(description: Description, name: str, kind: str) -> dict[str, Any]:
+    now = description.signature.by_name.get(name)
+    if now is None or now.kind != kind:
+        return {}
+    return {word: getattr(now, word) for word in WORDS}

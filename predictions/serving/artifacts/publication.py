@@ -1,0 +1,63 @@
+"""Writes versions into the folders of registered models: a version appears whole, and never changes."""
+
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from predictions.serving.artifacts import repository
+from predictions.serving.artifacts.repository import Manifest
+
+
+def write_version(root: Path, draft: Manifest, estimator: bytes, compiled: bytes | None = None) -> Manifest:
+    """Stores a version under the next free number and returns the manifest that says so.
+
+    The draft's own number is ignored. The folder appears whole or not at all, is never overwritten,
+    and two trainings that end together get two numbers. Raises NoSuchModel.
+    """
+    versions = repository.folder(root, draft.model) / repository.VERSIONS
+    versions.mkdir(exist_ok=True)
+    incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=versions))
+    try:
+        _write(incoming / repository.ESTIMATOR, estimator)
+        if compiled is not None:
+            _write(incoming / repository.COMPILED, compiled)
+        return _claim_number(versions, incoming, draft)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _claim_number(versions: Path, incoming: Path, draft: Manifest) -> Manifest:
+    incoming.chmod(0o755)
+    while True:
+        number = max(repository.numbers(versions), default=0) + 1
+        numbered = draft.model_copy(update={"version": number})
+        _write(incoming / repository.MANIFEST, numbered.model_dump_json(indent=1).encode())
+        try:
+            # Renaming onto a folder that is not empty fails: whoever comes second takes the next number.
+            incoming.rename(versions / str(number))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            _sync(versions)
+            return numbered
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file to the disk, then takes the right to write away: versions do not change."""
+    path.unlink(missing_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o444)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,149 @@
+"""Whether a compiled estimator answers as the estimator does, on known rows and on many around them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from textwrap import shorten
+from typing import TypeAlias
+
+import numpy as np
+
+from predictions.serving.compile import perturbation
+from predictions.serving.engines.base import Answers, Engine, WrongShape, differences
+from predictions.serving.engines.onnx import CompiledOracle
+from predictions.serving.engines.sklearn import Oracle, parts
+from predictions.serving.schema.signature import Value
+
+Rows: TypeAlias = Sequence[list[Value]]
+
+# Of a probability, or of the range of a regression's answers: far below what anyone reads, far above a rounding.
+TOLERANCE = 1e-5
+# The distance between two classes below which a rounding might decide, as a multiple of the largest difference seen.
+DOUBT = 10
+MOVED_ROWS = 1500
+WIDE_ROWS = 1500
+SPLIT_ROWS = 1000
+TIMED_CALLS = 5
+TIMED_ROWS = 64
+
+
+class NotCompiled(ValueError):
+    """The estimator has to serve itself; the text is the sentence that tells analysts why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    tolerance: float
+    largest_difference: float
+    doubt: float
+    rows: int
+    milliseconds: float
+
+
+def prove(oracle: Oracle, plain: CompiledOracle, rows: Rows) -> Proof:
+    """Compares all answers, `plain` having no doubt as yet. Raises NotCompiled."""
+    random = np.random.default_rng(0)
+    around = [*rows, *_around(oracle, rows, random)]
+    expected, given = _expected(oracle, around), _given(plain, around)
+    tolerance = TOLERANCE if oracle.classes else TOLERANCE * float(np.ptp(expected.outputs))
+    largest = _largest_difference(oracle, expected, given)
+    if not largest <= tolerance:
+        raise NotCompiled(f"Compiled, its numbers differ by up to {largest:.1e}; {tolerance:.1e} is allowed.")
+    engine = replace(plain, doubt=largest * DOUBT if oracle.classes else 0.0)
+    others = int((_given(engine, around).outputs != expected.outputs).sum()) if oracle.classes else 0
+    if others:
+        raise NotCompiled(f"Compiled, it gives another label to {others} of {len(around)} rows.")
+    _prove_odd_rows(oracle, engine, perturbation.odd(rows, oracle.signature, random), tolerance)
+    return Proof(tolerance, largest, engine.doubt, len(around), _quicker(oracle, engine, rows))
+
+
+def _around(oracle: Oracle, rows: Rows, random: np.random.Generator) -> list[list[Value]]:
+    signature = oracle.signature
+    found = [part.tree_ for part in parts(oracle.estimator) if hasattr(part, "tree_")]
+    own = [tree for tree in found if tree.n_features == len(signature.features)]
+    return [
+        *perturbation.moved(rows, signature, MOVED_ROWS, random),
+        *perturbation.wide(rows, signature, WIDE_ROWS, random),
+        *perturbation.on_splits(rows, signature, own, SPLIT_ROWS, random),
+    ]
+
+
+def _expected(oracle: Oracle, rows: Rows) -> Answers:
+    try:
+        answers = oracle.ask(rows)
+    except Exception as error:  # an estimator may raise anything
+        raise NotCompiled(f"It fails itself on rows that model.toml allows ({type(error).__name__}).") from error
+    if not _is_finite(answers):
+        raise NotCompiled("Its own answers to rows that model.toml allows are not all finite numbers.")
+    return answers
+
+
+def _given(engine: Engine, rows: Rows) -> Answers:
+    try:
+        return engine.ask(rows)
+    except WrongShape as error:
+        raise NotCompiled(f"Compiled, it answers in another form: {error}.") from error
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise NotCompiled(f"ONNX Runtime cannot run it: {said(error)}.") from error
+
+
+def _largest_difference(oracle: Oracle, expected: Answers, given: Answers) -> float:
+    if not oracle.classes:
+        return float(np.abs(given.outputs - expected.outputs).max())
+    if given.probabilities is None or expected.probabilities is None:
+        return 0.0  # a label is right or wrong
+    return float(np.abs(given.probabilities - expected.probabilities).max())
+
+
+def _prove_odd_rows(oracle: Oracle, engine: Engine, rows: Rows, tolerance: float) -> None:
+    """Where the estimator fails on a row, what was compiled must fail too, and not make an answer up."""
+    if _agree(_answer(oracle, rows), _answer(engine, rows), tolerance):
+        return
+    for row in rows:
+        expected, given = _answer(oracle, [row]), _answer(engine, [row])
+        if expected is None and given is not None:
+            raise NotCompiled("Compiled, it answers rows on which it fails itself.")
+        if expected is not None and not _agree(expected, given, tolerance):
+            raise NotCompiled("Compiled, it answers otherwise where a value is missing, extreme or a rare choice.")
+
+
+def _agree(expected: Answers | None, given: Answers | None, tolerance: float) -> bool:
+    return expected is not None and given is not None and not differences(expected, given, tolerance)
+
+
+def _answer(engine: Engine, rows: Rows) -> Answers | None:
+    try:
+        answers = engine.ask(rows)
+    except Exception:  # noqa: BLE001  # whatever it is, a user would be told that there is no answer
+        return None
+    return answers if _is_finite(answers) else None
+
+
+def _is_finite(answers: Answers) -> bool:
+    shares = answers.probabilities
+    return bool(np.isfinite(answers.outputs).all() and (shares is None or np.isfinite(shares).all()))
+
+
+def _quicker(oracle: Oracle, engine: Engine, rows: Rows) -> float:
+    """Milliseconds for one row, if that and a batch are quicker than by the estimator."""
+    batch = [rows[place % len(rows)] for place in range(TIMED_ROWS)]
+    one = _milliseconds(engine, batch[:1])
+    if one > _milliseconds(oracle, batch[:1]) or _milliseconds(engine, batch) > _milliseconds(oracle, batch):
+        raise NotCompiled("Compiled, it is no quicker.")
+    return one
+
+
+def _milliseconds(engine: Engine, rows: Rows) -> float:
+    spent = []
+    for _ in range(TIMED_CALLS):
+        started = time.perf_counter()
+        engine.ask(rows)
+        spent.append(time.perf_counter() - started)
+    return median(spent) * 1000
+
+
+def said(error: Exception) -> str:
+    """The beginning of what a library said, on one line."""
+    first = str(error).strip().partition("\n")[0].rstrip(".:, ")
+    return shorten(f"{type(error).__name__}: {first}", 140, placeholder="…")

@@ -1,0 +1,120 @@
+"""Rows around known ones: what people may enter, though no data set holds it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from predictions.serving.schema.errors import InvalidInput
+from predictions.serving.schema.signature import Boolean, Choice, Integer, Number, Signature, Value
+
+Row = list[Value]
+
+STEP = 0.2  # of a feature's standard deviation
+SWITCHED = 0.1  # of the choices and booleans of a row
+WIDE = 0.5  # of the range that was seen, beyond it
+FAR = 3.0  # likewise
+EACH = 3  # rows for each odd value
+
+
+def moved(rows: Sequence[Row], signature: Signature, count: int, random: np.random.Generator) -> list[Row]:
+    """About `count` rows: the given ones with every number moved a little, and some choices switched to others seen."""
+    drawn = random.integers(len(rows), size=count)
+    columns = []
+    for feature, column in zip(signature.features, zip(*rows, strict=True), strict=True):
+        values = [column[place] for place in drawn]
+        if isinstance(feature, Number | Integer):
+            columns.append(_moved(feature, values, random))
+        elif isinstance(feature, Choice | Boolean):
+            others = [column[place] for place in random.integers(len(column), size=count)]
+            switched = random.random(count) < SWITCHED
+            columns.append([o if s else v for v, o, s in zip(values, others, switched, strict=True)])
+        else:
+            columns.append(values)
+    return _allowed(zip(*columns, strict=True), signature)
+
+
+def wide(rows: Sequence[Row], signature: Signature, count: int, random: np.random.Generator) -> list[Row]:
+    """`count` rows at most whose values were never seen together, with numbers from all over their range and beyond."""
+    columns = [
+        _spread(feature, column, count, random)
+        if isinstance(feature, Number | Integer)
+        else [column[place] for place in random.integers(len(column), size=count)]
+        for feature, column in zip(signature.features, zip(*rows, strict=True), strict=True)
+    ]
+    return _allowed(zip(*columns, strict=True), signature)
+
+
+def on_splits(rows: Sequence[Row], signature: Signature, trees: Sequence[Any], count: int, random: Any) -> list[Row]:
+    """Rows that stand on a split of a tree, or one float32 beside it: where a rounding would be seen.
+
+    `trees` are scikit-learn's `tree_`, over the features of the signature.
+    """
+    made: list[Row] = []
+    for _ in range(count if trees else 0):
+        tree = trees[random.integers(len(trees))]
+        node = int(random.integers(tree.node_count))
+        if tree.feature[node] < 0:
+            continue
+        split = np.float64(tree.threshold[node])
+        beside = np.nextafter(np.float32(split), np.float32(random.choice([-np.inf, np.inf])))
+        row = list(rows[random.integers(len(rows))])
+        row[int(tree.feature[node])] = float(random.choice([split, np.nextafter(split, np.inf), float(beside)]))
+        made.append(row)
+    return _allowed(made, signature)
+
+
+def odd(rows: Sequence[Row], signature: Signature, random: np.random.Generator) -> list[Row]:
+    """Rows with one value that is missing, extreme, or a choice that no row has, as far as the signature allows it."""
+    made: list[Row] = []
+    for place, (feature, column) in enumerate(zip(signature.features, zip(*rows, strict=True), strict=True)):
+        for value in _odd_values(feature, column):
+            drawn = [rows[row] for row in random.integers(len(rows), size=EACH)]
+            made.extend([*row[:place], value, *row[place + 1 :]] for row in drawn)
+    return _allowed(made, signature)
+
+
+def _moved(feature: Number | Integer, values: Sequence[Value], random: np.random.Generator) -> list[Value]:
+    numbers = np.array(values, dtype=np.float64)
+    spread = float(np.nanstd(numbers)) if not np.isnan(numbers).all() else 0.0
+    return _within(feature, numbers + random.normal(size=len(values)) * (spread * STEP or 1.0))
+
+
+def _spread(feature: Number | Integer, column: Sequence[Value], count: int, random: np.random.Generator) -> list[Value]:
+    present = [float(value) for value in column if value is not None] or [0.0]
+    beyond = (max(present) - min(present) or 1.0) * WIDE
+    return _within(feature, random.uniform(min(present) - beyond, max(present) + beyond, size=count))
+
+
+def _within(feature: Number | Integer, numbers: Any) -> list[Value]:
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    whole = isinstance(feature, Integer)
+    return [
+        None if number != number else round(number) if whole else number
+        for number in np.clip(numbers, low, high).tolist()
+    ]
+
+
+def _odd_values(feature: object, column: Sequence[Value]) -> list[Value]:
+    missing: list[Value] = [] if getattr(feature, "required", True) else [None]
+    if isinstance(feature, Number | Integer):
+        present = [float(value) for value in column if value is not None] or [0.0]
+        far = (max(present) - min(present) or 1.0) * FAR
+        low = min(present) - far if feature.minimum is None else feature.minimum
+        high = max(present) + far if feature.maximum is None else feature.maximum
+        return [*missing, *((round(low), round(high)) if isinstance(feature, Integer) else (float(low), float(high)))]
+    if isinstance(feature, Choice):
+        return [*missing, *(value for value in feature.values if value not in column)]
+    return missing
+
+
+def _allowed(rows: Any, signature: Signature) -> list[Row]:
+    return [cleaned for row in rows for cleaned in _cleaned(list(row), signature)]
+
+
+def _cleaned(row: Row, signature: Signature) -> Iterator[Row]:
+    try:
+        yield signature.clean(row)
+    except InvalidInput:
+        return

@@ -1,0 +1,111 @@
+"""A compiled estimator, asked through ONNX Runtime: no scikit-learn, and nothing is unpickled."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from predictions.serving.artifacts.repository import Layout, Number
+from predictions.serving.engines.base import Answers, Engine, Floats, expect, is_numeric
+from predictions.serving.schema.signature import Signature, Value
+
+TABLE = "rows"
+
+# scikit-learn's trees refuse what float32 cannot hold, where ONNX would answer.
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class CompiledOracle:
+    """Asks the session, and the estimator itself about the few rows on which a rounding could decide.
+
+    `doubt` is the distance between the two likeliest classes within which the estimator is asked.
+    """
+
+    session: Any
+    signature: Signature
+    classes: list[Any]
+    layout: Layout
+    number: Number
+    has_probabilities: bool
+    doubt: float
+    estimator: Callable[[], Engine]
+
+    def ask(self, rows: Sequence[Sequence[Value]]) -> Answers:
+        """Raises what ONNX Runtime raises, and WrongShape rather than mix rows up."""
+        inputs = self._table(rows) if self.layout == "table" else self._columns(rows)
+        if inputs is None:
+            return self.estimator().ask(rows)
+        given = self.session.run(self._outputs, inputs)
+        return self._classified(rows, *given) if self.classes else _regressed(given[0], len(rows))
+
+    def _table(self, rows: Sequence[Sequence[Value]]) -> dict[str, Any] | None:
+        # numpy reads None as NaN here.
+        table = np.array(rows, dtype=np.float64)
+        return {TABLE: table.astype(self.number, copy=False)} if _fits(table) else None
+
+    def _columns(self, rows: Sequence[Sequence[Value]]) -> dict[str, Any] | None:
+        inputs = {}
+        for feature, values in zip(self.signature.features, zip(*rows, strict=True), strict=True):
+            if is_numeric(feature):
+                column = np.array(values, dtype=np.float64)
+                if not _fits(column):
+                    return None
+                column = column.astype(self.number, copy=False)
+            else:
+                column = np.array(values, dtype=object)
+            inputs[feature.name] = column.reshape(-1, 1)
+        return inputs
+
+    def _classified(self, rows: Sequence[Sequence[Value]], labels: Any, shares: Any = None) -> Answers:
+        labels = labels.reshape(-1)
+        expect(labels.shape, (len(rows),))
+        outputs = np.array([self._places.get(label, -1) for label in labels.tolist()], dtype=np.float64)
+        if shares is None:
+            return Answers(outputs, None)
+        expect(shares.shape, (len(rows), len(self.classes)))
+        answers = Answers(outputs, shares.astype(np.float64, copy=False))
+        return self._resolved(rows, answers, answers.probabilities) if self.doubt else answers
+
+    def _resolved(self, rows: Sequence[Sequence[Value]], answers: Answers, shares: Any) -> Answers:
+        """The answers, with the estimator's own where the two likeliest classes are too close to call."""
+        ranked = np.partition(shares, -2, axis=1)
+        close = (ranked[:, -1] - ranked[:, -2] <= self.doubt).nonzero()[0].tolist()
+        if close:
+            own = self.estimator().ask([rows[place] for place in close])
+            answers.outputs[close] = own.outputs
+            shares[close] = own.probabilities
+        return answers
+
+    @cached_property
+    def _places(self) -> dict[Any, int]:
+        return {class_: place for place, class_ in enumerate(self.classes)}
+
+    @cached_property
+    def _outputs(self) -> list[str]:
+        # Of a classifier without probabilities the second output would be its scores.
+        wanted = 1 + (bool(self.classes) and self.has_probabilities)
+        return [output.name for output in self.session.get_outputs()[:wanted]]
+
+
+def open_session(content: bytes) -> Any:
+    """A session of one thread. It starts none of its own, so it outlives a fork."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3  # errors; a warning for each unused constant is no news
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _fits(numbers: Floats) -> bool:
+    return not (np.abs(numbers) > LARGEST).any()
+
+
+def _regressed(values: Any, count: int) -> Answers:
+    if values.shape == (count, 1):
+        values = values[:, 0]
+    expect(values.shape, (count,))
+    return Answers(values.astype(np.float64, copy=False), None)

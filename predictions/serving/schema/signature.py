@@ -1,0 +1,169 @@
+"""The typed inputs of an estimator. `Signature.clean` is the one validator behind the form, the JSON
+API and the file reader; the form, the JSON Schema and the advice are made from the same description.
+
+The web process imports this module, so nothing here may import numpy or scikit-learn.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, create_model, model_validator
+
+from predictions.serving.schema import wording
+from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.kinds import Boolean, Choice, Feature, Integer, Number, Text, Value
+
+__all__ = ["Advice", "Boolean", "Choice", "Feature", "Integer", "Number", "Signature", "Text", "Value"]
+
+# A body of a hundred thousand wrong names must not become an answer of a hundred thousand sentences.
+UNKNOWN_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A value that is allowed, but unlike what the version learned from. Never an error."""
+
+    feature: str
+    code: Literal["below_training_range", "above_training_range", "unseen_category"]
+    message: str
+
+
+class Signature(RootModel[tuple[Feature, ...]]):
+    """The features of an estimator, in the order of its columns.
+
+    `Signature.model_validate(list_of_dicts)` reads it and `.model_dump(mode="json")` writes it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Signature":
+        if not self.root:
+            raise ValueError("a signature needs at least one feature")
+        repeated = sorted({n for n in self.names if self.names.count(n) > 1})
+        if repeated:
+            raise ValueError(f"features repeat a name: {', '.join(repeated)}")
+        return self
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        return self.root
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.root)
+
+    @cached_property
+    def by_name(self) -> dict[str, Feature]:
+        return {feature.name: feature for feature in self.root}
+
+    def clean(self, raw: Mapping[str, Any] | Sequence[Any]) -> list[Value]:
+        """The values in signature order, from a mapping by name or a sequence in signature order.
+
+        Types are JSON's own and strict: "3" is no number and true is no 1; doors that read text
+        (the form, files) convert first. Raises InvalidInput with every problem of the row at once.
+        """
+        given = self._by_name(raw)
+        unknown = () if given.keys() <= self.by_name.keys() else given.keys() - self.by_name.keys()
+        try:
+            row = self._row.__pydantic_validator__.validate_python(given)
+        except ValidationError as error:
+            raise InvalidInput([*self._wrong(error), *_unknown(unknown)]) from None
+        if unknown:
+            raise InvalidInput(_unknown(unknown))
+        return list(row.__dict__.values())
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema 2020-12 of a row as an object; `properties` stand in signature order."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {feature.name: _property(feature) for feature in self.root},
+            "required": [feature.name for feature in self.root if feature.required],
+            "additionalProperties": False,
+        }
+
+    def advise(self, values: Sequence[Value], profile: Mapping[str, Any]) -> list[Advice]:
+        """What in these cleaned values lies outside the training data, by a manifest's `profile`."""
+        seen = profile.get("features", {})
+        found = (
+            _advice(feature, value, seen[feature.name])
+            for feature, value in zip(self.root, values, strict=True)
+            if value is not None and feature.name in seen
+        )
+        return [advice for advice in found if advice]
+
+    @cached_property
+    def _row(self) -> type[BaseModel]:
+        # Fields are numbered and known from outside by alias only: a feature may have any name.
+        fields: dict[str, Any] = {}
+        for position, feature in enumerate(self.root):
+            rule = feature.rule() if feature.required else feature.rule() | None
+            default = ... if feature.required else None
+            fields[f"feature_{position}"] = (rule, Field(default, alias=feature.name))
+        return create_model("Row", **fields)
+
+    def _by_name(self, raw: Any) -> dict[str, Any]:
+        if isinstance(raw, Mapping):
+            return raw if isinstance(raw, dict) else dict(raw)
+        if isinstance(raw, str | bytes | bytearray) or not isinstance(raw, Sequence):
+            raise InvalidInput([Problem(None, "wrong_type", wording.NOT_A_ROW)])
+        if len(raw) != len(self.root):
+            message = wording.wrong_length(len(self.root), len(raw))
+            raise InvalidInput([Problem(None, "wrong_length", message)])
+        return dict(zip(self.names, raw, strict=True))
+
+    def _wrong(self, error: ValidationError) -> list[Problem]:
+        details = error.errors(include_url=False, include_context=False)
+        # A nullable feature is checked as "its rule, or null", and the position comes second then.
+        first = {str(detail["loc"][0]): detail for detail in reversed(details)}
+        return [
+            Problem(name, *wording.explain(self.by_name[name], first[name]["type"], first[name]["input"]))
+            for name in self.names
+            if name in first
+        ]
+
+
+def _property(feature: Feature) -> dict[str, Any]:
+    said = {
+        "title": feature.label,
+        "description": feature.help,
+        "x-unit": feature.unit,
+        "x-group": feature.group,
+    }
+    schema = {**{word: text for word, text in said.items() if text}, **feature.json_schema()}
+    if feature.default is not None:
+        schema["default"] = feature.default
+    if not feature.required:
+        _allow_null(schema)
+    return schema
+
+
+def _allow_null(schema: dict[str, Any]) -> None:
+    if "enum" in schema:
+        schema["enum"] = [*schema["enum"], None]
+    else:
+        schema["type"] = [schema["type"], "null"]
+
+
+def _unknown(names: Iterable[object]) -> list[Problem]:
+    ordered = sorted(wording.printable(name) for name in names)
+    problems = [Problem(name, "unknown_feature", wording.UNKNOWN_FEATURE) for name in ordered[:UNKNOWN_NAMED]]
+    if len(ordered) > UNKNOWN_NAMED:
+        rest = len(ordered) - UNKNOWN_NAMED
+        problems.append(Problem(None, "unknown_feature", f"And {rest} more names that are not known."))
+    return problems
+
+
+def _advice(feature: Feature, value: Value, seen: Mapping[str, Any]) -> Advice | None:
+    if isinstance(feature, Number | Integer):
+        low, high = seen.get("minimum"), seen.get("maximum")
+        if low is not None and value < low:
+            return Advice(feature.name, "below_training_range", wording.below_training(feature, low))
+        if high is not None and value > high:
+            return Advice(feature.name, "above_training_range", wording.above_training(feature, high))
+    elif value not in [category for category, _ in seen.get("categories", [[value, 0]])]:
+        return Advice(feature.name, "unseen_category", wording.UNSEEN_CATEGORY)
+    return None

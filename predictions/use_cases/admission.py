@@ -1,0 +1,116 @@
+"""Who is let in: a rate for each caller, and a bound on what waits. Asked before a row is kept."""
+
+import math
+import threading
+import time
+from datetime import timedelta
+from functools import cache
+
+from django.conf import settings
+from django.db.models.functions import Now
+from limits import RateLimitItem, parse
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from predictions.models import Prediction
+from predictions.queue.redis_client import breaker, client
+from predictions.serving.schema.errors import QueueFull
+
+# A count of the queue is believed for so long, if it was far from full.
+FRESH_SECONDS = 0.2
+# The rate at which predictions settle is that of the last so many seconds.
+RATE_WINDOW = timedelta(seconds=30)
+SHORTEST_WAIT, LONGEST_WAIT = 1, 300
+
+
+class TooMany(Exception):
+    """The caller asks faster than `SUBMIT_RATE`."""
+
+    sentence = "Too many predictions asked for in a short time. Try again shortly."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+def admit(caller: str, rows: int = 1) -> None:
+    """Let `rows` rows of a caller in.
+
+    Raises:
+        TooMany: the caller asks too fast. While Redis is away nobody is too fast.
+        QueueFull: as many rows wait as may, of this caller or in all; `retry_after` says when there may be room.
+    """
+    if settings.SUBMIT_RATE:
+        _check_rate(parse(settings.SUBMIT_RATE), caller, rows)
+    _check_queue(caller, rows)
+
+
+# --- The rate ---------------------------------------------------------------------------------------------------------
+@cache
+def _limiter() -> MovingWindowRateLimiter:
+    """Counts in Redis, atomically: many web processes share one count."""
+    return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, connection_pool=client().connection_pool))
+
+
+def _check_rate(rate: RateLimitItem, caller: str, rows: int) -> None:
+    refused = False
+
+    def hit() -> None:
+        nonlocal refused
+        refused = not _limiter().hit(rate, caller, cost=rows)
+
+    if breaker.call(hit, "rate") and refused:
+        reset_at = _limiter().get_window_stats(rate, caller).reset_time
+        raise TooMany(_bounded(reset_at - time.time()))
+
+
+# --- The queue --------------------------------------------------------------------------------------------------------
+class _Backlog:
+    """How many rows are queued, counted anew when it matters."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._read_at = -math.inf
+
+    def add(self, rows: int, most: int) -> int:
+        """The number of queued rows with these; believed from a moment ago only while it is below half of `most`."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._read_at < FRESH_SECONDS and self._count + rows <= most // 2:
+                self._count += rows
+                return self._count
+        count = Prediction.objects.queued().count()
+        with self._lock:
+            self._count, self._read_at = count + rows, now
+        return count + rows
+
+
+_backlog = _Backlog()
+
+
+def _check_queue(caller: str, rows: int) -> None:
+    queued = _backlog.add(rows, settings.MAX_QUEUED_PER_CALLER)
+    if queued > settings.MAX_QUEUED:
+        raise QueueFull(retry_after(queued - settings.MAX_QUEUED))
+    if queued > settings.MAX_QUEUED_PER_CALLER:
+        own = Prediction.objects.queued().filter(caller=caller).count() + rows
+        if own > settings.MAX_QUEUED_PER_CALLER:
+            raise QueueFull(retry_after(own - settings.MAX_QUEUED_PER_CALLER))
+
+
+def retry_after(surplus: int) -> int:
+    """Seconds in which `surplus` rows are settled at the rate of the last half minute; the longest if none were."""
+    settled = Prediction.objects.filter(finished_at__gt=Now() - RATE_WINDOW).count()
+    return _bounded(surplus * RATE_WINDOW.total_seconds() / settled) if settled else LONGEST_WAIT
+
+
+def _bounded(seconds: float) -> int:
+    return min(max(math.ceil(seconds), SHORTEST_WAIT), LONGEST_WAIT)
+
+
+def forget() -> None:
+    """Begin to count anew."""
+    global _backlog
+    _backlog = _Backlog()
+    _limiter.cache_clear()

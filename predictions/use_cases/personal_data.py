@@ -1,0 +1,94 @@
+"""What is a user's own: handed out whole, and removed for good."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Q
+from django.utils import timezone
+
+from predictions.lifecycle import registry
+from predictions.maintenance import retention
+from predictions.models import ApiToken, Feedback, Prediction
+from predictions.models.prediction import PredictionQuerySet
+from predictions.queue import completions
+from predictions.use_cases.callers import key_of
+
+# Rows of one read: an export holds no more of them in memory, and no read of the database open between them.
+PAGE = 500
+# One request removes for so long at most; what is left is for the next.
+REMOVAL_SECONDS = 8.0
+
+
+# --- Handing out ------------------------------------------------------------------------------------------------------
+def export(user: User) -> Iterator[str]:
+    """A JSON document, in pieces: the account, its tokens, its feedback, and its predictions, newest first."""
+    said = Feedback.objects.filter(caller=key_of(user)).order_by("given_at")
+    head = {
+        "exported_at": timezone.now(),
+        "account": {"username": user.username, "email": user.email, "joined_at": user.date_joined},
+        "tokens": list(ApiToken.objects.of(user).values("name", "created", "expiry", "last_used_at")),
+        "feedback": list(said.values("prediction", "was_right", "actual", "comment", "given_at")),
+    }
+    yield f'{_json(head)[:-1]}, "predictions": ['
+    separator = "\n"
+    for page in _pages(Prediction.objects.asked_by(key_of(user))):
+        for row in page:
+            yield separator + _json(_prediction(row))
+            separator = ",\n"
+    yield "\n]}\n"
+
+
+def _pages(rows: PredictionQuerySet) -> Iterator[list[Prediction]]:
+    """Page after page, each from where the last one ended: `rows` are ordered by -created_at, -id."""
+    following = rows
+    while page := list(following[:PAGE]):
+        yield registry.complete(page)
+        last = page[-1]
+        earlier = Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
+        following = rows.filter(earlier, created_at__lte=last.created_at)
+
+
+def _prediction(row: Prediction) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "model": row.version.registered_model.name,
+        "version": row.version.number,
+        "source": row.source,
+        "features": dict(zip(row.version.signature.names, row.values, strict=True)),
+        "status": row.state,
+        "output": row.output,
+        "error_code": row.error_code or None,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
+
+
+# --- Removing ---------------------------------------------------------------------------------------------------------
+def remove(user: User) -> bool:
+    """Cancel what is under way, then remove all predictions, feedback and tokens of a user; False if some are left."""
+    key = key_of(user)
+    own = Prediction.objects.filter(caller=key)
+    ApiToken.objects.of(user).delete()
+    Feedback.objects.filter(caller=key).delete()
+    _cancel(own.unfinished())
+    retention.remove(own.filter(finished_at__isnull=False), REMOVAL_SECONDS)
+    return not own.exists()
+
+
+def _cancel(rows: PredictionQuerySet) -> None:
+    ids = list(rows.values_list("pk", flat=True))
+    for part in _parts(ids):
+        Prediction.objects.filter(pk__in=part).cancel()
+        completions.announce(part)
+
+
+def _parts(ids: list[Any]) -> Iterable[list[Any]]:
+    return (ids[start : start + PAGE] for start in range(0, len(ids), PAGE))

@@ -1,0 +1,66 @@
+"""A worker at the bell, and requests of the protocol."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from predictions.lifecycle import registry
+from predictions.models import ModelVersion, RegisteredModel
+from predictions.queue import notifications
+
+Infer = Callable[..., Any]
+
+
+@pytest.fixture
+def worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Whoever rings is answered here and now; the announcement of the end goes the real way."""
+    from predictions.worker import drain
+
+    settings.WAIT_MAX = 10
+    monkeypatch.setattr(
+        notifications, "ring", lambda version_id, lane: drain.serve(version_id, lane, time.monotonic() + 60)
+    )
+
+
+@pytest.fixture
+def infer(client: Client) -> Infer:
+    """The response to tensors; each is (name, shape, datatype, data)."""
+
+    def post(model: str, *tensors: tuple[str, list[int], str, list[Any]], path: str = "infer", **members: Any) -> Any:
+        inputs = [dict(zip(("name", "shape", "datatype", "data"), tensor, strict=True)) for tensor in tensors]
+        body = json.dumps({"inputs": inputs, **members})
+        return client.post(f"/v2/models/{model}/{path}", body, content_type="application/json")
+
+    return post
+
+
+@pytest.fixture
+def second_iris(registered: dict[str, RegisteredModel], models_dir: Path) -> Iterator[ModelVersion]:
+    """A second version of the model, with labels of its own; the first serves."""
+    versions = models_dir / "iris/versions"
+    shutil.copytree(versions / "1", versions / "2")
+    try:
+        path = versions / "2/version.json"
+        labels = ["one", "two", "three"]
+        manifest = json.loads(path.read_text()) | {"version": 2, "labels": labels}
+        manifest["target"]["labels"] = list(enumerate(labels))
+        path.unlink()
+        path.write_text(json.dumps(manifest))
+        assert registry.sync(models_dir) == []
+        yield ModelVersion.objects.get(registered_model__name="iris", number=2)
+    finally:
+        shutil.rmtree(versions / "2")
+
+
+@pytest.fixture(autouse=True)
+def _an_answer_at_once(settings: Settings) -> None:
+    """Unlike the JSON API's tests: requests of this protocol wait."""
+    settings.WAITERS_MAX = 40

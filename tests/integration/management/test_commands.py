@@ -1,0 +1,198 @@
+"""The commands of manage.py: what they do, what they say, and how they end."""
+
+import shutil
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from predictions.lifecycle import registry
+from predictions.management.commands.draw_states import diagram
+from predictions.management.commands.write_docs import PAGES
+from predictions.models import ModelVersion, Prediction, RegisteredModel, State
+from predictions.models.states import TRANSITIONS
+from tests.integration.conftest import make
+from tests.integration.lifecycle.test_registry import add_version, rewrite
+
+
+def run(*words: Any) -> str:
+    """What a command prints."""
+    out = StringIO()
+    call_command(*words, stdout=out, stderr=out, no_color=True)
+    return out.getvalue()
+
+
+def champion(name: str = "iris") -> int | None:
+    model = RegisteredModel.objects.select_related("champion").get(name=name)
+    return model.champion and model.champion.number
+
+
+@pytest.fixture
+def two_versions(registered: dict[str, RegisteredModel], models_dir: Path, trained_models: Path) -> Iterator[Path]:
+    """iris has a version that serves and one that waits."""
+    add_version(models_dir)
+    assert registry.sync(models_dir) == []
+    try:
+        yield models_dir
+    finally:
+        shutil.rmtree(models_dir / "iris")
+        shutil.copytree(trained_models / "iris", models_dir / "iris")
+
+
+# --- promote, rollback, check_models ----------------------------------------------------------------------------------
+@pytest.mark.usefixtures("two_versions")
+def test_promote_and_rollback_change_who_serves() -> None:
+    assert run("promote", "iris", 2) == "iris v2 serves.\n"
+    assert champion() == 2
+    assert run("rollback", "iris") == "iris v1 serves.\n"
+    assert champion() == 1
+    assert run("rollback", "iris") == "iris v2 serves.\n"
+
+
+def test_promote_of_a_version_that_does_not_prove_itself_refuses(two_versions: Path) -> None:
+    estimator = two_versions / "iris/versions/2/estimator.joblib"
+    content = estimator.read_bytes()
+    estimator.unlink()
+    estimator.write_bytes(content + b"\0")
+
+    with pytest.raises(CommandError, match=r"^iris v2 does not serve: The artefact has SHA-256 .* damaged"):
+        run("promote", "iris", 2)
+    assert champion() == 1
+
+
+@pytest.mark.parametrize(("name", "version"), [("iris", 9), ("nothing", 1)])
+def test_promote_of_what_is_not_there_says_so(iris: ModelVersion, name: str, version: int) -> None:
+    with pytest.raises(CommandError, match=f"^{name} has no version {version}; sync_models reads new folders$"):
+        run("promote", name, version)
+
+
+@pytest.mark.parametrize("name", ["iris", "nothing"])
+def test_rollback_without_an_earlier_version_says_so(iris: ModelVersion, name: str) -> None:
+    with pytest.raises(CommandError, match=f"^{name} has no version that served before$"):
+        run("rollback", name)
+
+
+def test_check_models_says_which_serve(iris: ModelVersion) -> None:
+    assert run("check_models") == "breast-cancer v1: serves\ndiabetes v1: serves\niris v1: serves\nwine v1: serves\n"
+
+
+def test_check_models_ends_badly_when_one_does_not_serve(iris: ModelVersion) -> None:
+    ModelVersion.objects.filter(pk=iris.pk).update(sha256="0" * 64)
+    out = StringIO()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_models", stdout=out, no_color=True)
+
+    assert ended.value.code == 1
+    assert [line.partition(": ")[0] for line in out.getvalue().splitlines()] == [
+        "breast-cancer v1",
+        "diabetes v1",
+        "iris v1",
+        "wine v1",
+    ]
+    assert "iris v1: version.json of iris version 1 names SHA-256" in out.getvalue()
+
+
+# --- sync_models, train, prepare --------------------------------------------------------------------------------------
+@pytest.fixture
+def own_models(db: None, trained_models: Path, tmp_path: Path, settings: Any) -> Path:
+    settings.MODELS_DIR = tmp_path / "models"
+    shutil.copytree(trained_models / "iris", tmp_path / "models/iris")
+    return tmp_path / "models"
+
+
+def test_sync_models_of_good_folders_says_nothing(own_models: Path) -> None:
+    assert run("sync_models") == ""
+    assert champion() == 1
+
+
+def test_sync_models_of_a_broken_folder_names_the_place_and_ends_badly(own_models: Path) -> None:
+    rewrite(own_models, 'task = "classification"', 'task = "guessing"')
+    errors = StringIO()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("sync_models", stderr=errors, no_color=True)
+
+    assert ended.value.code == 1
+    assert errors.getvalue().startswith(f"{own_models / 'iris/model.toml'}: task: Input should be")
+
+
+def test_train_makes_a_version_that_waits(own_models: Path) -> None:
+    run("sync_models")
+
+    said = run("train", "iris")
+
+    assert said.startswith("Training iris… version 2: accuracy ")
+    assert said.endswith("It serves after: manage.py promote iris 2\n")
+    assert champion() == 1
+    assert ModelVersion.objects.count() == 2
+
+
+def test_train_of_a_model_that_is_not_there_says_so(own_models: Path) -> None:
+    with pytest.raises(CommandError, match=r"^no model is called 'nothing'$"):
+        run("train", "nothing")
+
+
+def test_train_without_a_train_file_says_so(own_models: Path) -> None:
+    (own_models / "iris/train.py").unlink()
+
+    with pytest.raises(CommandError, match=r"/iris/train\.py is missing: write one"):
+        run("train", "iris")
+
+
+def test_prepare_trains_what_is_missing_and_makes_an_analyst_once(own_models: Path) -> None:
+    shutil.rmtree(own_models / "iris/versions")
+
+    first, second = run("prepare"), run("prepare")
+
+    trained, sign_in = first.replace("…\n", "…").splitlines()
+    assert trained.startswith("Training iris… version 1: accuracy ")
+    assert sign_in.startswith("The board for analysts is at /monitor/: sign in as analyst with the password ")
+    assert User.objects.get(username="analyst").check_password(sign_in.rsplit(" ", 1)[1])
+    assert second == ""
+    assert champion() == 1
+
+
+def test_prepare_outside_development_makes_nobody(own_models: Path, settings: Any) -> None:
+    settings.DEVELOPMENT = False
+
+    run("prepare")
+
+    assert not User.objects.exists()
+
+
+# --- keeper, draw_states, write_docs ----------------------------------------------------------------------------------
+def test_keeper_once_sweeps_once(iris: ModelVersion, clean_redis: object) -> None:
+    make(iris, deadline_at=iris.created_at)
+
+    assert run("keeper", "--once") == "1 expired\n"
+    assert run("keeper", "--once") == "nothing to do\n"
+    assert Prediction.objects.get().state == State.EXPIRED
+
+
+def test_draw_states_draws_each_transition_once() -> None:
+    page = diagram()
+
+    assert run("draw_states") == page
+    arrows = [line.strip() for line in page.splitlines() if "-->" in line]
+    assert sorted(arrows) == sorted(
+        ["[*] --> queued"]
+        + [f"{old.value} --> {new.value}" for old, following in TRANSITIONS.items() for new in following]
+        + [f"{state.value} --> [*]" for state, following in TRANSITIONS.items() if not following]
+    )
+
+
+def test_write_docs_writes_what_is_stale_and_then_nothing(tmp_path: Path, settings: Any) -> None:
+    settings.BASE_DIR = tmp_path
+
+    with pytest.raises(CommandError, match=r"^not up to date: .*; run make docs$"):
+        run("write_docs", "--check")
+    assert list(tmp_path.iterdir()) == []
+
+    assert run("write_docs").splitlines() == [f"wrote {path}" for path in PAGES]
+    assert run("write_docs", "--check") == ""
+    assert run("write_docs") == ""

@@ -1,0 +1,162 @@
+"""Whether predictions are accepted and answered, as supervisors ask it."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+
+from predictions.maintenance import canary
+from predictions.models import Heartbeat, Lane, ModelVersion, Prediction, RegisteredModel, State
+from predictions.observability import health
+from predictions.queue import redis_client
+from predictions.worker import drain
+from tests.integration.conftest import statements
+
+
+def let_canaries_sing() -> None:
+    canary.send()
+    for version_id, lane in Prediction.objects.waiting_versions(timedelta(0)):
+        drain.serve(version_id, lane, time.monotonic() + 10)
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_with_fresh_canaries_and_a_keeper_is_ready(client: Client) -> None:
+    let_canaries_sing()
+    Heartbeat.objects.beat("keeper")
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "ready")
+    assert set(response.json()["canary_seconds"]) == set(Lane.values)
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_without_a_keeper_is_degraded(client: Client) -> None:
+    let_canaries_sing()
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_with_canaries_that_do_not_come_back_is_down(client: Client) -> None:
+    canary.send()
+    Prediction.objects.update(created_at=timezone.now() - 2 * canary.STALE)
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (503, "down")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_without_a_database_is_down(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr("predictions.models.heartbeat.HeartbeatQuerySet.beat", away)
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["database"]) == (503, "away")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_without_a_broker_is_degraded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_canaries_sing()
+    Heartbeat.objects.beat("keeper")
+    monkeypatch.setattr(redis_client, "is_reachable", lambda: False)
+
+    response = client.get("/healthz/ready")
+
+    assert response.status_code == 200
+    assert (response.json()["status"], response.json()["broker"]) == ("degraded", "away")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_with_a_lane_for_files_that_stands_still_is_degraded(client: Client) -> None:
+    let_canaries_sing()
+    Heartbeat.objects.beat("keeper")
+    Prediction.objects.filter(lane=Lane.BULK).update(state=State.QUEUED)
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["canary_seconds"]["bulk"] is None
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_tells_the_youngest_sign_of_life_of_a_worker(client: Client) -> None:
+    assert client.get("/healthz/ready").json()["worker_seconds"] is None
+    health.forget()
+    Heartbeat.objects.beat("worker:worker@a/0")
+    Heartbeat.objects.update(at=timezone.now() - timedelta(hours=1))
+    Heartbeat.objects.beat("worker:worker@b/0")
+
+    assert client.get("/healthz/ready").json()["worker_seconds"] < 5
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_looks_once_a_second_whoever_asks(client: Client) -> None:
+    client.get("/healthz/ready")
+
+    with statements() as sent:
+        client.get("/healthz/ready")
+
+    assert sent == []
+
+
+def test_health_is_not_sent_to_https(client: Client, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert client.get("/healthz/live").status_code == 200
+    assert client.get("/").status_code == 301
+
+
+def test_live_asks_nobody(client: Client) -> None:
+    response = client.get("/healthz/live")
+
+    assert (response.status_code, response.content) == (200, b"ok")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_canary_is_sent_on_each_lane_when_it_is_due() -> None:
+    assert canary.send() == len(Lane.values)
+    assert canary.send() == 0
+    Prediction.objects.update(created_at=timezone.now() - canary.EVERY)
+    assert canary.send() == len(Lane.values)
+    Prediction.objects.update(created_at=timezone.now() - canary.KEPT_FOR, state=State.SUCCEEDED)
+    canary.send()
+    assert Prediction.objects.count() == len(Lane.values)
+
+
+@pytest.mark.usefixtures("redis_server")
+def test_canary_without_a_version_that_serves_is_not_sent(registered: object) -> None:
+    ModelVersion.objects.update(unavailable_reason="broken")
+
+    assert canary.send() == 0
+
+
+@pytest.mark.usefixtures("redis_server")
+def test_canary_takes_an_example_that_fits(registered: dict[str, RegisteredModel]) -> None:
+    """A description that is newer than the version which serves must not end the keeper."""
+    first = registered["breast-cancer"]
+    RegisteredModel.objects.filter(pk=first.pk).update(description={"examples": [{"values": {"new feature": 1}}]})
+
+    assert canary.send() == len(Lane.values)
+
+    assert not Prediction.objects.filter(version=first.champion_id).exists()
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+def test_form_says_when_answers_are_late(client: Client) -> None:
+    canary.send()
+    assert b"Answers are late" not in client.get("/models/iris/").content
+
+    Prediction.objects.update(created_at=timezone.now() - timedelta(seconds=12))
+
+    assert b"Answers are late just now, by about 12." in client.get("/models/iris/").content

@@ -1,0 +1,173 @@
+"""Each request has a name, which its answer and the lines of the log carry, from the web to the worker."""
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings as project_settings
+from django.test import Client
+
+from predictions import context
+from predictions.lifecycle import registry
+from predictions.models import ModelVersion, Prediction, Source
+from predictions.queue import notifications
+from predictions.use_cases import submit
+from predictions.use_cases.submit import Caller
+from predictions.worker import drain
+from project import logs
+from project.env import BASE_DIR
+from tests.integration.conftest import IRIS, make, run_worker
+
+OUR_OWN = re.compile(r"[0-9a-f]{32}")
+
+
+@pytest.fixture
+def proxy(settings: Any) -> None:
+    settings.ENV = project_settings.ENV.model_copy(update={"behind_proxy": True})
+
+
+def named(client: Client, name: str | None) -> str:
+    response = client.get("/healthz/live", headers={"X-Request-ID": name} if name is not None else {})
+    return str(response["X-Request-ID"])
+
+
+def test_request_gets_an_id_of_ours(client: Client) -> None:
+    first, second = named(client, None), named(client, "somebody-elses")
+
+    assert OUR_OWN.fullmatch(first)
+    assert OUR_OWN.fullmatch(second)
+    assert first != second
+
+
+@pytest.mark.usefixtures("proxy")
+def test_request_keeps_the_id_of_the_proxy(client: Client) -> None:
+    assert named(client, "A.proxy_s-0id") == "A.proxy_s-0id"
+
+
+@pytest.mark.usefixtures("proxy")
+@pytest.mark.parametrize("name", ["", "a b", "a\nb", "x" * 65, "é", '"}'])
+def test_id_that_is_not_well_formed_is_replaced(client: Client, name: str) -> None:
+    assert OUR_OWN.fullmatch(named(client, name))
+
+
+@pytest.mark.parametrize("address", ["/nothing/", "/api/v1/predictions/7/"])
+def test_refusal_has_an_id_too_and_is_logged_with_it(
+    client: Client, db: None, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    caplog.handler.addFilter(logs.with_request_id)
+
+    response = client.get(address)
+
+    assert response.status_code == 404
+    refusal = next(record for record in caplog.records if record.name == "django.request")
+    assert refusal.request_id == response["X-Request-ID"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_way_of_a_prediction_can_be_followed_and_tells_no_input(
+    client: Client, iris: ModelVersion, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = [5.4321, 3.4567, 1.2345, 0.9876]
+    with caplog.at_level(logging.DEBUG, "predictions"):
+        response = client.post(
+            "/api/v1/models/iris/predictions/", json.dumps({"features": values}), content_type="application/json"
+        )
+        run_worker(iris)
+
+    lines = [json.loads(logs.Json().format(record)) for record in caplog.records]
+    told = {line["message"].split()[0]: line for line in lines if line["logger"].startswith("predictions.")}
+    assert told.keys() >= {"accepted", "claimed", "settled"}
+    assert [told[word]["predictions"] for word in ("accepted", "claimed", "settled")] == [[response.json()["id"]]] * 3
+    assert told["accepted"]["requests"] == [response["X-Request-ID"]]
+    assert [value for value in values if str(value) in json.dumps(lines)] == []
+
+
+def test_failures_of_a_claim_are_one_line(iris: ModelVersion, caplog: pytest.LogCaptureFixture) -> None:
+    ids = sorted(str(make(iris, values=["no number", 1, 1, 1]).pk) for _ in range(3))
+    with caplog.at_level(logging.WARNING, "predictions"):
+        run_worker(iris)
+
+    failures = [record for record in caplog.records if record.name == "predictions.worker.drain"]
+    assert [record.getMessage() for record in failures] == [f"3 of version {iris.pk} failed: model_error"]
+    assert sorted(failures[0].predictions) == ids  # type: ignore[attr-defined]
+    lines = [logs.Json().format(record) for record in caplog.records]
+    assert [line for line in lines if "no number" in line] == []
+
+
+def test_ring_is_made_in_the_name_of_the_request_that_it_is_for(
+    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(notifications, "ring", lambda *_: heard.append(context.request_id.get()))
+    context.request_id.set("whoever-commits-for-others")
+    model = registry.find("iris")
+    asked = submit.Request(model, IRIS, Caller("visitor:named"), Source.API, request_id="who-asked")
+
+    submit.submit_each([asked])
+
+    assert heard == ["who-asked"]
+    assert context.request_id.get() == "whoever-commits-for-others"
+
+
+def test_ring_carries_the_id_of_the_request_to_the_worker(
+    iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from predictions import tasks
+
+    context.request_id.set("request-of-the-web")
+    assert notifications.ring(iris.pk, "interactive")
+    message = json.loads(clean_redis.lindex("interactive", 0))
+    assert message["headers"]["request_id"] == "request-of-the-web"
+
+    seen: list[str] = []
+    monkeypatch.setattr(drain, "answer_ring", lambda *_: seen.append(context.request_id.get()))
+    context.request_id.set("")
+    task = SimpleNamespace(request=SimpleNamespace(get=message["headers"].get, hostname="worker@here"))
+    tasks.serve.run.__func__(task, iris.pk, "interactive")
+
+    assert seen == ["request-of-the-web"]
+    assert Prediction.objects.count() == 0
+
+
+PRODUCTION = {
+    "PRODUCTION": "true",
+    "DEBUG": "false",
+    "SECRET_KEY": "k" * 60,
+    "ALLOWED_HOSTS": "example.org",
+    "REDIS_URL": "redis://:hunter2hunter2@127.0.0.1:1/0",
+    "METRICS_TOKEN": "another-hunter2-token",
+}
+SAY = """
+import logging, django
+django.setup()
+from django.conf import settings
+from predictions.queue import notifications
+notifications.ring(1, "interactive")
+try:
+    raise OSError(f"away: {settings.REDIS_URL}")
+except OSError:
+    logging.getLogger("kombu").exception("no connection to %s %s", settings.REDIS_URL, settings.METRICS_TOKEN)
+"""
+
+
+def test_log_of_production_is_json_without_a_secret(tmp_path: Any) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SAY],
+        cwd=BASE_DIR,
+        env={**os.environ, **PRODUCTION, "VAR_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "project.settings"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["level"] for line in lines] == ["WARNING", "ERROR"]
+    assert "hunter2" not in done.stderr
+    assert lines[1]["message"] == "no connection to redis://***@127.0.0.1:1/0 ***"

@@ -1,0 +1,333 @@
+"""Asking: what is accepted, once, and what is refused with nothing kept."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+from django.db import DatabaseError, OperationalError
+from django.utils import timezone
+
+from predictions.lifecycle import registry
+from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.queue import redis_client
+from predictions.serving.schema.errors import InvalidInput, ModelUnavailable, QueueFull
+from predictions.use_cases import admission
+from predictions.use_cases.admission import TooMany
+from predictions.use_cases.submit import KEY_LIFE, Caller, KeyReused, Request, submit, submit_together
+from tests.integration.conftest import IRIS, make, together
+
+# Each commits, as in service: a row that the database refuses would take the transaction of a test with it.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CALLER = Caller("visitor:somebody")
+OTHER = Caller("visitor:somebody-else")
+OTHER_ROW = [6.7, 3.1, 5.6, 2.4]
+
+
+@pytest.fixture
+def model(registered: dict[str, RegisteredModel]) -> RegisteredModel:
+    return registry.find("iris")
+
+
+def ask(model: RegisteredModel, raw: Any = IRIS, caller: Caller = CALLER, **more: Any) -> Prediction:
+    return submit(Request(model, raw, caller, Source.API, **more))
+
+
+def count() -> int:
+    return Prediction.objects.count()
+
+
+# --- Accepting --------------------------------------------------------------------------------------------------------
+def test_submit_keeps_the_cleaned_row(model: RegisteredModel, owner: User) -> None:
+    prediction = ask(model, [5, 3, 1, 0], Caller("user:1", owner))
+
+    kept = Prediction.objects.get()
+    assert kept == prediction
+    assert (kept.values, kept.state, kept.lane) == ([5.0, 3.0, 1.0, 0.0], State.QUEUED, Lane.INTERACTIVE)
+    assert (kept.owner, kept.caller, kept.source) == (owner, "user:1", Source.API)
+    assert kept.version == model.champion
+
+
+def test_submit_sets_the_deadline(model: RegisteredModel, settings: Any) -> None:
+    usual = ask(model)
+    short = ask(model, time_allowed=timedelta(seconds=7))
+
+    assert usual.deadline_at - usual.created_at == settings.PREDICTION_TIME
+    assert short.deadline_at - short.created_at == timedelta(seconds=7)
+
+
+def test_submit_rings(model: RegisteredModel, clean_redis: redis.Redis) -> None:
+    ask(model)
+
+    assert clean_redis.llen(Lane.INTERACTIVE) == 1
+
+
+def test_submit_without_redis_is_accepted(model: RegisteredModel) -> None:
+    redis_client.breaker.reset()
+
+    assert ask(model).state == State.QUEUED
+    assert count() == 1
+
+
+def test_submit_together_keeps_all_in_order(model: RegisteredModel) -> None:
+    assert model.champion
+    ids = [uuid.uuid4(), uuid.uuid4()]
+
+    rows = submit_together(model.champion, [IRIS, OTHER_ROW], CALLER, Source.API, ids)
+
+    assert [(row.pk, row.values) for row in rows] == list(zip(ids, [IRIS, OTHER_ROW], strict=True))
+    assert count() == 2
+
+
+# --- Refusing ---------------------------------------------------------------------------------------------------------
+def test_submit_of_a_bad_row_keeps_nothing(model: RegisteredModel) -> None:
+    with pytest.raises(InvalidInput):
+        ask(model, [1, 2, 3])
+    assert count() == 0
+
+
+def test_submit_to_a_model_without_a_version_that_serves_keeps_nothing(model: RegisteredModel) -> None:
+    assert model.champion
+    ModelVersion.objects.mark_unavailable(model.champion.pk, "broken")
+    registry.forget()
+
+    with pytest.raises(ModelUnavailable):
+        ask(registry.find("iris"))
+    assert count() == 0
+
+
+def test_submit_together_to_a_version_that_does_not_serve_keeps_nothing(model: RegisteredModel) -> None:
+    assert model.champion
+    model.champion.unavailable_reason = "broken"
+
+    with pytest.raises(ModelUnavailable):
+        submit_together(model.champion, [IRIS], CALLER, Source.API, [uuid.uuid4()])
+    assert count() == 0
+
+
+def test_submit_whose_commit_fails_keeps_nothing(model: RegisteredModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(Prediction.objects, "accept", away)
+    with pytest.raises(DatabaseError):
+        ask(model)
+    monkeypatch.undo()
+
+    assert count() == 0
+    assert ask(model).state == State.QUEUED  # the door is not stuck
+
+
+# --- Idempotency ------------------------------------------------------------------------------------------------------
+def test_same_key_and_row_give_the_same_prediction(model: RegisteredModel) -> None:
+    first, second = ask(model, idempotency_key="k"), ask(model, idempotency_key="k")
+
+    assert first.pk == second.pk
+    assert count() == 1
+
+
+def test_same_key_and_the_same_row_said_otherwise_give_the_same_prediction(model: RegisteredModel) -> None:
+    assert model.champion
+    by_name = dict(zip(reversed(model.champion.signature.names), reversed(IRIS), strict=True))
+
+    assert ask(model, idempotency_key="k").pk == ask(model, by_name, idempotency_key="k").pk
+
+
+def test_same_key_with_another_row_is_refused(model: RegisteredModel) -> None:
+    ask(model, idempotency_key="k")
+
+    with pytest.raises(KeyReused):
+        ask(model, OTHER_ROW, idempotency_key="k")
+    assert count() == 1
+
+
+def test_same_key_for_another_model_is_refused(registered: dict[str, RegisteredModel], model: RegisteredModel) -> None:
+    ask(model, idempotency_key="k")
+    wine = registry.find("wine")
+
+    with pytest.raises(KeyReused):
+        ask(wine, wine.description["examples"][0]["values"], idempotency_key="k")
+
+
+def test_same_key_of_two_callers_gives_two_predictions(model: RegisteredModel) -> None:
+    assert ask(model, idempotency_key="k").pk != ask(model, caller=OTHER, idempotency_key="k").pk
+
+
+def test_same_key_after_a_promotion_gives_the_same_prediction(model: RegisteredModel, iris: ModelVersion) -> None:
+    first = ask(model, idempotency_key="k")
+    second_version = ModelVersion.objects.create(
+        registered_model=model, number=2, sha256="1" * 64, manifest=iris.manifest, created_at=iris.created_at
+    )
+    model.promote(second_version)
+    registry.forget()
+
+    again = ask(registry.find("iris"), idempotency_key="k")
+
+    assert (again.pk, again.version) == (first.pk, iris)
+
+
+def test_key_is_forgotten_after_its_life(model: RegisteredModel) -> None:
+    first = ask(model, idempotency_key="k")
+    Prediction.objects.update(created_at=timezone.now() - KEY_LIFE - timedelta(seconds=1))
+
+    second = ask(model, OTHER_ROW, idempotency_key="k")
+
+    assert second.pk != first.pk
+    assert count() == 2
+    first.refresh_from_db()
+    assert first.idempotency_key is None
+    assert ask(model, OTHER_ROW, idempotency_key="k").pk == second.pk
+
+
+def test_one_key_in_many_threads_gives_one_prediction(model: RegisteredModel) -> None:
+    answers = together(50, lambda _: ask(model, idempotency_key="k"))
+
+    assert {answer.pk for answer in answers} == {Prediction.objects.get().pk}
+
+
+def test_forgotten_key_in_many_threads_gives_one_new_prediction(model: RegisteredModel) -> None:
+    ask(model, idempotency_key="k")
+    Prediction.objects.update(created_at=timezone.now() - KEY_LIFE - timedelta(seconds=1))
+
+    answers = together(20, lambda _: ask(model, idempotency_key="k"))
+
+    assert {answer.pk for answer in answers} == {Prediction.objects.get(idempotency_key="k").pk}
+    assert count() == 2
+
+
+def test_many_threads_each_get_a_prediction_of_their_own(model: RegisteredModel) -> None:
+    answers = together(30, lambda number: ask(model, [number, 1, 1, 1]))
+
+    assert {answer.pk: answer.values[0] for answer in answers} == {
+        row.pk: row.values[0] for row in Prediction.objects.all()
+    }
+    assert count() == 30
+
+
+def test_bad_item_among_many_fails_alone(model: RegisteredModel) -> None:
+    """A row that the database refuses: its owner is gone."""
+    nobody = User(pk=999_999)
+
+    answers = together(10, lambda number: ask(model, caller=Caller(f"user:{number}", nobody if number == 3 else None)))
+
+    assert [number for number, answer in enumerate(answers) if isinstance(answer, Exception)] == [3]
+    assert count() == 9
+
+
+# --- The bounds of the queue ------------------------------------------------------------------------------------------
+def test_queue_that_is_full_takes_no_more(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
+    settings.MAX_QUEUED = 3
+    for _ in range(3):
+        make(iris, caller="visitor:others")
+
+    with pytest.raises(QueueFull) as refused:
+        ask(model)
+
+    assert refused.value.retry_after == admission.LONGEST_WAIT
+    assert count() == 3
+
+
+def test_queue_with_one_place_left_takes_one(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
+    settings.MAX_QUEUED = 3
+    for _ in range(2):
+        make(iris)
+
+    ask(model)
+    with pytest.raises(QueueFull):
+        ask(model)
+    assert count() == 3
+
+
+def test_running_and_ended_rows_do_not_fill_the_queue(
+    model: RegisteredModel, iris: ModelVersion, settings: Any
+) -> None:
+    settings.MAX_QUEUED = 1
+    for state in set(State) - {State.QUEUED}:
+        make(iris, state)
+
+    assert ask(model).state == State.QUEUED
+
+
+def test_caller_who_fills_their_share_waits_and_others_do_not(model: RegisteredModel, settings: Any) -> None:
+    settings.MAX_QUEUED_PER_CALLER = 2
+    ask(model)
+    ask(model)
+
+    with pytest.raises(QueueFull):
+        ask(model)
+    assert ask(model, caller=OTHER).state == State.QUEUED
+    with pytest.raises(QueueFull):
+        ask(model)
+
+
+def test_rows_together_count_each(model: RegisteredModel, settings: Any) -> None:
+    settings.MAX_QUEUED_PER_CALLER = 2
+    assert model.champion
+
+    with pytest.raises(QueueFull):
+        submit_together(model.champion, [IRIS] * 3, CALLER, Source.API, [uuid.uuid4() for _ in range(3)])
+    assert count() == 0
+
+
+def test_full_queue_says_when_there_will_be_room(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
+    settings.MAX_QUEUED = 2
+    for _ in range(5):
+        make(iris)
+    for _ in range(10):
+        make(iris, State.SUCCEEDED)
+
+    with pytest.raises(QueueFull) as refused:
+        ask(model)
+    assert refused.value.retry_after == 12  # 4 too many, 10 in the last 30 seconds
+
+
+def test_key_used_before_is_answered_though_the_queue_is_full(model: RegisteredModel, settings: Any) -> None:
+    first = ask(model, idempotency_key="k")
+    settings.MAX_QUEUED = 1
+
+    assert ask(model, idempotency_key="k").pk == first.pk
+    with pytest.raises(KeyReused):
+        ask(model, OTHER_ROW, idempotency_key="k")
+    with pytest.raises(QueueFull):
+        ask(model, idempotency_key="another")
+
+
+# --- The rate ---------------------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("clean_redis")
+def test_caller_who_asks_too_fast_is_told_when(model: RegisteredModel, settings: Any) -> None:
+    settings.SUBMIT_RATE = "3/minute"
+    for _ in range(3):
+        ask(model)
+
+    with pytest.raises(TooMany) as refused:
+        ask(model)
+
+    assert 55 <= refused.value.retry_after <= 60
+    assert count() == 3
+    assert ask(model, caller=OTHER).state == State.QUEUED
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_rows_together_cost_as_many_as_they_are(model: RegisteredModel, settings: Any) -> None:
+    settings.SUBMIT_RATE = "3/minute"
+    assert model.champion
+    submit_together(model.champion, [IRIS] * 2, CALLER, Source.API, [uuid.uuid4(), uuid.uuid4()])
+
+    with pytest.raises(TooMany):
+        submit_together(model.champion, [IRIS] * 2, CALLER, Source.API, [uuid.uuid4(), uuid.uuid4()])
+    assert ask(model).state == State.QUEUED
+
+
+def test_nobody_is_too_fast_while_redis_is_away(
+    model: RegisteredModel, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SUBMIT_RATE = "1/minute"
+    dead = redis.Redis(unix_socket_path="/nowhere/redis.sock", retry=None)
+    monkeypatch.setattr(admission, "client", lambda: dead)
+
+    for _ in range(3):
+        ask(model)
+    assert count() == 3

@@ -1,0 +1,197 @@
+"""The product's handler on an event loop of its own, asked as the web server asks it."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.http import HttpRequest
+
+from predictions.queue import completions
+from project.server.dispatch import Handler
+
+Message = Mapping[str, Any]
+SECONDS = 30.0
+NONE: Mapping[str, str | None] = {}
+GONE: Message = {"type": "http.disconnect"}
+
+
+@dataclass
+class Answer:
+    """What was sent, as it was sent."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def status_code(self) -> int:
+        return self.messages[0]["status"]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names in lower case; of those that come more than once, the last."""
+        return {name.decode(): value.decode("latin1") for name, value in self.messages[0]["headers"]}
+
+    @property
+    def cookies(self) -> list[str]:
+        return [value.decode() for name, value in self.messages[0]["headers"] if name == b"set-cookie"]
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.messages[1:])
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+class Body:
+    """What the client sends, and how much of it was taken."""
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self._messages = iter(messages)
+        self.taken = 0
+
+    async def receive(self) -> Message:
+        self.taken += 1
+        if (message := next(self._messages, None)) is None:
+            await asyncio.Event().wait()  # the client stays, and says nothing more
+            raise AssertionError
+        return message
+
+
+def whole(body: bytes) -> Body:
+    return Body([{"type": "http.request", "body": body, "more_body": False}])
+
+
+def in_chunks(*chunks: bytes) -> Body:
+    """The last one says that it is the last, as a server does that knows it."""
+    last = len(chunks) - 1
+    return Body({"type": "http.request", "body": chunk, "more_body": n < last} for n, chunk in enumerate(chunks))
+
+
+class Door:
+    """Ask from any thread but its own.
+
+    Attributes:
+        long_ways: the paths of the requests that the middleware has seen.
+        statements: what the handler's threads have asked of the database.
+    """
+
+    def __init__(self, handler: Handler | None = None) -> None:
+        self.long_ways: list[str] = []
+        self.statements: list[str] = []
+        self._connections: list[BaseDatabaseWrapper] = []
+        self.handler = handler or Handler()
+        chain = self.handler._middleware_chain
+
+        def noted(request: HttpRequest) -> Any:
+            self.long_ways.append(request.path)
+            return chain(request)
+
+        self.handler._middleware_chain = noted
+        connection_created.connect(self._keep)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="door")
+        self._thread.start()
+
+    # --- Asking -------------------------------------------------------------------------------------------------------
+    def ask(self, method: str, address: str, body: bytes | Body = b"", **headers: str) -> Answer:
+        return self.begin(method, address, body, **headers).result(SECONDS)
+
+    def begin(self, method: str, address: str, body: bytes | Body = b"", **headers: str) -> "Future[Answer]":
+        """Ask without waiting for the answer. A `headers` of Accept_Language is Accept-Language."""
+        return self.run(self._answer(scope_of(method, address, body, headers), body))
+
+    def ask_at_once(self, asked: "Sequence[tuple[str, str, bytes, dict[str, str]]]") -> list[Answer]:
+        """Several requests in one turn of the loop."""
+
+        async def together() -> list[Answer]:
+            scopes = [(scope_of(method, path, body, headers), body) for method, path, body, headers in asked]
+            return await asyncio.gather(*(self._answer(scope, body) for scope, body in scopes))
+
+        return self.run(together()).result(SECONDS)
+
+    def run(self, coroutine: "Coroutine[Any, Any, Any]") -> "Future[Any]":
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    async def _answer(self, scope: dict[str, Any], body: bytes | Body) -> Answer:
+        answer = Answer()
+
+        async def send(message: Message) -> None:
+            answer.messages.append(message)
+
+        receive: Callable[[], Awaitable[Message]] = (whole(body) if isinstance(body, bytes) else body).receive
+        # Each request has a context of its own, as it has under the server.
+        await asyncio.create_task(self.handler(scope, receive, send))
+        return answer
+
+    # --- What it leaves behind ----------------------------------------------------------------------------------------
+    def _keep(self, connection: BaseDatabaseWrapper, **_: Any) -> None:
+        if threading.current_thread().name.startswith(("request", "express")):
+            self._connections.append(connection)
+            connection.execute_wrappers.append(self._note)
+
+    def _note(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.statements.append(sql)
+        return execute(sql, params, many, context)
+
+    def close(self) -> None:
+        """End its threads, then close the connections that they had."""
+        self.run(self._cancel_all()).result(SECONDS)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(SECONDS)
+        self.handler._threads.shutdown()
+        if express := self.handler._express:
+            express._keep._threads.shutdown()
+            completions.waiters._hearers.remove(express._expected._hear)
+        self.loop.close()
+        connection_created.disconnect(self._keep)
+        for connection in self._connections:
+            connection.inc_thread_sharing()
+            connection.close()
+
+    async def _cancel_all(self) -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+@contextmanager
+def open_door(handler: Handler | None = None) -> Iterator[Door]:
+    door = Door(handler)
+    try:
+        yield door
+    finally:
+        door.close()
+
+
+def scope_of(
+    method: str, address: str, body: bytes | Body = b"", headers: Mapping[str, str | None] = NONE
+) -> dict[str, Any]:
+    """As granian builds it. A header that is to be left out has the value None."""
+    path, _, query = address.partition("?")
+    said = {"host": "localhost", **({"content-length": str(len(body))} if isinstance(body, bytes) and body else {})}
+    said |= {name.lower().replace("_", "-"): value for name, value in headers.items()}
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.encode(), value.encode("latin1")) for name, value in said.items() if value is not None],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 80),
+        "state": {},
+        "extensions": {},
+    }

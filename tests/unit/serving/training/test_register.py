@@ -1,0 +1,122 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from predictions.serving.artifacts import repository
+from predictions.serving.artifacts.repository import Description, Manifest
+from predictions.serving.engines.base import Answers
+from predictions.serving.training.profile import calibrate, conformal_quantile, golden_positions, profile
+from predictions.serving.training.register import CannotRegister, Split, register, train_and_register
+from tests.unit.serving import estimators
+
+
+def test_register_describes_what_was_measured(root: Path, store: Callable[[], Manifest]) -> None:
+    manifest = store()
+    assert repository.manifest(root, "fruit", 1) == manifest
+    assert (manifest.classes, manifest.labels) == (["a", "b"], ["Apple", "Pear"])
+    assert manifest.rows == {"training": 80, "held_out": 40}
+    assert set(manifest.metrics) == {"accuracy", "balanced_accuracy", "baseline_accuracy", "log_loss", "roc_auc"}
+    assert manifest.metrics["accuracy"] > manifest.metrics["baseline_accuracy"]
+    assert len(manifest.golden.rows) == 12
+    assert set(manifest.golden.outputs) == {0.0, 1.0}
+    assert manifest.conformal is not None
+    assert (manifest.conformal.rows, manifest.conformal.method) == (40, "lac")
+    assert manifest.libraries.keys() >= {"python", "scikit-learn", "numpy"}
+    assert manifest.predict_ms > 0
+
+
+def test_register_without_data_proves_itself_on_the_examples(
+    root: Path, description: Description, data: tuple[Split, Split]
+) -> None:
+    estimator = LogisticRegression().fit(data[0].x, data[0].y)
+    manifest = register(root, description, estimator, None, None)
+    assert manifest.golden.rows == [[40.0, 90.0]]
+    assert (manifest.metrics, manifest.profile, manifest.conformal) == ({}, {}, None)
+
+
+def test_register_data_outside_the_bounds_names_the_row(
+    root: Path, description: Description, data: tuple[Split, Split]
+) -> None:
+    training, held_out = data
+    estimator = LogisticRegression().fit(training.x, training.y)
+    training.x[6, 0] = 401
+    with pytest.raises(CannotRegister, match=r"Row 7 of the training data .* long side: Must be at most 400 \(mm\)"):
+        register(root, description, estimator, training, held_out)
+
+
+def test_register_estimator_of_another_task(root: Path, description: Description, data: tuple[Split, Split]) -> None:
+    with pytest.raises(CannotRegister, match="says classification"):
+        register(root, description, LinearRegression().fit(data[0].x, np.arange(80)), *data)
+
+
+def test_register_estimator_of_another_width(root: Path, description: Description, data: tuple[Split, Split]) -> None:
+    with pytest.raises(CannotRegister, match=r"takes 1 features, model\.toml describes 2"):
+        register(root, description, LogisticRegression().fit(data[0].x[:, :1], data[0].y), *data)
+
+
+def test_register_estimator_that_cannot_be_opened_stores_nothing(root: Path, store: Callable[..., Manifest]) -> None:
+    with pytest.raises(Exception, match="cannot be opened"):
+        store(estimators.Explosive())
+    assert repository.manifests(root, "fruit") == []
+
+
+def test_train_and_register_without_train_py(root: Path) -> None:
+    with pytest.raises(CannotRegister, match=r"train\.py is missing"):
+        train_and_register(root, "fruit")
+
+
+def test_train_and_register_class_of_train_py_is_refused(root: Path) -> None:
+    (root / "fruit" / "train.py").write_text(
+        "import numpy as np\n"
+        "from sklearn.linear_model import LogisticRegression\n"
+        "from predictions.serving.training.register import Split, TrainingData\n"
+        "class Own(LogisticRegression): pass\n"
+        "def train():\n"
+        "    x, y = np.array([[1.0, 1.0], [9.0, 9.0]]), np.array(['a', 'b'])\n"
+        "    return TrainingData(Own().fit(x, y), Split(x, y), Split(x, y))\n"
+    )
+    with pytest.raises(CannotRegister, match="must be importable"):
+        train_and_register(root, "fruit")
+
+
+@pytest.mark.parametrize(("count", "expected"), [(8, None), (9, 9.0), (10, 10.0), (19, 18.0), (100, 91.0)])
+def test_conformal_quantile_is_corrected_for_few_rows(count: int, expected: float | None) -> None:
+    assert conformal_quantile(np.arange(1, count + 1, dtype=np.float64), 0.9) == expected
+
+
+def test_conformal_quantile_holds_its_coverage() -> None:
+    random = np.random.default_rng(1)
+    covered = []
+    for _ in range(2000):
+        scores = random.exponential(size=31)
+        limit = conformal_quantile(scores[:30], 0.9)
+        assert limit is not None
+        covered.append(scores[30] <= limit)
+    assert 0.88 < np.mean(covered) < 0.93
+
+
+def test_calibrate_regression_uses_residuals() -> None:
+    truth = np.arange(20, dtype=np.float64)
+    found = calibrate(Answers(truth + 2, None), truth)
+    assert found is not None
+    assert (found.quantile, found.method, found.rows, found.measured) == (2.0, "absolute_residual", 20, 1.0)
+
+
+def test_golden_positions_spread_over_all_classes() -> None:
+    outputs = np.array([0.0] * 90 + [1.0] * 30)
+    shares = np.linspace(0, 1, 120)
+    answers = Answers(outputs, np.column_stack([shares, 1 - shares]))
+    chosen = golden_positions(answers, 8)
+    assert len(set(chosen)) == 8
+    assert {outputs[place] for place in chosen} == {0.0, 1.0}
+
+
+def test_profile_tells_ranges_and_missing(description: Description) -> None:
+    found = profile([[1.0, None], [3.0, 5.0]], description.signature)
+    assert found["rows"] == 2
+    assert found["features"]["weight"]["missing"] == 0.5
+    assert (found["features"]["long side"]["minimum"], found["features"]["long side"]["mean"]) == (1.0, 2.0)
+    assert len(found["features"]["long side"]["deciles"]) == 11
