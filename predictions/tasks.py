@@ -34,7 +34,7 @@ def serve(self: Task, version_id: int, lane: str) -> None:
 
     request_id.set(self.request.get("request_id", ""))
     with _sparing_the_worker():
-        drain.answer_ring(version_id, lane)
+        drain.drain_lane(version_id, lane)
     drain.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
 
 

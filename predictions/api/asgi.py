@@ -32,10 +32,10 @@ from rest_framework.views import APIView
 
 from predictions.api import problems, resources
 from predictions.api.authentication import BearerAuthentication
-from predictions.api.headers import Wishes, content_length, wishes
+from predictions.api.headers import PredictOptions, content_length, wishes
 from predictions.api.parsers import StrictJSONParser
 from predictions.api.permissions import MayPredict
-from predictions.api.resources import Said
+from predictions.api.resources import ApiReply
 from predictions.lifecycle import registry
 from predictions.models import Prediction, Source
 from predictions.queue import completions
@@ -64,7 +64,7 @@ class _Row:
     request_id: str
     model: str
     body: Any
-    wishes: Wishes
+    wishes: PredictOptions
     id: uuid.UUID
 
 
@@ -105,7 +105,7 @@ class Express:
             if (response := problems.handle(error, {})) is None:
                 raise
             headers = {**dict(response.items()), "Content-Type": problems.MEDIA_TYPE}
-            return _rendered(Said(response.data, response.status_code, headers))
+            return _rendered(ApiReply(response.data, response.status_code, headers))
         return None
 
     async def _predict(self, request: HttpRequest, request_id: str, model: str) -> HttpResponse | None:
@@ -134,7 +134,7 @@ class Express:
                 await news.wait()
                 news.clear()
                 if seen := await self._see(row.pk):
-                    row.has_ended(seen)
+                    row.refresh_status(seen)
         except DATABASE_AWAY:
             pass  # it was accepted all the same, and is shown as it was last seen
         finally:
@@ -163,7 +163,7 @@ def _is_usual(request: HttpRequest) -> bool:
     )
 
 
-def _rendered(said: Said) -> HttpResponse:
+def _rendered(said: ApiReply) -> HttpResponse:
     """JSON, unless the headers say what else it is."""
     content = b"" if said.body is None else _renderer.render(said.body)
     headers = {"Content-Type": _json.media_type, **said.headers, "Content-Length": str(len(content))}

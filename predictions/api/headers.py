@@ -23,7 +23,7 @@ class BadHeader(APIException):
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PredictOptions:
     """`wait` in seconds, 0 for not at all."""
 
     wait: float = 0.0
@@ -31,13 +31,13 @@ class Wishes:
     time_allowed: timedelta | None = None
 
 
-def wishes(request: Request | HttpRequest) -> Wishes:
+def wishes(request: Request | HttpRequest) -> PredictOptions:
     """Read the headers. A preference that cannot be understood is ignored, as RFC 7240 wants; the others are errors.
 
     Raises:
         BadHeader: an Idempotency-Key or a Cancel-After that means nothing.
     """
-    return Wishes(
+    return PredictOptions(
         _wait(request.headers.get("Prefer", "")),
         _key(request.headers.get("Idempotency-Key")),
         _time(request.headers.get("Cancel-After")),

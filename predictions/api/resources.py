@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from predictions.api import representation
 from predictions.api import serializers as bodies
-from predictions.api.headers import Wishes, wishes
+from predictions.api.headers import PredictOptions, wishes
 from predictions.api.lists import NewestFirst, chosen
 from predictions.api.openapi import ASK_HEADERS, FILTER_PARAMETERS, operation, problems
 from predictions.api.problems import CannotCancel, NoAnswer, Removed
@@ -26,7 +26,7 @@ from predictions.use_cases import submit
 from predictions.use_cases.callers import caller_of, history_of
 
 
-class Said(NamedTuple):
+class ApiReply(NamedTuple):
     """An answer that either way can give: through the framework, or by `express`."""
 
     body: dict[str, Any] | None
@@ -69,19 +69,19 @@ def predict(request: Request, name: str) -> Response:
     return accepted(request, row, asked).response()
 
 
-def accepted(request: Request | HttpRequest, row: Prediction, asked: Wishes) -> Said:
+def accepted(request: Request | HttpRequest, row: Prediction, asked: PredictOptions) -> ApiReply:
     """200 for what has ended, 202 for what has not."""
     body = representation.prediction(request, row)
     headers = {"Location": body["urls"]["self"]}
     if not row.is_terminal:
         headers["Retry-After"] = str(representation.RETRY_AFTER)
-        return Said(body, 202, headers)
+        return ApiReply(body, 202, headers)
     if asked.wait:
         headers["Preference-Applied"] = f"wait={asked.wait:g}"
-    return Said(body, 200, {**headers, **_server_timing(row)})
+    return ApiReply(body, 200, {**headers, **_server_timing(row)})
 
 
-def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishes) -> Prediction:
+def _submit_and_wait(request: Request, registered: RegisteredModel, asked: PredictOptions) -> Prediction:
     new_id = uuid.uuid4()
     with completions.waiters.expecting(new_id, asked.wait) as place:
         row = submit.submit(
@@ -101,7 +101,7 @@ def _submit_and_wait(request: Request, registered: RegisteredModel, asked: Wishe
             return row
     # The key had been used: wait for the prediction that it belongs to.
     with completions.waiters.expecting(row.pk, asked.wait) as place, suppress(*submit.DATABASE_AWAY):
-        if not row.has_ended():
+        if not row.refresh_status():
             completions.wait_for(row, place, asked.wait)
     return row
 
@@ -141,12 +141,12 @@ def prediction(request: Request, prediction_id: uuid.UUID) -> Response:
     return shown(request, _find_prediction(request, prediction_id)).response()
 
 
-def shown(request: Request | HttpRequest, row: Prediction) -> Said:
+def shown(request: Request | HttpRequest, row: Prediction) -> ApiReply:
     """200, or 304 if the client has it as it is."""
     etag = f'"{row.state}-{row.attempts}"'
     if _is_known(etag, request.headers.get("If-None-Match", "")):
-        return Said(None, 304, {"ETag": etag})
-    return Said(representation.prediction(request, row), 200, {"ETag": etag, **_server_timing(row)})
+        return ApiReply(None, 304, {"ETag": etag})
+    return ApiReply(representation.prediction(request, row), 200, {"ETag": etag, **_server_timing(row)})
 
 
 @operation(

@@ -24,7 +24,7 @@ ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 Key = tuple[str, str, str]
 
 
-def bring_up_to_date() -> int:
+def update() -> int:
     """Count what has ended since the last time; how many predictions that were."""
     counted = 0
     for _ in range(STRETCHES):

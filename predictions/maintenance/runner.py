@@ -60,7 +60,7 @@ class Keeper:
             try:
                 Heartbeat.objects.beat("keeper")
                 canary.send()
-                rollups.bring_up_to_date()
+                rollups.update()
                 sweep = self.sweep()
                 if sweep != Sweep():
                     logger.info("swept: %s", sweep)

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from predictions.models.claim import Claim, ClaimedRow
-from predictions.models.prepared import Given, Prepared, rows_of
+from predictions.models.compiled_query import CompiledQuery, Param, rows_of
 from predictions.models.registered_model import ModelVersion
 from predictions.models.states import TERMINAL, Lane, Source, State, before
 from predictions.models.tombstone import Tombstone
@@ -48,7 +48,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         return self.filter(state=State.RUNNING)
 
     def unfinished(self) -> "PredictionQuerySet":
-        # Said by the time too: for SQLite a list of bound states does not imply the condition of the index `deadlines`.
+        # Also by time: to SQLite a list of bound states does not imply the condition of the index `deadlines`.
         return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
 
     def find(self, prediction_id: uuid.UUID, user: User | AnonymousUser) -> "Prediction | None":
@@ -57,8 +57,8 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         return found if found and found.is_visible_to(user) else None
 
     def look(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
-        """What `CHANGING` names, of those that are there; one read for all of them."""
-        return {row[0]: row[1:] for row in rows_of(self.model, ("id", *self.model.CHANGING), ids)}
+        """What `STATUS_FIELDS` names, of those that are there; one read for all of them."""
+        return {row[0]: row[1:] for row in rows_of(self.model, ("id", *self.model.STATUS_FIELDS), ids)}
 
     def find_all(self, ids: Sequence[uuid.UUID]) -> "dict[uuid.UUID, Prediction]":
         """Those that are there, by one read; whether somebody may see them is another question."""
@@ -233,7 +233,7 @@ class Prediction(models.Model):
     request_id: str = ""
 
     # What may differ between two reads of one row.
-    CHANGING: ClassVar = ("state", "output", "error_code", "started_at", "finished_at", "predict_ms", "attempts")
+    STATUS_FIELDS: ClassVar = ("state", "output", "error_code", "started_at", "finished_at", "predict_ms", "attempts")
 
     class Meta:
         permissions = [("view_monitor", "Can watch the predictions of everybody")]
@@ -266,8 +266,8 @@ class Prediction(models.Model):
     def is_terminal(self) -> bool:
         return self.state in TERMINAL
 
-    def has_ended(self, seen: tuple[Any, ...] | None = None) -> bool:
-        """Look again, unless somebody has: `seen` is what `CHANGING` names. Say whether the state is final.
+    def refresh_status(self, seen: tuple[Any, ...] | None = None) -> bool:
+        """Look again, unless somebody has: `seen` is what `STATUS_FIELDS` names. Say whether the state is final.
 
         What was removed meanwhile stays as it was last seen.
         """
@@ -275,21 +275,21 @@ class Prediction(models.Model):
             seen = Prediction.objects.look([self.pk]).get(self.pk)
         if seen is None:
             return False
-        for name, value in zip(self.CHANGING, seen, strict=True):
+        for name, value in zip(self.STATUS_FIELDS, seen, strict=True):
             setattr(self, name, value)
         return self.is_terminal
 
 
 # --- Asked hundreds of times a second ---------------------------------------------------------------------------------
 @cache
-def _claimable(limit: int) -> Prepared:
+def _claimable(limit: int) -> CompiledQuery:
     """Rows of a version and a lane that may be claimed, oldest first, with the database's time."""
-    return Prepared(
+    return CompiledQuery(
         lambda: (
             Prediction.objects.queued()
             .filter(
-                version_id=Given("version", models.BigIntegerField()),
-                lane=Given("lane", models.CharField()),
+                version_id=Param("version", models.BigIntegerField()),
+                lane=Param("lane", models.CharField()),
                 deadline_at__gt=Now(),
             )
             .order_by("created_at")

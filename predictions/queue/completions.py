@@ -42,7 +42,7 @@ class News:
         self._seen: dict[uuid.UUID, tuple[Any, ...]] | None = None
 
     def of(self, prediction_id: uuid.UUID) -> tuple[Any, ...] | None:
-        """What `Prediction.CHANGING` names of that row; None if it is gone."""
+        """What `Prediction.STATUS_FIELDS` names of that row; None if it is gone."""
         with self._lock:
             if self._seen is None:
                 self._seen = Prediction.objects.look(self._ids)
@@ -164,11 +164,11 @@ waiters = Waiters()
 
 def wait_for(prediction: Prediction, place: Place | None, seconds: float) -> bool:
     """Wait until the prediction has ended, and see it as it is then."""
-    return wait(place, lambda: prediction.has_ended(place.seen(prediction.pk) if place else None), seconds)
+    return wait(place, lambda: prediction.refresh_status(place.seen(prediction.pk) if place else None), seconds)
 
 
-def wait(place: Place | None, has_ended: Callable[[], bool], seconds: float) -> bool:
-    """Wait until `has_ended()`, which is asked at each announcement and at the end of the time, never in between.
+def wait(place: Place | None, refresh_status: Callable[[], bool], seconds: float) -> bool:
+    """Wait until `refresh_status()`, which is asked at each announcement and at the end of the time, never in between.
 
     Without a place the answer is False at once.
     """
@@ -178,6 +178,6 @@ def wait(place: Place | None, has_ended: Callable[[], bool], seconds: float) -> 
     while (remaining := end - time.monotonic()) > 0:
         if place.wait(remaining):
             place.clear()
-            if has_ended():
+            if refresh_status():
                 return True
-    return has_ended()
+    return refresh_status()

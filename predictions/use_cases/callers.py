@@ -53,7 +53,7 @@ def visitor_of(request: HttpRequest) -> str | None:
     return request.get_signed_cookie(COOKIE, default=None, salt=COOKIE) or None
 
 
-def introduce(request: HttpRequest) -> str | None:
+def new_visitor_id(request: HttpRequest) -> str | None:
     """Give a person without an account a name for "my predictions"; None if they have one."""
     if request.user.is_authenticated or visitor_of(request):
         return None

@@ -27,7 +27,7 @@ METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
 HEADLINES = {"classification": ("accuracy", "right on data it had not seen"), "regression": ("mae", "typical error")}
 
 
-class ShownVersion:
+class VersionPresenter:
     def __init__(self, version: ModelVersion) -> None:
         self._version = version
         self.number = version.number
@@ -52,11 +52,11 @@ class ShownVersion:
         ]
 
 
-class ShownModel:
+class ModelPresenter:
     def __init__(self, model: RegisteredModel) -> None:
         self.name = model.name
         self.title = model.title
         self.summary = model.summary
         self.get_task_display: Any = model.get_task_display
-        self.champion = ShownVersion(model.champion) if model.champion else None
+        self.champion = VersionPresenter(model.champion) if model.champion else None
         self.is_available = model.champion is not None and model.champion.is_available

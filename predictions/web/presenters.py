@@ -29,7 +29,7 @@ NOTES: Mapping[str, str] = {
 }
 
 
-class Shown:
+class PredictionPresenter:
     """One prediction for the templates. Reads no more than the row and its version."""
 
     def __init__(self, prediction: Prediction, attempt: int = 0) -> None:

@@ -53,7 +53,7 @@ def described(version_id: int) -> Served:
     return Served(version.registered_model.name, version.number, version.sha256)
 
 
-def answer_ring(version_id: int, lane: str) -> None:
+def drain_lane(version_id: int, lane: str) -> None:
     """A worker's answer to the bell: serve until nothing is queued, linger, go where another ring calls, and leave."""
     until = time.monotonic() + SLICE_SECONDS
     called_to = _attend(version_id, lane, until)
@@ -67,7 +67,7 @@ def _attend(version_id: int, lane: str, until: float) -> int | None:
     """Serve one version until nothing more is queued or the time is over; the other version that called, if one did."""
     notifications.attend(version_id, lane)
     called_to = None
-    while is_served := serve(version_id, lane, until, for_help=notifications.leave):
+    while is_served := serve(version_id, lane, until, on_saturated=notifications.leave):
         called_to = notifications.linger(version_id, lane)
         if called_to != version_id:
             break
@@ -78,19 +78,19 @@ def _attend(version_id: int, lane: str, until: float) -> int | None:
     return notifications.errand(lane) if called_to in (None, version_id) else called_to
 
 
-def serve(version_id: int, lane: str, until: float, for_help: Callable[[int, str], None] | None = None) -> bool:
+def serve(version_id: int, lane: str, until: float, on_saturated: Callable[[int, str], None] | None = None) -> bool:
     """Claim, predict and settle until nothing is queued (True) or `until`, by the monotonic clock, has come (False).
 
     A settle and the next claim share one transaction: half as many commits. One worker for a version is best, since
-    more rows gather for each claim, until it cannot keep up: then it calls `for_help`.
+    more rows gather for each claim, until it cannot keep up: then it calls `on_saturated`.
     """
     claim = Prediction.objects.claim(version_id, lane, settings.MICRO_BATCH)
     while claim:
         said = {"predictions": [str(row.id) for row in claim.rows]}
         logger.debug("claimed %d of version %d", len(claim.rows), version_id, extra=said)
         outcomes, predict_ms = answer(version_id, claim)
-        if for_help and (predict_ms > BUSY_MS or len(claim.rows) == settings.MICRO_BATCH):
-            for_help(version_id, lane)
+        if on_saturated and (predict_ms > BUSY_MS or len(claim.rows) == settings.MICRO_BATCH):
+            on_saturated(version_id, lane)
         is_over = time.monotonic() >= until
         with transaction.atomic():
             settled = Prediction.objects.settle(claim, outcomes, predict_ms)
@@ -175,7 +175,7 @@ def prepare() -> None:
 
 
 @receiver(connection_created)
-def suit_a_worker(connection: BaseDatabaseWrapper, **_: object) -> None:
+def set_worker_pragmas(connection: BaseDatabaseWrapper, **_: object) -> None:
     """Only an acceptance must survive a power cut: a claim or a settle that one undoes is simply done again.
 
     And a claim touches pages all over the file.

@@ -22,7 +22,7 @@ START_SECONDS = 60.0
 _context = multiprocessing.get_context("spawn")
 
 
-class Standby:
+class FallbackWorker:
     """Started at the first need, kept while it is well, replaced when it is not."""
 
     def __init__(self) -> None:

@@ -115,7 +115,7 @@ def world(
 ) -> World:
     """Whoever rings is answered at once, so nobody has to wait."""
     monkeypatch.setattr(notifications, "ring", lambda version_id, lane: run_worker(iris, lane))
-    monkeypatch.setattr(completions, "wait", lambda event, has_ended, seconds: has_ended())
+    monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: refresh_status())
     monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
     superuser = User.objects.create_superuser("superuser", password="secret-of-superuser")
     return World(iris, {"owner": owner, "stranger": stranger, "analyst": analyst, "superuser": superuser})

@@ -208,14 +208,14 @@ def test_json_encoder_that_quotes_what_it_read(ask: Any, monkeypatch: pytest.Mon
 
 # --- What a worker meets ----------------------------------------------------------------------------------------------
 WORKER = [
-    ("predictions.serving.engines.onnx.CompiledOracle.ask", LibraryError(TEXT), "model_error"),
-    ("predictions.serving.engines.onnx.CompiledOracle.ask", Fail(TEXT), "model_error"),
-    ("predictions.serving.engines.onnx.CompiledOracle.ask", FileNotFoundError(2, TEXT, PATH), "model_error"),
+    ("predictions.serving.engines.onnx.OnnxEngine.ask", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.engines.onnx.OnnxEngine.ask", Fail(TEXT), "model_error"),
+    ("predictions.serving.engines.onnx.OnnxEngine.ask", FileNotFoundError(2, TEXT, PATH), "model_error"),
     ("predictions.serving.engines.onnx.open_session", Fail(TEXT), "model_unavailable"),
     ("predictions.serving.artifacts.repository.manifest", PermissionError(13, TEXT, PATH), "model_unavailable"),
     ("pathlib.Path.read_bytes", OSError(5, TEXT, PATH), "model_unavailable"),
     ("joblib.load", LibraryError(TEXT), "model_unavailable"),
-    ("predictions.serving.engines.sklearn.Oracle.ask", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.engines.sklearn.SklearnEngine.ask", LibraryError(TEXT), "model_error"),
 ]
 
 
@@ -254,10 +254,10 @@ def test_row_that_failed_under_the_inference_protocol(
     iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
     monkeypatch.setattr("predictions.queue.notifications.ring", lambda version_id, lane: run_worker(iris, lane))
-    monkeypatch.setattr(completions, "wait", lambda event, has_ended, seconds: has_ended())
+    monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: refresh_status())
     monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
     drain.load(iris.pk)
-    monkeypatch.setattr("predictions.serving.engines.onnx.CompiledOracle.ask", raising(LibraryError(TEXT)))
+    monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.ask", raising(LibraryError(TEXT)))
 
     response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")
 

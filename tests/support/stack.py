@@ -139,7 +139,7 @@ class Stack:
         for line in self.lines.values():
             line.thaw() if line.is_running else self.start(line.name)
         wait_until(self._redis_answers, START_SECONDS, "Redis answers")
-        wait_until(self.has_ended, START_SECONDS, "nothing is queued or running")
+        wait_until(self.refresh_status, START_SECONDS, "nothing is queued or running")
         wait_until(self.is_idle, START_SECONDS, "no worker has a task")
 
     def answers(self) -> bool:
@@ -154,12 +154,12 @@ class Stack:
         except redis.RedisError:
             return False
 
-    def has_ended(self) -> bool:
+    def refresh_status(self) -> bool:
         return set(self.states()) <= TERMINAL
 
     def is_idle(self) -> bool:
         """Nothing to do, and nobody about to find that out: what is `unacked` is a task that still runs."""
-        return self.has_ended() and self.redis.llen("interactive") == self.redis.hlen("unacked") == 0
+        return self.refresh_status() and self.redis.llen("interactive") == self.redis.hlen("unacked") == 0
 
     def replace_worker(self) -> None:
         """A new worker, and nothing in Redis of one that was killed: its messages come back only after two minutes."""

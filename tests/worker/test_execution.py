@@ -11,13 +11,13 @@ from pytest_django.fixtures import Settings
 
 from predictions.models import Lane, Prediction, RegisteredModel, Source, State
 from predictions.worker import drain
-from predictions.worker.fallback_worker import Standby
+from predictions.worker.fallback_worker import FallbackWorker
 from tests.support.stack import Stack
 
 
 @contextmanager
-def closing_standby() -> Iterator[Standby]:
-    standby = Standby()
+def closing_standby() -> Iterator[FallbackWorker]:
+    standby = FallbackWorker()
     try:
         yield standby
     finally:
@@ -43,7 +43,7 @@ def test_task_whose_slice_is_over_leaves_the_rest_to_the_next(
         for _ in range(3)
     )  # fmt: skip
 
-    drain.answer_ring(version_id, Lane.INTERACTIVE)
+    drain.drain_lane(version_id, Lane.INTERACTIVE)
 
     assert sorted(Prediction.objects.values_list("state", flat=True)) == [State.QUEUED, State.QUEUED, State.SUCCEEDED]
     assert clean_redis.llen(Lane.INTERACTIVE) == 1

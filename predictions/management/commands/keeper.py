@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from predictions.maintenance.runner import Keeper
-from predictions.worker.fallback_worker import Standby
+from predictions.worker.fallback_worker import FallbackWorker
 from project import telemetry
 
 
@@ -17,7 +17,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="one sweep now, then leave")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        standby = Standby()
+        standby = FallbackWorker()
         keeper = Keeper(settings.KEEPER_SECONDS, standby.serve)
         try:
             if options["once"]:

@@ -14,8 +14,8 @@ from predictions.serving.artifacts.repository import Compiled, Layout, Number
 from predictions.serving.compile import trees
 from predictions.serving.compile.equivalence import NotCompiled, Rows, prove, said
 from predictions.serving.engines.base import is_numeric
-from predictions.serving.engines.onnx import TABLE, CompiledOracle, open_session
-from predictions.serving.engines.sklearn import Oracle
+from predictions.serving.engines.onnx import TABLE, OnnxEngine, open_session
+from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.signature import Signature
 
 # The newest that skl2onnx writes; trees.py marks what it writes itself.
@@ -30,7 +30,7 @@ class Compilation:
     content: bytes
 
 
-def compile_estimator(oracle: Oracle, rows: Rows) -> Compilation:
+def compile_estimator(oracle: SklearnEngine, rows: Rows) -> Compilation:
     """The estimator as ONNX, proved on the rows and on many around them. Raises NotCompiled."""
     if any(not (is_numeric(f) or f.required) for f in oracle.signature.features):
         raise NotCompiled("ONNX has no word for a text that is missing, and model.toml allows one to be.")
@@ -45,7 +45,7 @@ def compile_estimator(oracle: Oracle, rows: Rows) -> Compilation:
     raise next((refusal for refusal in refusals if refusal.__cause__ is None), refusals[0])
 
 
-def _candidates(oracle: Oracle) -> Iterator[tuple[Layout, Number]]:
+def _candidates(oracle: SklearnEngine) -> Iterator[tuple[Layout, Number]]:
     """The forms of input to try, the most exact and the quickest first."""
     layouts: list[Layout] = ["table"] if all(map(is_numeric, oracle.signature.features)) else []
     if oracle.input == "frame" or not layouts:
@@ -54,7 +54,7 @@ def _candidates(oracle: Oracle) -> Iterator[tuple[Layout, Number]]:
     yield from ((layout, number) for number in numbers for layout in layouts)
 
 
-def _converted(oracle: Oracle, layout: Layout, number: Number) -> bytes:
+def _converted(oracle: SklearnEngine, layout: Layout, number: Number) -> bytes:
     types = _types(oracle.signature, layout, number)
     # Probabilities as a tensor, not as a list of dictionaries.
     options = {id(oracle.estimator): {"zipmap": False}} if is_classifier(oracle.estimator) else None
@@ -80,13 +80,13 @@ def _types(signature: Signature, layout: Layout, number: Number) -> list[tuple[s
     ]
 
 
-def _proved(oracle: Oracle, content: bytes, layout: Layout, number: Number, rows: Rows) -> Compilation:
+def _proved(oracle: SklearnEngine, content: bytes, layout: Layout, number: Number, rows: Rows) -> Compilation:
     try:
         session = open_session(content)
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise NotCompiled(f"ONNX Runtime cannot run it: {said(error)}.") from error
     has_probabilities = hasattr(oracle.estimator, "predict_proba")
-    plain = CompiledOracle(
+    plain = OnnxEngine(
         session, oracle.signature, oracle.classes, layout, number, has_probabilities, 0.0, lambda: oracle
     )
     proof = prove(oracle, plain, rows)

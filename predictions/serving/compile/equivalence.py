@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 
 from predictions.serving.compile import perturbation
-from predictions.serving.engines.base import Answers, Engine, WrongShape, differences
-from predictions.serving.engines.onnx import CompiledOracle
-from predictions.serving.engines.sklearn import Oracle, parts
+from predictions.serving.engines.base import Engine, RawPredictions, WrongShape, differences
+from predictions.serving.engines.onnx import OnnxEngine
+from predictions.serving.engines.sklearn import SklearnEngine, parts
 from predictions.serving.schema.signature import Value
 
 Rows: TypeAlias = Sequence[list[Value]]
@@ -41,7 +41,7 @@ class Proof:
     milliseconds: float
 
 
-def prove(oracle: Oracle, plain: CompiledOracle, rows: Rows) -> Proof:
+def prove(oracle: SklearnEngine, plain: OnnxEngine, rows: Rows) -> Proof:
     """Compares all answers, `plain` having no doubt as yet. Raises NotCompiled."""
     random = np.random.default_rng(0)
     around = [*rows, *_around(oracle, rows, random)]
@@ -58,7 +58,7 @@ def prove(oracle: Oracle, plain: CompiledOracle, rows: Rows) -> Proof:
     return Proof(tolerance, largest, engine.doubt, len(around), _quicker(oracle, engine, rows))
 
 
-def _around(oracle: Oracle, rows: Rows, random: np.random.Generator) -> list[list[Value]]:
+def _around(oracle: SklearnEngine, rows: Rows, random: np.random.Generator) -> list[list[Value]]:
     signature = oracle.signature
     found = [part.tree_ for part in parts(oracle.estimator) if hasattr(part, "tree_")]
     own = [tree for tree in found if tree.n_features == len(signature.features)]
@@ -69,7 +69,7 @@ def _around(oracle: Oracle, rows: Rows, random: np.random.Generator) -> list[lis
     ]
 
 
-def _expected(oracle: Oracle, rows: Rows) -> Answers:
+def _expected(oracle: SklearnEngine, rows: Rows) -> RawPredictions:
     try:
         answers = oracle.ask(rows)
     except Exception as error:  # an estimator may raise anything
@@ -79,7 +79,7 @@ def _expected(oracle: Oracle, rows: Rows) -> Answers:
     return answers
 
 
-def _given(engine: Engine, rows: Rows) -> Answers:
+def _given(engine: Engine, rows: Rows) -> RawPredictions:
     try:
         return engine.ask(rows)
     except WrongShape as error:
@@ -88,7 +88,7 @@ def _given(engine: Engine, rows: Rows) -> Answers:
         raise NotCompiled(f"ONNX Runtime cannot run it: {said(error)}.") from error
 
 
-def _largest_difference(oracle: Oracle, expected: Answers, given: Answers) -> float:
+def _largest_difference(oracle: SklearnEngine, expected: RawPredictions, given: RawPredictions) -> float:
     if not oracle.classes:
         return float(np.abs(given.outputs - expected.outputs).max())
     if given.probabilities is None or expected.probabilities is None:
@@ -96,7 +96,7 @@ def _largest_difference(oracle: Oracle, expected: Answers, given: Answers) -> fl
     return float(np.abs(given.probabilities - expected.probabilities).max())
 
 
-def _prove_odd_rows(oracle: Oracle, engine: Engine, rows: Rows, tolerance: float) -> None:
+def _prove_odd_rows(oracle: SklearnEngine, engine: Engine, rows: Rows, tolerance: float) -> None:
     """Where the estimator fails on a row, what was compiled must fail too, and not make an answer up."""
     if _agree(_answer(oracle, rows), _answer(engine, rows), tolerance):
         return
@@ -108,11 +108,11 @@ def _prove_odd_rows(oracle: Oracle, engine: Engine, rows: Rows, tolerance: float
             raise NotCompiled("Compiled, it answers otherwise where a value is missing, extreme or a rare choice.")
 
 
-def _agree(expected: Answers | None, given: Answers | None, tolerance: float) -> bool:
+def _agree(expected: RawPredictions | None, given: RawPredictions | None, tolerance: float) -> bool:
     return expected is not None and given is not None and not differences(expected, given, tolerance)
 
 
-def _answer(engine: Engine, rows: Rows) -> Answers | None:
+def _answer(engine: Engine, rows: Rows) -> RawPredictions | None:
     try:
         answers = engine.ask(rows)
     except Exception:  # noqa: BLE001  # whatever it is, a user would be told that there is no answer
@@ -120,12 +120,12 @@ def _answer(engine: Engine, rows: Rows) -> Answers | None:
     return answers if _is_finite(answers) else None
 
 
-def _is_finite(answers: Answers) -> bool:
+def _is_finite(answers: RawPredictions) -> bool:
     shares = answers.probabilities
     return bool(np.isfinite(answers.outputs).all() and (shares is None or np.isfinite(shares).all()))
 
 
-def _quicker(oracle: Oracle, engine: Engine, rows: Rows) -> float:
+def _quicker(oracle: SklearnEngine, engine: Engine, rows: Rows) -> float:
     """Milliseconds for one row, if that and a batch are quicker than by the estimator."""
     batch = [rows[place % len(rows)] for place in range(TIMED_ROWS)]
     one = _milliseconds(engine, batch[:1])

@@ -26,7 +26,7 @@ class WrongShape(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class RawPredictions:
     """One raw answer per row. `outputs` are positions in `classes` (-1: a class that is not among them)
     or numbers of a regression; `probabilities` has a column per class, or is None."""
 
@@ -37,7 +37,7 @@ class Answers:
 class Engine(Protocol):
     """What answers rows: golden rows, metrics, calibration and serving all ask through one."""
 
-    def ask(self, rows: Sequence[Sequence[Value]]) -> Answers:
+    def ask(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
         """One answer per row, in order. Raises what the estimator raises, and WrongShape rather than mix rows up."""
 
 
@@ -59,7 +59,7 @@ def to_columns(rows: Sequence[Sequence[Value]], signature: Signature, kind: Lite
     return table
 
 
-def differences(stored: Answers, given: Answers, tolerance: float = ABSOLUTE_TOLERANCE) -> list[str]:
+def differences(stored: RawPredictions, given: RawPredictions, tolerance: float = ABSOLUTE_TOLERANCE) -> list[str]:
     """How answers differ from stored ones: outputs of classes exactly, numbers within the tolerance."""
 
     def is_close(old: float, new: float) -> bool:

@@ -29,7 +29,7 @@ from predictions.serving.engines.verify import check_golden, check_hash, check_l
 from predictions.serving.schema.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from predictions.serving.engines.sklearn import Oracle
+    from predictions.serving.engines.sklearn import SklearnEngine
 
 # Long enough that a broken version does not cost a load per prediction, short enough that a repair is noticed.
 FAILURE_REMEMBERED_SECONDS = 30.0
@@ -44,9 +44,9 @@ class Pickled:
         self._manifest = manifest
         self._read = read
         self._lock = threading.Lock()
-        self._oracle: Oracle | None = None
+        self._oracle: SklearnEngine | None = None
 
-    def open(self) -> "Oracle":
+    def open(self) -> "SklearnEngine":
         """Raises ModelUnavailable, or what reading raises."""
         with self._lock:
             if self._oracle is None:
@@ -228,18 +228,18 @@ def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool
         ) from error
 
 
-def _open_estimator(manifest: Manifest, content: bytes) -> "Oracle":
-    from predictions.serving.engines.sklearn import Oracle, use_one_job  # noqa: PLC0415  # scikit-learn, when it is needed
+def _open_estimator(manifest: Manifest, content: bytes) -> "SklearnEngine":
+    from predictions.serving.engines.sklearn import SklearnEngine, use_one_job  # noqa: PLC0415  # scikit-learn, when it is needed
 
     check_hash(manifest.sha256, content)
     estimator = _unpickle(content)
     limit_threads()
     use_one_job(estimator)
-    return Oracle(estimator, manifest.signature, list(manifest.classes), manifest.input)
+    return SklearnEngine(estimator, manifest.signature, list(manifest.classes), manifest.input)
 
 
 def _open_compiled(manifest: Manifest, record: Compiled, content: bytes, estimator: Callable[[], Engine]) -> Engine:
-    from predictions.serving.engines.onnx import CompiledOracle, open_session  # noqa: PLC0415  # likewise ONNX Runtime
+    from predictions.serving.engines.onnx import OnnxEngine, open_session  # noqa: PLC0415  # likewise ONNX Runtime
 
     check_hash(record.sha256, content, "compiled estimator")
     try:
@@ -248,7 +248,7 @@ def _open_compiled(manifest: Manifest, record: Compiled, content: bytes, estimat
         raise ModelUnavailable(
             "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
         ) from error
-    return CompiledOracle(
+    return OnnxEngine(
         session,
         manifest.signature,
         list(manifest.classes),

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from predictions.serving.artifacts.repository import Layout, Number
-from predictions.serving.engines.base import Answers, Engine, Floats, expect, is_numeric
+from predictions.serving.engines.base import Engine, Floats, RawPredictions, expect, is_numeric
 from predictions.serving.schema.signature import Signature, Value
 
 TABLE = "rows"
@@ -19,7 +19,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
-class CompiledOracle:
+class OnnxEngine:
     """Asks the session, and the estimator itself about the few rows on which a rounding could decide.
 
     `doubt` is the distance between the two likeliest classes within which the estimator is asked.
@@ -34,7 +34,7 @@ class CompiledOracle:
     doubt: float
     estimator: Callable[[], Engine]
 
-    def ask(self, rows: Sequence[Sequence[Value]]) -> Answers:
+    def ask(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
         """Raises what ONNX Runtime raises, and WrongShape rather than mix rows up."""
         inputs = self._table(rows) if self.layout == "table" else self._columns(rows)
         if inputs is None:
@@ -60,17 +60,17 @@ class CompiledOracle:
             inputs[feature.name] = column.reshape(-1, 1)
         return inputs
 
-    def _classified(self, rows: Sequence[Sequence[Value]], labels: Any, shares: Any = None) -> Answers:
+    def _classified(self, rows: Sequence[Sequence[Value]], labels: Any, shares: Any = None) -> RawPredictions:
         labels = labels.reshape(-1)
         expect(labels.shape, (len(rows),))
         outputs = np.array([self._places.get(label, -1) for label in labels.tolist()], dtype=np.float64)
         if shares is None:
-            return Answers(outputs, None)
+            return RawPredictions(outputs, None)
         expect(shares.shape, (len(rows), len(self.classes)))
-        answers = Answers(outputs, shares.astype(np.float64, copy=False))
+        answers = RawPredictions(outputs, shares.astype(np.float64, copy=False))
         return self._resolved(rows, answers, answers.probabilities) if self.doubt else answers
 
-    def _resolved(self, rows: Sequence[Sequence[Value]], answers: Answers, shares: Any) -> Answers:
+    def _resolved(self, rows: Sequence[Sequence[Value]], answers: RawPredictions, shares: Any) -> RawPredictions:
         """The answers, with the estimator's own where the two likeliest classes are too close to call."""
         ranked = np.partition(shares, -2, axis=1)
         close = (ranked[:, -1] - ranked[:, -2] <= self.doubt).nonzero()[0].tolist()
@@ -104,8 +104,8 @@ def _fits(numbers: Floats) -> bool:
     return not (np.abs(numbers) > LARGEST).any()
 
 
-def _regressed(values: Any, count: int) -> Answers:
+def _regressed(values: Any, count: int) -> RawPredictions:
     if values.shape == (count, 1):
         values = values[:, 0]
     expect(values.shape, (count,))
-    return Answers(values.astype(np.float64, copy=False), None)
+    return RawPredictions(values.astype(np.float64, copy=False), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictions.serving.artifacts.repository import Manifest
-from predictions.serving.engines.base import Answers
+from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.loader import Loaded
 from predictions.serving.schema.errors import ForetellError, ModelFailure
 from predictions.serving.schema.signature import Value
@@ -55,7 +55,7 @@ def _outcome(manifest: Manifest, output: dict[str, Any] | None) -> Outcome:
     return Outcome(output, None)
 
 
-def _numbers(manifest: Manifest, answers: Answers) -> list[dict[str, Any] | None]:
+def _numbers(manifest: Manifest, answers: RawPredictions) -> list[dict[str, Any] | None]:
     conformal = manifest.conformal
     return [
         {
@@ -71,7 +71,7 @@ def _numbers(manifest: Manifest, answers: Answers) -> list[dict[str, Any] | None
     ]
 
 
-def _classes(manifest: Manifest, answers: Answers) -> list[dict[str, Any] | None]:
+def _classes(manifest: Manifest, answers: RawPredictions) -> list[dict[str, Any] | None]:
     positions = [int(position) for position in answers.outputs.tolist()]
     if answers.probabilities is None:
         return [_classified(manifest, position, None) for position in positions]

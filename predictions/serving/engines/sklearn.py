@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from predictions.serving.engines.base import Answers, Floats, expect, positions, to_columns
+from predictions.serving.engines.base import Floats, RawPredictions, expect, positions, to_columns
 from predictions.serving.schema.signature import Signature, Value
 
 # Classifiers whose own `predict` is the argmax of their `predict_proba`, or of scores that rise with it, so
@@ -29,7 +29,7 @@ _ARGMAX_CLASSIFIERS = (
 
 
 @dataclass(frozen=True)
-class Oracle:
+class SklearnEngine:
     """An estimator together with all that is decided about asking it, once and not per call."""
 
     estimator: Any
@@ -42,26 +42,26 @@ class Oracle:
         """Whether probabilities answer for the label too; decided once."""
         return predicts_argmax(self.estimator)
 
-    def ask(self, rows: Sequence[Sequence[Value]]) -> Answers:
+    def ask(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
         """Raises whatever the estimator raises, and WrongShape rather than mixing rows up."""
         columns = to_columns(rows, self.signature, self.input)
         return self._classify(columns, len(rows)) if self.classes else self._regress(columns, len(rows))
 
-    def _regress(self, columns: Any, count: int) -> Answers:
+    def _regress(self, columns: Any, count: int) -> RawPredictions:
         values = np.asarray(self.estimator.predict(columns), dtype=np.float64)
         if values.shape == (count, 1):
             values = values[:, 0]
         expect(values.shape, (count,))
-        return Answers(values, None)
+        return RawPredictions(values, None)
 
-    def _classify(self, columns: Any, count: int) -> Answers:
+    def _classify(self, columns: Any, count: int) -> RawPredictions:
         if not hasattr(self.estimator, "predict_proba"):
-            return Answers(self._predicted(columns, count), None)
+            return RawPredictions(self._predicted(columns, count), None)
         probabilities = np.asarray(self.estimator.predict_proba(columns), dtype=np.float64)
         expect(probabilities.shape, (count, len(self.classes)))
         if self.one_call and not _tied(probabilities):
-            return Answers(probabilities.argmax(axis=1).astype(np.float64), probabilities)
-        return Answers(self._predicted(columns, count), probabilities)
+            return RawPredictions(probabilities.argmax(axis=1).astype(np.float64), probabilities)
+        return RawPredictions(self._predicted(columns, count), probabilities)
 
     def _predicted(self, columns: Any, count: int) -> Floats:
         labels = np.asarray(self.estimator.predict(columns))

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from predictions.serving.artifacts.repository import Golden, Manifest
-from predictions.serving.engines.base import Answers, Engine, differences
+from predictions.serving.engines.base import Engine, RawPredictions, differences
 from predictions.serving.schema.errors import ModelUnavailable
 
 
@@ -57,7 +57,7 @@ def _other_libraries(manifest: Manifest) -> str:
     return f" Libraries differ: {', '.join(other)}." if other else ""
 
 
-def stored_answers(golden: Golden) -> Answers:
+def stored_answers(golden: Golden) -> RawPredictions:
     given = golden.probabilities
     probabilities = None if given is None else np.array(given, dtype=np.float64)
-    return Answers(np.array(golden.outputs, dtype=np.float64), probabilities)
+    return RawPredictions(np.array(golden.outputs, dtype=np.float64), probabilities)

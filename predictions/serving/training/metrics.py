@@ -5,10 +5,10 @@ import math
 import numpy as np
 from sklearn import metrics as scored
 
-from predictions.serving.engines.base import Answers, Floats
+from predictions.serving.engines.base import Floats, RawPredictions
 
 
-def measure(answers: Answers, truth: Floats, training_truth: Floats | None, classes: int) -> dict[str, float]:
+def measure(answers: RawPredictions, truth: Floats, training_truth: Floats | None, classes: int) -> dict[str, float]:
     """Metrics by name, finite ones only. `truth` holds positions of `classes`, or numbers where there are none.
 
     The baseline is the best constant answer that the training targets suggest: their commonest class or their mean.
@@ -18,7 +18,7 @@ def measure(answers: Answers, truth: Floats, training_truth: Floats | None, clas
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
-def _regression(answers: Answers, truth: Floats, guess_from: Floats) -> dict[str, float]:
+def _regression(answers: RawPredictions, truth: Floats, guess_from: Floats) -> dict[str, float]:
     mean = np.full_like(truth, guess_from.mean())
     return {
         "r2": scored.r2_score(truth, answers.outputs) if len(truth) > 1 else math.nan,
@@ -29,7 +29,7 @@ def _regression(answers: Answers, truth: Floats, guess_from: Floats) -> dict[str
     }
 
 
-def _classification(answers: Answers, truth: Floats, guess_from: Floats, classes: int) -> dict[str, float]:
+def _classification(answers: RawPredictions, truth: Floats, guess_from: Floats, classes: int) -> dict[str, float]:
     common = np.bincount(guess_from.astype(int), minlength=classes).argmax()
     found = {
         "accuracy": scored.accuracy_score(truth, answers.outputs),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from predictions.serving.artifacts.repository import Conformal
-from predictions.serving.engines.base import Answers, Floats
+from predictions.serving.engines.base import Floats, RawPredictions
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Value
 
 COVERAGE = 0.9
@@ -30,7 +30,7 @@ def profile(rows: Sequence[Sequence[Value]], signature: Signature) -> dict[str, 
     return {"rows": len(rows), "features": features}
 
 
-def golden_positions(answers: Answers, count: int = GOLDEN_ROWS) -> list[int]:
+def golden_positions(answers: RawPredictions, count: int = GOLDEN_ROWS) -> list[int]:
     """Which rows to keep as golden: spread evenly over the answers, from class to class and low to high."""
     sure = np.zeros(len(answers.outputs)) if answers.probabilities is None else answers.probabilities.max(axis=1)
     order = np.lexsort((sure, answers.outputs))
@@ -38,7 +38,7 @@ def golden_positions(answers: Answers, count: int = GOLDEN_ROWS) -> list[int]:
     return [int(order[place]) for place in picked]
 
 
-def calibrate(answers: Answers, truth: Floats, coverage: float = COVERAGE) -> Conformal | None:
+def calibrate(answers: RawPredictions, truth: Floats, coverage: float = COVERAGE) -> Conformal | None:
     """Split conformal calibration from answers to rows that the estimator was not fitted on.
 
     `truth` holds class positions or numbers. A classifier must give probabilities. None when there are too few rows for
@@ -77,7 +77,7 @@ def _lac_scores(probabilities: Floats, truth: Floats) -> Floats:
     return 1.0 - shares
 
 
-def _residuals(answers: Answers, truth: Floats) -> Floats:
+def _residuals(answers: RawPredictions, truth: Floats) -> Floats:
     return np.abs(answers.outputs - truth)
 
 

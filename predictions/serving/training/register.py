@@ -23,9 +23,9 @@ from predictions.serving.artifacts import publication, repository
 from predictions.serving.artifacts.repository import Description, Golden, Manifest
 from predictions.serving.compile.convert import compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
-from predictions.serving.engines.base import Answers, Floats
+from predictions.serving.engines.base import Floats, RawPredictions
 from predictions.serving.engines.loader import open_version
-from predictions.serving.engines.sklearn import Oracle, parts, use_one_job
+from predictions.serving.engines.sklearn import SklearnEngine, parts, use_one_job
 from predictions.serving.engines.verify import installed
 from predictions.serving.schema.errors import InvalidInput, ModelUnavailable
 from predictions.serving.schema.signature import Boolean, Signature, Value
@@ -121,7 +121,7 @@ def register(
 
 
 def _compiled(
-    manifest: Manifest, oracle: Oracle, rows: list[list[Value]], content: bytes
+    manifest: Manifest, oracle: SklearnEngine, rows: list[list[Value]], content: bytes
 ) -> tuple[Manifest, bytes | None]:
     """The manifest that says how the version was compiled, and what came of it; or why it was not."""
     try:
@@ -133,7 +133,7 @@ def _compiled(
     return manifest_with, made.content
 
 
-def _oracle(description: Description, estimator: Any, data: Split | None) -> Oracle:
+def _oracle(description: Description, estimator: Any, data: Split | None) -> SklearnEngine:
     if (description.task == "classification") != is_classifier(estimator):
         raise CannotRegister(f"model.toml says {description.task}, and {type(estimator).__name__} is not made for it.")
     _check_columns(description.signature, estimator)
@@ -146,7 +146,7 @@ def _oracle(description: Description, estimator: Any, data: Split | None) -> Ora
         raise CannotRegister(f"target.labels names {strangers}, but the estimator knows only {classes}.")
     if len(set(labels)) < len(labels):
         raise CannotRegister(f"target.labels gives one label to several classes: {labels}.")
-    return Oracle(estimator, description.signature, classes, input_)
+    return SklearnEngine(estimator, description.signature, classes, input_)
 
 
 def _check_columns(signature: Signature, estimator: Any) -> None:
@@ -158,7 +158,7 @@ def _check_columns(signature: Signature, estimator: Any) -> None:
         raise CannotRegister(f"Features must be described in the estimator's order: {', '.join(names)}.")
 
 
-def _rows(which: str, split: Split, oracle: Oracle) -> _Rows:
+def _rows(which: str, split: Split, oracle: SklearnEngine) -> _Rows:
     values = [
         _clean(f"Row {number} of the {which} data", row, oracle.signature)
         for number, row in enumerate(_listed(split.x, oracle.signature), start=1)
@@ -203,7 +203,7 @@ def _position(class_: Any, classes: Sequence[Any], which: str) -> int:
     return classes.index(class_)
 
 
-def _ask(oracle: Oracle, rows: list[list[Value]]) -> Answers:
+def _ask(oracle: SklearnEngine, rows: list[list[Value]]) -> RawPredictions:
     try:
         return oracle.ask(rows)
     except ImportError as error:
@@ -218,7 +218,7 @@ def _proving_rows(description: Description, data: _Rows | None) -> list[list[Val
     return [description.signature.clean(example.values) for example in description.examples]
 
 
-def _golden(oracle: Oracle, rows: list[list[Value]]) -> Golden:
+def _golden(oracle: SklearnEngine, rows: list[list[Value]]) -> Golden:
     chosen = [rows[place] for place in profile.golden_positions(_ask(oracle, rows))]
     answers = _ask(oracle, chosen)
     shares = answers.probabilities
@@ -231,19 +231,23 @@ def _golden(oracle: Oracle, rows: list[list[Value]]) -> Golden:
     )
 
 
-def _calibrate(oracle: Oracle, answers: Answers | None, data: _Rows | None) -> repository.Conformal | None:
+def _calibrate(
+    oracle: SklearnEngine, answers: RawPredictions | None, data: _Rows | None
+) -> repository.Conformal | None:
     if answers is None or data is None or (oracle.classes and answers.probabilities is None):
         return None
     return profile.calibrate(answers, data.truth)
 
 
-def _measure(oracle: Oracle, answers: Answers | None, seen: _Rows | None, unseen: _Rows | None) -> dict[str, float]:
+def _measure(
+    oracle: SklearnEngine, answers: RawPredictions | None, seen: _Rows | None, unseen: _Rows | None
+) -> dict[str, float]:
     if answers is None or unseen is None:
         return {}
     return metrics.measure(answers, unseen.truth, seen.truth if seen else None, len(oracle.classes))
 
 
-def _predict_ms(oracle: Oracle, row: list[Value]) -> float:
+def _predict_ms(oracle: SklearnEngine, row: list[Value]) -> float:
     spent = []
     for _ in range(TIMED_CALLS):
         started = time.perf_counter()

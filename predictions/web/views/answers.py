@@ -21,7 +21,7 @@ from predictions.use_cases.callers import caller_of, history_of
 from predictions.use_cases.submit import Request, submit
 from predictions.web import polling
 from predictions.web.access import find_prediction, for_predictors
-from predictions.web.presenters import Shown
+from predictions.web.presenters import PredictionPresenter
 
 # htmx 2 swaps what comes with this code and polls no more.
 STOP_POLLING = 286
@@ -35,7 +35,7 @@ FEEDBACK = {"yes": True, "no": False}
 def mine(request: HttpRequest) -> HttpResponse:
     page = Paginator(history_of(request), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
-        "predictions": [Shown(prediction) for prediction in registry.complete(page)],
+        "predictions": [PredictionPresenter(prediction) for prediction in registry.complete(page)],
         "next_url": f"?page={page.next_page_number()}" if page.has_next() else None,
         "previous_url": f"?page={page.previous_page_number()}" if page.has_previous() else None,
     }
@@ -45,7 +45,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    shown = Shown(find_prediction(request, prediction_id), polling.attempt_of(request))
+    shown = PredictionPresenter(find_prediction(request, prediction_id), polling.attempt_of(request))
     context = {
         "prediction": shown,
         "inputs": shown.inputs,
@@ -57,7 +57,7 @@ def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     return render(request, "predictions/prediction.html", context)
 
 
-def _reload(shown: Shown) -> dict[str, Any]:
+def _reload(shown: PredictionPresenter) -> dict[str, Any]:
     """Without JavaScript the page reloads itself, as often as a live one would ask."""
     if shown.is_terminal or shown.capped:
         return {}
@@ -74,7 +74,7 @@ def status(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
         found = find_prediction(request, prediction_id)
         if not found.is_terminal:
             completions.wait_for(found, place, polling.HOLD_SECONDS)
-    shown = Shown(found, polling.attempt_of(request))
+    shown = PredictionPresenter(found, polling.attempt_of(request))
     ended = shown.is_terminal and request.htmx  # type: ignore[attr-defined]
     response = render(
         request, "predictions/_prediction.html", {"prediction": shown}, status=STOP_POLLING if ended else 200

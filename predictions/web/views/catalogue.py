@@ -18,23 +18,23 @@ from predictions.maintenance import canary
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
 from predictions.serving.schema.errors import ModelUnavailable, QueueFull
 from predictions.use_cases.admission import TooMany
-from predictions.use_cases.callers import caller_of, introduce, remember
+from predictions.use_cases.callers import caller_of, new_visitor_id, remember
 from predictions.use_cases.submit import Caller, KeyReused, Request, submit
 from predictions.web.access import find_model, find_prediction, for_predictors
 from predictions.web.cards import card_html
 from predictions.web.examples import requests as examples_to_copy
-from predictions.web.figures import ShownModel, ShownVersion
+from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.formatting import duration_text
 from predictions.web.forms import KEY, PredictionForm, name_of
-from predictions.web.presenters import Shown
+from predictions.web.presenters import PredictionPresenter
 
-# Answers that take longer than this deserve a word before one asks.
+# RawPredictions that take longer than this deserve a word before one asks.
 LATE = timedelta(seconds=5)
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    models = [ShownModel(model) for model in RegisteredModel.objects.listed()]
+    models = [ModelPresenter(model) for model in RegisteredModel.objects.listed()]
     return render(request, "predictions/home.html", {"models": models})
 
 
@@ -46,7 +46,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     version = registry.champion(registered)
     form = PredictionForm(version, values=_values_to_start_with(request, registered)) if version else None
     response = render(request, "predictions/model.html", _page(request, registered, form))
-    if visitor := introduce(request):  # now, so that a form sent twice at once comes twice from the same visitor
+    if visitor := new_visitor_id(request):  # now, so that a form sent twice at once comes twice from the same visitor
         remember(response, visitor)
     return response
 
@@ -61,7 +61,7 @@ def predict(request: HttpRequest, name: str) -> HttpResponse:
     form = PredictionForm(version, request.POST)
     if not form.is_valid():
         return _show_errors(request, registered, form)
-    visitor = introduce(request)
+    visitor = new_visitor_id(request)
     caller = Caller(f"visitor:{visitor}") if visitor else caller_of(request)
     response = _ask(request, registered, form, caller)
     if visitor:
@@ -83,7 +83,9 @@ def _ask(request: HttpRequest, registered: RegisteredModel, form: PredictionForm
     page = reverse("prediction", args=[prediction.pk])
     if not request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(status=303, headers={"Location": page})
-    response = render(request, "predictions/_prediction.html", {"prediction": Shown(prediction)}, status=202)
+    response = render(
+        request, "predictions/_prediction.html", {"prediction": PredictionPresenter(prediction)}, status=202
+    )
     return push_url(response, page)
 
 
@@ -142,7 +144,7 @@ def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionFor
     version = registered.champion
     return {
         "model": registered,
-        "version": ShownVersion(version) if version else None,
+        "version": VersionPresenter(version) if version else None,
         "form": form,
         "examples": [
             {"number": number, "title": example["title"], "values_json": json.dumps(_by_field(version, example))}

@@ -14,7 +14,7 @@ from predictions.models import Prediction, RegisteredModel, State
 from predictions.models.states import TERMINAL
 from predictions.monitoring import board
 from predictions.web.formatting import duration_text
-from predictions.web.presenters import HEADLINES, Shown
+from predictions.web.presenters import HEADLINES, PredictionPresenter
 
 FEED_MS = 2000
 # Ten minutes unattended; then a button resumes it.
@@ -75,7 +75,7 @@ def _feed(request: HttpRequest, attempt: int) -> dict[str, Any]:
 
 
 def _row(prediction: Prediction, after: str) -> dict[str, Any]:
-    shown = Shown(prediction)
+    shown = PredictionPresenter(prediction)
     return {
         "url": shown.url,
         "model_title": shown.model_title,

@@ -132,7 +132,7 @@ def test_preference_without_a_time_is_no_wait(ask: Ask, prefer: str) -> None:
 def test_nobody_waits_longer_than_may_be(ask: Ask, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WAIT_MAX = 0.05
     asked: list[float] = []
-    monkeypatch.setattr(completions, "wait", lambda event, has_ended, seconds: asked.append(seconds))
+    monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: asked.append(seconds))
 
     ask(ROW, Prefer="wait=600")
 

@@ -128,4 +128,4 @@ def test_prediction_removed_while_somebody_waits_for_it_has_not_ended(iris: Mode
     row = make(iris)
     Prediction.objects.filter(pk=row.pk).delete()
 
-    assert row.has_ended() is False
+    assert row.refresh_status() is False

@@ -266,11 +266,11 @@ def test_waiting_versions_names_each_version_and_lane_once(registered: dict[str,
 
 def test_has_ended_looks_at_the_database(iris: ModelVersion) -> None:
     row = make(iris)
-    assert not row.has_ended()
+    assert not row.refresh_status()
 
     Prediction.objects.filter(pk=row.pk).cancel()
 
-    assert row.has_ended()
+    assert row.refresh_status()
     assert row.state == State.CANCELED
 
 

@@ -40,7 +40,7 @@ def count_all() -> int:
     """As if the lag had passed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollups, "LAG", timedelta(seconds=-60))
-        return rollups.bring_up_to_date()
+        return rollups.update()
 
 
 @pytest.fixture
@@ -165,11 +165,11 @@ def test_what_ended_is_counted_by_state_and_by_time(iris: ModelVersion) -> None:
 @pytest.mark.usefixtures("counting")
 def test_each_end_is_counted_once_and_removal_takes_nothing_away(iris: ModelVersion) -> None:
     first = make(iris, State.SUCCEEDED, age=30)
-    assert rollups.bring_up_to_date() == 1
+    assert rollups.update() == 1
     Prediction.objects.remove([first.pk])
     make(iris, State.SUCCEEDED)
 
-    assert rollups.bring_up_to_date() == 0  # too fresh: another may still come with an earlier time
+    assert rollups.update() == 0  # too fresh: another may still come with an earlier time
     assert count_all() == 1
     assert count_all() == 0
 
@@ -179,7 +179,7 @@ def test_each_end_is_counted_once_and_removal_takes_nothing_away(iris: ModelVers
 def test_first_look_counts_nothing_and_costs_no_history(iris: ModelVersion) -> None:
     make(iris, State.SUCCEEDED, age=3600)
 
-    assert rollups.bring_up_to_date() == 0
+    assert rollups.update() == 0
     assert count_all() == 0
     assert not Tally.objects.exists()
 
@@ -191,7 +191,7 @@ def test_keeper_that_was_away_catches_up_a_stretch_at_a_time(
     make(iris, State.SUCCEEDED, age=3000)
     make(iris, State.SUCCEEDED, age=60)
 
-    counted = [rollups.bring_up_to_date() for _ in range(4)]
+    counted = [rollups.update() for _ in range(4)]
 
     assert counted == [1, 0, 1, 0]
 
@@ -200,11 +200,11 @@ def test_keeper_that_was_away_catches_up_a_stretch_at_a_time(
 def test_of_two_keepers_one_counts(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     make(iris, State.SUCCEEDED, age=30)
     seen = Watermark.objects.read(rollups.WATERMARK)
-    assert rollups.bring_up_to_date() == 1
+    assert rollups.update() == 1
 
     monkeypatch.setattr("predictions.models.tally.WatermarkQuerySet.read", lambda *_: seen)
 
-    assert rollups.bring_up_to_date() == 0
+    assert rollups.update() == 0
     assert told()["foretell_settled_total", "iris", "succeeded"] == 1
 
 
@@ -234,7 +234,7 @@ def test_metrics_cost_the_same_for_any_history(crowd: ModelVersion) -> None:
 def test_counting_uses_the_index_of_ends(crowd: ModelVersion) -> None:
     Watermark.objects.create(name=rollups.WATERMARK, until=timezone.now() - timedelta(seconds=40))
 
-    plans = plans_of(rollups.bring_up_to_date)
+    plans = plans_of(rollups.update)
 
     assert [plan for plan in plans if "feed" in plan]
     assert without_index(plans) == []

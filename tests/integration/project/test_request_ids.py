@@ -127,7 +127,7 @@ def test_ring_carries_the_id_of_the_request_to_the_worker(
     assert message["headers"]["request_id"] == "request-of-the-web"
 
     seen: list[str] = []
-    monkeypatch.setattr(drain, "answer_ring", lambda *_: seen.append(context.request_id.get()))
+    monkeypatch.setattr(drain, "drain_lane", lambda *_: seen.append(context.request_id.get()))
     context.request_id.set("")
     task = SimpleNamespace(request=SimpleNamespace(get=message["headers"].get, hostname="worker@here"))
     tasks.serve.run.__func__(task, iris.pk, "interactive")

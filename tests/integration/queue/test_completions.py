@@ -33,7 +33,7 @@ def listening(client: redis.Redis, count: int = 1) -> None:
 
 
 def looks(answers: list[bool]) -> Callable[[], bool]:
-    """Answers each look in turn, and keeps the rest for the test to see."""
+    """RawPredictions each look in turn, and keeps the rest for the test to see."""
     return lambda: answers.pop(0)
 
 
@@ -41,7 +41,7 @@ def test_waiter_is_woken_by_the_announcement_of_its_prediction(waiters: Waiters,
     mine = uuid.uuid4()
     seen = threading.Event()
 
-    def has_ended() -> bool:
+    def refresh_status() -> bool:
         return seen.is_set()
 
     with waiters.expecting(mine, LONG) as place:
@@ -50,7 +50,7 @@ def test_waiter_is_woken_by_the_announcement_of_its_prediction(waiters: Waiters,
         started = time.monotonic()
         announce([uuid.uuid4(), mine])
 
-        assert wait(place, has_ended, LONG) is True
+        assert wait(place, refresh_status, LONG) is True
     assert time.monotonic() - started < LONG / 2
 
 
@@ -195,8 +195,8 @@ def test_news_are_read_once_for_all_who_wait(iris: ModelVersion) -> None:
     news = News([first.pk.hex, second.pk.hex])
 
     with statements() as asked:
-        assert first.has_ended(news.of(first.pk))
-        assert second.has_ended(news.of(second.pk))
+        assert first.refresh_status(news.of(first.pk))
+        assert second.refresh_status(news.of(second.pk))
 
     assert len(asked) == 1
     assert (first.state, second.state) == ("canceled", "canceled")
@@ -208,7 +208,7 @@ def test_old_news_are_no_news(iris: ModelVersion) -> None:
     place = Place()
     place.news = News([row.pk.hex])
 
-    assert not row.has_ended(place.seen(row.pk))
+    assert not row.refresh_status(place.seen(row.pk))
     Prediction.objects.cancel()
 
-    assert row.has_ended(place.seen(row.pk))
+    assert row.refresh_status(place.seen(row.pk))

@@ -42,7 +42,7 @@ def test_error_of_ours_is_a_500_page_without_its_text(db: None, monkeypatch: pyt
     def fail(_: Any) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("predictions.web.views.catalogue.ShownModel", fail)
+    monkeypatch.setattr("predictions.web.views.catalogue.ModelPresenter", fail)
     client = Client(raise_request_exception=False)
     monkeypatch.setattr("predictions.models.RegisteredModel.objects.listed", lambda: [None])
 

@@ -138,7 +138,7 @@ def test_answer_ring_serves_and_lets_the_next_row_ring(iris: ModelVersion, clean
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
     clean_redis.delete(Lane.INTERACTIVE)  # a worker has taken the message
 
-    drain.answer_ring(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
     assert states() == [State.SUCCEEDED]
 
     notifications.ring(iris.pk, Lane.INTERACTIVE)
@@ -161,7 +161,7 @@ def test_answer_ring_at_the_end_of_its_slice_rings_for_the_next_worker(
     for age in range(4):
         make(iris, age=age)
 
-    drain.answer_ring(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
 
     assert states().count(State.QUEUED) == 3
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
@@ -200,7 +200,7 @@ def test_row_committed_while_the_worker_leaves_is_served(
 
     monkeypatch.setattr(notifications, "leave", commit_and_leave)
 
-    drain.answer_ring(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
 
     assert states() == [State.SUCCEEDED]
     assert clean_redis.llen(Lane.INTERACTIVE) == 0
@@ -244,7 +244,7 @@ def test_idle_worker_goes_where_another_version_rings(
 
     monkeypatch.setattr(notifications, "linger", ring_meanwhile)
 
-    drain.answer_ring(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
 
     assert states() == [State.SUCCEEDED] * 2
     assert clean_redis.llen(Lane.INTERACTIVE) == 0
@@ -273,7 +273,7 @@ def test_errand_after_the_slice_is_rung_for_again(
     monkeypatch.setattr(drain, "SLICE_SECONDS", -1.0)
     clean_redis.lpush(notifications._errands(Lane.INTERACTIVE), 77)
 
-    drain.answer_ring(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
 
     message = json.loads(clean_redis.lindex(Lane.INTERACTIVE, 0))
     assert message["headers"]["argsrepr"].startswith("[77")

@@ -5,7 +5,7 @@ import pytest
 from django.test import RequestFactory
 from rest_framework.request import Request
 
-from predictions.api.headers import BadHeader, Wishes, wishes
+from predictions.api.headers import BadHeader, PredictOptions, wishes
 
 
 @pytest.fixture(autouse=True)
@@ -13,12 +13,12 @@ def _longest(settings: Any) -> None:
     settings.WAIT_MAX = 30.0
 
 
-def read(**headers: str) -> Wishes:
+def read(**headers: str) -> PredictOptions:
     return wishes(Request(RequestFactory().get("/", headers={n.replace("_", "-"): v for n, v in headers.items()})))
 
 
 def test_nothing_said_is_nothing_wished() -> None:
-    assert read() == Wishes(0.0, None, None)
+    assert read() == PredictOptions(0.0, None, None)
 
 
 @pytest.mark.parametrize(

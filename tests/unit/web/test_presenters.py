@@ -7,7 +7,7 @@ import pytest
 
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.web.formatting import duration_text, number_text, probability_text
-from predictions.web.presenters import HEADLINES, Shown
+from predictions.web.presenters import HEADLINES, PredictionPresenter
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SIGNATURE: list[dict[str, Any]] = [
@@ -20,14 +20,14 @@ SIGNATURE: list[dict[str, Any]] = [
 PROFILE = {"features": {"outer width": {"minimum": 1.0, "maximum": 2.0}}}
 
 
-def shown(state: State = State.SUCCEEDED, output: Any = None, attempt: int = 0, **fields: Any) -> Shown:
+def shown(state: State = State.SUCCEEDED, output: Any = None, attempt: int = 0, **fields: Any) -> PredictionPresenter:
     model = RegisteredModel(pk=1, name="fruit", title="Fruit")
     version = ModelVersion(
         pk=1, registered_model=model, number=3, manifest={"signature": SIGNATURE, "profile": PROFILE, "predict_ms": 2}
     )
     values = [1.5, 9.0, "r", True, None]
     row = Prediction(version=version, state=state, output=output, values=values, created_at=NOW, **fields)
-    return Shown(row, attempt)
+    return PredictionPresenter(row, attempt)
 
 
 def classified(**shares: float) -> dict[str, Any]:

@@ -28,8 +28,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from predictions.serving.compile import convert, equivalence
 from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
-from predictions.serving.engines.onnx import CompiledOracle, open_session
-from predictions.serving.engines.sklearn import Oracle
+from predictions.serving.engines.onnx import OnnxEngine, open_session
+from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.signature import Signature, Value
 from tests.unit.serving import estimators
 
@@ -70,11 +70,11 @@ def mixed() -> tuple[Any, Any]:
     return x, np.where(a + 3 * (colours == "red") + new > 12, "yes", "no")
 
 
-def fitted(estimator: Any, x: Any, y: Any, signature: Signature = NUMBERS) -> Oracle:
+def fitted(estimator: Any, x: Any, y: Any, signature: Signature = NUMBERS) -> SklearnEngine:
     if is_classifier(estimator) and y.dtype.kind == "f":
         y = np.where(y > 10, "high", np.where(y > 8, "middle", "low"))
     estimator.fit(x, y)
-    return Oracle(estimator, signature, np.asarray(getattr(estimator, "classes_", [])).tolist())
+    return SklearnEngine(estimator, signature, np.asarray(getattr(estimator, "classes_", [])).tolist())
 
 
 def cleaned(x: Any, signature: Signature = NUMBERS) -> list[list[Value]]:
@@ -84,10 +84,10 @@ def cleaned(x: Any, signature: Signature = NUMBERS) -> list[list[Value]]:
     return [signature.clean(row) for row in rows]
 
 
-def engine(oracle: Oracle, made: Compilation) -> CompiledOracle:
+def engine(oracle: SklearnEngine, made: Compilation) -> OnnxEngine:
     record = made.record
     has_probabilities = hasattr(oracle.estimator, "predict_proba")
-    return CompiledOracle(
+    return OnnxEngine(
         open_session(made.content),
         oracle.signature,
         oracle.classes,
@@ -179,7 +179,7 @@ def test_forest_that_ties_keeps_the_estimators_label() -> None:
     assert given.outputs.tolist() == own.outputs.tolist()
 
 
-def refusal(oracle: Oracle, rows: list[list[Value]]) -> str:
+def refusal(oracle: SklearnEngine, rows: list[list[Value]]) -> str:
     with pytest.raises(NotCompiled) as caught:
         compile_estimator(oracle, rows)
     return str(caught.value)
@@ -203,17 +203,17 @@ def test_estimator_that_rounding_changes_is_not_compiled(monkeypatch: pytest.Mon
 def test_label_that_differs_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = numbers()
     oracle = fitted(SVC(), x, y)
-    shuffled = Oracle(oracle.estimator, NUMBERS, oracle.classes[::-1])
+    shuffled = SklearnEngine(oracle.estimator, NUMBERS, oracle.classes[::-1])
     # Asked alone, the estimator's labels are in another order than those of what was compiled.
-    monkeypatch.setattr(Oracle, "ask", lambda self, rows: _reversed(oracle, rows))
+    monkeypatch.setattr(SklearnEngine, "ask", lambda self, rows: _reversed(oracle, rows))
     assert "another label to" in refusal(shuffled, cleaned(x))
 
 
-def _reversed(oracle: Oracle, rows: Any) -> Any:
-    from predictions.serving.engines.base import Answers, positions, to_columns
+def _reversed(oracle: SklearnEngine, rows: Any) -> Any:
+    from predictions.serving.engines.base import RawPredictions, positions, to_columns
 
     labels = oracle.estimator.predict(to_columns(rows, NUMBERS, "array")).tolist()
-    return Answers(positions(labels, oracle.classes), None)
+    return RawPredictions(positions(labels, oracle.classes), None)
 
 
 def test_estimator_that_refuses_missing_values_where_the_compiled_would_answer() -> None:
@@ -240,5 +240,5 @@ def test_missing_text_is_not_compiled() -> None:
 def test_what_is_no_quicker_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     x, y = numbers()
-    monkeypatch.setattr(equivalence, "_milliseconds", lambda engine, _: float(isinstance(engine, CompiledOracle)))
+    monkeypatch.setattr(equivalence, "_milliseconds", lambda engine, _: float(isinstance(engine, OnnxEngine)))
     assert refusal(fitted(LogisticRegression(), x, y), cleaned(x)) == "Compiled, it is no quicker."

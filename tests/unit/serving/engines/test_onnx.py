@@ -14,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Description, Manifest
 from predictions.serving.engines.loader import Loader
-from predictions.serving.engines.onnx import LARGEST, CompiledOracle, open_session
+from predictions.serving.engines.onnx import LARGEST, OnnxEngine, open_session
 from predictions.serving.engines.predictor import predict
-from predictions.serving.engines.sklearn import Oracle
+from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.errors import ModelFailure, ModelUnavailable
 from predictions.serving.training.register import Split, register
 from tests.unit.serving import estimators
@@ -60,7 +60,7 @@ def test_registered_version_is_compiled_and_serves_so(root: Path, store: Callabl
     assert manifest.compiled is not None
     assert compiled_file(root).stat().st_size == manifest.compiled.bytes
     loaded = Loader(root, PLENTY).get("fruit", 1, manifest.sha256)
-    assert isinstance(loaded.oracle, CompiledOracle)
+    assert isinstance(loaded.oracle, OnnxEngine)
     assert loaded.size == manifest.compiled.bytes
 
 
@@ -94,7 +94,7 @@ def test_version_that_could_not_be_compiled_says_why(root: Path, store: Callable
     assert manifest.compiled is None
     assert (manifest.not_compiled or "").startswith("ONNX cannot express it: ")
     assert not repository.artefact(root, "fruit", 1, repository.COMPILED).exists()
-    assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).oracle, Oracle)
+    assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).oracle, SklearnEngine)
 
 
 def test_manifest_of_before_serves_by_the_estimator(root: Path, store: Callable[[], Manifest]) -> None:
@@ -102,13 +102,13 @@ def test_manifest_of_before_serves_by_the_estimator(root: Path, store: Callable[
     path = repository.artefact(root, "fruit", 1, repository.MANIFEST)
     path.chmod(0o644)
     path.write_text(manifest.model_dump_json(exclude={"compiled", "not_compiled"}))
-    assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).oracle, Oracle)
+    assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).oracle, SklearnEngine)
 
 
 def test_switch_serves_by_the_estimator(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
     compiled_file(root).unlink()
-    assert isinstance(Loader(root, PLENTY, use_compiled=False).get("fruit", 1, manifest.sha256).oracle, Oracle)
+    assert isinstance(Loader(root, PLENTY, use_compiled=False).get("fruit", 1, manifest.sha256).oracle, SklearnEngine)
 
 
 def test_changed_file_is_never_opened(
@@ -153,7 +153,7 @@ def test_golden_rows_hold_within_the_recorded_tolerance(
 class Asked:
     """Stands where the estimator would, and counts the rows."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: SklearnEngine) -> None:
         self.oracle, self.rows = oracle, 0
 
     def ask(self, rows: Any) -> Any:
@@ -166,12 +166,12 @@ def test_row_too_close_to_call_is_asked_of_the_estimator(root: Path, store: Call
     loaded = Loader(root, PLENTY).get("fruit", 1, manifest.sha256)
     asked = Asked(loaded.pickled.open())
     engine = loaded.oracle
-    assert isinstance(engine, CompiledOracle)
+    assert isinstance(engine, OnnxEngine)
     rows = [[10.0, 90.0], [55.0, 50.0], [100.0, 90.0]]
     shares = engine.ask(rows).probabilities
     assert shares is not None
     gap = abs(float(shares[1, 0] - shares[1, 1]))
-    doubting = CompiledOracle(
+    doubting = OnnxEngine(
         engine.session, engine.signature, engine.classes, "table", engine.number, True, gap, lambda: asked
     )
     assert doubting.ask(rows).outputs.tolist() == asked.oracle.ask(rows).outputs.tolist()

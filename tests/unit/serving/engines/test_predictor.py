@@ -14,7 +14,7 @@ from predictions.serving.artifacts.repository import Conformal, Golden, Manifest
 from predictions.serving.engines.base import to_columns
 from predictions.serving.engines.loader import Loaded, Pickled
 from predictions.serving.engines.predictor import Outcome, predict
-from predictions.serving.engines.sklearn import Oracle, predicts_argmax
+from predictions.serving.engines.sklearn import SklearnEngine, predicts_argmax
 from predictions.serving.schema.errors import ModelFailure
 from predictions.serving.schema.signature import Signature, Value
 from tests.unit.serving import estimators
@@ -46,7 +46,7 @@ def loaded(estimator: Any, conformal: Conformal | None = None) -> Loaded:
         conformal=conformal,
         predict_ms=0,
     )
-    return Loaded(manifest, Oracle(estimator, SIGNATURE, classes), Pickled(manifest, bytes))
+    return Loaded(manifest, SklearnEngine(estimator, SIGNATURE, classes), Pickled(manifest, bytes))
 
 
 def conformal(quantile: float) -> Conformal:

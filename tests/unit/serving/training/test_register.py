@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Description, Manifest
-from predictions.serving.engines.base import Answers
+from predictions.serving.engines.base import RawPredictions
 from predictions.serving.training.profile import calibrate, conformal_quantile, golden_positions, profile
 from predictions.serving.training.register import CannotRegister, Split, register, train_and_register
 from tests.unit.serving import estimators
@@ -100,7 +100,7 @@ def test_conformal_quantile_holds_its_coverage() -> None:
 
 def test_calibrate_regression_uses_residuals() -> None:
     truth = np.arange(20, dtype=np.float64)
-    found = calibrate(Answers(truth + 2, None), truth)
+    found = calibrate(RawPredictions(truth + 2, None), truth)
     assert found is not None
     assert (found.quantile, found.method, found.rows, found.measured) == (2.0, "absolute_residual", 20, 1.0)
 
@@ -108,7 +108,7 @@ def test_calibrate_regression_uses_residuals() -> None:
 def test_golden_positions_spread_over_all_classes() -> None:
     outputs = np.array([0.0] * 90 + [1.0] * 30)
     shares = np.linspace(0, 1, 120)
-    answers = Answers(outputs, np.column_stack([shares, 1 - shares]))
+    answers = RawPredictions(outputs, np.column_stack([shares, 1 - shares]))
     chosen = golden_positions(answers, 8)
     assert len(set(chosen)) == 8
     assert {outputs[place] for place in chosen} == {0.0, 1.0}

@@ -1,6 +1,6 @@
 """Queries that are asked hundreds of times a second: Django builds their SQL once, and then it is only run.
 
-Building takes several times as long as asking does. What is given anew each time stands in the query as `Given`.
+Building takes several times as long as asking does. What is given anew each time stands in the query as `Param`.
 """
 
 import threading
@@ -16,8 +16,8 @@ from django.db.models.sql.compiler import SQLCompiler
 LOT = 64
 
 
-class Given(models.Expression):
-    """A value that each run gives: `filter(lane=Given("lane", models.CharField()))`."""
+class Param(models.Expression):
+    """A value that each run gives: `filter(lane=Param("lane", models.CharField()))`."""
 
     def __init__(self, name: str, output_field: "models.Field[Any, Any]") -> None:
         super().__init__(output_field=output_field)
@@ -27,7 +27,7 @@ class Given(models.Expression):
         return "%s", (self,)
 
 
-class Prepared:
+class CompiledQuery:
     """A query of columns, `values_list(…)`.
 
     Args:
@@ -58,7 +58,7 @@ class Prepared:
 
 
 def _value(param: Any, given: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
-    if isinstance(param, Given):
+    if isinstance(param, Param):
         return param.output_field.get_db_prep_value(given[param.name], connection)
     return param
 
@@ -78,6 +78,6 @@ def rows_of(model: "type[models.Model]", columns: tuple[str, ...], keys: Sequenc
 
 
 @cache
-def _of_so_many(model: "type[models.Model]", columns: tuple[str, ...], size: int) -> Prepared:
-    wanted = [Given(f"key{place}", model._meta.pk) for place in range(size)]
-    return Prepared(lambda: model._default_manager.filter(pk__in=wanted).values_list(*columns))
+def _of_so_many(model: "type[models.Model]", columns: tuple[str, ...], size: int) -> CompiledQuery:
+    wanted = [Param(f"key{place}", model._meta.pk) for place in range(size)]
+    return CompiledQuery(lambda: model._default_manager.filter(pk__in=wanted).values_list(*columns))
