@@ -38,20 +38,45 @@ class Timing(serializers.Serializer[Any]):
     total_ms = serializers.FloatField(allow_null=True)
 
 
+class Evidence(serializers.Serializer[Any]):
+    """How often answers like this were right among rows that the estimator had not seen."""
+
+    right = serializers.IntegerField()
+    of = serializers.IntegerField()
+
+
 class Classification(serializers.Serializer[Any]):
+    """Outside the training data (`grade` is `outside`) there is no `prediction_set`. An empty one means that the row is
+    unusual for every class."""
+
     kind = serializers.ChoiceField(["classification"])
     label = serializers.CharField()  # type: ignore[assignment]  # a field; the framework has an attribute of that name
     probabilities = serializers.DictField(child=serializers.FloatField(), allow_null=True)
     prediction_set = serializers.ListField(child=serializers.CharField(), allow_null=True)
     coverage = serializers.FloatField(allow_null=True)
+    grade = serializers.ChoiceField(
+        ["clear", "uncertain", "outside"],
+        allow_null=True,
+        help_text="clear: the set holds the answer alone. uncertain: it holds several classes, another one or none. "
+        "outside: the row lies outside the training data. null: nothing is known.",
+    )
+    grade_evidence = Evidence(
+        allow_null=True, help_text="Right answers among the held-out rows of this grade; null for outside."
+    )
 
 
 class Regression(serializers.Serializer[Any]):
+    """Outside the training data (`grade` is `outside`) there is no `interval`. A number has no other grade."""
+
     kind = serializers.ChoiceField(["regression"])
     value = serializers.FloatField()
     unit = serializers.CharField(allow_null=True)
     interval = serializers.ListField(child=serializers.FloatField(), min_length=2, max_length=2, allow_null=True)
     coverage = serializers.FloatField(allow_null=True)
+    grade = serializers.ChoiceField(["outside"], allow_null=True)
+    grade_evidence = Evidence(
+        allow_null=True, help_text="Held-out rows whose interval held the true value (right), and how many there were."
+    )
 
 
 @extend_schema_field(

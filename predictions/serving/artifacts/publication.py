@@ -8,9 +8,12 @@ from pathlib import Path
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.sureness import ARRAYS
 
 
-def write_version(root: Path, draft: Manifest, estimator: bytes, compiled: bytes | None = None) -> Manifest:
+def write_version(
+    root: Path, draft: Manifest, estimator: bytes, compiled: bytes | None = None, sureness: bytes | None = None
+) -> Manifest:
     """Stores a version under the next free number and returns the manifest that says so.
 
     The draft's own number is ignored. The folder appears whole or not at all, is never overwritten,
@@ -23,6 +26,8 @@ def write_version(root: Path, draft: Manifest, estimator: bytes, compiled: bytes
         _write(incoming / repository.ESTIMATOR, estimator)
         if compiled is not None:
             _write(incoming / repository.COMPILED, compiled)
+        if sureness is not None:
+            _write(incoming / ARRAYS, sureness)
         return _claim_number(versions, incoming, draft)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)

@@ -2,7 +2,8 @@
 
     <root>/<name>/model.toml, CARD.md, train.py            written by hand
     <root>/<name>/versions/<n>/estimator.joblib            written once by `publication`,
-    <root>/<name>/versions/<n>/estimator.onnx              the compiled ones, then
+    <root>/<name>/versions/<n>/estimator.onnx              the compiled ones,
+    <root>/<name>/versions/<n>/sureness.npz                arrays that say how sure an answer is, then
     <root>/<name>/versions/<n>/version.json                immutable
 
 Nothing here opens an estimator, so the web process may import it.
@@ -27,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 
+from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.schema.errors import InvalidInput
 from predictions.serving.schema.signature import Signature, Value
 
@@ -70,14 +72,25 @@ class _Frozen(BaseModel):
 
 
 class Target(_Frozen):
-    """What is predicted. `labels` pairs each class with its display label; a class without one shows itself."""
+    """What is predicted. `labels` pairs each class with its display label; a class without one shows itself.
+
+    `minimum` and `maximum` are what a number can be at all; intervals are clipped to them.
+    """
 
     name: str
     unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
     labels: tuple[tuple[ClassLabel, str], ...] = ()
 
     def label(self, class_: ClassLabel) -> str:
         return dict(self.labels).get(class_, str(class_))
+
+    @model_validator(mode="after")
+    def _bounds_hold(self) -> "Target":
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        return self
 
 
 class Example(_Frozen):
@@ -123,19 +136,6 @@ class Golden(_Frozen):
     probabilities: list[list[float]] | None = None
 
 
-class Conformal(_Frozen):
-    """Split conformal calibration on held-out rows: see `profile.conformal_quantile`.
-
-    `measured` is the coverage seen on held-out rows that a calibration did not use.
-    """
-
-    coverage: float
-    quantile: float
-    method: Literal["lac", "absolute_residual"]
-    rows: int
-    measured: float | None = None
-
-
 class Compiled(_Frozen):
     """The estimator as ONNX, which serves in its place, and how closely it was seen to reproduce it.
 
@@ -173,7 +173,7 @@ class Manifest(_Frozen):
     rows: dict[Literal["training", "held_out"], int]
     profile: dict[str, Any] = {}
     golden: Golden
-    conformal: Conformal | None = None
+    sureness: Sureness | None = None
     predict_ms: float = Field(ge=0)
     compiled: Compiled | None = None
     not_compiled: str | None = None

@@ -20,11 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Compiled, Manifest
+from predictions.serving.artifacts.sureness import ARRAYS, Sureness
 from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, Engine
+from predictions.serving.engines.sureness import Assessor, open_assessor
 from predictions.serving.engines.verify import check_golden, check_hash, check_libraries
 from predictions.serving.schema.errors import ModelUnavailable
 
@@ -66,6 +69,7 @@ class Loaded:
     oracle: Engine = field(repr=False)
     pickled: Pickled = field(repr=False)
     compiled_size: int = 0
+    assessor: Assessor | None = field(default=None, repr=False)
 
     @property
     def estimator(self) -> Any:
@@ -75,7 +79,8 @@ class Loaded:
     @property
     def size(self) -> int:
         """That of the files which are held open, in bytes."""
-        return self.compiled_size + self.pickled.size
+        sureness = self.manifest.sureness
+        return self.compiled_size + self.pickled.size + (sureness.bytes if sureness else 0)
 
 
 @dataclass(slots=True)
@@ -188,22 +193,36 @@ def limit_threads() -> None:
     threadpool_limits(1)
 
 
-def open_version(manifest: Manifest, read: Callable[[], bytes], compiled: bytes | None = None) -> Loaded:
+def open_version(
+    manifest: Manifest, read: Callable[[], bytes], compiled: bytes | None = None, sureness: bytes | None = None
+) -> Loaded:
     """A version from the bytes of its estimator, after every check that serving demands.
 
     It is served as compiled if that is given. Raises ModelUnavailable, or what `read` raises.
     """
     check_libraries(manifest)
+    assessor = read_assessor(manifest.sureness, sureness)
     pickled = Pickled(manifest, read)
     if compiled is None or manifest.compiled is None:
         oracle = pickled.open()
         check_golden(manifest, oracle, ABSOLUTE_TOLERANCE)
-        return Loaded(manifest, oracle, pickled)
+        return Loaded(manifest, oracle, pickled, assessor=assessor)
     # What may be asked for later is looked at now: a version is whole, or it does not serve.
     check_hash(manifest.sha256, read())
     engine = _open_compiled(manifest, manifest.compiled, compiled, pickled.open)
     check_golden(manifest, engine, manifest.compiled.tolerance)
-    return Loaded(manifest, engine, pickled, len(compiled))
+    return Loaded(manifest, engine, pickled, len(compiled), assessor)
+
+
+def read_assessor(record: Sureness | None, content: bytes | None) -> Assessor | None:
+    """The assessor of a version, or None where registration could not make one. Raises ModelUnavailable."""
+    if record is None or record.sha256 is None or content is None:
+        return None
+    check_hash(record.sha256, content, "file sureness.npz")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = dict(file)
+    limit_threads()  # it multiplies matrices, for compiled versions too
+    return open_assessor(arrays)
 
 
 def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool) -> Loaded:
@@ -216,7 +235,9 @@ def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool
             )
         find = partial(repository.artefact, root, name, number)
         compiled = find(repository.COMPILED).read_bytes() if use_compiled and manifest.compiled else None
-        return open_version(manifest, find().read_bytes, compiled)
+        has_arrays = manifest.sureness is not None and manifest.sureness.sha256 is not None
+        arrays = find(ARRAYS).read_bytes() if has_arrays else None
+        return open_version(manifest, find().read_bytes, compiled, arrays)
     except (LookupError, OSError) as error:
         raise ModelUnavailable(
             f"Version {number} of {name} cannot be read here; the log says why. Run manage.py train {name}, "

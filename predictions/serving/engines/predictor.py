@@ -6,21 +6,57 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.sureness import Interval, Sureness
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.loader import Loaded
+from predictions.serving.engines.sureness import calibrated
 from predictions.serving.schema.errors import ForetellError, ModelFailure
 from predictions.serving.schema.signature import Value
 
 logger = logging.getLogger(__name__)
 
+# Probabilities on a threshold stay inside it when another processor or a compiled estimator rounds differently.
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to one row, or why there is none: exactly one of the two is set."""
+    """The answer to one row, or why there is none: exactly one of the two is set.
+
+    An output of a classification:
+    - `kind`: "classification"; `label`: the estimator's own answer.
+    - `probabilities`: by label, calibrated where that is better (see `sureness.calibration` in the manifest), else the
+      estimator's own; null if it has none. After calibration the answer need not be the likeliest class.
+    - `prediction_set`: the labels that can't be excluded, likeliest first. It may be empty: the row is unusual for
+      every class. Null if outside, or if the data support no sets; `sureness.notes` says why.
+    - `coverage`: the share of the rows of each class whose set holds that class; null where the set is null.
+    - `grade`: "outside" if the row lies outside the training data, "clear" if the set holds the answer alone,
+      "uncertain" if it holds several classes, another one or none. Null if there is no set.
+    - `grade_evidence`: `{"right", "of"}`, how many answers of this grade were right among held-out rows; null if no
+      held-out row had this grade, and for "outside".
+
+    An output of a regression:
+    - `kind`: "regression"; `value`; `unit`.
+    - `interval`: [low, high], it holds the value and is clipped to what the target can be. Null if outside or unknown.
+    - `coverage`: the share of rows whose interval holds the true value; null where the interval is null.
+    - `grade`: "outside" or null. An interval says how sure a number is; a number is never "clear".
+    - `grade_evidence`: `{"right", "of"}`, how many held-out values lay within their intervals; null without interval.
+    """
 
     output: dict[str, Any] | None
     error: ForetellError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of each row beside the raw answer. `trusted` is false where a promise can't be checked."""
+
+    trusted: bool
+    outside: list[bool]
+    difficulty: list[float]
 
 
 def predict(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
@@ -44,8 +80,26 @@ def predict(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
 
 def _outcomes(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
     answers = loaded.oracle.ask(rows)
-    outputs = _classes(loaded.manifest, answers) if loaded.manifest.classes else _numbers(loaded.manifest, answers)
-    return [_outcome(loaded.manifest, output) for output in outputs]
+    known = _assess(loaded, rows)
+    make = _classes if loaded.manifest.classes else _numbers
+    return [_outcome(loaded.manifest, output) for output in make(loaded.manifest, answers, known)]
+
+
+def _assess(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> _Known:
+    """Without an assessor the rows count as inside; if it fails, nothing is promised about them."""
+    inside = [False] * len(rows)
+    if loaded.assessor is None:
+        return _Known(not _needs_assessor(loaded.manifest.sureness), inside, [])
+    try:
+        found = loaded.assessor.assess(rows)
+    except Exception:  # an answer without a promise is better than none
+        logger.warning("%s: sureness could not be computed", _called(loaded.manifest), exc_info=True)
+        return _Known(False, inside, [])
+    return _Known(True, found.outside.tolist(), [] if found.difficulty is None else found.difficulty.tolist())
+
+
+def _needs_assessor(sureness: Sureness | None) -> bool:
+    return sureness is not None and sureness.sha256 is not None
 
 
 def _outcome(manifest: Manifest, output: dict[str, Any] | None) -> Outcome:
@@ -55,51 +109,98 @@ def _outcome(manifest: Manifest, output: dict[str, Any] | None) -> Outcome:
     return Outcome(output, None)
 
 
-def _numbers(manifest: Manifest, answers: RawPredictions) -> list[dict[str, Any] | None]:
-    conformal = manifest.conformal
+def _numbers(manifest: Manifest, answers: RawPredictions, known: _Known) -> list[dict[str, Any] | None]:
+    interval = manifest.sureness.interval if manifest.sureness and known.trusted else None
+    if interval and interval.method == "difficulty" and not known.difficulty:
+        interval = None
+    evidence = _evidence(manifest.sureness, "interval")
+    varies = interval is not None and interval.method == "difficulty"
+    sizes = known.difficulty if varies else [1.0] * len(known.outside)
     return [
-        {
-            "kind": "regression",
-            "value": value,
-            "unit": manifest.unit,
-            "interval": [value - conformal.quantile, value + conformal.quantile] if conformal else None,
-            "coverage": conformal.coverage if conformal else None,
-        }
-        if math.isfinite(value)
-        else None
-        for value in answers.outputs.tolist()
+        _number(manifest, value, None if outside else interval, size, evidence, outside=outside)
+        for value, outside, size in zip(answers.outputs.tolist(), known.outside, sizes, strict=True)
     ]
 
 
-def _classes(manifest: Manifest, answers: RawPredictions) -> list[dict[str, Any] | None]:
+def _number(
+    manifest: Manifest, value: float, interval: Interval | None, size: float, evidence: Any, *, outside: bool
+) -> dict[str, Any] | None:
+    if not math.isfinite(value):
+        return None
+    return {
+        "kind": "regression",
+        "value": value,
+        "unit": manifest.unit,
+        "interval": _clipped(interval, value, interval.quantile * size) if interval else None,
+        "coverage": interval.coverage if interval else None,
+        "grade": "outside" if outside else None,
+        "grade_evidence": evidence if interval else None,
+    }
+
+
+def _clipped(interval: Interval, value: float, width: float) -> list[float]:
+    """The interval within its bounds. The value stays in it, even where an estimator exceeds the bounds itself."""
+    low, high = value - width, value + width
+    if interval.low is not None:
+        low = min(max(low, interval.low), value)
+    if interval.high is not None:
+        high = max(min(high, interval.high), value)
+    return [low, high]
+
+
+def _classes(manifest: Manifest, answers: RawPredictions, known: _Known) -> list[dict[str, Any] | None]:
+    sureness = manifest.sureness
     positions = [int(position) for position in answers.outputs.tolist()]
-    if answers.probabilities is None:
-        return [_classified(manifest, position, None) for position in positions]
+    raw = answers.probabilities
+    if raw is None:
+        return [
+            _classified(manifest, position, None, None, outside)
+            for position, outside in zip(positions, known.outside, strict=True)
+        ]
+    shown = calibrated(sureness.calibration if sureness else None, raw).tolist()
+    sets: list[Any] = [None] * len(positions)
+    if sureness and sureness.sets and known.trusted:
+        slack = ROUNDING + (manifest.compiled.largest_difference if manifest.compiled else 0.0)
+        sets = (1.0 - raw <= np.array(sureness.sets.thresholds) + slack).tolist()
     return [
-        _classified(manifest, position, row)
-        for position, row in zip(positions, answers.probabilities.tolist(), strict=True)
+        _classified(manifest, position, row, None if outside else held, outside)
+        for position, row, held, outside in zip(positions, shown, sets, known.outside, strict=True)
     ]
 
 
-def _classified(manifest: Manifest, position: int, row: list[float] | None) -> dict[str, Any] | None:
+def _classified(
+    manifest: Manifest, position: int, row: list[float] | None, held: list[bool] | None, outside: bool
+) -> dict[str, Any] | None:
     if position < 0 or (row is not None and not all(map(math.isfinite, row))):
         return None
-    labels = manifest.labels
-    certain = manifest.conformal if row is not None else None
+    labels, sureness = manifest.labels, manifest.sureness
+    places = None if held is None or row is None else _likeliest_first(held, row)
+    grade = "outside" if outside else _grade(places, position)
     return {
         "kind": "classification",
         "label": labels[position],
         "probabilities": dict(zip(labels, row, strict=True)) if row is not None else None,
-        "prediction_set": _not_ruled_out(labels, position, row, certain.quantile) if row and certain else None,
-        "coverage": certain.coverage if certain else None,
+        "prediction_set": None if places is None else [labels[place] for place in places],
+        "coverage": sureness.sets.coverage if places is not None and sureness and sureness.sets else None,
+        "grade": grade,
+        "grade_evidence": _evidence(sureness, grade),
     }
 
 
-def _not_ruled_out(labels: list[str], position: int, row: list[float], quantile: float) -> list[str]:
-    """The LAC prediction set, likeliest first. The label itself is always in it: that can only raise the coverage,
-    and a set without the answer beside it would make no sense to anyone."""
-    kept = [place for place, share in enumerate(row) if place == position or 1.0 - share <= quantile]
-    return [labels[place] for place in sorted(kept, key=lambda place: -row[place])]
+def _likeliest_first(held: list[bool], row: list[float]) -> list[int]:
+    places = [place for place, is_held in enumerate(held) if is_held]
+    return sorted(places, key=lambda place: -row[place]) if len(places) > 1 else places
+
+
+def _grade(places: list[int] | None, position: int) -> str | None:
+    if places is None:
+        return None
+    return "clear" if places == [position] else "uncertain"
+
+
+def _evidence(sureness: Sureness | None, grade: Any) -> dict[str, int] | None:
+    found = sureness.evidence.get(grade) if sureness and grade else None
+    return {"right": found.right, "of": found.of} if found else None
 
 
 def _failure(manifest: Manifest, error: Exception) -> Outcome:

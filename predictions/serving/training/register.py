@@ -29,7 +29,7 @@ from predictions.serving.engines.sklearn import SklearnEngine, parts, use_one_jo
 from predictions.serving.engines.verify import installed
 from predictions.serving.schema.errors import InvalidInput, ModelUnavailable
 from predictions.serving.schema.signature import Boolean, Signature, Value
-from predictions.serving.training import metrics, profile
+from predictions.serving.training import metrics, profile, sureness
 
 TIMED_CALLS = 20
 COMPUTES = {"numpy", "scipy", "joblib", "scikit-learn", "skl2onnx", "onnxruntime"}
@@ -94,6 +94,7 @@ def register(
     proving = _proving_rows(description, unseen or seen)
     content = _dump(estimator)
     answers = _ask(oracle, unseen.values) if unseen else None
+    learned = sureness.learn(_facts(description, oracle, training, seen, unseen, answers))
     manifest = Manifest(
         model=description.name,
         version=1,  # write_version knows the true one
@@ -111,13 +112,13 @@ def register(
         rows={"training": len(seen.values) if seen else 0, "held_out": len(unseen.values) if unseen else 0},
         profile=profile.profile(seen.values, oracle.signature) if seen else {},
         golden=_golden(oracle, proving),
-        conformal=_calibrate(oracle, answers, unseen),
+        sureness=learned.record,
         predict_ms=_predict_ms(oracle, proving[0]),
     )
     # A version is stored only if it would be served: the stored bytes, opened anew, give the golden answers.
-    open_version(manifest, lambda: content)
+    open_version(manifest, lambda: content, None, learned.content)
     manifest, compiled = _compiled(manifest, oracle, proving, content)
-    return publication.write_version(root, manifest, content, compiled)
+    return publication.write_version(root, manifest, content, compiled, learned.content)
 
 
 def _compiled(
@@ -231,12 +232,26 @@ def _golden(oracle: SklearnEngine, rows: list[list[Value]]) -> Golden:
     )
 
 
-def _calibrate(
-    oracle: SklearnEngine, answers: RawPredictions | None, data: _Rows | None
-) -> repository.Conformal | None:
-    if answers is None or data is None or (oracle.classes and answers.probabilities is None):
-        return None
-    return profile.calibrate(answers, data.truth)
+def _facts(
+    description: Description,
+    oracle: SklearnEngine,
+    training: Split | None,
+    seen: _Rows | None,
+    unseen: _Rows | None,
+    answers: RawPredictions | None,
+) -> sureness.Facts:
+    return sureness.Facts(
+        signature=description.signature,
+        target=description.target,
+        labels=[description.target.label(class_) for class_ in oracle.classes],
+        training=seen.values if seen else [],
+        training_truth=seen.truth if seen else None,
+        training_data=(training.x, training.y) if training else None,
+        held_out=unseen.values if unseen else [],
+        truth=unseen.truth if unseen else None,
+        answers=answers,
+        estimator=oracle.estimator,
+    )
 
 
 def _measure(

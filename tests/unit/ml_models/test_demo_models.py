@@ -39,10 +39,29 @@ def test_model_trains_beats_its_baseline_and_serves_its_examples(name: str, tmp_
     else:
         assert manifest.metrics["accuracy"] > manifest.metrics["baseline_accuracy"] + 0.2
     assert manifest.compiled is not None, manifest.not_compiled
-    assert manifest.conformal is not None
-    assert manifest.conformal.measured is not None
-    assert manifest.conformal.measured > 0.8
+    sureness = manifest.sureness
+    assert sureness is not None
+    assert sureness.gate is not None
+    promises = [sureness.interval.measured] if sureness.interval else sureness.sets.measured if sureness.sets else []
+    assert promises
+    for measured in promises:
+        assert measured.low <= measured.covered <= measured.high
     loaded = Loader(tmp_path, 10**9).get(name, 1, manifest.sha256)
     rows = [manifest.signature.clean(example.values) for example in describe(tmp_path, name).examples]
     assert all(outcome.output for outcome in predict(loaded, rows))
     assert manifest.signature.advise(rows[0], manifest.profile) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("breast-cancer", {}), ("iris", {}), ("wine", {}), ("diabetes", {"age": 130, "bmi": 150.0})]
+)
+def test_row_far_from_the_training_data_gets_no_promise(name: str, values: dict[str, float], tmp_path: Path) -> None:
+    shutil.copytree(HERE / name, tmp_path / name, ignore=shutil.ignore_patterns("versions"))
+    manifest = train_and_register(tmp_path, name)
+    usual = describe(tmp_path, name).examples[0].values
+    row = manifest.signature.clean({**usual, **values} if values else dict.fromkeys(usual, 0.0))
+    (outcome,) = predict(Loader(tmp_path, 10**9).get(name, 1, manifest.sha256), [row])
+    assert outcome.output is not None
+    promised = outcome.output.get("prediction_set", outcome.output.get("interval"))
+    assert (outcome.output["grade"], promised, outcome.output["coverage"]) == ("outside", None, None)
+    assert outcome.output["grade_evidence"] is None

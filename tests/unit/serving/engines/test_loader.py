@@ -39,6 +39,12 @@ def change_manifest(root: Path, number: int, **changes: Any) -> None:
     path.write_text(changed.model_dump_json())
 
 
+def held(manifest: Manifest) -> int:
+    """The bytes of an opened version: its estimator, and the arrays of its sureness."""
+    assert manifest.sureness is not None
+    return manifest.bytes + manifest.sureness.bytes
+
+
 def reason(cache: Loader, number: int, sha256: str) -> str:
     with pytest.raises(ModelUnavailable) as caught:
         cache.get("fruit", number, sha256)
@@ -50,7 +56,7 @@ def test_get_loads_once_and_keeps(root: Path, store: Callable[[], Manifest]) -> 
     cache = opener(root, PLENTY)
     loaded = cache.get("fruit", 1, manifest.sha256)
     assert loaded.manifest == manifest
-    assert loaded.size == manifest.bytes == cache.size
+    assert loaded.size == held(manifest) == cache.size
     assert cache.get("fruit", 1, manifest.sha256) is loaded
 
 
@@ -59,6 +65,16 @@ def test_get_missing_file_names_the_remedy(root: Path, store: Callable[[], Manif
     repository.artefact(root, "fruit", 1).unlink()
     assert "Run manage.py train fruit" in reason(opener(root, PLENTY), 1, manifest.sha256)
     assert "Run manage.py train fruit" in reason(opener(root, PLENTY), 2, manifest.sha256)
+
+
+def test_get_changed_or_missing_arrays_of_sureness_do_not_serve(root: Path, store: Callable[[], Manifest]) -> None:
+    manifest = store()
+    path = repository.artefact(root, "fruit", 1, "sureness.npz")
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b" ")
+    assert "The file sureness.npz has SHA-256" in reason(opener(root, PLENTY), 1, manifest.sha256)
+    path.unlink()
+    assert "Run manage.py train fruit" in reason(opener(root, PLENTY), 1, manifest.sha256)
 
 
 def test_get_changed_bytes_are_never_opened(
@@ -97,7 +113,7 @@ def test_get_golden_row_off_within_tolerance_serves(root: Path, store: Callable[
     assert manifest.golden.probabilities is not None
     probabilities = [[share * (1 + 1e-11) for share in row] for row in manifest.golden.probabilities]
     change_manifest(root, 1, golden=manifest.golden.model_copy(update={"probabilities": probabilities}))
-    assert opener(root, PLENTY).get("fruit", 1, manifest.sha256).size == manifest.bytes
+    assert opener(root, PLENTY).get("fruit", 1, manifest.sha256).size == held(manifest)
 
 
 def test_get_golden_label_other(root: Path, store: Callable[[], Manifest]) -> None:
@@ -131,11 +147,11 @@ def test_get_failure_is_remembered_for_a_while(root: Path, store: Callable[[], M
 
 def test_budget_drops_the_least_recently_used(root: Path, store: Callable[[], Manifest]) -> None:
     made = [store() for _ in range(3)]
-    cache = opener(root, made[0].bytes * 2)
+    cache = opener(root, held(made[0]) * 2)
     first, second = (cache.get("fruit", m.version, m.sha256) for m in made[:2])
     cache.get("fruit", 1, made[0].sha256)
     cache.get("fruit", 3, made[2].sha256)
-    assert cache.size == made[0].bytes * 2
+    assert cache.size == held(made[0]) * 2
     assert cache.get("fruit", 1, made[0].sha256) is first
     assert cache.get("fruit", 2, made[1].sha256) is not second
 
@@ -145,7 +161,7 @@ def test_budget_smaller_than_a_version_keeps_it_alone(root: Path, store: Callabl
     cache = opener(root, 1)
     cache.get("fruit", 1, made[0].sha256)
     second = cache.get("fruit", 2, made[1].sha256)
-    assert cache.size == made[1].bytes
+    assert cache.size == held(made[1])
     assert cache.get("fruit", 2, made[1].sha256) is second
 
 

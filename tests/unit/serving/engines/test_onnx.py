@@ -61,7 +61,8 @@ def test_registered_version_is_compiled_and_serves_so(root: Path, store: Callabl
     assert compiled_file(root).stat().st_size == manifest.compiled.bytes
     loaded = Loader(root, PLENTY).get("fruit", 1, manifest.sha256)
     assert isinstance(loaded.oracle, OnnxEngine)
-    assert loaded.size == manifest.compiled.bytes
+    assert manifest.sureness is not None
+    assert loaded.size == manifest.compiled.bytes + manifest.sureness.bytes
 
 
 def test_outcomes_are_those_of_the_estimator(root: Path, store: Callable[[], Manifest]) -> None:
@@ -82,11 +83,12 @@ def test_missing_value_fails_as_with_the_estimator(root: Path, store: Callable[.
 def test_estimator_opens_when_it_is_needed(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
     assert manifest.compiled is not None
+    assert manifest.sureness is not None
     cache = Loader(root, PLENTY)
     loaded = cache.get("fruit", 1, manifest.sha256)
     assert isinstance(loaded.estimator, RandomForestClassifier)
     assert loaded.estimator is loaded.estimator
-    assert cache.size == manifest.compiled.bytes + manifest.bytes
+    assert cache.size == manifest.compiled.bytes + manifest.bytes + manifest.sureness.bytes
 
 
 def test_version_that_could_not_be_compiled_says_why(root: Path, store: Callable[..., Manifest]) -> None:

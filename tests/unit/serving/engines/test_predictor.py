@@ -10,11 +10,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from predictions.serving.artifacts.repository import Conformal, Golden, Manifest, Target
+from predictions.serving.artifacts.repository import Golden, Manifest, Target
+from predictions.serving.artifacts.sureness import (
+    Calibration,
+    ClassMap,
+    Evidence,
+    Interval,
+    Measured,
+    Sets,
+    Sureness,
+)
 from predictions.serving.engines.base import to_columns
 from predictions.serving.engines.loader import Loaded, Pickled
 from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.engines.sklearn import SklearnEngine, predicts_argmax
+from predictions.serving.engines.sureness import Assessment
 from predictions.serving.schema.errors import ModelFailure
 from predictions.serving.schema.signature import Signature, Value
 from tests.unit.serving import estimators
@@ -26,7 +36,7 @@ X = np.array([[0.0, 1.0], [20.0, 1.0], [80.0, 1.0], [100.0, 1.0]])
 Y = np.array(["a", "a", "b", "b"])
 
 
-def loaded(estimator: Any, conformal: Conformal | None = None) -> Loaded:
+def loaded(estimator: Any, sureness: Sureness | None = None, assessor: Any = None) -> Loaded:
     estimator.fit(X, Y)
     classes = np.asarray(getattr(estimator, "classes_", [])).tolist()
     manifest = Manifest(
@@ -43,29 +53,113 @@ def loaded(estimator: Any, conformal: Conformal | None = None) -> Loaded:
         libraries={},
         rows={"training": 4, "held_out": 0},
         golden=Golden(rows=[], outputs=[]),
-        conformal=conformal,
+        sureness=sureness,
         predict_ms=0,
     )
-    return Loaded(manifest, SklearnEngine(estimator, SIGNATURE, classes), Pickled(manifest, bytes))
+    return Loaded(manifest, SklearnEngine(estimator, SIGNATURE, classes), Pickled(manifest, bytes), assessor=assessor)
 
 
-def conformal(quantile: float) -> Conformal:
-    return Conformal(coverage=0.9, quantile=quantile, method="lac", rows=20)
+MEASURED = Measured(covered=9, of=10, calibrated_on=10, low=7, high=10)
+
+
+def sets(*thresholds: float, **more: Any) -> Sureness:
+    said = Sets(coverage=0.9, thresholds=list(thresholds), rows=[20, 20], measured=[MEASURED, MEASURED])
+    evidence = {"clear": Evidence(right=18, of=19), "uncertain": Evidence(right=1, of=2)}
+    return Sureness.model_validate({"rows": 40, "sets": said, "evidence": evidence, **more})
+
+
+def interval(quantile: float, low: float | None = None, high: float | None = None, **more: Any) -> Sureness:
+    said = Interval.model_validate(
+        {"coverage": 0.9, "quantile": quantile, "method": "constant", "rows": 20, "low": low, "high": high}
+        | {"bounds_from": "model", "mean_width": 5, "constant_width": 5, "measured": MEASURED, **more}
+    )
+    return Sureness(rows=20, interval=said, evidence={"interval": Evidence(right=18, of=20)})
+
+
+class Outsiders:
+    """Rows whose first number is above 90 are outside; the second number is the difficulty."""
+
+    def assess(self, rows: Any) -> Assessment:
+        return Assessment(np.array([row[0] > 90 for row in rows]), np.array([float(row[1]) for row in rows]))
+
+
+class Broken:
+    def assess(self, rows: Any) -> Assessment:
+        raise ValueError("no sureness today")
 
 
 def test_predict_no_rows_is_no_outcome() -> None:
     assert predict(loaded(estimators.Sum()), []) == []
 
 
+NO_PROMISE = {"interval": None, "coverage": None, "grade": None, "grade_evidence": None}
+
+
 def test_predict_regression_gives_value_and_interval() -> None:
-    assert predict(loaded(estimators.Sum(), conformal(2.5)), [[1.0, 2.0]]) == [
-        Outcome({"kind": "regression", "value": 3.0, "unit": "points", "interval": [0.5, 5.5], "coverage": 0.9}, None)
+    assert predict(loaded(estimators.Sum(), interval(2.5)), [[1.0, 2.0]]) == [
+        Outcome(
+            {
+                "kind": "regression",
+                "value": 3.0,
+                "unit": "points",
+                "interval": [0.5, 5.5],
+                "coverage": 0.9,
+                "grade": None,
+                "grade_evidence": {"right": 18, "of": 20},
+            },
+            None,
+        )
     ]
 
 
-def test_predict_without_calibration_says_null() -> None:
+def test_predict_without_sureness_says_null() -> None:
     (outcome,) = predict(loaded(estimators.Sum()), [[1.0, 2.0]])
-    assert outcome.output == {"kind": "regression", "value": 3.0, "unit": "points", "interval": None, "coverage": None}
+    assert outcome.output == {"kind": "regression", "value": 3.0, "unit": "points", **NO_PROMISE}
+
+
+def test_interval_is_as_wide_as_the_row_is_difficult() -> None:
+    version = loaded(estimators.Sum(), interval(2.0, method="difficulty"), Outsiders())
+    found = [o.output["interval"] for o in predict(version, [[1.0, 2.0], [1.0, 3.0]]) if o.output]
+    assert found == [[3.0 - 4.0, 3.0 + 4.0], [4.0 - 6.0, 4.0 + 6.0]]
+
+
+@pytest.mark.parametrize(("low", "high", "expected"), [(0.0, 5.0, [0.0, 5.0]), (None, 2.0, [-7.0, 3.0])])
+def test_interval_is_clipped_to_what_the_target_can_be_and_holds_the_value(
+    low: float | None, high: float | None, expected: list[float]
+) -> None:
+    (outcome,) = predict(loaded(estimators.Sum(), interval(10.0, low, high)), [[1.0, 2.0]])
+    assert outcome.output is not None
+    assert outcome.output["interval"] == expected
+
+
+def test_row_outside_gets_no_interval() -> None:
+    outcomes = predict(loaded(estimators.Sum(), interval(2.5), Outsiders()), [[95.0, 2.0], [1.0, 2.0]])
+    assert outcomes[0].output == {
+        "kind": "regression",
+        "value": 97.0,
+        "unit": "points",
+        **NO_PROMISE,
+        "grade": "outside",
+    }
+    assert outcomes[1].output is not None
+    assert outcomes[1].output["interval"] == [0.5, 5.5]
+
+
+def test_row_outside_gets_no_set() -> None:
+    (outcome,) = predict(loaded(LogisticRegression(), sets(0.5, 0.5), Outsiders()), [[99.0, 1.0]])
+    assert outcome.output is not None
+    assert (outcome.output["label"], outcome.output["grade"]) == ("B", "outside")
+    assert (outcome.output["prediction_set"], outcome.output["coverage"]) == (None, None)
+    assert outcome.output["grade_evidence"] is None
+
+
+def test_assessment_that_fails_withholds_promises_and_not_the_answer(caplog: pytest.LogCaptureFixture) -> None:
+    (outcome,) = predict(loaded(estimators.Sum(), interval(2.5), Broken()), [[1.0, 2.0]])
+    assert outcome.output == {"kind": "regression", "value": 3.0, "unit": "points", **NO_PROMISE}
+    assert "no sureness today" in caplog.text
+    (outcome,) = predict(loaded(LogisticRegression(), sets(0.5, 0.5), Broken()), [[80.0, 1.0]])
+    assert outcome.output is not None
+    assert (outcome.output["prediction_set"], outcome.output["grade"]) == (None, None)
 
 
 def test_predict_missing_number_reaches_the_estimator_as_nan() -> None:
@@ -75,7 +169,7 @@ def test_predict_missing_number_reaches_the_estimator_as_nan() -> None:
 
 
 def test_predict_classification_follows_the_contract() -> None:
-    (outcome,) = predict(loaded(estimators.Cautious(), conformal(0.7)), [[60.0, 1.0]])
+    (outcome,) = predict(loaded(estimators.Cautious(), sets(0.7, 0.7)), [[60.0, 1.0]])
     # Cautious says A although B is likelier; the set holds both, likeliest first.
     assert outcome.output == {
         "kind": "classification",
@@ -83,14 +177,48 @@ def test_predict_classification_follows_the_contract() -> None:
         "probabilities": {"A": 0.4, "B": 0.6},
         "prediction_set": ["B", "A"],
         "coverage": 0.9,
+        "grade": "uncertain",
+        "grade_evidence": {"right": 1, "of": 2},
     }
 
 
-@pytest.mark.parametrize(("quantile", "kept"), [(0.5, ["B"]), (0.0, ["B"]), (0.7, ["B", "A"])])
-def test_prediction_set_always_holds_the_label(quantile: float, kept: list[str]) -> None:
-    (outcome,) = predict(loaded(LogisticRegression(), conformal(quantile)), [[51.0, 1.0]])
+@pytest.mark.parametrize(
+    ("thresholds", "kept", "grade"),
+    [
+        ((0.0, 0.7), ["B"], "clear"),
+        ((0.7, 0.7), ["B", "A"], "uncertain"),
+        ((0.7, 0.0), ["A"], "uncertain"),
+        ((0.0, 0.0), [], "uncertain"),
+    ],
+)
+def test_prediction_set_holds_only_what_the_thresholds_allow(
+    thresholds: tuple[float, float], kept: list[str], grade: str
+) -> None:
+    (outcome,) = predict(loaded(LogisticRegression(), sets(*thresholds)), [[51.0, 1.0]])
     assert outcome.output is not None
     assert (outcome.output["label"], outcome.output["prediction_set"]) == ("B", kept)
+    assert outcome.output["grade"] == grade
+
+
+def test_grade_without_evidence_has_null_evidence() -> None:
+    (outcome,) = predict(loaded(LogisticRegression(), sets(0.0, 0.7, evidence={})), [[51.0, 1.0]])
+    assert outcome.output is not None
+    assert (outcome.output["grade"], outcome.output["grade_evidence"]) == ("clear", None)
+
+
+def test_probabilities_are_calibrated_and_the_set_is_of_the_estimators_own() -> None:
+    calibration = Calibration(
+        method="sigmoid",
+        maps=[ClassMap(slope=0.0, intercept=0.0)],
+        rows=40,
+        log_loss_before=0.5,
+        log_loss_after=0.4,
+        standard_error=0.01,
+    )
+    (outcome,) = predict(loaded(estimators.Cautious(), sets(0.3, 0.3, calibration=calibration)), [[95.0, 1.0]])
+    assert outcome.output is not None
+    assert outcome.output["probabilities"] == {"A": 0.5, "B": 0.5}
+    assert outcome.output["prediction_set"] == ["B"]
 
 
 def test_predict_classifier_without_probabilities() -> None:
@@ -101,6 +229,8 @@ def test_predict_classifier_without_probabilities() -> None:
         "probabilities": None,
         "prediction_set": None,
         "coverage": None,
+        "grade": None,
+        "grade_evidence": None,
     }
 
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Description, Manifest
 from predictions.serving.engines.base import RawPredictions
-from predictions.serving.training.profile import calibrate, conformal_quantile, golden_positions, profile
+from predictions.serving.training.profile import golden_positions, profile
 from predictions.serving.training.register import CannotRegister, Split, register, train_and_register
 from tests.unit.serving import estimators
 
@@ -22,8 +22,9 @@ def test_register_describes_what_was_measured(root: Path, store: Callable[[], Ma
     assert manifest.metrics["accuracy"] > manifest.metrics["baseline_accuracy"]
     assert len(manifest.golden.rows) == 12
     assert set(manifest.golden.outputs) == {0.0, 1.0}
-    assert manifest.conformal is not None
-    assert (manifest.conformal.rows, manifest.conformal.method) == (40, "lac")
+    assert manifest.sureness is not None
+    assert manifest.sureness.sets is not None
+    assert (sum(manifest.sureness.sets.rows), manifest.sureness.sets.coverage) == (40, 0.8)
     assert manifest.libraries.keys() >= {"python", "scikit-learn", "numpy"}
     assert manifest.predict_ms > 0
 
@@ -34,7 +35,10 @@ def test_register_without_data_proves_itself_on_the_examples(
     estimator = LogisticRegression().fit(data[0].x, data[0].y)
     manifest = register(root, description, estimator, None, None)
     assert manifest.golden.rows == [[40.0, 90.0]]
-    assert (manifest.metrics, manifest.profile, manifest.conformal) == ({}, {}, None)
+    assert (manifest.metrics, manifest.profile) == ({}, {})
+    assert manifest.sureness is not None
+    assert (manifest.sureness.sets, manifest.sureness.gate) == (None, None)
+    assert manifest.sureness.notes.keys() == {"calibration", "sets", "gate"}
 
 
 def test_register_data_outside_the_bounds_names_the_row(
@@ -80,29 +84,6 @@ def test_train_and_register_class_of_train_py_is_refused(root: Path) -> None:
     )
     with pytest.raises(CannotRegister, match="must be importable"):
         train_and_register(root, "fruit")
-
-
-@pytest.mark.parametrize(("count", "expected"), [(8, None), (9, 9.0), (10, 10.0), (19, 18.0), (100, 91.0)])
-def test_conformal_quantile_is_corrected_for_few_rows(count: int, expected: float | None) -> None:
-    assert conformal_quantile(np.arange(1, count + 1, dtype=np.float64), 0.9) == expected
-
-
-def test_conformal_quantile_holds_its_coverage() -> None:
-    random = np.random.default_rng(1)
-    covered = []
-    for _ in range(2000):
-        scores = random.exponential(size=31)
-        limit = conformal_quantile(scores[:30], 0.9)
-        assert limit is not None
-        covered.append(scores[30] <= limit)
-    assert 0.88 < np.mean(covered) < 0.93
-
-
-def test_calibrate_regression_uses_residuals() -> None:
-    truth = np.arange(20, dtype=np.float64)
-    found = calibrate(RawPredictions(truth + 2, None), truth)
-    assert found is not None
-    assert (found.quantile, found.method, found.rows, found.measured) == (2.0, "absolute_residual", 20, 1.0)
 
 
 def test_golden_positions_spread_over_all_classes() -> None:

@@ -1,0 +1,128 @@
+"""What version.json says about how sure a version's answers are.
+
+Everything here was computed at registration from held-out rows, which the estimator has not seen. A part that the
+data could not support is null, and `notes` says why. The larger arrays lie in `sureness.npz`, named by its SHA-256.
+"""
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ARRAYS = "sureness.npz"
+
+Grade: TypeAlias = Literal["clear", "uncertain", "outside"]
+Part: TypeAlias = Literal["calibration", "sets", "interval", "difficulty", "gate"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Evidence(_Frozen):
+    """How many of the held-out answers were right. No row takes part in the thresholds by which it is judged."""
+
+    right: int = Field(ge=0)
+    of: int = Field(ge=0)
+
+
+class Measured(_Frozen):
+    """Coverage counted on one half of the held-out rows with the threshold of the other half.
+
+    If the promise holds, the count is between `low` and `high` (both included) in 99 of 100 such splits: it has the
+    beta-binomial distribution with a = ceil((n + 1) * coverage) and b = n + 1 - a, n being `calibrated_on`.
+    """
+
+    covered: int = Field(ge=0)
+    of: int = Field(ge=0)
+    calibrated_on: int = Field(ge=0)
+    low: int
+    high: int
+
+
+class ClassMap(_Frozen):
+    """How one class's probability p becomes a calibrated one.
+
+    Sigmoid: 1 / (1 + exp(-(slope * log(p / (1 - p)) + intercept))). Isotonic: linear between the points (x, y).
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    x: list[float] = []
+    y: list[float] = []
+
+
+class Calibration(_Frozen):
+    """Maps from the estimator's probabilities to calibrated ones; each row is scaled to the sum 1 afterwards.
+
+    With two classes there is one map, for the second class. The log losses are means over cross-validated held-out
+    rows, and `standard_error` is that of their difference.
+    """
+
+    method: Literal["sigmoid", "isotonic"]
+    maps: list[ClassMap]
+    rows: int
+    log_loss_before: float
+    log_loss_after: float
+    standard_error: float
+
+
+class Sets(_Frozen):
+    """Mondrian (per class) conformal prediction: class k is in the set if 1 - p_k <= thresholds[k].
+
+    p_k is the estimator's own probability, before calibration. Lists are in the order of the classes, and `rows` are
+    the held-out rows of each class.
+    """
+
+    coverage: float
+    thresholds: list[float]
+    rows: list[int]
+    measured: list[Measured]
+
+
+class Interval(_Frozen):
+    """Split conformal interval: value ± quantile * difficulty, difficulty being 1 with the method `constant`.
+
+    It is clipped to `low` and `high`: the bounds of the target in model.toml (`bounds_from` is `model`), or the range
+    of the training targets widened by a tenth on each side (`training`). Widths are means over cross-validated
+    held-out rows, before clipping.
+    """
+
+    coverage: float
+    quantile: float = Field(ge=0)
+    method: Literal["constant", "difficulty"]
+    rows: int
+    low: float | None
+    high: float | None
+    bounds_from: Literal["model", "training"] | None
+    mean_width: float
+    constant_width: float
+    measured: Measured
+
+
+class Gate(_Frozen):
+    """Which rows lie outside the training data.
+
+    A row is outside if the fifth nearest of `rows` training rows is further away than `distance`, or if more than
+    `beyond` of its values lie beyond the training range. `held_out_outside` counts such held-out rows.
+    """
+
+    rows: int
+    distance: float
+    beyond: int
+    held_out: int
+    held_out_outside: int
+
+
+class Sureness(_Frozen):
+    """All that is known. `evidence` has an entry for each grade that held-out rows had (classification), or one
+    called `interval` (regression): there, right means that the interval held the true value."""
+
+    rows: int
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(default=0, ge=0)
+    calibration: Calibration | None = None
+    sets: Sets | None = None
+    interval: Interval | None = None
+    gate: Gate | None = None
+    evidence: dict[Literal["clear", "uncertain", "interval"], Evidence] = {}
+    notes: dict[Part, str] = {}

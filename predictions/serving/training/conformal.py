@@ -1,0 +1,126 @@
+"""Conformal sets and intervals from held-out rows.
+
+A new row from the same source is covered with the stated share, whatever the estimator: Vovk, Gammerman & Shafer,
+Algorithmic Learning in a Random World (2005); Angelopoulos & Bates (2021), arXiv:2107.07511, section 1; per class:
+Vovk (2012), section 3 (Mondrian).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.stats import betabinom
+
+from predictions.serving.artifacts.sureness import Evidence, Measured, Sets
+from predictions.serving.engines.base import Floats
+from predictions.serving.training.calibrate import Mask, Unsupported, folds
+
+SET_COVERAGES = (0.98, 0.95, 0.9, 0.8)
+INTERVAL_COVERAGES = (0.9, 0.8)
+BAND = 0.99
+
+
+def conformal_quantile(scores: Floats, coverage: float) -> float | None:
+    """The ceil((n + 1) * coverage)-th smallest score, or None when n is too small for it to exist."""
+    place = rank(len(scores), coverage)
+    if place > len(scores) or not np.isfinite(scores).all():
+        return None
+    return float(np.partition(scores, place - 1)[place - 1])
+
+
+def rank(rows: int, coverage: float) -> int:
+    # The rounding takes off what binary fractions add: 0.9 * 10 must not count as a little more than 9.
+    return math.ceil(round((rows + 1) * coverage, 9))
+
+
+def best_coverage(rows: int, coverages: Sequence[float], whose: str) -> float:
+    """The highest coverage that so many rows support with room to spare: rows >= 2 / (1 - coverage).
+
+    Raises Unsupported.
+    """
+    for coverage in coverages:
+        if rows >= _needed(coverage):
+            return coverage
+    raise Unsupported(f"{whose} {rows} held-out rows; {_needed(coverages[-1])} are needed.")
+
+
+def class_sets(shares: Floats, truth: Floats, labels: Sequence[str]) -> Sets:
+    """Thresholds per class for [rows, classes] probabilities and true positions. Raises Unsupported."""
+    counts = np.bincount(truth.astype(int), minlength=len(labels)).tolist()
+    fewest = counts.index(min(counts))
+    coverage = best_coverage(counts[fewest], SET_COVERAGES, f"The class {labels[fewest]} has only")
+    scores = own_scores(shares, truth)
+    return Sets(
+        coverage=coverage,
+        thresholds=thresholds(scores, truth, len(labels), coverage),
+        rows=counts,
+        measured=[measured(scores[truth == class_], coverage) for class_ in range(len(labels))],
+    )
+
+
+def own_scores(shares: Floats, truth: Floats) -> Floats:
+    """1 - p of the true class."""
+    return np.asarray(1.0 - shares[np.arange(len(truth)), truth.astype(int)])
+
+
+def thresholds(scores: Floats, truth: Floats, classes: int, coverage: float) -> list[float]:
+    found = [conformal_quantile(scores[truth == class_], coverage) for class_ in range(classes)]
+    # No score is above 1. Without a quantile the class can't be excluded.
+    return [1.0 if limit is None else limit for limit in found]
+
+
+def in_sets(shares: Floats, limits: Sequence[float]) -> Mask:
+    """Whether each class is in the set of each row."""
+    return np.asarray(1.0 - shares <= np.array(limits))
+
+
+def class_evidence(
+    shares: Floats, answers: Floats, truth: Floats, coverage: float, outside: Callable[[Mask], Mask]
+) -> dict[str, Evidence]:
+    """The counts of each grade by cross-conformal prediction: thresholds from nine folds, grades of the tenth.
+
+    `outside` takes the mask of a fold and says which of its rows the gate keeps out, judged without them.
+    """
+    scores, clear = own_scores(shares, truth), np.zeros(len(truth), dtype=bool)
+    inside = np.ones(len(truth), dtype=bool)
+    for test in folds(truth):
+        limits = thresholds(scores[~test], truth[~test], shares.shape[1], coverage)
+        clear[test] = is_clear(in_sets(shares[test], limits), answers[test])
+        inside[test] = ~outside(test)
+    right = answers == truth
+    grades = {"clear": clear & inside, "uncertain": ~clear & inside}
+    return {
+        grade: Evidence(right=int((right & rows).sum()), of=int(rows.sum()))
+        for grade, rows in grades.items()
+        if rows.any()
+    }
+
+
+def is_clear(sets: Mask, answers: Floats) -> Mask:
+    """Whether a set holds exactly one class, and it is the answer."""
+    places = answers.astype(int)
+    own = sets[np.arange(len(sets)), np.maximum(places, 0)]
+    return np.asarray((sets.sum(axis=1) == 1) & own & (places >= 0))
+
+
+def measured(scores: Floats, coverage: float) -> Measured:
+    """Coverage counted on a random half with the quantile of the other half, and the band in which it should lie."""
+    shuffled = np.random.default_rng(0).permutation(scores)
+    ours, theirs = shuffled[::2], shuffled[1::2]
+    limit = conformal_quantile(ours, coverage)
+    covered = len(theirs) if limit is None else int((theirs <= limit).sum())
+    low, high = band(len(ours), len(theirs), coverage)
+    return Measured(covered=covered, of=len(theirs), calibrated_on=len(ours), low=low, high=high)
+
+
+def band(calibrated_on: int, of: int, coverage: float) -> tuple[int, int]:
+    """Between which counts the covered ones of `of` new rows lie in 99 of 100 cases."""
+    a = rank(calibrated_on, coverage)
+    if a > calibrated_on:
+        return of, of
+    low, high = betabinom.interval(BAND, of, a, calibrated_on + 1 - a)
+    return int(low), int(high)
+
+
+def _needed(coverage: float) -> int:
+    return math.ceil(round(2 / (1 - coverage), 9))

@@ -1,0 +1,100 @@
+"""Conformal intervals of a regression, as wide as the row is difficult where that helps."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from predictions.serving.artifacts.sureness import Evidence, Interval
+from predictions.serving.engines.base import Floats
+from predictions.serving.training.calibrate import Mask, Unsupported, folds
+from predictions.serving.training.conformal import (
+    INTERVAL_COVERAGES,
+    best_coverage,
+    conformal_quantile,
+    measured,
+)
+
+# A training range says what the target has been; a tenth more on each side is allowed.
+WIDENED = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the target can be, and who says so."""
+
+    low: float | None
+    high: float | None
+    bounds_from: Literal["model", "training"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Widths:
+    """Half-widths of cross-validated intervals: each row's quantile is from the other folds."""
+
+    half: Floats
+    covered: Mask
+
+    @property
+    def mean(self) -> float:
+        return 2 * float(self.half.mean())
+
+
+def bounds(minimum: float | None, maximum: float | None, training: Floats | None) -> Bounds:
+    """The bounds in model.toml; if it has none, the training range widened."""
+    if minimum is not None or maximum is not None:
+        return Bounds(minimum, maximum, "model")
+    if training is None or not len(training):
+        return Bounds(None, None, None)
+    low, high = float(training.min()), float(training.max())
+    more = WIDENED * (high - low)
+    return Bounds(low - more, high + more, "training")
+
+
+def interval(errors: Floats, difficulty: Floats | None, limits: Bounds) -> Interval:
+    """The interval from absolute errors on held-out rows and, if known, the difficulty of these rows.
+
+    Raises Unsupported.
+    """
+    coverage = best_coverage(len(errors), INTERVAL_COVERAGES, "There are only")
+    constant = _crossed(errors, np.ones(len(errors)), coverage)
+    sizes = np.ones(len(errors)) if difficulty is None else difficulty
+    quantile = conformal_quantile(errors / sizes, coverage)
+    if quantile is None:
+        raise Unsupported("The errors on held-out rows are not all finite.")
+    return Interval(
+        coverage=coverage,
+        quantile=quantile,
+        method="constant" if difficulty is None else "difficulty",
+        rows=len(errors),
+        low=limits.low,
+        high=limits.high,
+        bounds_from=limits.bounds_from,
+        mean_width=_crossed(errors, sizes, coverage).mean,
+        constant_width=constant.mean,
+        measured=measured(errors / sizes, coverage),
+    )
+
+
+def interval_evidence(errors: Floats, sizes: Floats, coverage: float) -> Evidence:
+    """How many held-out values lay within the interval of the other folds."""
+    covered = _crossed(errors, sizes, coverage).covered
+    return Evidence(right=int(covered.sum()), of=len(covered))
+
+
+def interval_score(errors: Floats, sizes: Floats, coverage: float) -> float:
+    """The mean score of cross-validated intervals of these sizes; lower is better.
+
+    It is the width, and 2 / alpha for each unit by which a value is missed: Gneiting & Raftery (2007), equation 43.
+    """
+    half = _crossed(errors, sizes, coverage).half
+    return float((2 * half + 2 / (1 - coverage) * np.maximum(errors - half, 0.0)).mean())
+
+
+def _crossed(errors: Floats, sizes: Floats, coverage: float) -> _Widths:
+    half, scores = np.empty(len(errors)), errors / sizes
+    for test in folds(np.zeros(len(errors))):
+        limit = conformal_quantile(scores[~test], coverage)
+        half[test] = math.inf if limit is None else limit * sizes[test]
+    return _Widths(half, errors <= half)
