@@ -79,18 +79,10 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         """Those that ended longer than `age` ago, oldest first."""
         return self.filter(finished_at__lt=Now() - age).order_by("finished_at")
 
-    def waiting_versions(self, older_than: timedelta) -> "list[tuple[int, str]]":
-        """(version id, lane) of all that has been queued for longer than `older_than`."""
+    def waiting_lanes(self, older_than: timedelta) -> list[str]:
+        """The lanes that have rows queued for longer than `older_than`; where people wait first."""
         late = self.queued().filter(created_at__lt=Now() - older_than)
-        return list(late.order_by().values_list("version_id", "lane").distinct())
-
-    def ahead_of(self, prediction: "Prediction") -> int:
-        """How many rows of the same version and lane were queued before this one."""
-        return (
-            self.queued()
-            .filter(version_id=prediction.version_id, lane=prediction.lane, created_at__lt=prediction.created_at)
-            .count()
-        )
+        return [lane for lane in Lane.values if late.filter(lane=lane).exists()]
 
     # --- Acceptance ---------------------------------------------------------------------------------------------------
     def accept(self, predictions: Sequence["Prediction"]) -> None:
@@ -114,20 +106,20 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             prediction._state.adding = False
 
     # --- Transitions: each one guarded update, which says whether (or for how many) it won ---------------------------
-    def claim(self, version_id: int, lane: str, limit: int) -> Claim | None:
-        """Take up to `limit` queued rows of one version, oldest first; None if there are none.
+    def claim(self, lane: str, limit: int) -> Claim | None:
+        """Claim up to `limit` queued rows of a lane, oldest first, of whatever versions; None if there are none.
 
-        What is past its deadline is left for the keeper to end. A row that has already cost a worker its life is taken
-        alone, so that it cannot take others down with it.
+        Rows past their deadline are left to the maintenance process. A row that has cost an attempt is claimed alone,
+        so that a row that kills workers cannot cost others their attempts.
         """
         token = uuid.uuid4()
         with transaction.atomic(savepoint=False):
-            candidates = _claimable(limit).rows(version=version_id, lane=lane)
+            candidates = _claimable(limit).rows(lane=lane)
             if not candidates:
                 return None
-            alone = candidates[0][2] > 0
-            taken = candidates[:1] if alone else list(takewhile(lambda row: row[2] == 0, candidates))
-            now: datetime = taken[0][3]
+            alone = candidates[0][3] > 0
+            taken = candidates[:1] if alone else list(takewhile(lambda row: row[3] == 0, candidates))
+            now: datetime = taken[0][4]
             common = (
                 _prepared("claim", token),
                 _prepared("claimed_until", now + settings.LEASE),
@@ -135,7 +127,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             )
             with connection.cursor() as cursor:
                 cursor.executemany(TAKE, [(*common, _prepared("id", row[0])) for row in taken])
-        return Claim(token, [ClaimedRow(row[0], row[1]) for row in taken], now)
+        return Claim(token, [ClaimedRow(row[0], row[1], row[2]) for row in taken], now)
 
     def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
         """Store each outcome where the claim still holds; say for how many it did.
@@ -247,7 +239,7 @@ class Prediction(models.Model):
     class Meta:
         permissions = [("view_monitor", "Can watch the predictions of everybody")]
         indexes = [
-            models.Index(fields=["version", "lane", "created_at"], condition=Q(state="queued"), name="queue"),
+            models.Index(fields=["lane", "created_at"], condition=Q(state="queued"), name="queue"),
             models.Index(fields=["claimed_until"], condition=Q(state="running"), name="leases"),
             models.Index(fields=["deadline_at"], condition=Q(finished_at__isnull=True), name="deadlines"),
             models.Index(fields=["caller", "-created_at", "-id"], name="mine"),
@@ -289,17 +281,16 @@ class Prediction(models.Model):
 # --- Asked hundreds of times a second ---------------------------------------------------------------------------------
 @cache
 def _claimable(limit: int) -> CompiledQuery:
-    """Rows of a version and a lane that may be claimed, oldest first, with the database's time."""
+    """Rows of a lane that may be claimed, oldest first, with the database's time."""
     return CompiledQuery(
         lambda: (
             Prediction.objects.queued()
             .filter(
-                version_id=Param("version", models.BigIntegerField()),
                 lane=Param("lane", models.CharField()),
                 deadline_at__gt=Now(),
             )
             .order_by("created_at")
             .select_for_update(skip_locked=True)
-            .values_list("id", "values", "attempts", Now())[:limit]
+            .values_list("id", "version_id", "values", "attempts", Now())[:limit]
         )
     )

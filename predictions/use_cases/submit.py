@@ -195,13 +195,13 @@ def _current_key(prediction: Prediction) -> IdempotencyKey | None:
 
 
 def _commit(together: Sequence[Sequence[Prediction]]) -> None:
-    """One transaction for all, then one ring for each version that got rows."""
+    """One transaction for all, then one notification for each lane that got rows."""
     predictions = list(chain.from_iterable(together))
     Prediction.objects.accept(predictions)
-    ringers = {(prediction.version_id, prediction.lane): prediction.request_id for prediction in predictions}
-    for (version_id, lane), name in ringers.items():
+    requests_of_lanes = {prediction.lane: prediction.request_id for prediction in predictions}
+    for lane, name in requests_of_lanes.items():
         with acting_for(name):
-            notifications.ring(version_id, lane)
+            notifications.notify(lane)
     ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 

@@ -18,7 +18,7 @@ FUTURE = timedelta(seconds=60)
 
 
 def claim(version: ModelVersion, limit: int = 64, lane: str = Lane.INTERACTIVE) -> Any:
-    return Prediction.objects.claim(version.pk, lane, limit)
+    return Prediction.objects.claim(lane, limit)
 
 
 def kept(row: Prediction) -> dict[str, Any]:
@@ -73,13 +73,27 @@ def test_claim_of_a_row_that_is_not_queued_leaves_it(iris: ModelVersion, state: 
     assert kept(row) == was
 
 
-def test_claim_keeps_lanes_and_versions_apart(registered: dict[str, Any], iris: ModelVersion) -> None:
-    wine = registered["wine"].champion
-    bulk, other, own = make(iris, lane=Lane.BULK, age=9), make(wine, age=9), make(iris)
+def test_claim_keeps_lanes_apart(iris: ModelVersion) -> None:
+    bulk, own = make(iris, lane=Lane.BULK, age=9), make(iris)
 
     assert [row.id for row in claim(iris).rows] == [own.pk]
     assert [row.id for row in claim(iris, lane=Lane.BULK).rows] == [bulk.pk]
-    assert [row.id for row in claim(wine).rows] == [other.pk]
+
+
+def test_claim_takes_the_oldest_of_all_versions(registered: dict[str, Any], iris: ModelVersion) -> None:
+    wine = registered["wine"].champion
+    second, first, third, fourth = make(iris, age=3), make(wine, age=4), make(wine, age=2), make(iris, age=1)
+
+    taken = claim(iris, 3)
+
+    assert [row.id for row in taken.rows] == [first.pk, second.pk, third.pk]
+    groups = taken.by_version()
+    assert {key: [row.id for row in group.rows] for key, group in groups.items()} == {
+        wine.pk: [first.pk, third.pk],
+        iris.pk: [second.pk],
+    }
+    assert {group.token for group in groups.values()} == {taken.token}
+    assert [row.id for row in claim(iris).rows] == [fourth.pk]
 
 
 def test_claim_of_a_row_that_cost_a_worker_takes_it_alone(iris: ModelVersion) -> None:
@@ -252,16 +266,15 @@ def test_leases_concern_running_rows_only(iris: ModelVersion, state: State) -> N
 
 
 # --- Reads ------------------------------------------------------------------------------------------------------------
-def test_waiting_versions_names_each_version_and_lane_once(registered: dict[str, Any], iris: ModelVersion) -> None:
+def test_waiting_lanes_names_each_lane_with_overdue_rows_once(registered: dict[str, Any], iris: ModelVersion) -> None:
     for age in (1, 5, 9):
         make(iris, age=age)
-    make(iris, age=5, lane=Lane.BULK)
-    make(registered["wine"].champion, age=1)
-    make(registered["wine"].champion, State.RUNNING, age=9)
+    make(iris, age=1, lane=Lane.BULK)
+    make(iris, State.RUNNING, age=9, lane=Lane.BULK)
+    make(registered["wine"].champion, age=9)
 
-    late = Prediction.objects.waiting_versions(timedelta(seconds=3))
-
-    assert sorted(late) == [(iris.pk, Lane.BULK), (iris.pk, Lane.INTERACTIVE)]
+    assert Prediction.objects.waiting_lanes(timedelta(seconds=3)) == [Lane.INTERACTIVE]
+    assert Prediction.objects.waiting_lanes(timedelta(0)) == [Lane.INTERACTIVE, Lane.BULK]
 
 
 def test_has_ended_looks_at_the_database(iris: ModelVersion) -> None:
@@ -277,5 +290,5 @@ def test_has_ended_looks_at_the_database(iris: ModelVersion) -> None:
 def test_claim_leaves_what_is_past_its_deadline(iris: ModelVersion) -> None:
     late = make(iris, deadline_at=timezone.now() - timedelta(seconds=1))
 
-    assert Prediction.objects.claim(iris.pk, Lane.INTERACTIVE, 10) is None
+    assert Prediction.objects.claim(Lane.INTERACTIVE, 10) is None
     assert Prediction.objects.expire() == [late.pk]

@@ -122,7 +122,7 @@ def test_ring_carries_the_id_of_the_request_to_the_worker(
     from predictions import tasks
 
     context.request_id.set("request-of-the-web")
-    assert notifications.ring(iris.pk, "interactive")
+    assert notifications.notify("interactive")
     message = json.loads(clean_redis.lindex("interactive", 0))
     assert message["headers"]["request_id"] == "request-of-the-web"
 
@@ -149,7 +149,7 @@ import logging, django
 django.setup()
 from django.conf import settings
 from predictions.queue import notifications
-notifications.ring(1, "interactive")
+notifications.notify("interactive")
 try:
     raise OSError(f"away: {settings.REDIS_URL}")
 except OSError:

@@ -25,9 +25,7 @@ def worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: 
     from predictions.worker import drain
 
     settings.WAIT_MAX = 10
-    monkeypatch.setattr(
-        notifications, "ring", lambda version_id, lane: drain.serve(version_id, lane, time.monotonic() + 60)
-    )
+    monkeypatch.setattr(notifications, "notify", lambda lane: drain.serve(lane, time.monotonic() + 60))
 
 
 @pytest.fixture
