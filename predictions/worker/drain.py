@@ -70,6 +70,7 @@ def serve(lane: str, until: float, on_saturated: Callable[[str], None] = lambda 
     """
     claim = Prediction.objects.claim(lane, settings.MICRO_BATCH)
     while claim:
+        logger.debug("claimed %d", len(claim.rows), extra={"predictions": [str(row.id) for row in claim.rows]})
         if _is_saturating(claim):
             on_saturated(lane)
         ready, error = _predict_groups(claim)
@@ -87,7 +88,7 @@ def serve(lane: str, until: float, on_saturated: Callable[[str], None] = lambda 
 
 
 def _is_saturating(claim: Claim) -> bool:
-    return len(claim.rows) == settings.MICRO_BATCH or sum(_last_ms[version] for version in claim.by_version()) > BUSY_MS
+    return len(claim.rows) == settings.MICRO_BATCH or max(_last_ms[version] for version in claim.by_version()) > BUSY_MS
 
 
 def _predict_groups(claim: Claim) -> tuple[list[Predicted], Exception | None]:

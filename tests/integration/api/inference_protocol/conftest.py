@@ -21,7 +21,7 @@ Infer = Callable[..., Any]
 
 @pytest.fixture
 def worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """Whoever rings is answered here and now; the announcement of the end goes the real way."""
+    """A notification is served at once in this process; completions are announced through the real Redis."""
     from predictions.worker import drain
 
     settings.WAIT_MAX = 10
