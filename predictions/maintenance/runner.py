@@ -77,7 +77,7 @@ class Keeper:
         lost = Prediction.objects.fail_exhausted()
         expired = Prediction.objects.expire()
         sweep.lost, sweep.expired = len(lost), len(expired)
-        sweep.requeued = Prediction.objects.requeue_lost()
+        sweep.requeued = len(Prediction.objects.requeue_lost())
         if redis_client.is_reachable():
             completions.announce([*lost, *expired]) if lost or expired else None
             sweep.reminded = self._remind()

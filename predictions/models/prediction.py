@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.db.models.sql import UpdateQuery
 
 from predictions.models.claim import Claim, ClaimedRow
 from predictions.models.compiled_query import CompiledQuery, Param, rows_of
@@ -29,16 +31,23 @@ if TYPE_CHECKING:  # the worker's half: the web never loads numpy
 
 # One statement for each row, prepared once: a list of ids would be a new statement for each length, and an UPDATE of
 # many rows to different values a page of CASEs.
-TAKE = """
+def _guard(*targets: State) -> str:
+    """The states from which all of `targets` can be reached, as SQL."""
+    allowed = set.intersection(*(set(before(target)) for target in targets))
+    return ", ".join(f"'{state.value}'" for state in sorted(allowed))
+
+
+# Only queued rows become running, and only running ones succeed: the table of transitions says so.
+TAKE = f"""
 UPDATE predictions_prediction
-SET state = 'running', claim = %s, claimed_until = %s, started_at = %s, attempts = attempts + 1
-WHERE id = %s AND state = 'queued'
-"""
-SETTLE = """
+SET state = '{State.RUNNING.value}', claim = %s, claimed_until = %s, started_at = %s, attempts = attempts + 1
+WHERE id = %s AND state IN ({_guard(State.RUNNING)})
+"""  # noqa: S608 - states of the table
+SETTLE = f"""
 UPDATE predictions_prediction
 SET state = %s, output = %s, error_code = %s, predict_ms = %s, finished_at = %s, claimed_until = NULL
-WHERE id = %s AND state = 'running' AND claim = %s
-"""
+WHERE id = %s AND state IN ({_guard(State.SUCCEEDED, State.FAILED)}) AND claim = %s
+"""  # noqa: S608
 
 
 class PredictionQuerySet(models.QuerySet["Prediction"]):
@@ -151,32 +160,43 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             cursor.executemany(SETTLE, rows)
             return int(cursor.rowcount)
 
-    def cancel(self) -> int:
-        return self.filter(state__in=before(State.CANCELED)).update(
-            state=State.CANCELED, finished_at=Now(), claimed_until=None
-        )
+    def cancel(self) -> list[uuid.UUID]:
+        """Cancel those that have not ended. The ids of those that this call canceled."""
+        return self._move(State.CANCELED, finished_at=Now(), claimed_until=None)
 
     def expire(self) -> list[uuid.UUID]:
-        """End those whose deadline has passed."""
-        late = list(self.unfinished().filter(deadline_at__lt=Now()).values_list("id", flat=True)[:1000])
-        self.filter(id__in=late, state__in=before(State.EXPIRED)).update(
-            state=State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout"
-        )
-        return late
+        """End rows whose deadline has passed, a thousand at most. The ids of those that this call ended."""
+        overdue = self.unfinished().filter(deadline_at__lt=Now())
+        return overdue._some()._move(State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout")
 
     def fail_exhausted(self) -> list[uuid.UUID]:
-        """End those that have cost as many workers as a row may."""
-        lost = self.running().filter(claimed_until__lt=Now(), attempts__gte=settings.MAX_ATTEMPTS)
-        ids = list(lost.values_list("id", flat=True)[:1000])
-        lost.filter(id__in=ids).update(
-            state=State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost"
-        )
-        return ids
+        """Fail rows with an expired lease and no attempt left. The ids of those that this call failed."""
+        lost = self._with_expired_lease().filter(attempts__gte=settings.MAX_ATTEMPTS)
+        return lost._some()._move(State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost")
 
-    def requeue_lost(self) -> int:
-        """Give back those whose lease has run out: their worker is gone, or as good as gone."""
-        lost = self.running().filter(claimed_until__lt=Now(), attempts__lt=settings.MAX_ATTEMPTS)
-        return lost.update(state=State.QUEUED, claim=None, claimed_until=None, started_at=None)
+    def requeue_lost(self) -> list[uuid.UUID]:
+        """Queue rows with an expired lease again. The ids of those that this call queued."""
+        lost = self._with_expired_lease().filter(attempts__lt=settings.MAX_ATTEMPTS)
+        return lost._move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
+
+    def _with_expired_lease(self) -> "PredictionQuerySet":
+        return self.running().filter(claimed_until__lt=Now())
+
+    def _some(self) -> "PredictionQuerySet":
+        """The same rows, a thousand at most: the conditions stay in the update."""
+        return self.filter(id__in=list(self.values_list("id", flat=True)[:1000]))
+
+    def _move(self, to: State, **changes: Any) -> list[uuid.UUID]:
+        """One UPDATE … RETURNING, guarded by the table of transitions. The ids of the rows that it changed."""
+        query: Any = self.filter(state__in=before(to)).order_by().query.chain(UpdateQuery)
+        query.add_update_values({"state": to, **changes})
+        try:
+            sql, params = query.get_compiler(connection=connection).as_sql()
+        except EmptyResultSet:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(f"{sql} RETURNING id", params)
+            return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
 
     # --- Removal ------------------------------------------------------------------------------------------------------
     def remove(self, ids: Sequence[uuid.UUID]) -> int:

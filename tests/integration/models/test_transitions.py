@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from predictions.models import Lane, ModelVersion, Prediction, State
@@ -155,7 +156,7 @@ def test_settle_of_a_row_that_has_ended_changes_nothing(iris: ModelVersion, stat
 def test_settle_of_a_canceled_row_among_others_settles_the_others(iris: ModelVersion) -> None:
     canceled, other = make(iris, age=2), make(iris, age=1)
     taken = claim(iris)
-    assert Prediction.objects.filter(pk=canceled.pk).cancel() == 1
+    assert Prediction.objects.filter(pk=canceled.pk).cancel() == [canceled.pk]
     was = kept(canceled)
 
     assert Prediction.objects.settle(taken, good(2), 1.0) == 1
@@ -167,7 +168,7 @@ def test_settle_with_a_claim_that_another_worker_has_now_changes_nothing(iris: M
     row = make(iris)
     lost = claim(iris)
     Prediction.objects.update(claimed_until=timezone.now() + PAST)
-    assert Prediction.objects.requeue_lost() == 1
+    assert Prediction.objects.requeue_lost() == [row.pk]
     present = claim(iris)
     was = kept(row)
 
@@ -181,7 +182,7 @@ def test_settle_with_a_claim_that_another_worker_has_now_changes_nothing(iris: M
 def test_cancel_of_an_unfinished_row_ends_it(iris: ModelVersion, state: State) -> None:
     row = make(iris, state)
 
-    assert Prediction.objects.filter(pk=row.pk).cancel() == 1
+    assert Prediction.objects.filter(pk=row.pk).cancel() == [row.pk]
 
     after = kept(row)
     assert (after["state"], after["output"], after["claimed_until"]) == (State.CANCELED, None, None)
@@ -193,7 +194,7 @@ def test_cancel_of_a_row_that_has_ended_changes_nothing(iris: ModelVersion, stat
     row = make(iris, state)
     was = kept(row)
 
-    assert Prediction.objects.filter(pk=row.pk).cancel() == 0
+    assert Prediction.objects.filter(pk=row.pk).cancel() == []
     assert kept(row) == was
 
 
@@ -222,13 +223,34 @@ def test_expire_of_a_row_that_has_ended_changes_nothing(iris: ModelVersion, stat
     assert kept(row) == was
 
 
+@pytest.mark.parametrize("end", ["expire", "fail_exhausted", "requeue_lost"])
+def test_only_rows_that_were_won_are_returned(iris: ModelVersion, end: str) -> None:
+    """A row that another process cancels between the selection and the update is not among them."""
+    past = timezone.now() + PAST
+    attempts = settings.MAX_ATTEMPTS if end == "fail_exhausted" else 1
+    fields = {"deadline_at": past, "claimed_until": past, "attempts": attempts}
+    won, lost = make(iris, State.RUNNING, **fields), make(iris, State.RUNNING, **fields)
+    canceled: list[str] = []
+
+    def cancel_first(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("UPDATE") and not canceled:
+            canceled.append(sql)
+            Prediction.objects.filter(pk=lost.pk).update(state=State.CANCELED)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(cancel_first):
+        assert getattr(Prediction.objects, end)() == [won.pk]
+
+    assert kept(lost)["state"] == State.CANCELED
+
+
 # --- Leases -----------------------------------------------------------------------------------------------------------
 def test_requeue_lost_gives_back_what_nobody_holds(iris: ModelVersion) -> None:
     lost = make(iris, State.RUNNING, claimed_until=timezone.now() + PAST)
     held = make(iris, State.RUNNING, claimed_until=timezone.now() + FUTURE)
     was = kept(held)
 
-    assert Prediction.objects.requeue_lost() == 1
+    assert Prediction.objects.requeue_lost() == [lost.pk]
 
     after = kept(lost)
     assert (after["state"], after["attempts"]) == (State.QUEUED, 1)
@@ -239,7 +261,7 @@ def test_requeue_lost_gives_back_what_nobody_holds(iris: ModelVersion) -> None:
 def test_requeue_lost_leaves_what_has_used_up_its_attempts(iris: ModelVersion) -> None:
     make(iris, State.RUNNING, claimed_until=timezone.now() + PAST, attempts=settings.MAX_ATTEMPTS)
 
-    assert Prediction.objects.requeue_lost() == 0
+    assert Prediction.objects.requeue_lost() == []
 
 
 def test_fail_exhausted_ends_what_has_used_up_its_attempts(iris: ModelVersion) -> None:
@@ -261,7 +283,7 @@ def test_leases_concern_running_rows_only(iris: ModelVersion, state: State) -> N
     row = make(iris, state, claimed_until=timezone.now() + PAST, attempts=settings.MAX_ATTEMPTS)
     was = kept(row)
 
-    assert (Prediction.objects.fail_exhausted(), Prediction.objects.requeue_lost()) == ([], 0)
+    assert (Prediction.objects.fail_exhausted(), Prediction.objects.requeue_lost()) == ([], [])
     assert kept(row) == was
 
 
