@@ -148,12 +148,16 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 20_000
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# With it, a message from any process that reaches the broker could stop or slow down all workers.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# By default, an error reply of Redis, as for a key of a wrong type, ends the worker (celery/kombu issue 1247).
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 1.0
 CELERY_TASK_PUBLISH_RETRY = True
-# None by Celery: each new try would wait for a frozen Redis anew. A dropped connection is replaced by doorbell.publish.
+# Each retry of Celery's would wait for a frozen Redis anew. predictions.queue replaces a dropped connection.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 0}
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
