@@ -17,13 +17,7 @@ from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TRANSITIONS
 from tests.integration.conftest import make
 from tests.integration.lifecycle.test_registry import add_version, rewrite
-
-
-def run(*words: Any) -> str:
-    """What a command prints."""
-    out = StringIO()
-    call_command(*words, stdout=out, stderr=out, no_color=True)
-    return out.getvalue()
+from tests.support.commands import run
 
 
 def champion(name: str = "iris") -> int | None:

@@ -24,8 +24,8 @@ from predictions.observability import backups
 from project.env import BASE_DIR
 from tests.conftest import need
 from tests.integration.conftest import make
-from tests.integration.management.test_commands import run
 from tests.support import postgres
+from tests.support.commands import run
 from tests.support.waiting import wait_until
 
 IS_SQLITE = connection.vendor == "sqlite"
