@@ -1,4 +1,4 @@
-"""The canary: a prediction of our own on each lane, now and then, through the real path. What it tells cannot lie."""
+"""Canaries: predictions of our own on each lane, through the same path as those of people. They measure health."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -15,18 +15,18 @@ from predictions.serving.schema.signature import Value
 CALLER = "canary"
 EVERY = timedelta(seconds=15)
 KEPT_FOR = timedelta(minutes=10)
-# A lane whose last good canary is older than this is not working.
+# A lane whose newest successful canary is older does not work.
 STALE = timedelta(seconds=60)
 
 
 def send() -> int:
-    """Send one on each lane that is due, and forget old ones; how many were sent."""
+    """Submit a canary on each lane that is due, and delete old ones. Returns the number of new ones."""
     now = timezone.now()
     _all().filter(created_at__lt=now - KEPT_FOR).delete()
     due = [lane for lane in Lane.values if not _all(lane).filter(created_at__gt=now - EVERY).exists()]
-    if not due or (question := _question()) is None:
+    if not due or (example_row := _example()) is None:
         return 0
-    version, values = question
+    version, values = example_row
     for lane in due:
         Prediction.objects.accept([_canary(version, values, lane, now)])
         notifications.notify(lane)
@@ -34,7 +34,7 @@ def send() -> int:
 
 
 def age(lane: str) -> timedelta | None:
-    """How long ago the lane's last canary that came back was sent; None if none did lately."""
+    """The age of the lane's newest canary that succeeded; None if there is none."""
     sent_at = (
         _all(lane).filter(state=State.SUCCEEDED).order_by("-created_at").values_list("created_at", flat=True).first()
     )
@@ -42,7 +42,7 @@ def age(lane: str) -> timedelta | None:
 
 
 def delay(lane: str) -> timedelta:
-    """How long answers take now: the age of the oldest canary still under way, else nothing worth a word."""
+    """How late answers are now: the age of the oldest unfinished canary, or zero."""
     sent_at = _all(lane).unfinished().order_by("created_at").values_list("created_at", flat=True).first()
     return timedelta(0) if sent_at is None else timezone.now() - sent_at
 
@@ -52,8 +52,8 @@ def _all(lane: str | None = None) -> PredictionQuerySet:
     return found.filter(lane=lane) if lane else found
 
 
-def _question() -> tuple[ModelVersion, list[Value]] | None:
-    """A version that serves, and an example that fits it: model.toml may already describe the version after it."""
+def _example() -> tuple[ModelVersion, list[Value]] | None:
+    """A version that serves, and an example that is valid for it: model.toml may describe a newer version."""
     for version in ModelVersion.objects.champions().filter(unavailable_reason="").order_by("pk"):
         for example in version.registered_model.description.get("examples", []):
             with suppress(InvalidInput):

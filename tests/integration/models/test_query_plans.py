@@ -70,6 +70,7 @@ def plans_of(action: Callable[[], Any]) -> list[str]:
 CASES: dict[str, tuple[Callable[[ModelVersion], Any], str]] = {
     "claim": (lambda _: Q.claim(Lane.INTERACTIVE, 64), "queue"),
     "waiting lanes": (lambda _: Q.waiting_lanes(timedelta(seconds=2)), "queue"),
+    "stalled lanes": (lambda _: Q.stalled_lanes(timedelta(seconds=5)), "queue"),
     "count of the queue": (lambda _: Q.queued().count(), "queue"),
     "requeue": (lambda _: Q.requeue_lost(), "leases"),
     "fail exhausted": (lambda _: Q.fail_exhausted(), "leases"),
@@ -79,6 +80,20 @@ CASES: dict[str, tuple[Callable[[ModelVersion], Any], str]] = {
     "retention": (lambda _: retention.prune(timedelta(days=1)), "feed"),
     "rate of settling": (lambda _: admission.retry_after(10), "feed"),
 }
+
+
+def test_stalled_lanes_look_at_no_history(crowd: ModelVersion) -> None:
+    """Three looks for a lane: at its queue, at the leases, and at the rows that ended lately."""
+    Q.running().update(claimed_until=timezone.now() - timedelta(seconds=1))
+
+    plans = plans_of(lambda: Q.stalled_lanes(timedelta(seconds=5)))
+
+    assert len(plans) >= 3
+    if connection.vendor == "sqlite":
+        found = [re.findall(r"USING (?:COVERING )?INDEX (\w+)", plan) for plan in plans]
+        assert found[:3] == [["queue"], ["leases"], ["feed"]]
+    else:
+        assert not any("Seq Scan" in plan for plan in plans)
 
 
 @pytest.mark.parametrize("case", CASES)

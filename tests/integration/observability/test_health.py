@@ -44,6 +44,16 @@ def test_ready_without_a_keeper_is_degraded(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_while_the_fallback_worker_executes_a_lane_is_degraded(client: Client) -> None:
+    let_canaries_sing()
+    Heartbeat.objects.beat("keeper", fallback=[Lane.BULK])
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_with_canaries_that_do_not_come_back_is_down(client: Client) -> None:
     canary.send()
     Prediction.objects.update(created_at=timezone.now() - 2 * canary.STALE)
