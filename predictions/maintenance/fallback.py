@@ -32,12 +32,13 @@ class Fallback:
         self._execute = execute
         self._held_until = dict.fromkeys(Lane.values, 0.0)
         self._is_redis_away = False
+        self._stalled: list[str] = []
 
     def check(self) -> Done:
         """Decide for each lane; the count of lanes that were given to the fallback worker."""
         self._set_redis_away(not redis_client.is_reachable())
-        for lane in Prediction.objects.stalled_lanes(STALLED_AFTER):
-            self._take_over(lane)
+        if not self._is_redis_away:
+            self._apply_rule()
         active = self.active()
         lanes = [lane for lane in Prediction.objects.waiting_lanes(timedelta(0)) if lane in active]
         self._execute(lanes)
@@ -53,10 +54,19 @@ class Fallback:
             logger.warning("Redis takes no commands: the fallback worker executes all lanes")
         self._is_redis_away = is_away
 
+    def _apply_rule(self) -> None:
+        """Take over the lanes that stood still at the last check too: a row that was just requeued looks like one that
+        has waited since its creation, and the workers have been notified of it only now."""
+        stalled = Prediction.objects.stalled_lanes(STALLED_AFTER)
+        for lane in stalled:
+            if lane in self._stalled:
+                self._take_over(lane)
+        self._stalled = stalled
+
     def _take_over(self, lane: str) -> None:
         is_new = lane not in self.active()
         self._held_until[lane] = time.monotonic() + HOLD_SECONDS
-        cleared = [] if self._is_redis_away else notifications.clear_obstacles(lane)
+        cleared = notifications.clear_obstacles(lane)
         if is_new or cleared:
             logger.warning(
                 "the lane %s stands still: rows wait for more than %.0f s and none is claimed; "
