@@ -1,10 +1,11 @@
 """Canaries: predictions of our own on each lane, through the same path as those of people. They measure health."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from predictions.models import Lane, ModelVersion, Prediction, Source, State
 from predictions.models.prediction import PredictionQuerySet
@@ -21,30 +22,30 @@ STALE = timedelta(seconds=60)
 
 def send() -> int:
     """Submit a canary on each lane that is due, and delete old ones. Returns the number of new ones."""
-    now = timezone.now()
-    _all().filter(created_at__lt=now - KEPT_FOR).delete()
-    due = [lane for lane in Lane.values if not _all(lane).filter(created_at__gt=now - EVERY).exists()]
-    if not due or (example_row := _example()) is None:
+    _all().filter(created_at__lt=Now() - KEPT_FOR).delete()
+    due = [lane for lane in Lane.values if not _all(lane).filter(created_at__gt=Now() - EVERY).exists()]
+    if not due or (example := _example()) is None:
         return 0
-    version, values = example_row
     for lane in due:
-        Prediction.objects.accept([_canary(version, values, lane, now)])
+        Prediction.objects.accept([_canary(example, lane)])
         notifications.notify(lane)
     return len(due)
 
 
 def age(lane: str) -> timedelta | None:
     """The age of the lane's newest canary that succeeded; None if there is none."""
-    sent_at = (
-        _all(lane).filter(state=State.SUCCEEDED).order_by("-created_at").values_list("created_at", flat=True).first()
-    )
-    return None if sent_at is None else timezone.now() - sent_at
+    return _age_of_first(_all(lane).filter(state=State.SUCCEEDED).order_by("-created_at"))
 
 
 def delay(lane: str) -> timedelta:
     """How late answers are now: the age of the oldest unfinished canary, or zero."""
-    sent_at = _all(lane).unfinished().order_by("created_at").values_list("created_at", flat=True).first()
-    return timedelta(0) if sent_at is None else timezone.now() - sent_at
+    return _age_of_first(_all(lane).unfinished().order_by("created_at")) or timedelta(0)
+
+
+def _age_of_first(canaries: PredictionQuerySet) -> timedelta | None:
+    """The age of the first one, by the database's clock; None if there is none."""
+    times = canaries.values_list("created_at", Now()).first()
+    return times[1] - times[0] if times else None
 
 
 def _all(lane: str | None = None) -> PredictionQuerySet:
@@ -52,22 +53,33 @@ def _all(lane: str | None = None) -> PredictionQuerySet:
     return found.filter(lane=lane) if lane else found
 
 
-def _example() -> tuple[ModelVersion, list[Value]] | None:
+@dataclass(frozen=True)
+class Example:
+    """A row that a version accepts, with the database's time."""
+
+    version: ModelVersion
+    values: list[Value]
+    now: datetime
+
+
+def _example() -> Example | None:
     """A version that serves, and an example that is valid for it: model.toml may describe a newer version."""
-    for version in ModelVersion.objects.champions().filter(unavailable_reason="").order_by("pk"):
+    serving = ModelVersion.objects.champions().filter(unavailable_reason="").order_by("pk")
+    for version in serving.annotate(now=Now()):
         for example in version.registered_model.description.get("examples", []):
             with suppress(InvalidInput):
-                return version, version.signature.clean(example["values"])
+                values = version.signature.clean(example["values"])
+                return Example(version, values, version.now)  # type: ignore[attr-defined]  # annotated above
     return None
 
 
-def _canary(version: ModelVersion, values: list[Value], lane: str, now: datetime) -> Prediction:
+def _canary(example: Example, lane: str) -> Prediction:
     return Prediction(
-        version=version,
+        version=example.version,
         caller=CALLER,
         source=Source.CANARY,
         lane=lane,
-        values=values,
-        created_at=now,
-        deadline_at=now + settings.PREDICTION_TIME,
+        values=example.values,
+        created_at=example.now,
+        deadline_at=example.now + settings.PREDICTION_TIME,
     )
