@@ -123,10 +123,8 @@ function fill(form, values) {
   for (const [name, value] of Object.entries(values)) {
     const input = form.elements.namedItem(name); // a feature may be called "length"
     if (!input) continue;
-    if (input.type === "checkbox") input.checked = Boolean(value);
-    else input.value = value ?? "";
-    const one = input instanceof RadioNodeList ? input[0] : input;
-    for (const kind of ["input", "change"]) one.dispatchEvent(new Event(kind, { bubbles: true }));
+    input.value = value;
+    for (const kind of ["input", "change"]) input.dispatchEvent(new Event(kind, { bubbles: true }));
   }
 }
 document.addEventListener("click", (event) => {

@@ -78,7 +78,7 @@ def test_demo_model_answers_each_example(page: Page, stack: Stack, name: str) ->
 def test_example_without_script_is_a_link_to_the_filled_in_form(plain_page: Page) -> None:
     plain_page.goto("/models/iris/")
     plain_page.get_by_role("link", name="A setosa").click()
-    values = [field.input_value() for field in plain_page.locator("#prediction-form input[type=number]").all()]
+    values = [field.input_value() for field in plain_page.locator("#prediction-form input[data-number]").all()]
     assert values == [f"{number:g}" for number in DEMO_MODELS["iris"]["examples"][0]["values"].values()]
 
 

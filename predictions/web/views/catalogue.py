@@ -15,8 +15,9 @@ from django_htmx.http import push_url, reswap, retarget
 
 from predictions.lifecycle import registry
 from predictions.maintenance import canary
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
+from predictions.models import Lane, Prediction, RegisteredModel, Source
 from predictions.serving.schema.errors import ModelUnavailable, QueueFull
+from predictions.serving.schema.signature import Signature
 from predictions.use_cases.admission import TooMany
 from predictions.use_cases.callers import caller_of, new_visitor_id, remember
 from predictions.use_cases.submit import Caller, KeyReused, Request, submit
@@ -25,7 +26,7 @@ from predictions.web.cards import card_html
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.formatting import duration_text
-from predictions.web.forms import KEY, PredictionForm, name_of
+from predictions.web.forms import KEY, PredictionForm, written
 from predictions.web.presenters import PredictionPresenter
 
 # RawPredictions that take longer than this deserve a word before one asks.
@@ -128,6 +129,14 @@ def _examples(registered: RegisteredModel) -> list[dict[str, Any]]:
     return examples
 
 
+def _examples_to_fill(registered: RegisteredModel, signature: Signature) -> list[dict[str, Any]]:
+    """The examples as links, with the texts that fill the form's fields."""
+    return [
+        {"number": number, "title": example["title"], "values_json": json.dumps(written(signature, example["values"]))}
+        for number, example in enumerate(_examples(registered), 1)
+    ]
+
+
 def _requests(request: HttpRequest, registered: RegisteredModel) -> list[dict[str, str]]:
     url = request.build_absolute_uri(reverse("api-predict", args=[registered.name]))
     examples = _examples(registered)
@@ -146,18 +155,8 @@ def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionFor
         "model": registered,
         "version": VersionPresenter(version) if version else None,
         "form": form,
-        "examples": [
-            {"number": number, "title": example["title"], "values_json": json.dumps(_by_field(version, example))}
-            for number, example in enumerate(_examples(registered), 1)
-        ]
-        if form and version
-        else [],
+        "examples": _examples_to_fill(registered, form.signature) if form else [],
         "late_text": _late_text(),
         "requests": _requests(request, registered),
         "card": card_html(registered.description.get("card", "")),
     }
-
-
-def _by_field(version: ModelVersion, example: dict[str, Any]) -> dict[str, Any]:
-    """An example's values under the names that the form's fields have."""
-    return {name_of(name): example["values"].get(name) for name in version.signature.names}

@@ -13,7 +13,7 @@ from tests.integration.web.conftest import Page
 
 ASK = "/models/kinds/predictions/"
 HTMX = {"HX-Request": "true"}
-GOOD = {"long side": "40.5", "count": "2", "colour": "g", "ripe": "on", "note": "it's", "a/b~c": ""}
+GOOD = {"long side": "40.5", "count": "2", "colour": "g", "ripe": "true", "note": "it's", "a/b~c": ""}
 VALUES = [40.5, 2, "g", True, "it's", None]
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,15 +36,29 @@ def test_form_has_a_field_for_each_feature(client: Client, kinds: RegisteredMode
 
     form = page.one("form", id="prediction-form")
     assert (form["method"], form["action"], form["hx-post"]) == ("post", ASK, ASK)
-    assert page.one("input", name="long side")["type"] == "number"
-    assert page.one("input", name="long side")["step"] == "any"
-    assert page.one("input", name="count")["value"] == "3"
-    assert [o["value"] for o in page.all("option")] == ["", "r", "g"]
-    assert page.one("input", name="ripe")["type"] == "checkbox"
+    size = page.one("input", name="long side")
+    assert (size["type"], size["inputmode"], size["data-unit"]) == ("text", "decimal", "mm")
+    assert page.one("input", name="a/b~c")["inputmode"] == "text"  # a phone's decimal keypad has no minus
+    assert [o["value"] for o in page.all("option")] == ["", "r", "g", "", "true", "false"]
     assert page.one("input", name="note")["type"] == "text"
     ids = [f["id"] for _, f in page.elements if "id" in f]
     assert len(ids) == len(set(ids))
     assert not any(" " in found for found in ids)
+
+
+def test_form_starts_empty_and_shows_typical_values_as_placeholders(client: Client, kinds: RegisteredModel) -> None:
+    page = Page(client.get("/models/kinds/"))
+
+    values = page.values()
+    assert {name: values.get(name, "") for name in GOOD} == dict.fromkeys(GOOD, "")
+    assert page.one("input", name="count")["placeholder"] == "e.g. 3"
+
+
+def test_untouched_form_is_422_with_a_message_at_each_required_field(client: Client, kinds: RegisteredModel) -> None:
+    response = client.post(ASK, Page(client.get("/models/kinds/")).values())
+
+    assert response.status_code == 422
+    assert Page(response).text.count("Please fill this in.") == 2 * 4
 
 
 def test_form_shows_words_of_the_model_as_text(client: Client, kinds: RegisteredModel) -> None:
@@ -63,7 +77,7 @@ def test_example_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
         "long side": "40.5",
         "count": "2",
         "colour": "g",
-        "ripe": "on",
+        "ripe": "true",
         "note": 'it\'s "fine" <b>',
         "a/b~c": "",
     }
@@ -75,7 +89,7 @@ def test_example_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
 def test_example_that_is_not_there_leaves_the_form_as_it_is(client: Client, kinds: RegisteredModel, query: str) -> None:
     values = Page(client.get(f"/models/kinds/?{query}")).values()
 
-    assert (values["long side"], values["count"]) == ("", "3")
+    assert (values["long side"], values["count"]) == ("", "")
 
 
 def test_from_an_earlier_prediction_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
@@ -85,7 +99,7 @@ def test_from_an_earlier_prediction_fills_the_form(client: Client, kinds: Regist
     values = Page(client.get(f"/models/kinds/?from={row.pk}")).values()
 
     assert (values["long side"], values["count"], values["colour"], values["a/b~c"]) == ("7.25", "1", "r", "0.5")
-    assert "ripe" not in values
+    assert values["ripe"] == "false"
 
 
 def test_from_a_prediction_of_somebody_else_or_of_another_model_fills_nothing(
@@ -139,11 +153,16 @@ def test_bad_input_answers_422_with_every_message_and_the_values_kept(
     values = page.values()
     assert {name: values.get(name, "") for name in sent} == sent
     problems = [element["id"] for _, element in page.elements if element.get("id", "").endswith("_error")]
-    assert len(problems) == 4  # the box that is not ticked says no
-    for message in ("Must be at least 0 (mm).", "Enter a whole number.", "Please fill this in.", "Must be at most 1."):
-        assert page.text.count(message) == 2  # in the list on top, and at its field
+    assert len(problems) == 5
+    for message, fields in (
+        ("Must be at least 0 (mm).", 1),
+        ("“many” is not a number. Use digits, for example 12.5.", 1),
+        ("Please fill this in.", 2),
+        ("Must be at most 1.", 1),
+    ):
+        assert page.text.count(message) == 2 * fields  # in the list on top, and at its field
     targets = [a["href"][1:] for a in page.all("a") if a["href"].startswith("#id_")]
-    assert len(targets) == 4
+    assert len(targets) == 5
     assert all([element for _, element in page.elements if element.get("id") == target] for target in targets)
     assert bool(page.all("html")) == (not headers)
     assert (response.get("HX-Retarget"), response.get("HX-Reswap")) == (
@@ -152,10 +171,29 @@ def test_bad_input_answers_422_with_every_message_and_the_values_kept(
     assert Prediction.objects.count() == 0
 
 
-@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "1,5", "0x10", "9" * 5000, "\0", " ", "--1"])
-def test_text_that_is_no_number_is_422(client: Client, kinds: RegisteredModel, number: str) -> None:
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "1,500", "0x10", "9" * 5000, "\0", " ", "--1"])
+def test_text_that_is_not_a_number_is_422_and_kept(client: Client, kinds: RegisteredModel, number: str) -> None:
     for name in ("long side", "count"):
-        assert client.post(ASK, {**GOOD, name: number}).status_code == 422
+        response = client.post(ASK, {**GOOD, name: number})
+        assert response.status_code == 422
+        assert Page(response).values()[name] == number
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("12,5", 12.5), ("0,25", 0.25), ("1 34,5", None), ("\u00a012.5 mm", 12.5), ("1e-3", 0.001), ("1,5e2", 150.0)],
+)
+def test_number_is_kept_as_it_was_meant(client: Client, kinds: RegisteredModel, text: str, value: float | None) -> None:
+    response = client.post(ASK, {**GOOD, "long side": text})
+
+    assert response.status_code == (422 if value is None else 303)
+    assert [row.values[0] for row in Prediction.objects.all()] == ([] if value is None else [value])
+
+
+@pytest.mark.parametrize(("text", "status"), [("2", 303), ("2,0", 303), ("2.5", 422), ("1,000", 422)])
+def test_whole_number_is_not_rounded(client: Client, kinds: RegisteredModel, text: str, status: int) -> None:
+    assert client.post(ASK, {**GOOD, "count": text}).status_code == status
+    assert [row.values[1] for row in Prediction.objects.all()] == [2] * (status == 303)
 
 
 def test_fields_that_the_form_does_not_have_are_ignored(client: Client, kinds: RegisteredModel) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
-from predictions.web.formatting import duration_text, number_text, probability_text
 from predictions.web.presenters import HEADLINES, PredictionPresenter
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -155,34 +154,3 @@ def test_times_that_have_not_come_are_left_out() -> None:
     ended = shown(started_at=NOW, finished_at=NOW + timedelta(milliseconds=30))
     assert [time["label"] for time in ended.times] == ["Asked", "Taken by a worker", "Finished"]
     assert (ended.total_text, ended.timing_text) == ("30 ms", "Answered in 30 ms")
-
-
-# --- Numbers ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0"),
-        (152.13, "152.1"),
-        (9.99996, "10"),
-        (-3.5, "−3.5"),  # noqa: RUF001 - a true minus
-        (1234567.0, "1234567"),
-        (12345678.0, "1.235e+07"),
-        (0.00012, "0.00012"),
-        (0.00001, "1.000e−05"),  # noqa: RUF001 - likewise
-    ],
-)
-def test_number_has_four_digits_that_count(value: float, text: str) -> None:
-    assert number_text(value) == text
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0.0, "0.0 %"), (0.0009, "< 0.1 %"), (0.5, "50.0 %"), (0.9995, "> 99.9 %"), (1.0, "100.0 %")],
-)
-def test_doubt_is_never_shown_as_certain(share: float, text: str) -> None:
-    assert probability_text(share) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(-1, "0 ms"), (0.0304, "30 ms"), (1, "1.0 s"), (75.26, "75.3 s")])
-def test_duration_is_in_the_unit_that_fits(seconds: float, text: str) -> None:
-    assert duration_text(timedelta(seconds=seconds)) == text
