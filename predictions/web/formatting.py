@@ -2,7 +2,7 @@
 
 import math
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 DIGITS = 4
 MINUS = "\N{MINUS SIGN}"
@@ -28,11 +28,31 @@ def exact_text(value: float) -> str:
     return _plain_text(f"{Decimal(repr(value)):f}")
 
 
-def rounded_text(value: float, place: int) -> str:
+def rounded_text(value: float, place: int, rounding: str = ROUND_HALF_EVEN) -> str:
     """Rounded to a power of ten: `place` is its exponent, 1 for tens, -2 for hundredths."""
     if abs(value) >= LARGEST or place < -12:
         return number_text(value)
-    return _plain_text(f"{round(value, -place):.{max(-place, 0)}f}", keep_zeros=True)
+    return _plain_text(f"{Decimal(repr(value)).quantize(Decimal(1).scaleb(place), rounding):f}", keep_zeros=True)
+
+
+def first_place(value: float) -> int:
+    """The place of the first digit of a number above zero, as `rounded_text` takes it: 94 gives 1, 0.03 gives -2."""
+    return math.floor(math.log10(value))
+
+
+def interval_text(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A value and its interval: the place of the first digit of half the width is the last that means anything.
+
+    The interval is rounded outwards, so that it holds all that the exact one holds.
+    """
+    if not high > low:
+        return number_text(value), number_text(low), number_text(high)
+    place = first_place((high - low) / 2)
+    return (
+        rounded_text(value, place),
+        rounded_text(low, place, ROUND_FLOOR),
+        rounded_text(high, place, ROUND_CEILING),
+    )
 
 
 def _plain_text(text: str, *, keep_zeros: bool = False) -> str:
@@ -83,3 +103,12 @@ def duration_text(duration: timedelta) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def wilson_interval(right: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which `right` out of `of` were counted (Wilson 1927); `of` is above zero."""
+    z = 1.959964
+    share, weight = right / of, z * z / of
+    middle = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * math.sqrt((share * (1 - share) + weight / 4) / of)
+    return max(middle - half, 0.0), min(middle + half, 1.0)

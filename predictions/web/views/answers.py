@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -19,7 +20,7 @@ from predictions.serving.schema.errors import InvalidInput, ModelUnavailable, Qu
 from predictions.use_cases.admission import TooMany
 from predictions.use_cases.callers import caller_of, history_of
 from predictions.use_cases.submit import Request, submit
-from predictions.web import polling
+from predictions.web import polling, waiting
 from predictions.web.access import find_prediction, for_predictors
 from predictions.web.presenters import PredictionPresenter
 
@@ -45,16 +46,15 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    shown = PredictionPresenter(find_prediction(request, prediction_id), polling.attempt_of(request))
-    context = {
-        "prediction": shown,
-        "inputs": shown.inputs,
-        "times": shown.times,
-        "version": shown.version,
-        "again_url": shown.again_url,
-        **_reload(shown),
-    }
-    return render(request, "predictions/prediction.html", context)
+    shown = _present(request, find_prediction(request, prediction_id))
+    return render(request, "predictions/prediction.html", {"prediction": shown, **_reload(shown)})
+
+
+def _present(request: HttpRequest, found: Prediction) -> PredictionPresenter:
+    attempt = polling.attempt_of(request)
+    is_capped = polling.is_capped(attempt) and not found.is_terminal
+    late_since = waiting.workers_late_since(timezone.now()) if is_capped else None
+    return PredictionPresenter(found, attempt, viewer=caller_of(request).key, late_since=late_since)
 
 
 def _reload(shown: PredictionPresenter) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def status(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
         found = find_prediction(request, prediction_id)
         if not found.is_terminal:
             completions.wait_for(found, place, polling.HOLD_SECONDS)
-    shown = PredictionPresenter(found, polling.attempt_of(request))
+    shown = _present(request, found)
     ended = shown.is_terminal and request.htmx  # type: ignore[attr-defined]
     response = render(
         request, "predictions/_prediction.html", {"prediction": shown}, status=STOP_POLLING if ended else 200

@@ -3,7 +3,6 @@
 import json
 import uuid
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,23 +13,19 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget
 
 from predictions.lifecycle import registry
-from predictions.maintenance import canary
-from predictions.models import Lane, Prediction, RegisteredModel, Source
+from predictions.models import Prediction, RegisteredModel, Source
 from predictions.serving.schema.errors import ModelUnavailable, QueueFull
 from predictions.serving.schema.signature import Signature
 from predictions.use_cases.admission import TooMany
 from predictions.use_cases.callers import caller_of, new_visitor_id, remember
 from predictions.use_cases.submit import Caller, KeyReused, Request, submit
+from predictions.web import waiting
 from predictions.web.access import find_model, find_prediction, for_predictors
 from predictions.web.cards import card_html
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
-from predictions.web.formatting import duration_text
 from predictions.web.forms import KEY, PredictionForm, written
 from predictions.web.presenters import PredictionPresenter
-
-# RawPredictions that take longer than this deserve a word before one asks.
-LATE = timedelta(seconds=5)
 
 
 @require_safe
@@ -84,9 +79,8 @@ def _ask(request: HttpRequest, registered: RegisteredModel, form: PredictionForm
     page = reverse("prediction", args=[prediction.pk])
     if not request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(status=303, headers={"Location": page})
-    response = render(
-        request, "predictions/_prediction.html", {"prediction": PredictionPresenter(prediction)}, status=202
-    )
+    shown = PredictionPresenter(prediction, viewer=caller.key)
+    response = render(request, "predictions/_prediction.html", {"prediction": shown}, status=202)
     return push_url(response, page)
 
 
@@ -143,12 +137,6 @@ def _requests(request: HttpRequest, registered: RegisteredModel) -> list[dict[st
     return examples_to_copy(url, examples[0]["values"]) if examples else []
 
 
-def _late_text() -> str:
-    """How late answers are, if they are late."""
-    delay = canary.delay(Lane.INTERACTIVE)
-    return duration_text(delay) if delay > LATE else ""
-
-
 def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionForm | None) -> dict[str, Any]:
     version = registered.champion
     return {
@@ -156,7 +144,7 @@ def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionFor
         "version": VersionPresenter(version) if version else None,
         "form": form,
         "examples": _examples_to_fill(registered, form.signature) if form else [],
-        "late_text": _late_text(),
+        "late_text": waiting.form_warning(),
         "requests": _requests(request, registered),
         "card": card_html(registered.description.get("card", "")),
     }
