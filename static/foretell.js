@@ -6,12 +6,32 @@ const ERRORS_IN_A_ROW = 8;
 const LONGEST_BREAK_MS = 4000;
 const errors = new Map(); // of whoever polls: how many in a row, and until when it holds back
 const told = new Map();
+const HIDDEN = ["csrfmiddlewaretoken", "idempotency_key"]; // fields of the form that are not values
 let paused = false;
 let focusWas = null;
 const loadedAt = location.pathname + location.search;
 const announce = (text) => { document.getElementById("announcer").textContent = text; };
 const connection = (lost) => { document.getElementById("connection").hidden = !lost; };
 const piece = (id) => document.getElementById(id).content.cloneNode(true);
+
+// The tab says how things stand, also while another one is looked at: an error in the form, or the state of the answer.
+function retitle() {
+  const form = document.getElementById("prediction-form");
+  const wrong = form?.querySelector("#error-summary");
+  const title = wrong ? form.dataset.title : document.querySelector(".answer[data-title]")?.dataset.title;
+  if (title) document.title = title;
+}
+
+// An answer beside other values than those that were asked must not be taken for theirs.
+let asked = null, sent = null;
+const valuesOf = (form) => JSON.stringify([...new FormData(form)].filter(([name]) => !HIDDEN.includes(name)));
+function markStale() {
+  const form = document.getElementById("prediction-form"), note = document.getElementById("answer-stale");
+  if (!form || !note) return;
+  const isStale = asked !== null && document.querySelector("#answer .answer[data-state]") !== null && valuesOf(form) !== asked;
+  note.hidden = !isStale;
+  document.getElementById("answer").classList.toggle("is-stale", isStale);
+}
 
 // A status fragment comes anew with every poll, mostly with nothing new in it. Only a change of state is worth hearing.
 function tell(silently) {
@@ -70,6 +90,7 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
 // Nobody looks at a hidden tab, and a paused board is being read: neither needs the server.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const element = event.detail.elt;
+  if (element.id === "prediction-form") sent = valuesOf(element);
   if (!element.matches(POLLING)) focusWas = element.closest(".answer")?.id; // its button is about to be disabled
   else if (document.hidden || (paused && element.id === "feed")) event.preventDefault();
   else if (errors.get(element.id)?.until > performance.now()) event.preventDefault();
@@ -110,8 +131,12 @@ document.addEventListener("htmx:afterSwap", (event) => {
   for (const animation of moving?.getAnimations({ subtree: true }) ?? []) animation.startTime = 0;
   if (event.detail.target.id === "answer") {
     document.getElementById("error-summary")?.remove(); // the form has been taken in
+    asked = sent;
     reveal();
+    document.querySelector("#answer .answer")?.focus({ preventScroll: true });
   }
+  retitle();
+  markStale();
   if (event.detail.xhr.status === 422) document.getElementById("error-summary")?.focus();
   // What was pressed may be gone with the old fragment; whoever uses a keyboard goes on from the new one.
   if (focusWas && document.activeElement === document.body) document.getElementById(focusWas)?.focus({ preventScroll: true });
@@ -137,6 +162,7 @@ document.addEventListener("click", (event) => {
   announce(`${example.textContent}: filled in.`);
 });
 
+for (const kind of ["input", "change"]) document.addEventListener(kind, markStale);
 // The server said this of the old value, not of the one that is being typed.
 document.addEventListener("input", (event) => {
   const field = event.target.closest(".field-wrong");
