@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from predictions.models import ModelVersion, RegisteredModel
-from predictions.web.formatting import number_text, percent_text
+from predictions.web.formatting import number_text, percent_text, wilson_interval
 
 
 def _percent(value: float) -> str:
@@ -37,11 +37,23 @@ class VersionPresenter:
 
     @property
     def headline(self) -> dict[str, str] | None:
-        metric, label = HEADLINES[self._version.manifest["task"]]
+        metric, label = HEADLINES.get(self._version.manifest["task"], ("", ""))
         if metric not in self._measured:
             return None
+        if metric == "accuracy" and (counted := self._counted()):
+            return counted
         unit = self._version.manifest["target"].get("unit") or "" if metric == "mae" else ""
         return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": label}
+
+    def _counted(self) -> dict[str, str] | None:
+        """The accuracy as counts, since a share without its number of cases says more than is known."""
+        of = self._version.manifest.get("rows", {}).get("held_out", 0)
+        if not of:
+            return None
+        right = round(self._measured["accuracy"] * of)
+        low, high = wilson_interval(right, of)
+        label = f"right on data it had not seen ({low * 100:.0f}\N{EN DASH}{high * 100:.0f} %)"
+        return {"value": f"{right} of {of}", "label": label}
 
     @property
     def metrics_rows(self) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ from typing import Any
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Field, Fieldset, Layout
 from django import forms
+from django.utils.html import escape
 
 from predictions.models import ModelVersion
 from predictions.serving.schema.errors import InvalidInput
@@ -176,7 +177,7 @@ def _visible(label: str) -> str:
 def _field(feature: Feature, seen: Mapping[str, Any]) -> forms.Field:
     field = FIELDS[feature.kind](feature, seen)
     field.label = feature.label
-    field.help_text = feature.help
+    field.help_text = escape(feature.help)  # the templates trust it, since Django's own help texts hold HTML
     # The signature says what is missing; here it only decides how the label is marked.
     field.required = False
     field.is_optional = not feature.required  # type: ignore[attr-defined]
