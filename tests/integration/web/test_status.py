@@ -105,7 +105,7 @@ def test_status_says_what_the_row_says(client: Client, iris: ModelVersion) -> No
     for change in ("claim", "cancel"):
         states.append(fragment(client.get(status(row)), row)["data-state"])
         if change == "claim":
-            Prediction.objects.claim(iris.pk, "interactive", 1)
+            Prediction.objects.claim("interactive", 1)
         else:
             Prediction.objects.filter(pk=row.pk).cancel()
     states.append(fragment(client.get(status(row)), row)["data-state"])
@@ -167,10 +167,7 @@ def test_fragment_is_whole_so_that_a_kept_page_finishes_itself(client: Client, i
     """Title, times and feedback come with the polled fragment."""
     values = dict(zip(iris.signature.names, ["1", "1", "1", "1"], strict=True))
     client.post("/models/iris/predictions/", values)
-    row = Prediction.objects.get()
-    assert "data-title" in fragment(client.get(status(row), headers=HTMX), row)
-    Prediction.objects.claim(row.version_id, row.lane, 1)
-    Prediction.objects.update(state=State.SUCCEEDED, output=SETOSA, finished_at=row.created_at)
+    row = make(iris, State.SUCCEEDED, caller=Prediction.objects.get().caller)
 
     response = client.get(status(row), headers=HTMX)
 
