@@ -8,7 +8,8 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
+from django.utils.cache import add_never_cache_headers
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget
 
@@ -35,13 +36,15 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@never_cache  # the form has a key of its own each time
+@cache_control(private=True, no_cache=True)  # not no-store: with it, Back over HTTPS loses what was typed
 @for_predictors
 def model(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
     version = registry.champion(registered)
     form = PredictionForm(version, values=_values_to_start_with(request, registered)) if version else None
     response = render(request, "predictions/model.html", _page(request, registered, form))
+    if "from" in request.GET:  # the page holds the values of a prediction
+        add_never_cache_headers(response)
     if visitor := new_visitor_id(request):  # now, so that a form sent twice at once comes twice from the same visitor
         remember(response, visitor)
     return response

@@ -200,6 +200,76 @@ def test_fields_that_the_form_does_not_have_are_ignored(client: Client, kinds: R
     assert client.post(ASK, {**GOOD, "more": "x"}).status_code == 303
 
 
+# --- Kinds of features ------------------------------------------------------------------------------------------------
+def describe(version: ModelVersion | None, *features: dict[str, Any]) -> None:
+    """Let a version have these features."""
+    assert version
+    version.manifest["signature"] = list(features)
+    version.manifest["profile"] = {}
+    version.save()
+    registry.forget()
+
+
+def asked(client: Client, sent: dict[str, str]) -> Any:
+    """The values of the prediction that a form asks for; None if it is refused."""
+    response = client.post(ASK, sent)
+    row = Prediction.objects.first()
+    assert response.status_code == (303 if row else 422)
+    return row.values if row else None
+
+
+@pytest.mark.parametrize(("sent", "value"), [("", None), ("true", True), ("false", False)])
+def test_optional_yes_or_no_has_three_answers(
+    client: Client, kinds: RegisteredModel, sent: str, value: bool | None
+) -> None:
+    describe(kinds.champion, {"kind": "boolean", "name": "smoker", "required": False})
+
+    assert asked(client, {"smoker": sent}) == [value]
+    assert "Not known" in Page(client.get("/models/kinds/")).text
+
+
+def test_required_yes_or_no_that_is_open_is_not_a_no(client: Client, kinds: RegisteredModel) -> None:
+    describe(kinds.champion, {"kind": "boolean", "name": "smoker"})
+
+    assert asked(client, {"smoker": ""}) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "value"), [("(empty)", ""), (" ?", " ?"), ("State ", "State "), ("", None), ("?", None)]
+)
+def test_empty_text_and_spaces_can_be_choices(
+    client: Client, kinds: RegisteredModel, sent: str, value: str | None
+) -> None:
+    choices = [[" ?", " ?"], ["", ""], ["State ", "State "]]
+    describe(kinds.champion, {"kind": "choice", "name": "work", "choices": choices})
+
+    assert asked(client, {"work": sent}) == (None if value is None else [value])
+
+
+def test_prediction_with_the_empty_choice_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
+    describe(kinds.champion, {"kind": "choice", "name": "work", "choices": [["", "not said"], ["a", "A"]]})
+    assert kinds.champion
+    row = make(kinds.champion, values=[""])
+
+    assert Page(client.get(f"/models/kinds/?from={row.pk}")).values()["work"] == "(empty)"
+
+
+def test_text_keeps_its_lines(client: Client, kinds: RegisteredModel) -> None:
+    describe(kinds.champion, {"kind": "text", "name": "message", "max_length": 2000})
+
+    assert asked(client, {"message": " it broke,\r\nmoney gone "}) == [" it broke,\nmoney gone "]
+    assert Page(client.get("/models/kinds/")).one("textarea", name="message")
+
+
+def test_form_of_twelve_hundred_features_is_shown_and_taken(client: Client, kinds: RegisteredModel) -> None:
+    describe(kinds.champion, *({"kind": "number", "name": f"f{number}"} for number in range(1200)))
+
+    page = Page(client.get("/models/kinds/"))
+
+    assert len(page.all("input", type="text")) == 1200
+    assert asked(client, {f"f{number}": str(number) for number in range(1200)}) == list(range(1200))
+
+
 # --- Once -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_form_sent_twice_gives_one_prediction(client: Client, kinds: RegisteredModel, headers: Any) -> None:
@@ -235,11 +305,18 @@ def test_form_sent_again_with_other_values_asks_again(client: Client, kinds: Reg
     assert Prediction.objects.count() == 2
 
 
-def test_each_form_has_a_key_of_its_own_and_is_not_kept(client: Client, kinds: RegisteredModel) -> None:
+def test_each_form_has_a_key_of_its_own_and_is_kept_by_its_reader_only(client: Client, kinds: RegisteredModel) -> None:
     responses = [client.get("/models/kinds/") for _ in range(2)]
 
     assert len({Page(response).values()["idempotency_key"] for response in responses}) == 2
-    assert all("no-store" in response["Cache-Control"] for response in responses)
+    assert [response["Cache-Control"] for response in responses] == ["private, no-cache"] * 2
+
+
+def test_form_that_holds_the_values_of_a_prediction_is_not_stored(client: Client, kinds: RegisteredModel) -> None:
+    assert kinds.champion
+    row = make(kinds.champion, values=VALUES)
+
+    assert "no-store" in client.get(f"/models/kinds/?from={row.pk}")["Cache-Control"]
 
 
 # --- Not now ----------------------------------------------------------------------------------------------------------
