@@ -8,7 +8,7 @@ from predictions.web.formatting import number_text, percent_text, wilson_interva
 
 
 def _percent(value: float) -> str:
-    return percent_text(value, 1)
+    return percent_text(value)
 
 
 # metric in version.json → label, how it is written, what it means
@@ -46,8 +46,8 @@ class VersionPresenter:
         return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": label}
 
     def _counted(self) -> dict[str, str] | None:
-        """The accuracy as counts, since a share without its number of cases says more than is known."""
-        of = self._version.manifest.get("rows", {}).get("held_out", 0)
+        """The accuracy as counts: a share without its number of cases says more than is known."""
+        of = self.held_out
         if not of:
             return None
         right = round(self._measured["accuracy"] * of)
@@ -56,12 +56,22 @@ class VersionPresenter:
         return {"value": f"{right} of {of}", "label": label}
 
     @property
+    def held_out(self) -> int:
+        """On how many rows the version was measured; 0 if that was not noted."""
+        return int(self._version.manifest.get("rows", {}).get("held_out", 0))
+
+    @property
     def metrics_rows(self) -> list[dict[str, str]]:
         return [
-            {"label": label, "value": written(self._measured[name]), "help": meaning}
+            {"label": label, "value": self._value(name, written), "help": meaning}
             for name, (label, written, meaning) in METRICS.items()
             if name in self._measured
         ]
+
+    def _value(self, name: str, written: Callable[[float], str]) -> str:
+        if name == "accuracy" and (counted := self._counted()):
+            return counted["value"]
+        return written(self._measured[name])
 
 
 class ModelPresenter:

@@ -28,6 +28,8 @@ NOTES: Mapping[str, str] = {
     State.CANCELED: "It was canceled before it had a result.",
     State.EXPIRED: "No answer came in the time that it had. Its values were accepted: ask again.",
 }
+# More advice than this is folded.
+ADVICE_SHOWN = 4
 
 
 class PredictionPresenter:
@@ -129,13 +131,24 @@ class PredictionPresenter:
 
     @property
     def answer_text(self) -> str:
-        return self.answer.text if self.answer else ""
+        """The answer for lists of predictions."""
+        if self.answer is None:
+            return ""
+        return f"{self.answer.text} (outside its experience)" if self.answer.is_outside else self.answer.text
 
     # --- What was asked -----------------------------------------------------------------------------------------------
-    @property
+    @cached_property
     def advice(self) -> list[dict[str, str]]:
         features = self.version.signature.by_name
         return [{"feature": features[name].label, "message": message} for name, message in self._advised.items()]
+
+    @property
+    def advice_shown(self) -> list[dict[str, str]]:
+        return self.advice if len(self.advice) <= ADVICE_SHOWN else self.advice[: ADVICE_SHOWN - 1]
+
+    @property
+    def advice_folded(self) -> list[dict[str, str]]:
+        return self.advice[len(self.advice_shown) :]
 
     @cached_property
     def _advised(self) -> dict[str, str]:

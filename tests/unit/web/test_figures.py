@@ -24,6 +24,19 @@ def test_accuracy_is_counted_with_its_interval() -> None:
     assert headline(0.959, 171) == {"value": "164 of 171", "label": "right on data it had not seen (92\u201398 %)"}
 
 
+def test_table_of_metrics_counts_right_answers() -> None:
+    manifest = {
+        "task": "classification",
+        "target": {"name": "species"},
+        "metrics": {"accuracy": 1.0, "baseline_accuracy": 1 / 3},
+        "rows": {"training": 100, "held_out": 45},
+    }
+
+    rows = VersionPresenter(ModelVersion(number=1, manifest=manifest)).metrics_rows
+
+    assert [row["value"] for row in rows] == ["45 of 45", "33 %"]
+
+
 def test_task_without_true_answers_has_no_headline() -> None:
     manifest = {"task": "clusters", "target": {"name": "y"}, "metrics": {}}
 

@@ -187,6 +187,27 @@ def test_inputs_stand_group_by_group_with_their_own_advice() -> None:
     assert [advice["feature"] for advice in shown().advice] == ["Width"]
 
 
+@pytest.mark.parametrize(("features", "seen", "folded"), [(1, 1, 0), (4, 4, 0), (5, 3, 2), (30, 3, 27)])
+def test_advice_on_many_values_is_folded(features: int, seen: int, folded: int) -> None:
+    names = [f"f{number}" for number in range(features)]
+    manifest = {
+        "signature": [{"kind": "number", "name": name} for name in names],
+        "profile": {"features": {name: {"minimum": 1.0, "maximum": 2.0} for name in names}},
+    }
+    version = ModelVersion(pk=1, registered_model=RegisteredModel(pk=1, name="fruit"), number=3, manifest=manifest)
+
+    answer = shown(version=version, values=[9.0] * features)
+
+    assert (len(answer.advice_shown), len(answer.advice_folded)) == (seen, folded)
+
+
+def test_answer_outside_is_marked_in_lists() -> None:
+    output = {"kind": "regression", "value": 7.0, "unit": "mm", "interval": None, "coverage": None, "grade": "outside"}
+
+    assert shown(output=output).answer_text == "7 mm (outside its experience)"
+    assert shown(output={**output, "grade": "clear"}).answer_text == "7 mm"
+
+
 def test_times_that_have_not_come_are_left_out() -> None:
     assert [time["label"] for time in shown(State.QUEUED).times] == ["Asked"]
     ended = shown(started_at=NOW, finished_at=NOW + timedelta(milliseconds=30))
