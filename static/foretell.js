@@ -1,10 +1,10 @@
-// Every page works without this file. It adds what only a browser can know: that nobody is looking, that the connection
-// is gone, where the focus was, and what a screen reader has already been told.
+// Every page works without this file. It adds what only the browser knows: whether the tab is visible, whether there is a
+// connection, where the focus was, and what was already announced to a screen reader.
 
 const POLLING = "[hx-get][hx-trigger^='every']";
 const ERRORS_IN_A_ROW = 8;
 const LONGEST_BREAK_MS = 4000;
-const errors = new Map(); // of whoever polls: how many in a row, and until when it holds back
+const errors = new Map(); // by the id of a polling element: how many in a row, and until when it does not poll
 const told = new Map();
 const HIDDEN = ["csrfmiddlewaretoken", "idempotency_key"]; // fields of the form that are not values
 let paused = false;
@@ -42,7 +42,7 @@ function tell(silently) {
   }
 }
 
-// A poll that is due now, whatever went wrong before: the page is looked at again, or the connection is back.
+// Poll at once, after any number of errors: the tab is visible again, or the connection is back.
 function pollNow() {
   for (const element of document.querySelectorAll(POLLING)) {
     errors.delete(element.id);
@@ -87,7 +87,7 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
   if (event.detail.xhr.status < 400) errors.delete(event.detail.elt.id);
 });
 
-// Nobody looks at a hidden tab, and a paused board is being read: neither needs the server.
+// A hidden tab and a paused board do not poll.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const element = event.detail.elt;
   if (element.id === "prediction-form") sent = valuesOf(element);
@@ -138,7 +138,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   retitle();
   markStale();
   if (event.detail.xhr.status === 422) document.getElementById("error-summary")?.focus();
-  // What was pressed may be gone with the old fragment; whoever uses a keyboard goes on from the new one.
+  // The pressed button may be gone with the old fragment; the keyboard continues from the new one.
   if (focusWas && document.activeElement === document.body) document.getElementById(focusWas)?.focus({ preventScroll: true });
   focusWas = null;
 });
@@ -163,7 +163,7 @@ document.addEventListener("click", (event) => {
 });
 
 for (const kind of ["input", "change"]) document.addEventListener(kind, markStale);
-// The server said this of the old value, not of the one that is being typed.
+// The message belongs to the old value, not to the one that is being typed.
 document.addEventListener("input", (event) => {
   const field = event.target.closest(".field-wrong");
   field?.classList.remove("field-wrong");
@@ -171,7 +171,7 @@ document.addEventListener("input", (event) => {
   field?.querySelectorAll("[aria-invalid]").forEach((input) => input.removeAttribute("aria-invalid"));
 });
 
-// What moves by itself can be stopped by whoever wants to read it.
+// WCAG 2.2.2: content that updates by itself can be paused.
 const pause = document.querySelector("[data-pause]");
 pause?.removeAttribute("hidden");
 pause?.addEventListener("click", () => {

@@ -11,7 +11,7 @@ def _percent(value: float) -> str:
     return percent_text(value)
 
 
-# metric in version.json → label, how it is written, what it means
+# metric in version.json → label, formatter, meaning
 METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
     "accuracy": ("Right answers", _percent, "accuracy"),
     "balanced_accuracy": ("Right answers, each class counted alike", _percent, "balanced accuracy"),

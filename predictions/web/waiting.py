@@ -1,4 +1,4 @@
-"""What is known of a prediction that waits: until when it is kept, how it ends then, whether workers are late."""
+"""Sentences for unfinished predictions: until when they are kept, how they end, whether workers are late."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Every page, on every screen: nothing sticks out, nothing complains."""
+"""Every page at several widths: no horizontal scrolling, no errors in the console."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a page does until the answer is there: it asks, it bears trouble, it stops, and it says so."""
+"""A page until its answer is there: it polls, survives errors, stops polling, and says so."""
 
 import math
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def test_capped_page_stops_asking_and_offers_to(page: Page, stack: Stack, impati
         assert polls == []
 
 
-def test_answer_keeps_the_page_quiet(page: Page) -> None:
+def test_page_with_an_answer_sends_no_polls(page: Page) -> None:
     page.clock.install()
     ask_probe(page, 20)
     expect(value(page)).to_have_text("41")
@@ -103,7 +103,7 @@ def test_result_appears_when_the_web_comes_back(page: Page, stack: Stack, consol
     assert {complaint[: len(FAILED_LOAD)] for complaint in console.take()} <= {FAILED_LOAD}
 
 
-def test_errors_while_asking_are_borne(page: Page, stack: Stack, console: Console) -> None:
+def test_poll_errors_are_retried(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
     stack["worker"].freeze()
     ask_probe(page, 20)
@@ -116,7 +116,7 @@ def test_errors_while_asking_are_borne(page: Page, stack: Stack, console: Consol
     assert console.take() == [SERVER_ERROR]
 
 
-def test_errors_without_end_stop_the_page(page: Page, stack: Stack, console: Console) -> None:
+def test_page_stops_polling_after_repeated_errors(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
     stack["worker"].freeze()
     ask_probe(page, 20)
@@ -135,7 +135,7 @@ def test_errors_without_end_stop_the_page(page: Page, stack: Stack, console: Con
     expect(value(page)).to_have_text("41")
 
 
-def test_connection_lost_is_waited_for(page: Page, stack: Stack, console: Console) -> None:
+def test_page_waits_for_a_lost_connection(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
     stack["worker"].freeze()
     ask_probe(page, 20)

@@ -1,4 +1,4 @@
-"""Predictions after they were asked: one, its status, mine; cancel and retry."""
+"""Pages of predictions: the list of mine, one prediction, its status fragment; cancel, retry, feedback."""
 
 import uuid
 from typing import Any
@@ -24,7 +24,7 @@ from predictions.web import polling, waiting
 from predictions.web.access import find_prediction, for_predictors
 from predictions.web.presenters import PredictionPresenter
 
-# htmx 2 swaps what comes with this code and polls no more.
+# htmx 2 swaps a response with this status and stops polling.
 STOP_POLLING = 286
 PAGE_SIZE = 50
 FEEDBACK = {"yes": True, "no": False}
@@ -58,7 +58,7 @@ def _present(request: HttpRequest, found: Prediction) -> PredictionPresenter:
 
 
 def _reload(shown: PredictionPresenter) -> dict[str, Any]:
-    """Without JavaScript the page reloads itself, as often as a live one would ask."""
+    """Without JavaScript the page reloads itself at the delays at which a script would poll."""
     if shown.is_terminal or shown.capped:
         return {}
     return {

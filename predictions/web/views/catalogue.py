@@ -1,4 +1,4 @@
-"""The models: which serve, and the form of each."""
+"""The list of models, and the page of each with its form."""
 
 import json
 import uuid
@@ -45,7 +45,9 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     response = render(request, "predictions/model.html", _page(request, registered, form))
     if "from" in request.GET:  # the page holds the values of a prediction
         add_never_cache_headers(response)
-    if visitor := new_visitor_id(request):  # now, so that a form sent twice at once comes twice from the same visitor
+    if visitor := new_visitor_id(
+        request
+    ):  # set before the form is sent: both posts of a double click then come from one visitor
         remember(response, visitor)
     return response
 
@@ -92,7 +94,7 @@ def _submit(registered: RegisteredModel, form: PredictionForm, caller: Caller) -
     question = Request(registered, form.values, caller, Source.FORM, idempotency_key=key and f"form:{key}")
     try:
         return submit(question)
-    except KeyReused:  # the same page with other values: a new question
+    except KeyReused:  # the same page was sent with other values
         return submit(replace(question, idempotency_key=None))
 
 
@@ -106,7 +108,7 @@ def _show_errors(
 
 
 def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> dict[str, Any] | None:
-    """From `?example=2` or `?from=<prediction>`; nothing for anything else."""
+    """The values of `?example=2` or `?from=<prediction>`; None for any other query."""
     examples = _examples(registered)
     number = request.GET.get("example", "")
     if number.isascii() and number.isdigit() and len(number) < 9 and 0 < int(number) <= len(examples):

@@ -19,7 +19,7 @@ MODELS = "/api/v1/models/"
 
 
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
-def test_sign_in_leads_back_to_where_one_was(client: Client, owner: User) -> None:
+def test_sign_in_returns_to_the_requested_page(client: Client, owner: User) -> None:
     page = Page(client.get("/accounts/login/?next=/predictions/"))
     assert page.one("input", name="next")["value"] == "/predictions/"
 
@@ -54,7 +54,7 @@ def test_sign_out_needs_a_post(owner: User) -> None:
     assert "Sign in" in Page(client.get("/")).text
 
 
-def test_password_is_changed_by_whoever_knows_it(owner: User) -> None:
+def test_password_change_requires_the_old_password(owner: User) -> None:
     client, address = signed_in(owner), "/accounts/password_change/"
     new = {"new_password1": "quite-another-one", "new_password2": "quite-another-one"}
     assert "A new password" in Page(client.get(address)).text
@@ -67,7 +67,7 @@ def test_password_is_changed_by_whoever_knows_it(owner: User) -> None:
     assert owner.check_password("quite-another-one")
 
 
-def test_no_mail_is_promised(client: Client, db: None) -> None:
+def test_password_reset_by_mail_does_not_exist(client: Client, db: None) -> None:
     """There is no mail server to send it: the page would fail for those who have an account, and so tell who has."""
     assert client.get("/accounts/password_reset/").status_code == 404
 
@@ -144,7 +144,7 @@ def test_token_that_is_not_valid_is_401(owner: User, settings: Any, public: bool
     assert response.json()["code"] == "authentication_failed"
 
 
-def test_other_scheme_is_nobody(client: Client, db: None, private: None) -> None:
+def test_other_authentication_scheme_is_401(client: Client, db: None, private: None) -> None:
     assert client.get(MODELS, headers={"Authorization": "Basic eDp5"}).status_code == 401
 
 
@@ -175,7 +175,7 @@ def test_use_of_a_token_is_noted_at_most_once_a_minute(owner: User) -> None:
     assert ApiToken.objects.get().last_used_at >= seen[0]
 
 
-def test_token_whose_use_cannot_be_noted_is_as_good(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_accepted_when_its_use_cannot_be_recorded(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = token(owner)
 
     def locked(*_: Any, **__: Any) -> int:
@@ -283,7 +283,7 @@ def test_board_tells_a_standstill(
     assert ("Standstill: predictions wait and none moves." in text) == is_standstill
 
 
-def test_feed_that_nobody_watches_stops(iris: ModelVersion, analyst: User) -> None:
+def test_feed_stops_after_its_last_attempt(iris: ModelVersion, analyst: User) -> None:
     client = signed_in(analyst)
 
     assert "hx-get" in feed(client, "/monitor/feed/?attempt=299")[0]

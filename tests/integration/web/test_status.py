@@ -87,7 +87,7 @@ def test_status_past_the_cap_offers_a_button_and_asks_no_more(
 
 
 @pytest.mark.parametrize("attempt", ["", "x", "-1", "1.5", "²", "9" * 5000, "1" * 8])
-def test_attempt_that_means_nothing_is_no_error(client: Client, iris: ModelVersion, attempt: str) -> None:
+def test_invalid_attempt_counts_as_the_first(client: Client, iris: ModelVersion, attempt: str) -> None:
     assert client.get(status(make(iris), f"?attempt={attempt}")).status_code == 200
 
 
@@ -234,7 +234,7 @@ def test_page_shows_values_as_text(client: Client, kinds: RegisteredModel) -> No
 @pytest.mark.parametrize(
     ("end", "method"), [("", "get"), ("status/", "get"), ("cancel/", "post"), ("retry/", "post"), ("feedback/", "post")]
 )
-def test_prediction_of_somebody_else_is_404(
+def test_prediction_of_another_user_is_404(
     client: Client, iris: ModelVersion, owner: User, stranger: User, end: str, method: str
 ) -> None:
     row = make(iris, owner=owner)
@@ -291,7 +291,7 @@ def test_changes_are_not_made_by_get(client: Client, iris: ModelVersion, action:
     assert client.get(f"/predictions/{make(iris).pk}/{action}/").status_code == 405
 
 
-def test_cancel_wakes_who_waits(client: Client, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancel_wakes_waiting_requests(client: Client, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     announced: list[Any] = []
     monkeypatch.setattr("predictions.queue.completions.announce", lambda ids: announced.extend(ids))
     row = make(iris)

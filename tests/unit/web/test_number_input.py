@@ -1,4 +1,4 @@
-"""What is typed into a number field is read as it was meant, or refused with a sentence that names the reason."""
+"""Typed numbers are read as they were meant, or refused with a sentence that names the reason."""
 
 import math
 

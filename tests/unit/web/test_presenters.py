@@ -1,4 +1,4 @@
-"""What a person reads of a prediction, from a row that no database has seen."""
+"""The words of a prediction on its pages, from rows that are not stored."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -99,7 +99,7 @@ def test_end_of_polling_past_the_deadline_promises_no_work(settings: Any) -> Non
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED])
-def test_what_has_ended_is_never_capped(settings: Any, state: State) -> None:
+def test_ended_prediction_is_never_capped(settings: Any, state: State) -> None:
     assert not shown(state, attempt=settings.POLL_ATTEMPTS).capped
 
 
@@ -113,7 +113,7 @@ def test_what_has_ended_is_never_capped(settings: Any, state: State) -> None:
         (State.SUCCEEDED, "", None),
     ],
 )
-def test_error_is_one_of_ours_or_none(state: State, code: str, known: Any) -> None:
+def test_error_has_a_known_code_or_is_none(state: State, code: str, known: Any) -> None:
     error = shown(state, error_code=code).error
 
     assert (error and {"code": error["code"], "retryable": error["retryable"]}) == known
