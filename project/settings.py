@@ -233,6 +233,8 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 # A form or a JSON row is small; files have a door of their own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# The form of a wide model has a field for each feature; Django's limit of 1,000 is for hostile bodies of small fields.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
 # Nothing inline and nothing from elsewhere: an injected script has nowhere to run.
 CONTENT_SECURITY_POLICY = {
