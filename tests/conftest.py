@@ -1,7 +1,6 @@
 """What all tests share: a Redis of their own, the registered models, and a process without memories."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -25,15 +24,6 @@ from tests.support.fuzzing import summary
 from tests.support.waiting import wait_until
 
 MODELS = BASE_DIR / "ml_models"
-
-
-def need(found: object, sentence: str) -> None:
-    """Skip where a program is missing, with a line that says how to get it; under CI=true that is a failure."""
-    if found:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(sentence, pytrace=False)
-    pytest.skip(sentence)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
