@@ -2,10 +2,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils.module_loading import import_string
 
 from predictions.maintenance.runner import Keeper
 from predictions.worker.fallback_worker import FallbackWorker
-from project import telemetry
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
             if options["once"]:
                 self.stdout.write(str(keeper.sweep()))
             else:
-                telemetry.start("keeper")
+                import_string(settings.PROCESS_STARTED)("keeper")
                 keeper.run()
         finally:
             standby.stop()
