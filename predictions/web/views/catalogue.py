@@ -28,7 +28,7 @@ from predictions.web.formatting import duration_text
 from predictions.web.forms import KEY, PredictionForm, name_of
 from predictions.web.presenters import PredictionPresenter
 
-# RawPredictions that take longer than this deserve a word before one asks.
+# Answers that take longer than this deserve a word before one asks.
 LATE = timedelta(seconds=5)
 
 

@@ -33,7 +33,7 @@ def listening(client: redis.Redis, count: int = 1) -> None:
 
 
 def looks(answers: list[bool]) -> Callable[[], bool]:
-    """RawPredictions each look in turn, and keeps the rest for the test to see."""
+    """Answers each look in turn, and keeps the rest for the test to see."""
     return lambda: answers.pop(0)
 
 
@@ -131,7 +131,7 @@ def test_waiter_sees_what_another_thread_settled(
     row = make(iris)
     with waiters.expecting(row.pk, LONG) as place:
         listening(clean_redis)
-        assert Prediction.objects.filter(pk=row.pk).cancel() == 1
+        assert Prediction.objects.filter(pk=row.pk).cancel() == [row.pk]
         announce([row.pk])
 
         assert wait_for(row, place, LONG) is True
