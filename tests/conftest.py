@@ -59,7 +59,7 @@ def clean_redis(redis_server: str) -> redis.Redis:
 def _fingerprint() -> str:
     """What the trained versions depend on: the models' sources, the code that makes versions, and the libraries."""
     sources = [path for path in MODELS.glob("*/*") if path.is_file()]
-    sources += [*(BASE_DIR / "predictions/serving").rglob("*.py"), BASE_DIR / "requirements/base.txt"]
+    sources += [*(BASE_DIR / "predictions/serving").rglob("*.py"), BASE_DIR / "requirements/run.txt"]
     digest = hashlib.sha256()
     for path in sorted(sources):
         digest.update(str(path.relative_to(BASE_DIR)).encode() + b"\0" + path.read_bytes() + b"\0")

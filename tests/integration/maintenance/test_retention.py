@@ -16,8 +16,8 @@ from predictions.maintenance.runner import Keeper, Sweep
 from predictions.models import Feedback, ModelVersion, Prediction, State, Tombstone
 from predictions.models.states import TERMINAL
 from tests.integration.conftest import make, signed_in, statements
-from tests.integration.management.test_commands import run
 from tests.integration.web.conftest import Page
+from tests.support.commands import run
 
 DAY = 24 * 3600.0
 ADDRESSES = ("/predictions/{}/", "/predictions/{}/status/")

@@ -23,8 +23,8 @@ from predictions.models import ModelVersion, Prediction, State
 from predictions.observability import backups
 from project.env import BASE_DIR
 from tests.integration.conftest import make
-from tests.integration.management.test_commands import run
 from tests.support import postgres
+from tests.support.commands import run
 from tests.support.needs import need
 from tests.support.waiting import wait_until
 
