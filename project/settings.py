@@ -197,6 +197,10 @@ INFERENCE_ENGINE = ENV.inference_engine
 METRICS_TOKEN = ENV.metrics_token
 LOADER_BYTES = ENV.loader_megabytes * 1024 * 1024
 
+# --- Hooks: what the product calls in the site, by dotted path: it never imports the site -----------------------------
+PROCESS_STARTED = "project.telemetry.start"  # called with the name of a process that `manage.py` starts
+GENERATED_PAGES = {".env.example": "project.env.example"}  # written by `make docs`, besides the product's own pages
+
 # --- Web --------------------------------------------------------------------------------------------------------------
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -1,4 +1,4 @@
-"""Management commands."""
+"""Commands of manage.py, in this process."""
 
 from io import StringIO
 from typing import Any

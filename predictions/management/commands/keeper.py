@@ -2,13 +2,14 @@ import signal
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import import_string
 
 from predictions.maintenance import jobs
 from predictions.maintenance.fallback import Fallback
 from predictions.maintenance.runner import Runner, describe, run_once
 from predictions.worker.fallback_worker import FallbackThread, FallbackWorker
-from project import telemetry
 
 
 class Command(BaseCommand):
@@ -41,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError(f"These jobs failed: {', '.join(failed)}. The log says why.")
 
     def _run(self) -> None:
-        telemetry.start("keeper")
+        import_string(settings.PROCESS_STARTED)("keeper")
         # An exception in the main thread: the fallback worker is stopped on the way out.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         thread = FallbackThread(FallbackWorker())

@@ -14,9 +14,8 @@ from predictions.models import Heartbeat, Lane, MetricHistogram, ModelVersion, P
 from predictions.observability import metrics
 from predictions.worker import drain, preload
 from tests.integration.conftest import SETOSA, make, statements
-from tests.integration.models.test_query_plans import count_rows, crowd, plans_of
+from tests.support.query_plans import count_rows, plans_of
 
-__all__ = ["crowd"]
 LABELS = ("process", "model", "lane", "state", "le")
 TOKEN = "a-token-for-prometheus"
 
