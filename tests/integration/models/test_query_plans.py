@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from predictions.maintenance import retention
 from predictions.models import Lane, ModelVersion, Prediction
