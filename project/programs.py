@@ -13,7 +13,7 @@ DOORS, PAGES = ("/api/", "/v2"), ("/api/v1/docs",)
 
 
 class Programs:
-    """RawPredictions what brings no session to one of the doors of programs, and lets everything else through.
+    """Answers what brings no session to one of the doors of programs, and lets everything else through.
 
     What stands before it in `MIDDLEWARE` is for all; what stands after it, for people: sessions, users, messages,
     content policies.

@@ -13,7 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from predictions.maintenance import canary, rollups
-from predictions.models import Heartbeat, Lane, Prediction, RegisteredModel, Tally
+from predictions.models import Heartbeat, Lane, MetricHistogram, Prediction, RegisteredModel
+from predictions.models.heartbeat import WORKER
 from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import redis_client
 
@@ -75,18 +76,18 @@ def _ended() -> Iterator[Metric]:
         name: HistogramMetricFamily(called, meaning, labels=["model", "state"] if name == "total" else ["model"])
         for name, (called, meaning) in HISTOGRAMS.items()
     }
-    for tally in Tally.objects.order_by("name", "model", "state"):
-        labels = [tally.model, tally.state] if tally.name == "total" else [tally.model]
-        histograms[tally.name].add_metric(labels, _cumulative(tally), tally.sum)
-        if tally.name == "total":
-            settled.add_metric(labels, tally.count)
+    for histogram in MetricHistogram.objects.order_by("name", "model", "state"):
+        labels = [histogram.model, histogram.state] if histogram.name == "total" else [histogram.model]
+        histograms[histogram.name].add_metric(labels, _cumulative(histogram), histogram.sum)
+        if histogram.name == "total":
+            settled.add_metric(labels, histogram.count)
     yield from (settled, *histograms.values())
 
 
-def _cumulative(tally: Tally) -> list[tuple[str, float]]:
-    bounds = [str(bound) for bound in (rollups.ROWS if tally.name == "claim" else rollups.SECONDS)]
-    counts = accumulate(tally.buckets.get(bound, 0) for bound in bounds)
-    return [*zip(bounds, counts, strict=True), ("+Inf", tally.count)]
+def _cumulative(histogram: MetricHistogram) -> list[tuple[str, float]]:
+    bounds = [str(bound) for bound in (rollups.ROWS if histogram.name == "claim" else rollups.SECONDS)]
+    counts = accumulate(histogram.buckets.get(bound, 0) for bound in bounds)
+    return [*zip(bounds, counts, strict=True), ("+Inf", histogram.count)]
 
 
 def _signs_of_life() -> Iterator[Metric]:
@@ -101,6 +102,14 @@ def _signs_of_life() -> Iterator[Metric]:
     for process, since in Heartbeat.objects.ages().items():
         beats.add_metric([process], since.total_seconds())
     memory = GaugeMetricFamily("foretell_loader_bytes", "Estimators in a worker's memory.", labels=["process"])
-    for process, detail in Heartbeat.objects.exclude(detail={}).values_list("name", "detail"):
+    for process, detail in Heartbeat.objects.filter(name__startswith=WORKER).values_list("name", "detail"):
         memory.add_metric([process], detail["loader_bytes"])
-    yield from (canaries, delays, beats, memory)
+    fallback = GaugeMetricFamily(
+        "foretell_fallback_active",
+        "1 while the fallback worker executes the lane.",
+        labels=["lane"],
+    )
+    active = Heartbeat.objects.fallback_lanes()
+    for lane in Lane.values:
+        fallback.add_metric([lane], lane in active)
+    yield from (canaries, delays, beats, memory, fallback)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from predictions.lifecycle import registry
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.use_cases import admission
+from tests.support.query_plans import add_history
 
 KINDS = """
 title = "Fruit <b>sizes</b>"
@@ -122,6 +123,13 @@ def iris(registered: dict[str, RegisteredModel]) -> ModelVersion:
     return version
 
 
+@pytest.fixture
+def crowd(iris: ModelVersion) -> ModelVersion:
+    """A version with a long history, and a few rows that wait or run."""
+    add_history(iris)
+    return iris
+
+
 # --- Rows -------------------------------------------------------------------------------------------------------------
 def make(version: ModelVersion, state: State = State.QUEUED, *, age: float = 0.0, **fields: Any) -> Prediction:
     """A kept row in any state, `age` seconds old. Only tests write a state outside the transitions."""
@@ -160,12 +168,13 @@ SETOSA = {
 
 
 def run_worker(version: ModelVersion, lane: str = Lane.INTERACTIVE) -> None:
-    """What a worker does, here and now."""
+    """Drain the lane in this process, until nothing of the version is queued."""
     import time
 
     from predictions.worker import drain
 
-    assert drain.serve(version.pk, lane, time.monotonic() + 60)
+    assert drain.serve(lane, time.monotonic() + 60)
+    assert not Prediction.objects.queued().filter(version=version, lane=lane).exists()
 
 
 # --- People -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Each layer fails with a message that holds a path and a secret: nothing of it reaches people, programs or rows."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 from predictions.lifecycle import registry
 from predictions.models import ApiToken, ModelVersion, Prediction, State
 from predictions.queue import completions, redis_client
-from predictions.worker import drain
+from predictions.worker import preload
 from tests.integration.conftest import IRIS, make, run_worker, signed_in
 
 PATH, SECRET = "/srv/private/models", "hunter2"
@@ -30,7 +31,7 @@ class LibraryError(Exception):
     """Such as no handler knows."""
 
 
-FORBIDDEN = (PATH, SECRET, "LibraryError", "Error:", "Traceback", "site-packages", '.py"', "psycopg", "sqlite", "kombu")
+FORBIDDEN = (PATH, SECRET, "LibraryError", "Traceback", "site-packages", '.py"', "psycopg", "sqlite", "kombu")
 FORM = {"sepal length (cm)": "5", "sepal width (cm)": "3", "petal length (cm)": "1", "petal width (cm)": "0.2"}
 INFER = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}]}
 
@@ -45,6 +46,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 def check(*texts: str) -> None:
     for text in texts:
         assert [word for word in FORBIDDEN if word in text] == []
+        assert re.findall(r"\w(?:Error|Exception):", text) == []
 
 
 @pytest.fixture
@@ -224,9 +226,9 @@ def test_worker(
     iris: ModelVersion, analyst: User, monkeypatch: pytest.MonkeyPatch, target: str, error: Exception, code: str
 ) -> None:
     if "joblib" in target or "engines.sklearn" in target:
-        monkeypatch.setattr(drain, "loader", drain.Loader(drain.loader._root, 10**9, use_compiled=False))
+        monkeypatch.setattr(preload, "loader", preload.Loader(preload.loader._root, 10**9, use_compiled=False))
     if code == "model_error":
-        drain.load(iris.pk)
+        preload.load(iris.pk)
     row = make(iris)
     superuser = User.objects.create_superuser("superuser", password="secret")
     monkeypatch.setattr(target, raising(error))
@@ -253,10 +255,10 @@ def test_worker(
 def test_row_that_failed_under_the_inference_protocol(
     iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
-    monkeypatch.setattr("predictions.queue.notifications.ring", lambda version_id, lane: run_worker(iris, lane))
+    monkeypatch.setattr("predictions.queue.notifications.notify", lambda lane: run_worker(iris, lane))
     monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: refresh_status())
     monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
-    drain.load(iris.pk)
+    preload.load(iris.pk)
     monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.ask", raising(LibraryError(TEXT)))
 
     response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")
@@ -278,9 +280,9 @@ def test_log_names_no_password_of_a_server(monkeypatch: pytest.MonkeyPatch, capl
         celery.conf.update(task_publish_retry=False, broker_connection_timeout=1)
         assert not breaker.call(away.ping, "ring")
         breaker.reset()
-        assert not breaker.call(lambda: celery.send_task("predictions.serve", args=[1, "interactive"]), "publish")
+        assert not breaker.call(lambda: celery.send_task("predictions.drain", args=["interactive"]), "publish")
 
-    assert [record.getMessage() for record in caplog.records if "Redis is away" in record.getMessage()] != []
+    assert [record.getMessage() for record in caplog.records if "Redis failed" in record.getMessage()] != []
     assert SECRET not in caplog.text
 
 

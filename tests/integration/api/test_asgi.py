@@ -22,7 +22,7 @@ from predictions.models import ApiToken, ModelVersion, Prediction, State, Tombst
 from predictions.queue import completions
 from predictions.use_cases import callers
 from tests.integration.conftest import CONTROL, IRIS, make, run_worker, signed_in
-from tests.integration.queue.test_completions import listening
+from tests.support.announcements import listening
 from tests.support.door import Answer, Door, open_door
 from tests.support.waiting import wait_until
 
@@ -542,7 +542,7 @@ def test_all_who_wait_for_one_prediction_are_answered_at_its_end(
 @pytest.mark.usefixtures("unheard")
 def test_announcement_that_is_lost_is_made_up_for_at_the_end_of_the_wait(door: Door) -> None:
     asked, kept_row = begin(door, 1.5)
-    assert Prediction.objects.filter(pk=kept_row.pk).cancel() == 1
+    assert Prediction.objects.filter(pk=kept_row.pk).cancel() == [kept_row.pk]
 
     answer = asked.result(LONG)
     assert (answer.status_code, answer.json()["status"]) == (200, "canceled")

@@ -10,13 +10,12 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from predictions.maintenance import rollups
-from predictions.models import Heartbeat, Lane, ModelVersion, Prediction, Source, State, Tally, Watermark
+from predictions.models import Heartbeat, Lane, MetricHistogram, ModelVersion, Prediction, Source, State, Watermark
 from predictions.observability import metrics
-from predictions.worker import drain
+from predictions.worker import drain, preload
 from tests.integration.conftest import SETOSA, make, statements
-from tests.integration.models.test_query_plans import count_rows, crowd, plans_of
+from tests.support.query_plans import count_rows, plans_of
 
-__all__ = ["crowd"]
 LABELS = ("process", "model", "lane", "state", "le")
 TOKEN = "a-token-for-prometheus"
 
@@ -105,11 +104,11 @@ def test_queue_is_told_by_model_and_lane(iris: ModelVersion) -> None:
 
 
 def test_signs_of_life_are_told(iris: ModelVersion) -> None:
-    drain.load(iris.pk)
+    preload.load(iris.pk)
     drain._beat_at = -drain.BEAT_SECONDS
     drain.beat("worker@here/1")
     drain.beat("worker@here/2")  # not so soon again
-    Heartbeat.objects.beat("keeper")
+    Heartbeat.objects.beat("keeper", fallback=["bulk"])
     sent = {"caller": "canary", "source": Source.CANARY}
     make(iris, State.SUCCEEDED, age=20, **sent)
     make(iris, age=7, **sent)
@@ -117,7 +116,8 @@ def test_signs_of_life_are_told(iris: ModelVersion) -> None:
     found = told()
 
     assert found["foretell_broker_up",] == 1
-    assert found["foretell_loader_bytes", "worker:worker@here/1"] == drain.loader.size > 0
+    assert [found["foretell_fallback_active", lane] for lane in ("interactive", "bulk")] == [0, 1]
+    assert found["foretell_loader_bytes", "worker:worker@here/1"] == preload.loader.size > 0
     assert 0 <= found["foretell_heartbeat_age_seconds", "keeper"] < 5
     assert ("foretell_heartbeat_age_seconds", "worker:worker@here/2") not in found
     assert 20 <= found["foretell_canary_age_seconds", "interactive"] < 25
@@ -181,7 +181,7 @@ def test_first_look_counts_nothing_and_costs_no_history(iris: ModelVersion) -> N
 
     assert rollups.update() == 0
     assert count_all() == 0
-    assert not Tally.objects.exists()
+    assert not MetricHistogram.objects.exists()
 
 
 def test_keeper_that_was_away_catches_up_a_stretch_at_a_time(
@@ -202,7 +202,7 @@ def test_of_two_keepers_one_counts(iris: ModelVersion, monkeypatch: pytest.Monke
     seen = Watermark.objects.read(rollups.WATERMARK)
     assert rollups.update() == 1
 
-    monkeypatch.setattr("predictions.models.tally.WatermarkQuerySet.read", lambda *_: seen)
+    monkeypatch.setattr("predictions.models.metric_histogram.WatermarkQuerySet.read", lambda *_: seen)
 
     assert rollups.update() == 0
     assert told()["foretell_settled_total", "iris", "succeeded"] == 1

@@ -16,6 +16,7 @@ from predictions.queue import completions, redis_client
 from predictions.queue.completions import News, Place, Waiters, announce, wait, wait_for
 from project.dev_redis import server_binary
 from tests.integration.conftest import make, statements
+from tests.support.announcements import listening
 from tests.support.waiting import wait_until
 
 LONG = 20.0
@@ -26,14 +27,8 @@ def waiters(clean_redis: redis.Redis) -> Waiters:
     return Waiters()
 
 
-def listening(client: redis.Redis, count: int = 1) -> None:
-    wait_until(
-        lambda: dict(client.pubsub_numsub(completions.CHANNEL)).get(b"foretell:settled", 0) >= count, 10, "heard"
-    )
-
-
 def looks(answers: list[bool]) -> Callable[[], bool]:
-    """RawPredictions each look in turn, and keeps the rest for the test to see."""
+    """Answers each look in turn, and keeps the rest for the test to see."""
     return lambda: answers.pop(0)
 
 
@@ -131,7 +126,7 @@ def test_waiter_sees_what_another_thread_settled(
     row = make(iris)
     with waiters.expecting(row.pk, LONG) as place:
         listening(clean_redis)
-        assert Prediction.objects.filter(pk=row.pk).cancel() == 1
+        assert Prediction.objects.filter(pk=row.pk).cancel() == [row.pk]
         announce([row.pk])
 
         assert wait_for(row, place, LONG) is True
