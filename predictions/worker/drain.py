@@ -19,7 +19,8 @@ from django.dispatch import receiver
 from predictions.models import Claim, Heartbeat, ModelVersion, Prediction
 from predictions.models.heartbeat import WORKER
 from predictions.queue import completions, notifications
-from predictions.serving.engines.loader import Loaded, Loader, limit_threads
+from predictions.serving.engines.loader import Loader
+from predictions.serving.engines.opening import Loaded, limit_threads
 from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.schema.errors import ModelUnavailable
 

@@ -1,0 +1,28 @@
+"""Stored versions of the fruit model, for tests that damage them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predictions.serving.artifacts import repository
+from predictions.serving.engines.loader import Loader
+from predictions.serving.schema.errors import ModelUnavailable
+
+
+def unproved(*_: object) -> None:
+    """Stands in the place of the proof in a process of its own, which costs seconds, where a test is not about it."""
+
+
+def change_manifest(root: Path, number: int, **changes: Any) -> None:
+    path = root / "fruit" / "versions" / str(number) / "version.json"
+    changed = repository.manifest(root, "fruit", number).model_copy(update=changes)
+    path.chmod(0o644)
+    path.write_text(changed.model_dump_json())
+
+
+def reason(cache: Loader, number: int, sha256: str) -> str:
+    """Why the loader refuses a version."""
+    with pytest.raises(ModelUnavailable) as caught:
+        cache.get("fruit", number, sha256)
+    return caught.value.reason
