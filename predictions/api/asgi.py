@@ -38,6 +38,7 @@ from predictions.api.permissions import MayPredict
 from predictions.api.resources import ApiReply
 from predictions.lifecycle import registry
 from predictions.models import Prediction, Source
+from predictions.models.ids import new_prediction_id
 from predictions.queue import completions
 from predictions.queue.together import Together, each
 from predictions.use_cases import submit
@@ -112,7 +113,7 @@ class Express:
         if request.content_type != StrictJSONParser.media_type:
             return None
         body = _json.parse(io.BytesIO(request.body))
-        asked = _Row(request, request_id, model, body, wishes(request), uuid.uuid4())
+        asked = _Row(request, request_id, model, body, wishes(request), new_prediction_id())
         with self._expected(asked.id) as news:
             row = await self._keep(asked)
             if row.pk == asked.id:

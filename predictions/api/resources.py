@@ -19,6 +19,7 @@ from predictions.api.openapi import ASK_HEADERS, FILTER_PARAMETERS, operation, p
 from predictions.api.problems import CannotCancel, NoAnswer, Removed
 from predictions.lifecycle import registry
 from predictions.models import Feedback, Prediction, RegisteredModel, Source, State, Tombstone
+from predictions.models.ids import new_prediction_id
 from predictions.queue import completions
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.wording import printable
@@ -82,7 +83,7 @@ def accepted(request: Request | HttpRequest, row: Prediction, asked: PredictOpti
 
 
 def _submit_and_wait(request: Request, registered: RegisteredModel, asked: PredictOptions) -> Prediction:
-    new_id = uuid.uuid4()
+    new_id = new_prediction_id()
     with completions.waiters.expecting(new_id, asked.wait) as place:
         row = submit.submit(
             submit.Request(

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from predictions.maintenance import canary, retention, rollups
-from predictions.models import Heartbeat, Lane, ModelVersion, Prediction
+from predictions.models import Heartbeat, IdempotencyKey, ModelVersion, Prediction
 from predictions.queue import completions, notifications, redis_client
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ OVERLOOKED = timedelta(seconds=2)
 EXAMINE_SECONDS = 30.0
 # What one sweep spends on what is past its retention, at most.
 PRUNE_SECONDS = 0.2
+# Expired idempotency keys that one sweep deletes at most.
+KEYS_PER_SWEEP = 1000
 
 
 @dataclass
@@ -46,10 +48,10 @@ class Keeper:
     """
     Args:
         seconds: between two sweeps.
-        serve: executes what is queued for a version and a lane, for one slice; used only while Redis is away.
+        serve: executes the queued rows of a lane, for one slice; used only while Redis is away.
     """
 
-    def __init__(self, seconds: float, serve: Callable[[int, str], bool]) -> None:
+    def __init__(self, seconds: float, serve: Callable[[str], bool]) -> None:
         self._seconds = seconds
         self._serve = serve
         self._examined_at = 0.0
@@ -61,6 +63,7 @@ class Keeper:
                 Heartbeat.objects.beat("keeper")
                 canary.send()
                 rollups.update()
+                IdempotencyKey.objects.remove_expired(KEYS_PER_SWEEP)
                 sweep = self.sweep()
                 if sweep != Sweep():
                     logger.info("swept: %s", sweep)
@@ -74,7 +77,7 @@ class Keeper:
         lost = Prediction.objects.fail_exhausted()
         expired = Prediction.objects.expire()
         sweep.lost, sweep.expired = len(lost), len(expired)
-        sweep.requeued = Prediction.objects.requeue_lost()
+        sweep.requeued = len(Prediction.objects.requeue_lost())
         if redis_client.is_reachable():
             completions.announce([*lost, *expired]) if lost or expired else None
             sweep.reminded = self._remind()
@@ -86,14 +89,13 @@ class Keeper:
         return sweep
 
     def _remind(self) -> int:
-        waiting = Prediction.objects.waiting_versions(OVERLOOKED)
-        return sum(notifications.remind(version_id, lane) for version_id, lane in waiting)
+        return sum(notifications.renotify(lane) for lane in Prediction.objects.waiting_lanes(OVERLOOKED))
 
     def _execute(self) -> int:
-        """Without Redis no worker hears of anything: serve every version that has queued rows, a slice each."""
-        waiting = Prediction.objects.waiting_versions(timedelta(0))
-        for version_id, lane in sorted(waiting, key=lambda pair: pair[1] != Lane.INTERACTIVE):
-            self._serve(version_id, lane)
+        """Without Redis no worker is notified: execute a slice of each lane that has queued rows."""
+        waiting = Prediction.objects.waiting_lanes(timedelta(0))
+        for lane in waiting:
+            self._serve(lane)
         return len(waiting)
 
     def _examine(self) -> None:

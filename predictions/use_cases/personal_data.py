@@ -86,8 +86,7 @@ def remove(user: User) -> bool:
 def _cancel(rows: PredictionQuerySet) -> None:
     ids = list(rows.values_list("pk", flat=True))
     for part in _parts(ids):
-        Prediction.objects.filter(pk__in=part).cancel()
-        completions.announce(part)
+        completions.announce(Prediction.objects.filter(pk__in=part).cancel())
 
 
 def _parts(ids: list[Any]) -> Iterable[list[Any]]:

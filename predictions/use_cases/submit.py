@@ -12,13 +12,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, InterfaceError, OperationalError
-from django.db.models import QuerySet
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from predictions.context import acting_for, request_id
 from predictions.lifecycle import registry
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
+from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source
+from predictions.models.idempotency_key import KeyTaken
+from predictions.models.ids import new_prediction_id
 from predictions.queue import notifications
 from predictions.queue.group_commit import GroupCommit
 from predictions.queue.together import each
@@ -29,8 +30,6 @@ from predictions.use_cases import admission
 logger = logging.getLogger(__name__)
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
-# A key is remembered for this long.
-KEY_LIFE = timedelta(hours=24)
 
 
 class KeyReused(Exception):
@@ -100,14 +99,14 @@ def _admitted(request: Request) -> Prediction:
     try:
         admission.admit(prediction.caller)
     except QueueFull:
-        # What was accepted before stays accepted: its key will keep this row out.
-        if not _same_key(prediction).exists():
+        # A repeated request is answered with its earlier prediction also while the queue is full.
+        if _current_key(prediction) is None:
             raise
     return prediction
 
 
 def _outcome(prediction: Prediction, refusal: Exception | None) -> Prediction | Exception:
-    if not isinstance(refusal, IntegrityError):
+    if not isinstance(refusal, KeyTaken):
         return refusal or prediction
     try:
         return _earlier(prediction)
@@ -145,7 +144,7 @@ def submit_together(
 def _row(request: Request, version: ModelVersion, values: list[Any]) -> Prediction:
     now = timezone.now()
     row = Prediction(
-        id=request.id or uuid.uuid4(),
+        id=request.id or new_prediction_id(),
         version=version,
         owner=request.caller.user,
         caller=request.caller.key,
@@ -154,9 +153,14 @@ def _row(request: Request, version: ModelVersion, values: list[Any]) -> Predicti
         values=values,
         created_at=now,
         deadline_at=now + (request.time_allowed or settings.PREDICTION_TIME),
-        idempotency_key=request.idempotency_key,
-        request_hash=_hash(request.model.name, values) if request.idempotency_key else "",
     )
+    if request.idempotency_key is not None:
+        row.idempotency = IdempotencyKey(
+            caller=row.caller,
+            key=request.idempotency_key,
+            prediction_id=row.pk,
+            request_hash=_hash(request.model.name, values),
+        )
     row.request_id = request.request_id or request_id.get()
     return row
 
@@ -166,46 +170,38 @@ def _hash(model_name: str, values: list[Any]) -> str:
 
 
 def _earlier(prediction: Prediction) -> Prediction:
-    """The prediction that has this one's key, and so could not be kept beside it; this one, if the key is free again.
+    """The earlier prediction of this caller's key; or this one, if the key has become free since.
 
-    Many may come at once with a key whose life has just ended: one of them frees it, and one, maybe another, gets it.
+    Raises:
+        KeyReused: the earlier prediction answers another row.
     """
-    same_key = _same_key(prediction)
-    forgotten = timezone.now() - KEY_LIFE
-    earlier = same_key.first()
-    if earlier is None or earlier.created_at < forgotten:
-        same_key.filter(created_at__lt=forgotten).update(idempotency_key=None)
+    key = _current_key(prediction)
+    if key is None or (earlier := Prediction.objects.filter(pk=key.prediction_id).first()) is None:
+        # The key has expired, or its prediction was removed, since the insertion failed.
+        IdempotencyKey.objects.release([key.prediction_id] if key else [])
         try:
             _door.submit([prediction])
-        except IntegrityError:
-            earlier = same_key.first()
-            if earlier is None:  # it was not the key that could not be kept
-                raise
-        else:
-            return prediction
-    return _checked(earlier, prediction)
-
-
-def _same_key(prediction: Prediction) -> QuerySet[Prediction]:
-    if prediction.idempotency_key is None:
-        return Prediction.objects.none()
-    return Prediction.objects.filter(caller=prediction.caller, idempotency_key=prediction.idempotency_key)
-
-
-def _checked(earlier: Prediction, prediction: Prediction) -> Prediction:
-    if earlier.request_hash != prediction.request_hash:
+        except KeyTaken:  # another request has taken the free key first
+            return _earlier(prediction)
+        return prediction
+    if prediction.idempotency is None or key.request_hash != prediction.idempotency.request_hash:
         raise KeyReused
     return registry.complete([earlier])[0]
 
 
+def _current_key(prediction: Prediction) -> IdempotencyKey | None:
+    wanted = prediction.idempotency
+    return wanted and IdempotencyKey.objects.current(wanted.caller, wanted.key)
+
+
 def _commit(together: Sequence[Sequence[Prediction]]) -> None:
-    """One transaction for all, then one ring for each version that got rows."""
+    """One transaction for all, then one notification for each lane that got rows."""
     predictions = list(chain.from_iterable(together))
     Prediction.objects.accept(predictions)
-    ringers = {(prediction.version_id, prediction.lane): prediction.request_id for prediction in predictions}
-    for (version_id, lane), name in ringers.items():
+    requests_of_lanes = {prediction.lane: prediction.request_id for prediction in predictions}
+    for lane, name in requests_of_lanes.items():
         with acting_for(name):
-            notifications.ring(version_id, lane)
+            notifications.notify(lane)
     ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 

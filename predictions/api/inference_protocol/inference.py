@@ -7,6 +7,7 @@ from django.conf import settings
 
 from predictions.api.inference_protocol.errors import NoPlaceToWait, NotInTime, RowFailed
 from predictions.models import ModelVersion, Prediction, Source, State
+from predictions.models.ids import new_prediction_id
 from predictions.queue import completions
 from predictions.serving.schema.signature import Value
 from predictions.use_cases import submit
@@ -27,7 +28,7 @@ def infer(
         RowFailed: all rows have ended, and not all have an answer.
         ModelUnavailable, TooMany, QueueFull: nothing was accepted.
     """
-    ids = [uuid.uuid4() for _ in rows]
+    ids = [new_prediction_id() for _ in rows]
     seconds = min(settings.WAIT_MAX, LONGEST_WAIT)
     with completions.waiters.expecting_any(ids, seconds) as place:
         if place is None:

@@ -10,9 +10,9 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from predictions.maintenance import rollups
-from predictions.models import Heartbeat, Lane, ModelVersion, Prediction, Source, State, Tally, Watermark
+from predictions.models import Heartbeat, Lane, MetricHistogram, ModelVersion, Prediction, Source, State, Watermark
 from predictions.observability import metrics
-from predictions.worker import drain
+from predictions.worker import drain, preload
 from tests.integration.conftest import SETOSA, make, statements
 from tests.integration.models.test_query_plans import count_rows, crowd, plans_of
 
@@ -105,7 +105,7 @@ def test_queue_is_told_by_model_and_lane(iris: ModelVersion) -> None:
 
 
 def test_signs_of_life_are_told(iris: ModelVersion) -> None:
-    drain.load(iris.pk)
+    preload.load(iris.pk)
     drain._beat_at = -drain.BEAT_SECONDS
     drain.beat("worker@here/1")
     drain.beat("worker@here/2")  # not so soon again
@@ -117,7 +117,7 @@ def test_signs_of_life_are_told(iris: ModelVersion) -> None:
     found = told()
 
     assert found["foretell_broker_up",] == 1
-    assert found["foretell_loader_bytes", "worker:worker@here/1"] == drain.loader.size > 0
+    assert found["foretell_loader_bytes", "worker:worker@here/1"] == preload.loader.size > 0
     assert 0 <= found["foretell_heartbeat_age_seconds", "keeper"] < 5
     assert ("foretell_heartbeat_age_seconds", "worker:worker@here/2") not in found
     assert 20 <= found["foretell_canary_age_seconds", "interactive"] < 25
@@ -181,7 +181,7 @@ def test_first_look_counts_nothing_and_costs_no_history(iris: ModelVersion) -> N
 
     assert rollups.update() == 0
     assert count_all() == 0
-    assert not Tally.objects.exists()
+    assert not MetricHistogram.objects.exists()
 
 
 def test_keeper_that_was_away_catches_up_a_stretch_at_a_time(
@@ -202,7 +202,7 @@ def test_of_two_keepers_one_counts(iris: ModelVersion, monkeypatch: pytest.Monke
     seen = Watermark.objects.read(rollups.WATERMARK)
     assert rollups.update() == 1
 
-    monkeypatch.setattr("predictions.models.tally.WatermarkQuerySet.read", lambda *_: seen)
+    monkeypatch.setattr("predictions.models.metric_histogram.WatermarkQuerySet.read", lambda *_: seen)
 
     assert rollups.update() == 0
     assert told()["foretell_settled_total", "iris", "succeeded"] == 1
