@@ -37,7 +37,7 @@ class VersionPresenter:
 
     @property
     def headline(self) -> dict[str, str] | None:
-        metric, label = HEADLINES[self._version.manifest["task"]]
+        metric, label = HEADLINES.get(self._version.manifest["task"], ("", ""))
         if metric not in self._measured:
             return None
         unit = self._version.manifest["target"].get("unit") or "" if metric == "mae" else ""
