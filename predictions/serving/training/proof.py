@@ -38,6 +38,7 @@ def compare_with_estimator(engine: SklearnEngine, which: str, x: Any, rows: Sequ
     found = differences(raw, given, ABSOLUTE_TOLERANCE)
     if not found:
         return
+    _check_repeats(engine, raw, estimator_answers(engine, which, x))
     first = found[0]
     column = _other_column(engine, x, rows[first.row], first.row)
     raise CannotRegister(
@@ -53,18 +54,21 @@ def is_independent(engine: SklearnEngine, golden: Sequence[Row], rows: Sequence[
     spread = np.unique(np.linspace(0, len(rows) - 1, min(ALONE, len(rows))).round().astype(int)).tolist()
     some = [*golden, *(rows[place] for place in spread)]
     expected = alone.predict(some)
-    again = differences(expected, alone.predict(some), ABSOLUTE_TOLERANCE)
-    if again:
-        raise CannotRegister(
-            f"The estimator gives two answers to the same row ({_named(engine, again[0].expected)}, then "
-            f"{_named(engine, again[0].given)}): fix its random_state."
-        )
+    _check_repeats(engine, expected, alone.predict(some))
     try:
         return not compare_arrangements(engine, some, expected, ABSOLUTE_TOLERANCE, alone=0) and not differences(
             expected, _first(engine.predict([*some, *rows]), len(some)), ABSOLUTE_TOLERANCE
         )
     except Exception:  # noqa: BLE001  # it answers these rows alone, and fails on several
         return False
+
+
+def _check_repeats(engine: SklearnEngine, first: RawPredictions, second: RawPredictions) -> None:
+    if found := differences(first, second, ABSOLUTE_TOLERANCE):
+        raise CannotRegister(
+            f"The estimator gives two answers to the same row ({_named(engine, found[0].expected)}, then "
+            f"{_named(engine, found[0].given)}): fix its random_state."
+        )
 
 
 def row_count(x: Any) -> int:
