@@ -1,5 +1,6 @@
 """Stored versions of the fruit model, for tests that damage them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,12 @@ def reason(cache: Loader, number: int, sha256: str) -> str:
     with pytest.raises(ModelUnavailable) as caught:
         cache.get("fruit", number, sha256)
     return caught.value.reason
+
+
+def make_outdated(manifest: Path) -> None:
+    """Rewrites a version.json as Foretell wrote it before versions kept the types of their training data."""
+    content = json.loads(manifest.read_text())
+    for name in ("input_schema", "batching", "code", "remarks"):
+        del content[name]
+    manifest.unlink()
+    manifest.write_text(json.dumps({**content, "input": "array"}))

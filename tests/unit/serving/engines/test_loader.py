@@ -16,7 +16,7 @@ from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.sklearn import parts, use_one_job
 from predictions.serving.schema.errors import ModelUnavailable
-from tests.support.versions import change_manifest, reason
+from tests.support.versions import change_manifest, make_outdated, reason
 from tests.unit.serving import estimators
 
 PLENTY = 10**9
@@ -68,6 +68,14 @@ def test_get_other_scikit_learn(root: Path, store: Callable[[], Manifest]) -> No
     manifest = store()
     change_manifest(root, 1, libraries={"scikit-learn": "0.1"})
     assert "Trained with scikit-learn 0.1, but" in reason(opener(root, PLENTY), 1, manifest.sha256)
+
+
+def test_get_version_of_an_earlier_release_says_to_train_again(root: Path, store: Callable[[], Manifest]) -> None:
+    manifest = store()
+    make_outdated(repository.artefact(root, "fruit", 1, repository.MANIFEST))
+    assert reason(opener(root, PLENTY), 1, manifest.sha256) == (
+        "Version 1 of fruit does not serve: it was made by an earlier Foretell: run manage.py train fruit."
+    )
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-7, -1.0])
