@@ -280,7 +280,7 @@ def test_log_names_no_password_of_a_server(monkeypatch: pytest.MonkeyPatch, capl
         breaker.reset()
         assert not breaker.call(lambda: celery.send_task("predictions.drain", args=["interactive"]), "publish")
 
-    assert [record.getMessage() for record in caplog.records if "Redis is away" in record.getMessage()] != []
+    assert [record.getMessage() for record in caplog.records if "Redis failed" in record.getMessage()] != []
     assert SECRET not in caplog.text
 
 

@@ -1,38 +1,21 @@
-"""Stored versions of the fruit model, for tests that damage them."""
+"""Changes of a model's folder."""
 
-import json
+import shutil
 from pathlib import Path
-from typing import Any
-
-import pytest
-
-from predictions.serving.artifacts import repository
-from predictions.serving.engines.loader import Loader
-from predictions.serving.schema.errors import ModelUnavailable
 
 
-def unproved(*_: object) -> None:
-    """Stands in the place of the proof in a process of its own, which costs seconds, where a test is not about it."""
+def rewrite(root: Path, old: str, new: str, name: str = "iris") -> None:
+    path = root / name / "model.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
 
 
-def change_manifest(root: Path, number: int, **changes: Any) -> None:
-    path = root / "fruit" / "versions" / str(number) / "version.json"
-    changed = repository.manifest(root, "fruit", number).model_copy(update=changes)
-    path.chmod(0o644)
-    path.write_text(changed.model_dump_json())
-
-
-def reason(cache: Loader, number: int, sha256: str) -> str:
-    """Why the loader refuses a version."""
-    with pytest.raises(ModelUnavailable) as caught:
-        cache.get("fruit", number, sha256)
-    return caught.value.reason
-
-
-def make_outdated(manifest: Path) -> None:
-    """Rewrites a version.json as Foretell wrote it before versions kept the types of their training data."""
-    content = json.loads(manifest.read_text())
-    for name in ("input_schema", "batching", "code", "remarks"):
-        del content[name]
+def add_version(root: Path, name: str = "iris") -> None:
+    """A second version, which says so."""
+    first, second = root / name / "versions/1", root / name / "versions/2"
+    shutil.copytree(first, second)
+    manifest = second / "version.json"
+    text = manifest.read_text().replace('"version": 1,', '"version": 2,', 1)
     manifest.unlink()
-    manifest.write_text(json.dumps({**content, "input": "array"}))
+    manifest.write_text(text)

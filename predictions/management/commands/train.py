@@ -35,8 +35,10 @@ class Command(BaseCommand):
 
 def _train(name: str) -> "Manifest":
     """Raises CommandError: a person who trains reads one sentence and no traceback."""
-    from predictions.serving.training.register import train_and_register  # noqa: PLC0415 - only when something is trained
-
+    try:
+        from predictions.serving.training.register import train_and_register  # noqa: PLC0415 - only when training
+    except ModuleNotFoundError as error:
+        raise CommandError(f"Training needs {error.name}: pip install -r requirements/run.txt") from error
     try:
         return train_and_register(settings.MODELS_DIR, name)
     except (NoSuchModel, BrokenFile, CannotRegister) as error:

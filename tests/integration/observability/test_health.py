@@ -44,6 +44,32 @@ def test_ready_without_a_keeper_is_degraded(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_while_the_fallback_worker_executes_a_lane_is_degraded(client: Client) -> None:
+    let_canaries_sing()
+    Heartbeat.objects.beat("keeper", fallback=[Lane.BULK])
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_ready_with_a_wrong_clock_of_one_process_is_ready(
+    client: Client, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """Canaries are as old as the database says. Here the clock of the process that sends them is wrong."""
+    wrong = timezone.now() + timedelta(minutes=minutes)
+    with monkeypatch.context() as keeper:
+        keeper.setattr("django.utils.timezone.now", lambda: wrong)
+        let_canaries_sing()
+    Heartbeat.objects.beat("keeper")
+
+    assert client.get("/healthz/ready").json()["status"] == "ready"
+    assert canary.send() == 0
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_with_canaries_that_do_not_come_back_is_down(client: Client) -> None:
     canary.send()
     Prediction.objects.update(created_at=timezone.now() - 2 * canary.STALE)

@@ -10,7 +10,7 @@ from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.repository import Manifest, describe
 from predictions.serving.registration import Split
 from predictions.serving.training.register import register
-from tests.support.versions import unproved
+from tests.support.loading import unproved
 
 DESCRIPTION = """
 title = "Fruit"

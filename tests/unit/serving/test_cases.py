@@ -18,7 +18,7 @@ from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Value
 from predictions.serving.training.register import train_and_register
-from tests.support.versions import unproved
+from tests.support.loading import unproved
 
 CASES = Path(__file__).resolve().parents[2] / "cases"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())

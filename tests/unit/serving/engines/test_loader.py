@@ -16,7 +16,7 @@ from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.sklearn import parts, use_one_job
 from predictions.serving.schema.errors import ModelUnavailable
-from tests.support.versions import change_manifest, make_outdated, reason
+from tests.support.loading import change_manifest, make_outdated, reason
 from tests.unit.serving import estimators
 
 PLENTY = 10**9

@@ -21,7 +21,7 @@ from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.registration import Split
 from predictions.serving.schema.errors import ModelFailure, ModelUnavailable
 from predictions.serving.training.register import register
-from tests.support.versions import change_manifest, reason, unproved
+from tests.support.loading import change_manifest, reason, unproved
 from tests.unit.serving import estimators
 
 PLENTY = 10**9
