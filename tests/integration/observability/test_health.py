@@ -153,9 +153,9 @@ def test_live_asks_nobody(client: Client) -> None:
 def test_canary_is_sent_on_each_lane_when_it_is_due() -> None:
     assert canary.send() == len(Lane.values)
     assert canary.send() == 0
-    Prediction.objects.update(created_at=timezone.now() - canary.EVERY)
+    Prediction.objects.update(created_at=timezone.now() - canary.EVERY - timedelta(seconds=1))
     assert canary.send() == len(Lane.values)
-    Prediction.objects.update(created_at=timezone.now() - canary.KEPT_FOR, state=State.SUCCEEDED)
+    Prediction.objects.update(created_at=timezone.now() - canary.KEPT_FOR - timedelta(seconds=1), state=State.SUCCEEDED)
     canary.send()
     assert Prediction.objects.count() == len(Lane.values)
 
@@ -185,4 +185,4 @@ def test_form_says_when_answers_are_late(client: Client) -> None:
 
     Prediction.objects.update(created_at=timezone.now() - timedelta(seconds=12))
 
-    assert b"Answers are late just now, by about 12." in client.get("/models/iris/").content
+    assert "Answers are late: the workers have not answered a test prediction" in client.get("/models/iris/").text
