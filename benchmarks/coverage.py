@@ -19,10 +19,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from predictions.serving.artifacts.repository import Target, describe
+from predictions.serving.artifacts.description import Target
+from predictions.serving.artifacts.repository import describe
 from predictions.serving.artifacts.sureness import Interval, Sets
 from predictions.serving.engines.base import RawPredictions
-from predictions.serving.engines.loader import read_assessor
+from predictions.serving.engines.opening import read_assessor
 from predictions.serving.engines.sureness import Assessor
 from predictions.serving.schema.signature import Boolean, Choice, Integer, Value
 from predictions.serving.training.conformal import in_sets

@@ -4,7 +4,9 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Manifest
@@ -12,7 +14,12 @@ from predictions.serving.artifacts.sureness import ARRAYS
 
 
 def write_version(
-    root: Path, draft: Manifest, estimator: bytes, compiled: bytes | None = None, sureness: bytes | None = None
+    root: Path,
+    draft: Manifest,
+    estimator: bytes,
+    compiled: bytes | None = None,
+    code: Mapping[str, bytes] = MappingProxyType({}),
+    sureness: bytes | None = None,
 ) -> Manifest:
     """Stores a version under the next free number and returns the manifest that says so.
 
@@ -28,6 +35,8 @@ def write_version(
             _write(incoming / repository.COMPILED, compiled)
         if sureness is not None:
             _write(incoming / ARRAYS, sureness)
+        for path, source in code.items():
+            _write(incoming / repository.CODE / path, source)
         return _claim_number(versions, incoming, draft)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
@@ -40,7 +49,7 @@ def _claim_number(versions: Path, incoming: Path, draft: Manifest) -> Manifest:
         numbered = draft.model_copy(update={"version": number})
         _write(incoming / repository.MANIFEST, numbered.model_dump_json(indent=1).encode())
         try:
-            # Renaming onto a folder that is not empty fails: whoever comes second takes the next number.
+            # Renaming onto a folder that is not empty fails: the second of two takes the next number.
             incoming.rename(versions / str(number))
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -52,6 +61,7 @@ def _claim_number(versions: Path, incoming: Path, draft: Manifest) -> Manifest:
 
 def _write(path: Path, content: bytes) -> None:
     """Writes a file to the disk, then takes the right to write away: versions do not change."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with path.open("wb") as file:
         file.write(content)

@@ -6,7 +6,9 @@ data could not support is null, and `notes` says why. The larger arrays lie in `
 
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from predictions.serving.artifacts.description import Frozen
 
 ARRAYS = "sureness.npz"
 
@@ -14,18 +16,14 @@ Grade: TypeAlias = Literal["clear", "uncertain", "outside"]
 Part: TypeAlias = Literal["calibration", "sets", "interval", "difficulty", "gate"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Evidence(_Frozen):
+class Evidence(Frozen):
     """How many of the held-out answers were right. No row takes part in the thresholds by which it is judged."""
 
     right: int = Field(ge=0)
     of: int = Field(ge=0)
 
 
-class Measured(_Frozen):
+class Measured(Frozen):
     """Coverage counted on one half of the held-out rows with the threshold of the other half.
 
     If the promise holds, the count is between `low` and `high` (both included) in 99 of 100 such splits: it has the
@@ -39,7 +37,7 @@ class Measured(_Frozen):
     high: int
 
 
-class ClassMap(_Frozen):
+class ClassMap(Frozen):
     """How one class's probability p becomes a calibrated one.
 
     Sigmoid: 1 / (1 + exp(-(slope * log(p / (1 - p)) + intercept))). Isotonic: linear between the points (x, y).
@@ -51,7 +49,7 @@ class ClassMap(_Frozen):
     y: list[float] = []
 
 
-class Calibration(_Frozen):
+class Calibration(Frozen):
     """Maps from the estimator's probabilities to calibrated ones; each row is scaled to the sum 1 afterwards.
 
     With two classes there is one map, for the second class. The log losses are means over cross-validated held-out
@@ -66,7 +64,7 @@ class Calibration(_Frozen):
     standard_error: float
 
 
-class Sets(_Frozen):
+class Sets(Frozen):
     """Mondrian (per class) conformal prediction: class k is in the set if 1 - p_k <= thresholds[k].
 
     p_k is the estimator's own probability, before calibration. Lists are in the order of the classes, and `rows` are
@@ -79,7 +77,7 @@ class Sets(_Frozen):
     measured: list[Measured]
 
 
-class Interval(_Frozen):
+class Interval(Frozen):
     """Split conformal interval: value ± quantile * difficulty, difficulty being 1 with the method `constant`.
 
     It is clipped to `low` and `high`: the bounds of the target in model.toml (`bounds_from` is `model`), or the range
@@ -99,7 +97,7 @@ class Interval(_Frozen):
     measured: Measured
 
 
-class Gate(_Frozen):
+class Gate(Frozen):
     """Which rows lie outside the training data.
 
     A row is outside if the fifth nearest of `rows` training rows is further away than `distance`, or if more than
@@ -113,7 +111,7 @@ class Gate(_Frozen):
     held_out_outside: int
 
 
-class Sureness(_Frozen):
+class Sureness(Frozen):
     """All that is known. `evidence` has an entry for each grade that held-out rows had (classification), or one
     called `interval` (regression): there, right means that the interval held the true value."""
 

@@ -2,12 +2,14 @@
 
 A number is scaled by its median and interquartile range in the training data. A choice becomes one column for each
 value, such that one mismatch adds the distance 1: as much as one interquartile range. A missing number is a value of
-its own. Of a text only the length counts, since words have no distance here.
+its own. A date is a number of days. Of a text only the length counts, since words
+have no distance here.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -24,12 +26,13 @@ ONE_HOT = 0.5**0.5
 class Encoding:
     """Columns of a point: one for each number, one for each number that may be missing, then those of the choices.
 
-    `numbers`, `texts` and `choices` are positions in the signature. `optional` are the columns of those numbers and
-    texts that may be missing. `categories` has the known values of each choice;
-    each choice has one more column, for all other values.
+    `numbers`, `dates`, `texts` and `choices` are positions in the signature. `optional` are the columns of those of the
+    first three that may be missing. `categories` has the known values of each choice; each choice has one more column,
+    for all other values.
     """
 
     numbers: list[int]
+    dates: list[int]
     texts: list[int]
     choices: list[int]
     optional: list[int]
@@ -43,8 +46,8 @@ class Encoding:
 
     @cached_property
     def measures(self) -> list[int]:
-        """Positions of what has a size: numbers, and texts by their length."""
-        return [*self.numbers, *self.texts]
+        """Positions of what has a size: numbers, dates, and texts by their length."""
+        return [*self.numbers, *self.dates, *self.texts]
 
     @property
     def first_choice(self) -> int:
@@ -74,14 +77,14 @@ class Encoding:
         """Numbers and lengths of texts as they are, NaN where missing, in shape [rows, measures]."""
         if self._only_numbers:
             return np.array(rows, dtype=np.float64)  # numpy reads None as NaN here
-        if self.texts:
-            values = [[_size(row[place]) for place in self.measures] for row in rows]
+        if self.dates or self.texts:
+            values = [self._sizes(row) for row in rows]
         else:
-            values = [[row[place] for place in self.numbers] for row in rows]  # type: ignore[misc]  # None or a number
+            values = [[row[place] for place in self.numbers] for row in rows]
         return np.array(values, dtype=np.float64).reshape(len(rows), len(self.measures))
 
     def arrays(self) -> dict[str, Any]:
-        layout = [self.numbers, self.texts, self.choices, self.optional, self.categories]
+        layout = [self.numbers, self.dates, self.texts, self.choices, self.optional, self.categories]
         return {
             "layout": np.frombuffer(json.dumps(layout).encode(), dtype=np.uint8),
             "center": self.center,
@@ -90,12 +93,17 @@ class Encoding:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> "Encoding":
-        numbers, texts, choices, optional, categories = json.loads(arrays["layout"].tobytes())
-        return cls(numbers, texts, choices, optional, categories, arrays["center"], arrays["scale"])
+        numbers, dates, texts, choices, optional, categories = json.loads(arrays["layout"].tobytes())
+        return cls(numbers, dates, texts, choices, optional, categories, arrays["center"], arrays["scale"])
 
     @cached_property
     def _only_numbers(self) -> bool:
-        return not self.texts and not self.choices
+        return not (self.dates or self.texts or self.choices)
+
+    def _sizes(self, row: Sequence[Value]) -> list[Any]:
+        numbers = [row[place] for place in self.numbers]
+        dates = [_days(row[place]) for place in self.dates]
+        return [*numbers, *dates, *(_length(row[place]) for place in self.texts)]
 
     @cached_property
     def _choices(self) -> list[tuple[int, dict[Value, int], int]]:
@@ -108,5 +116,9 @@ class Encoding:
         return found
 
 
-def _size(value: Value) -> float | None:
-    return float(len(value)) if isinstance(value, str) else value
+def _days(value: Value) -> int | None:
+    return None if value is None else date.fromisoformat(str(value)).toordinal()
+
+
+def _length(value: Value) -> int | None:
+    return None if value is None else len(str(value))

@@ -11,7 +11,7 @@ import numpy as np
 from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.artifacts.sureness import Interval, Sureness
 from predictions.serving.engines.base import RawPredictions
-from predictions.serving.engines.loader import Loaded
+from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.sureness import calibrated
 from predictions.serving.schema.errors import ForetellError, ModelFailure
 from predictions.serving.schema.signature import Value
@@ -79,7 +79,7 @@ def predict(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
 
 
 def _outcomes(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
-    answers = loaded.oracle.ask(rows)
+    answers = loaded.engine.predict(rows)
     known = _assess(loaded, rows)
     make = _classes if loaded.manifest.classes else _numbers
     return [_outcome(loaded.manifest, output) for output in make(loaded.manifest, answers, known)]

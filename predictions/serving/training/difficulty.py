@@ -49,11 +49,18 @@ def out_of_fold_errors(estimator: Any, x: Any, y: Any) -> tuple[np.ndarray[Any, 
     random = np.random.default_rng(0)
     count = len(y)
     chosen = np.sort(random.permutation(count)[:MOST_ROWS])
-    some_x = x.iloc[chosen] if hasattr(x, "iloc") else np.asarray(x)[chosen]
+    some_x = _take(x, chosen)
     some_y = np.asarray(y, dtype=np.float64).reshape(-1)[chosen]
     split = KFold(REFITS, shuffle=True, random_state=0)
     answers = np.asarray(cross_val_predict(clone(estimator), some_x, some_y, cv=split), dtype=np.float64)
     return chosen, np.abs(answers.reshape(-1) - some_y)
+
+
+def _take(x: Any, rows: Any) -> Any:
+    """Rows of a DataFrame, a scipy matrix, an array or a list."""
+    if hasattr(x, "iloc"):
+        return x.iloc[rows]
+    return x.tocsr()[rows] if hasattr(x, "tocsr") else np.asarray(x)[rows]
 
 
 def fit_difficulty(points: Floats, errors: Floats) -> Difficulty:

@@ -9,7 +9,7 @@ import numpy as np
 from predictions.serving.engines.base import Floats
 from predictions.serving.engines.encoding import Encoding
 from predictions.serving.engines.experience import FARTHEST, NEIGHBOURS, Experience, beyond_range
-from predictions.serving.schema.signature import Boolean, Choice, Integer, Number, Signature, Text, Value
+from predictions.serving.schema.signature import Boolean, Choice, Date, Integer, Number, Signature, Text, Value
 from predictions.serving.training.calibrate import Mask
 from predictions.serving.training.conformal import conformal_quantile
 
@@ -27,11 +27,13 @@ def fit_encoding(rows: Sequence[Sequence[Value]], signature: Signature) -> Encod
     """The encoding that training rows suggest."""
     places = range(len(signature.features))
     choices = [place for place in places if isinstance(signature.features[place], Choice)]
+    dates = [place for place in places if isinstance(signature.features[place], Date)]
     texts = [place for place in places if isinstance(signature.features[place], Text)]
     numbers = [place for place in places if isinstance(signature.features[place], Number | Integer | Boolean)]
-    measures = [signature.features[place] for place in (*numbers, *texts)]
+    measures = [signature.features[place] for place in (*numbers, *dates, *texts)]
     encoding = Encoding(
         numbers=numbers,
+        dates=dates,
         texts=texts,
         choices=choices,
         optional=[column for column, feature in enumerate(measures) if not feature.required],

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from predictions.serving.artifacts.repository import Target
+from predictions.serving.artifacts.description import Target, Task
 from predictions.serving.artifacts.sureness import Calibration, Evidence, Gate, Interval, Part, Sets, Sureness
 from predictions.serving.engines.base import Floats, RawPredictions
 from predictions.serving.engines.encoding import Encoding
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 NOT_HELD_OUT = "No held-out data was given."
 NOT_TRAINING = "No training data was given."
+NO_TRUTH = "There are no true answers to compare with."
+OWN_GATE = "The estimator itself tells which rows are unusual."
 NO_PROBABILITIES = "The estimator gives no probabilities."
 NOT_CLONED = "The difficulty was learned from half of the held-out rows, since the estimator can't be fitted again: "
 
@@ -38,6 +40,7 @@ class Facts:
     signature: Signature
     target: Target
     labels: list[str]
+    task: Task = "classification"
     training: list[list[Value]] = field(default_factory=list)
     training_truth: Floats | None = None
     training_data: tuple[Any, Any] | None = None
@@ -97,6 +100,8 @@ class _Learning:
 
     def _learn_gate(self) -> Gate:
         facts = self._facts
+        if facts.task == "outliers":
+            raise Unsupported(OWN_GATE)
         if not facts.training:
             raise Unsupported(NOT_TRAINING)
         encoding = fit_encoding(facts.training, facts.signature)
@@ -141,8 +146,10 @@ class _Learning:
         return self._gate.outside(fold) if self._gate else np.zeros(int(fold.sum()), dtype=bool)
 
     def _answers(self) -> RawPredictions:
-        if self._facts.answers is None or self._facts.truth is None:
+        if self._facts.answers is None:
             raise Unsupported(NOT_HELD_OUT)
+        if self._facts.truth is None:
+            raise Unsupported(NO_TRUTH)
         return self._facts.answers
 
     def _shares(self) -> tuple[Floats, Floats]:

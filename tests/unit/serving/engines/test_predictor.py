@@ -10,7 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from predictions.serving.artifacts.repository import Golden, Manifest, Target
+from predictions.serving.artifacts.description import Target
+from predictions.serving.artifacts.repository import Golden, Manifest
 from predictions.serving.artifacts.sureness import (
     Calibration,
     ClassMap,
@@ -20,18 +21,19 @@ from predictions.serving.artifacts.sureness import (
     Sets,
     Sureness,
 )
-from predictions.serving.engines.base import to_columns
-from predictions.serving.engines.loader import Loaded, Pickled
+from predictions.serving.engines.opening import Files, Loaded, Pickled
 from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.engines.sklearn import SklearnEngine, predicts_argmax
 from predictions.serving.engines.sureness import Assessment
 from predictions.serving.schema.errors import ModelFailure
+from predictions.serving.schema.input_schema import Column, InputSchema
 from predictions.serving.schema.signature import Signature, Value
 from tests.unit.serving import estimators
 
 SIGNATURE = Signature.model_validate(
     [{"kind": "number", "name": "a"}, {"kind": "number", "name": "b", "required": False}]
 )
+SCHEMA = InputSchema(container="array", columns=(Column(dtype="float64"),) * 2)
 X = np.array([[0.0, 1.0], [20.0, 1.0], [80.0, 1.0], [100.0, 1.0]])
 Y = np.array(["a", "a", "b", "b"])
 
@@ -50,13 +52,15 @@ def loaded(estimator: Any, sureness: Sureness | None = None, assessor: Any = Non
         classes=classes,
         labels=[name.upper() for name in classes],
         signature=SIGNATURE,
+        input_schema=SCHEMA,
         libraries={},
         rows={"training": 4, "held_out": 0},
         golden=Golden(rows=[], outputs=[]),
         sureness=sureness,
         predict_ms=0,
     )
-    return Loaded(manifest, SklearnEngine(estimator, SIGNATURE, classes), Pickled(manifest, bytes), assessor=assessor)
+    engine = SklearnEngine(estimator, SIGNATURE, classes, SCHEMA)
+    return Loaded(manifest, engine, Pickled(manifest, Files(bytes)), assessor=assessor)
 
 
 MEASURED = Measured(covered=9, of=10, calibrated_on=10, low=7, high=10)
@@ -291,13 +295,3 @@ def test_predict_memory_error_concerns_all_rows() -> None:
 def test_predict_class_never_announced_is_a_failure() -> None:
     outcomes = predict(loaded(estimators.Stranger()), [[10.0, 1.0], [60.0, 1.0]])
     assert [outcome.error is None for outcome in outcomes] == [True, False]
-
-
-def test_to_columns_of_texts_keeps_types() -> None:
-    signature = Signature.model_validate(
-        [{"kind": "number", "name": "n", "required": False}, {"kind": "choice", "name": "c", "choices": [["x", "X"]]}]
-    )
-    columns = to_columns([[1, "x"], [None, "x"]], signature, "array")
-    assert columns.dtype == object
-    assert columns[0].tolist() == [1.0, "x"]
-    assert np.isnan(columns[1, 0])

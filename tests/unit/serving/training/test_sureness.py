@@ -9,9 +9,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import train_test_split
 
-from predictions.serving.artifacts.repository import Target
+from predictions.serving.artifacts.description import Target
 from predictions.serving.engines.base import RawPredictions
-from predictions.serving.engines.loader import read_assessor
+from predictions.serving.engines.opening import read_assessor
 from predictions.serving.engines.sureness import Assessor
 from predictions.serving.schema.signature import Signature, Value
 from predictions.serving.training.sureness import Facts, Learned, learn
@@ -24,6 +24,7 @@ MIXED = Signature.model_validate(
         {"kind": "choice", "name": "code", "choices": [[1, "One"], [2, "Two"]]},
         {"kind": "boolean", "name": "garden", "required": False},
         {"kind": "text", "name": "note", "required": False},
+        {"kind": "date", "name": "built", "required": False},
     ]
 )
 
@@ -38,6 +39,7 @@ def mixed_rows(count: int, seed: int = 0) -> list[list[Value]]:
             int(random.integers(1, 3)),
             None if random.uniform() < 0.1 else bool(random.uniform() < 0.5),
             None if random.uniform() < 0.1 else "word " * int(random.integers(1, 5)),
+            None if random.uniform() < 0.1 else f"20{int(random.integers(10, 25))}-05-31",
         ]
         for _ in range(count)
     ]
@@ -78,12 +80,13 @@ def test_gate_of_mixed_features_lets_usual_rows_in_and_keeps_strange_ones_out() 
     learned = mixed()
     assert np.mean(outside(learned, mixed_rows(500, 2))) <= 0.03
     strange: list[list[Value]] = [
-        [1000.0, 3, "x", 1, True, "word "],
-        [100.0, 50, "x", 1, True, "word "],
-        [1e300, 3, "x", 1, True, "word "],
-        [100.0, 3, "x", 1, True, "word " * 200],
+        [1000.0, 3, "x", 1, True, "word ", "2015-01-01"],
+        [100.0, 50, "x", 1, True, "word ", "2015-01-01"],
+        [1e300, 3, "x", 1, True, "word ", "2015-01-01"],
+        [100.0, 3, "x", 1, True, "word " * 200, "2015-01-01"],
+        [100.0, 3, "x", 1, True, "word ", "1500-01-01"],
     ]
-    assert outside(learned, strange) == [True] * 4
+    assert outside(learned, strange) == [True] * 5
 
 
 def test_gate_answers_a_row_alone_as_in_company() -> None:
@@ -107,7 +110,18 @@ def test_learn_never_fails_and_says_what_is_missing(training: int, held_out: int
 def test_learn_without_probabilities_has_no_sets() -> None:
     truth = np.zeros(50)
     answers = RawPredictions(truth, None)
-    facts = Facts(MIXED, Target(name="t"), ["a", "b"], mixed_rows(50), None, None, mixed_rows(50), truth, answers)
+    facts = Facts(
+        MIXED,
+        Target(name="t"),
+        ["a", "b"],
+        "classification",
+        mixed_rows(50),
+        None,
+        None,
+        mixed_rows(50),
+        truth,
+        answers,
+    )
     record = learn(facts).record
     assert (record.sets, record.calibration, record.evidence) == (None, None, {})
     assert record.notes["sets"] == "The estimator gives no probabilities."
@@ -125,11 +139,25 @@ def test_gate_keeps_out_rows_far_from_all_others(kind: str, rows: Any) -> None:
     random = np.random.default_rng(0)
     x = random.multivariate_normal(np.full(6, 10.0), np.eye(6) + 1, size=400)
     learned = learn(
-        Facts(numbers(x), Target(name="t"), ["a"], x[:200].tolist(), held_out=x[200:].tolist(), truth=np.zeros(200))
+        Facts(
+            numbers(x),
+            Target(name="t"),
+            ["a"],
+            training=x[:200].tolist(),
+            held_out=x[200:].tolist(),
+            truth=np.zeros(200),
+        )
     )
     assert np.mean(outside(learned, rows(x[200:], random).tolist())) >= 0.99
     assert learned.record.gate is not None
     assert learned.record.gate.held_out_outside <= 0.02 * learned.record.gate.held_out
+
+
+def test_learn_leaves_unusual_rows_to_an_outlier_detector() -> None:
+    rows = mixed_rows(150)
+    record = learn(Facts(MIXED, Target(name="t"), ["usual", "unusual"], "outliers", rows, held_out=rows)).record
+    assert (record.gate, record.sets, record.sha256) == (None, None, None)
+    assert record.notes["gate"] == "The estimator itself tells which rows are unusual."
 
 
 class CannotBeCloned:
@@ -151,6 +179,7 @@ def regression(estimator: Any, own: Any, x: Any, y: Any, half: int) -> Learned:
             signature=numbers(x),
             target=Target(name="t"),
             labels=[],
+            task="regression",
             training=x[:half].tolist(),
             training_truth=y[:half],
             training_data=(x[:half], y[:half]),
