@@ -222,7 +222,7 @@ AXES_RESET_ON_SUCCESS = True
 # Trying again meanwhile does not make it longer.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_USERNAME_CALLABLE = "predictions.web.lockout.name_of"
-AXES_CLIENT_IP_CALLABLE = "predictions.use_cases.callers.internet_address_of"
+AXES_CLIENT_IP_CALLABLE = "predictions.web.visitors.internet_address_of"
 AXES_LOCKOUT_CALLABLE = "predictions.web.lockout.locked_out"
 # Nothing is kept of sign-ins that succeed, and the log names neither people nor addresses.
 AXES_DISABLE_ACCESS_LOG = True

@@ -9,7 +9,6 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
@@ -50,11 +49,6 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
     def unfinished(self) -> "PredictionQuerySet":
         # Also by time: to SQLite a list of bound states does not imply the condition of the index `deadlines`.
         return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
-
-    def find(self, prediction_id: uuid.UUID, user: User | AnonymousUser) -> "Prediction | None":
-        """The prediction of that id, if it is there and the user may see it."""
-        found = self.find_all([prediction_id]).get(prediction_id)
-        return found if found and found.is_visible_to(user) else None
 
     def look(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
         """What `STATUS_FIELDS` names, of those that are there; one read for all of them."""
@@ -253,14 +247,6 @@ class Prediction(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
-
-    def is_visible_to(self, user: User | AnonymousUser) -> bool:
-        """Mine; all for analysts; and one that nobody owns for whoever has its unguessable id."""
-        if self.owner_id is None and settings.PUBLIC_PREDICTIONS:
-            return True
-        if not user.is_authenticated:
-            return False
-        return self.owner_id == user.pk or user.has_perm("predictions.view_monitor")
 
     @property
     def is_terminal(self) -> bool:

@@ -21,6 +21,7 @@ from predictions.serving.schema.signature import (
     Number,
     Signature,
     Text,
+    Value,
 )
 from predictions.web.formatting import number_text
 
@@ -80,6 +81,7 @@ class PredictionForm(forms.Form):
         for feature in self.signature.features:
             self.fields[name_of(feature.name)] = _field(feature, seen.get(feature.name, {}))
         self.values: dict[str, Any] = {}
+        self.row: list[Value] = []  # the values in signature order, once the form is valid
         self.helper = _helper(self.signature)
 
     def clean(self) -> dict[str, Any]:
@@ -87,7 +89,7 @@ class PredictionForm(forms.Form):
         given = {name: cleaned.get(name_of(name)) for name in self.signature.names}
         self.values = {name: value for name, value in given.items() if value is not None}
         try:
-            self.signature.clean(self.values)
+            self.row = self.signature.clean(self.values)
         except InvalidInput as error:
             self._show(error)
         return cleaned

@@ -1,4 +1,4 @@
-"""The page for what is not there: that it never was, or that it was removed."""
+"""Error pages of the site: what is not found or removed, and errors of our own tree that a view raises."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
