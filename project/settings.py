@@ -41,12 +41,11 @@ INSTALLED_APPS = [
     "predictions",
 ]
 MIDDLEWARE = [
+    # Of pages only: requests of the API pass the layers of predictions.api.asgi instead.
     "project.middleware.request_id.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.middleware.limits.BodyLimits",
-    "project.programs.Programs",
-    # From here on only pages, and programs that bring a session.
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -55,7 +54,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "project.middleware.database_errors.DatabaseAwayMiddleware",
+    "project.middleware.errors.Errors",
     "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
@@ -253,16 +252,14 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "predictions.api.authentication.BearerAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["predictions.api.permissions.MayPredict"],
+    # Authentication, permissions and the format of errors are the layers' of predictions.api.asgi.
+    "DEFAULT_AUTHENTICATION_CLASSES": ["predictions.api.threads.CallerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["predictions.api.parsers.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "predictions.api.negotiation.OnlyJSON",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "predictions.api.problems.handle",
+    "EXCEPTION_HANDLER": "predictions.api.threads.reraise",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 

@@ -5,7 +5,7 @@ them for itself.
 """
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -23,6 +23,15 @@ def start(process: str) -> None:
         _report_errors(settings.ENV.sentry_dsn, process)
     if settings.ENV.otel_exporter_otlp_endpoint:
         _trace(settings.ENV.otel_exporter_otlp_endpoint, process)
+
+
+def traced(application: Any) -> Any:
+    """The ASGI application, with a span for each request where traces are collected."""
+    if not settings.ENV.otel_exporter_otlp_endpoint:
+        return application
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
+
+    return OpenTelemetryMiddleware(application, exclude_spans=["receive", "send"])
 
 
 def stop() -> None:
@@ -96,7 +105,6 @@ def _trace(endpoint: str, process: str) -> None:
     from opentelemetry import trace  # noqa: PLC0415
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415
-    from opentelemetry.instrumentation.django import DjangoInstrumentor  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
@@ -109,5 +117,4 @@ def _trace(endpoint: str, process: str) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
     provider.add_span_processor(BatchSpanProcessor(Exporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
     trace.set_tracer_provider(provider)
-    DjangoInstrumentor().instrument()
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]

@@ -68,13 +68,21 @@ class Foretell(Service):
             raise RuntimeError(f"manage.py prepare failed: {done.stderr[-1000:]}")
 
     def start(self) -> None:
-        lines = dict(re.findall(r"^(\w+): (.+)$", (BASE_DIR / "Procfile").read_text(), re.MULTILINE))
-        for name in sorted(lines, key=lambda name: name != "redis"):
+        self.start_lines(sorted(procfile(), key=lambda name: name != "redis"))
+
+    def start_lines(self, names: Sequence[str]) -> None:
+        lines = procfile()
+        for name in names:
             self.processes.start(name, lines[name], BASE_DIR)
 
     def stop(self) -> None:
         super().stop()
         shutil.rmtree(socket_folder(self.folder / "var"), ignore_errors=True)
+
+
+def procfile() -> dict[str, str]:
+    """The command of each line, by its name."""
+    return dict(re.findall(r"^(\w+): (.+)$", (BASE_DIR / "Procfile").read_text(), re.MULTILINE))
 
 
 class Waiting:

@@ -10,9 +10,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from predictions.api import serializers as bodies
-from predictions.api.authentication import BearerAuthentication
 from predictions.api.headers import DURATION, KEY
 from predictions.api.problems import MEDIA_TYPE
+from predictions.api.threads import CallerAuthentication
 from predictions.models import RegisteredModel, State
 
 PREDICT_PATH = "/api/v1/models/{name}/predictions/"
@@ -104,7 +104,7 @@ def _features(schema: dict[str, Any]) -> dict[str, Any]:
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the OpenAPI schema calls it."""
 
-    target_class = BearerAuthentication
+    target_class = CallerAuthentication
     name = "token"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

@@ -1,15 +1,14 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
-from predictions.api import resources
+from predictions.api import described, resources
 
 # The variant without inline scripts.
 docs = SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="api-schema")
 
 urlpatterns = [
-    # The addresses that are asked most stand first.
-    path("models/<slug:name>/predictions/", resources.predict, name="api-predict"),
-    path("predictions/<uuid:prediction_id>/", resources.prediction, name="api-prediction"),
+    path("models/<slug:name>/predictions/", described.predict, name="api-predict"),
+    path("predictions/<uuid:prediction_id>/", described.prediction, name="api-prediction"),
     path("models/", resources.models, name="api-models"),
     path("models/<slug:name>/", resources.model, name="api-model"),
     path("predictions/", resources.predictions, name="api-predictions"),

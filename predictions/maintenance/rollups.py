@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from predictions.models import Prediction, Tally, Watermark
+from predictions.models import MetricHistogram, Prediction, Watermark
 
-WATERMARK = "tallies"
+WATERMARK = "histograms"
 # An end is seen by others a moment after the time that it carries.
 LAG = timedelta(seconds=10)
 # Nothing is counted more often than this, and no more at once than this; a keeper that was away catches up so quickly.
@@ -42,7 +42,7 @@ def _count(since: datetime, until: datetime) -> int:
         return 0
     ended, seen = _seen(since, until)
     for (name, model, state), values in sorted(seen.items()):
-        Tally.objects.add(name, model, state, values, ROWS if name == "claim" else SECONDS)
+        MetricHistogram.objects.add(name, model, state, values, ROWS if name == "claim" else SECONDS)
     return ended
 
 

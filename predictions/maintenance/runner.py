@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from predictions.maintenance import canary, retention, rollups
-from predictions.models import Heartbeat, Lane, ModelVersion, Prediction
+from predictions.models import Heartbeat, IdempotencyKey, Lane, ModelVersion, Prediction
 from predictions.queue import completions, notifications, redis_client
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ OVERLOOKED = timedelta(seconds=2)
 EXAMINE_SECONDS = 30.0
 # What one sweep spends on what is past its retention, at most.
 PRUNE_SECONDS = 0.2
+# Expired idempotency keys that one sweep deletes at most.
+KEYS_PER_SWEEP = 1000
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Keeper:
                 Heartbeat.objects.beat("keeper")
                 canary.send()
                 rollups.update()
+                IdempotencyKey.objects.remove_expired(KEYS_PER_SWEEP)
                 sweep = self.sweep()
                 if sweep != Sweep():
                     logger.info("swept: %s", sweep)

@@ -4,10 +4,11 @@ from predictions.models.api_token import ApiToken
 from predictions.models.claim import Claim
 from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
+from predictions.models.idempotency_key import IdempotencyKey
+from predictions.models.metric_histogram import MetricHistogram, Watermark
 from predictions.models.prediction import Prediction
 from predictions.models.registered_model import ModelVersion, RegisteredModel
 from predictions.models.states import Lane, Source, State
-from predictions.models.tally import Tally, Watermark
 from predictions.models.tombstone import Tombstone
 
 __all__ = [
@@ -15,13 +16,14 @@ __all__ = [
     "Claim",
     "Feedback",
     "Heartbeat",
+    "IdempotencyKey",
     "Lane",
+    "MetricHistogram",
     "ModelVersion",
     "Prediction",
     "RegisteredModel",
     "Source",
     "State",
-    "Tally",
     "Tombstone",
     "Watermark",
 ]

@@ -16,6 +16,8 @@ from django.db.models.functions import Now
 
 from predictions.models.claim import Claim, ClaimedRow
 from predictions.models.compiled_query import CompiledQuery, Param, rows_of
+from predictions.models.idempotency_key import IdempotencyKey
+from predictions.models.ids import new_prediction_id
 from predictions.models.registered_model import ModelVersion
 from predictions.models.states import TERMINAL, Lane, Source, State, before
 from predictions.models.tombstone import Tombstone
@@ -86,7 +88,13 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     # --- Acceptance ---------------------------------------------------------------------------------------------------
     def accept(self, predictions: Sequence["Prediction"]) -> None:
-        """Keep new rows, all or none. Much cheaper for one row than bulk_create, which builds its statement anew."""
+        """Insert new rows with their idempotency keys, all or none.
+
+        Much cheaper for one row than bulk_create, which builds its statement anew.
+
+        Raises:
+            KeyTaken: the key of one of them is in use. Nothing was kept.
+        """
         fields = self.model._meta.concrete_fields
         database = connections[self.db]
         columns = ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
@@ -94,6 +102,8 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
             cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
+            if keys := [p.idempotency for p in predictions if p.idempotency]:
+                IdempotencyKey.objects.take(keys)
         for prediction in predictions:
             prediction._state.adding = False
 
@@ -172,7 +182,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     # --- Removal ------------------------------------------------------------------------------------------------------
     def remove(self, ids: Sequence[uuid.UUID]) -> int:
-        """Remove those of `ids` that have ended, with what was said of them; each leaves a tombstone. How many."""
+        """Delete those of `ids` that have ended, with their feedback and keys; each leaves a tombstone. How many."""
         with transaction.atomic(savepoint=False):
             ended = list(
                 self.filter(id__in=ids, finished_at__isnull=False)
@@ -181,6 +191,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
                 .values_list("id", flat=True)
             )
             Tombstone.objects.put_up(ended)
+            IdempotencyKey.objects.release(ended)
             self.filter(id__in=ended).delete()
         return len(ended)
 
@@ -196,7 +207,7 @@ def _prepared(field_name: str, value: object) -> Any:
 class Prediction(models.Model):
     """One answer to one row. `values` stand in the order of the version's signature."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=new_prediction_id, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, db_index=False, related_name="predictions")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, db_index=False)
     caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:… or address:….")
@@ -218,22 +229,17 @@ class Prediction(models.Model):
     deadline_at = models.DateTimeField()
     predict_ms = models.FloatField(null=True)
 
-    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - NULL is not unique, '' would be
-    request_hash = models.CharField(max_length=64, blank=True)
-
     objects = PredictionQuerySet.as_manager()
 
-    # Of whoever submits it, for the log alone; it is not kept.
+    # Set by the code that submits a new row: for the log; and the key that `accept` inserts beside the row.
     request_id: str = ""
+    idempotency: IdempotencyKey | None = None
 
     # What may differ between two reads of one row.
     STATUS_FIELDS: ClassVar = ("state", "output", "error_code", "started_at", "finished_at", "predict_ms", "attempts")
 
     class Meta:
         permissions = [("view_monitor", "Can watch the predictions of everybody")]
-        constraints = [
-            models.UniqueConstraint(fields=["caller", "idempotency_key"], name="one_row_per_idempotency_key")
-        ]
         indexes = [
             models.Index(fields=["version", "lane", "created_at"], condition=Q(state="queued"), name="queue"),
             models.Index(fields=["claimed_until"], condition=Q(state="running"), name="leases"),

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from predictions.maintenance import canary, rollups
-from predictions.models import Heartbeat, Lane, Prediction, RegisteredModel, Tally
+from predictions.models import Heartbeat, Lane, MetricHistogram, Prediction, RegisteredModel
 from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import redis_client
 
@@ -75,18 +75,18 @@ def _ended() -> Iterator[Metric]:
         name: HistogramMetricFamily(called, meaning, labels=["model", "state"] if name == "total" else ["model"])
         for name, (called, meaning) in HISTOGRAMS.items()
     }
-    for tally in Tally.objects.order_by("name", "model", "state"):
-        labels = [tally.model, tally.state] if tally.name == "total" else [tally.model]
-        histograms[tally.name].add_metric(labels, _cumulative(tally), tally.sum)
-        if tally.name == "total":
-            settled.add_metric(labels, tally.count)
+    for histogram in MetricHistogram.objects.order_by("name", "model", "state"):
+        labels = [histogram.model, histogram.state] if histogram.name == "total" else [histogram.model]
+        histograms[histogram.name].add_metric(labels, _cumulative(histogram), histogram.sum)
+        if histogram.name == "total":
+            settled.add_metric(labels, histogram.count)
     yield from (settled, *histograms.values())
 
 
-def _cumulative(tally: Tally) -> list[tuple[str, float]]:
-    bounds = [str(bound) for bound in (rollups.ROWS if tally.name == "claim" else rollups.SECONDS)]
-    counts = accumulate(tally.buckets.get(bound, 0) for bound in bounds)
-    return [*zip(bounds, counts, strict=True), ("+Inf", tally.count)]
+def _cumulative(histogram: MetricHistogram) -> list[tuple[str, float]]:
+    bounds = [str(bound) for bound in (rollups.ROWS if histogram.name == "claim" else rollups.SECONDS)]
+    counts = accumulate(histogram.buckets.get(bound, 0) for bound in bounds)
+    return [*zip(bounds, counts, strict=True), ("+Inf", histogram.count)]
 
 
 def _signs_of_life() -> Iterator[Metric]:

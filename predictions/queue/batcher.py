@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 A = TypeVar("A")
 R = TypeVar("R")
-Entry = tuple[A, "Future[R]"]
+Entry = tuple[A, Future[R]]
 
 
 class Batcher(Generic[A, R]):
@@ -111,9 +111,7 @@ class Batcher(Generic[A, R]):
                     future.set_exception(error)
 
 
-def map_catching(
-    step: Callable[[A], R], items: Sequence[A], fatal: tuple[type[Exception], ...]
-) -> list[R | Exception]:
+def map_catching(step: Callable[[A], R], items: Sequence[A], fatal: tuple[type[Exception], ...]) -> list[R | Exception]:
     """The result of `step` for each item, or the exception that it raised. A fatal exception is raised at once."""
     return [_attempt(step, item, fatal) for item in items]
 

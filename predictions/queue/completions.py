@@ -62,6 +62,10 @@ class Subscription:
     def __exit__(self, *_: object) -> None:
         self._listener.remove(self)
 
+    def look_now(self) -> None:
+        """Read the rows at the listener's next turn: they may have ended before this subscription began."""
+        self.looked_at = 0.0
+
     def update(self, statuses: dict[uuid.UUID, Status]) -> None:
         self.looked_at = time.monotonic()
         own = {key: statuses[key] for key in self.ids.values() if key in statuses}

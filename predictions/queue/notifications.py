@@ -27,7 +27,7 @@ SIGN_SECONDS = 1.5
 # Rings that a lane may have waiting before the keeper adds none: a slow queue is not flooded.
 ENOUGH_RINGS = 20
 
-# RawPredictions 1 if a Celery message is needed: nobody serves the version or is idle, and no ring is outstanding.
+# Answers 1 if a Celery message is needed: nobody serves the version or is idle, and no ring is outstanding.
 # Keys: the bell, the sign and the pushes of the version; the idle mark and the errands of the lane.
 _RING = """
 if redis.call('EXISTS', KEYS[2]) == 1 then

@@ -15,6 +15,11 @@ def give_feedback(prediction: Prediction, caller: Caller, **said: Any) -> tuple[
         NoAnswer: the prediction has not succeeded.
     """
     check_may_change(caller, prediction)
+    check_has_answer(prediction)
+    return Feedback.objects.say(prediction, caller.key, **said)
+
+
+def check_has_answer(prediction: Prediction) -> None:
+    """Raises NoAnswer."""
     if prediction.state != State.SUCCEEDED:
         raise NoAnswer
-    return Feedback.objects.say(prediction, caller.key, **said)

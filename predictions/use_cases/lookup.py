@@ -1,5 +1,6 @@
 """Look-ups: models, versions, and predictions with their visibility."""
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +71,20 @@ def _find_models(names: Sequence[str]) -> list[RegisteredModel | Exception]:
     return map_catching(find_model, names, DATABASE_AWAY)
 
 
+async def model(name: str) -> RegisteredModel:
+    """`find_model` for a coroutine: from memory, or read in a thread."""
+    if (known := registry.cached(name)) is not None:
+        return known
+    return await asyncio.wrap_future(models.submit(name))
+
+
+async def version(name: str, number: str | None) -> ModelVersion:
+    """`find_version` for a coroutine."""
+    if number is None and (known := registry.cached(name)) is not None and known.champion is not None:
+        return known.champion
+    return await asyncio.wrap_future(versions.submit((name, number)))
+
+
 models = Batcher(_find_models, fatal=DATABASE_AWAY, threads=reading)
 versions = Batcher(_find_versions, fatal=DATABASE_AWAY, threads=reading)
 
@@ -107,7 +122,7 @@ def _find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predic
     return find_predictions(wanted)
 
 
-def _statuses(ids: Sequence[uuid.UUID]) -> list[Status | None | Exception]:
+def _statuses(ids: Sequence[uuid.UUID]) -> list[Status | Exception | None]:
     close_old_connections()
     found = Prediction.objects.look(ids)
     return [found.get(prediction_id) for prediction_id in ids]

@@ -1,8 +1,7 @@
 """Ask again with the values of an earlier prediction."""
 
-import uuid
-
 from predictions.models import Prediction, Source
+from predictions.models.ids import new_prediction_id
 from predictions.use_cases import lookup
 from predictions.use_cases.callers import Caller
 from predictions.use_cases.submit import PredictCommand, submit_row
@@ -18,4 +17,4 @@ def retry(earlier: Prediction, caller: Caller) -> Prediction:
     """
     version = lookup.serving_version(lookup.find_model(earlier.version.registered_model.name))
     values = version.signature.clean(dict(zip(earlier.version.signature.names, earlier.values, strict=True)))
-    return submit_row(PredictCommand(version, [values], [uuid.uuid4()], caller, Source.FORM))
+    return submit_row(PredictCommand(version, [values], [new_prediction_id()], caller, Source.FORM))

@@ -12,13 +12,13 @@ from itertools import chain
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, close_old_connections
-from django.db.models import QuerySet
+from django.db import close_old_connections
 from django.utils import timezone
 
 from predictions.context import acting_for, request_id
 from predictions.lifecycle import registry
-from predictions.models import Lane, ModelVersion, Prediction, Source
+from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, Source
+from predictions.models.idempotency_key import KeyTaken
 from predictions.queue import notifications
 from predictions.queue.batcher import Batcher, map_catching
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, QueueFull
@@ -29,8 +29,6 @@ from predictions.use_cases.database import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
-# A key is remembered for this long.
-KEY_LIFE = timedelta(hours=24)
 # Commands that arrive within this time are committed together, while several arrive at a time.
 GATHER_SECONDS = 0.002
 
@@ -84,8 +82,6 @@ def submit_row(command: PredictCommand) -> Prediction:
 def _predictions(command: PredictCommand) -> list[Prediction]:
     now = timezone.now()
     deadline = now + (command.time_allowed or settings.PREDICTION_TIME)
-    key = command.idempotency_key
-    name = command.version.registered_model.name
     predictions = [
         Prediction(
             id=new_id,
@@ -97,14 +93,23 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
             values=values,
             created_at=now,
             deadline_at=deadline,
-            idempotency_key=key,
-            request_hash=_hash(name, values) if key else "",
         )
         for new_id, values in zip(command.ids, command.rows, strict=True)
     ]
     for prediction in predictions:
         prediction.request_id = request_id.get()
+    if command.idempotency_key is not None:
+        predictions[0].idempotency = _key(command, command.idempotency_key)
     return predictions
+
+
+def _key(command: PredictCommand, key: str) -> IdempotencyKey:
+    return IdempotencyKey(
+        caller=command.caller.key,
+        key=key,
+        prediction_id=command.ids[0],
+        request_hash=_hash(command.version.registered_model.name, command.rows[0]),
+    )
 
 
 def _hash(model_name: str, values: list[Any]) -> str:
@@ -116,7 +121,7 @@ def _accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Excep
     """One commit and one notification for all that are admitted.
 
     Raises:
-        IntegrityError: of several submissions one could not be kept. The batcher tries them one by one.
+        KeyTaken: the key of one of several submissions is in use. The batcher tries them one by one.
     """
     close_old_connections()
     outcomes = map_catching(_admit, submissions, DATABASE_AWAY)
@@ -124,7 +129,7 @@ def _accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Excep
     try:
         if admitted:
             _commit(admitted)
-    except IntegrityError:
+    except KeyTaken:
         if len(submissions) > 1:
             raise
         return [_earlier(admitted[0])]
@@ -141,7 +146,7 @@ def _admit(submission: _Submission) -> list[Prediction]:
         admission.admit(first.caller, rows)
     except QueueFull:
         # An accepted row stays accepted: its key keeps this one out, and gives the earlier prediction.
-        if not _same_key(first).exists():
+        if _current_key(first) is None:
             raise
     submission.is_admitted = True
     return submission.predictions
@@ -164,34 +169,26 @@ _submissions = Batcher(_accept, fatal=DATABASE_AWAY, pause=GATHER_SECONDS)
 
 # --- Idempotency ------------------------------------------------------------------------------------------------------
 def _earlier(predictions: Sequence[Prediction]) -> list[Prediction]:
-    """The prediction that has this one's key; this one, if that key is free again.
-
-    Several may come at once with a key whose life has just ended: one of them frees it, and one, maybe another, gets
-    it.
+    """The earlier prediction of this caller's key; or these predictions, if the key has become free since.
 
     Raises:
-        IntegrityError: it was not the key that could not be kept.
+        KeyReused: the earlier prediction answers another row.
     """
-    prediction = predictions[0]
-    same_key = _same_key(prediction)
-    forgotten = timezone.now() - KEY_LIFE
-    earlier = same_key.first()
-    if earlier is None or earlier.created_at < forgotten:
-        same_key.filter(created_at__lt=forgotten).update(idempotency_key=None)
+    [prediction] = predictions
+    key = _current_key(prediction)
+    if key is None or (earlier := Prediction.objects.filter(pk=key.prediction_id).first()) is None:
+        # The key has expired, or its prediction was removed, since the insertion failed.
+        IdempotencyKey.objects.release([key.prediction_id] if key else [])
         try:
             _commit([predictions])
-        except IntegrityError:
-            earlier = same_key.first()
-            if earlier is None:
-                raise
-        else:
-            return [prediction]
-    if earlier.request_hash != prediction.request_hash:
+        except KeyTaken:  # another request has taken the free key first
+            return _earlier(predictions)
+        return [prediction]
+    if prediction.idempotency is None or key.request_hash != prediction.idempotency.request_hash:
         raise KeyReused
     return registry.complete([earlier])
 
 
-def _same_key(prediction: Prediction) -> QuerySet[Prediction]:
-    if prediction.idempotency_key is None:
-        return Prediction.objects.none()
-    return Prediction.objects.filter(caller=prediction.caller, idempotency_key=prediction.idempotency_key)
+def _current_key(prediction: Prediction) -> IdempotencyKey | None:
+    wanted = prediction.idempotency
+    return wanted and IdempotencyKey.objects.current(wanted.caller, wanted.key)

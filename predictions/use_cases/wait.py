@@ -57,7 +57,8 @@ async def wait(rows: Sequence[Prediction], subscription: Subscription, seconds: 
     """Wait until all rows have ended, and refresh them. A coroutine that waits holds no thread."""
     try:
         async with asyncio.timeout(seconds):
-            _refresh(rows, await asyncio.wrap_future(subscription.ended))
+            statuses = await asyncio.wrap_future(subscription.ended)
+            _refresh(rows, statuses)
     except TimeoutError:
         with suppress(*DATABASE_AWAY):  # the rows are shown as they were last seen
             found = [asyncio.wrap_future(lookup.statuses.submit(row.pk)) for row in rows]

@@ -2,10 +2,8 @@
 
 import uuid
 from ipaddress import ip_address
-from typing import cast
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
 from predictions.use_cases import callers
@@ -17,7 +15,7 @@ COOKIE_SECONDS = 365 * 24 * 3600
 
 def caller_of(request: HttpRequest) -> Caller:
     if request.user.is_authenticated:
-        return callers.of_user(cast(User, request.user))
+        return callers.of_user(request.user)
     if visitor := visitor_of(request):
         return callers.of_visitor(visitor)
     return callers.of_address(client_ip(request))

@@ -29,10 +29,11 @@ FOR EACH ROW WHEN (NEW.state IN ({ENDED})) EXECUTE FUNCTION chaos_end();
 """
 UNFINISHED = f"SELECT count(*) AS n FROM predictions_prediction WHERE state NOT IN ({ENDED})"
 ROWS = """
-SELECT p.idempotency_key, p.state, p.error_code, p.attempts, p.output, p.created_at, p.finished_at, e.ends
-FROM predictions_prediction p
+SELECT k.key, p.state, p.error_code, p.attempts, p.output, p.created_at, p.finished_at, e.ends
+FROM predictions_idempotencykey k
+JOIN predictions_prediction p ON p.id = k.prediction_id
 LEFT JOIN (SELECT prediction_id, count(*) AS ends FROM chaos_end GROUP BY prediction_id) e ON e.prediction_id = p.id
-WHERE p.idempotency_key BETWEEN '{first}' AND '{last}'
+WHERE k.key BETWEEN '{first}' AND '{last}'
 """
 
 
@@ -124,7 +125,7 @@ def read(stack: Stack, ledger: Ledger) -> list[Row]:
 
 def _row(row: Any) -> Row:
     return Row(
-        int(row["idempotency_key"].rpartition(":")[2]),
+        int(row["key"].rpartition(":")[2]),
         row["state"],
         found(row["output"], row["error_code"]),
         row["attempts"],

@@ -148,7 +148,7 @@ class Echo:
 
 
 class Teller(asyncio.Protocol):
-    """RawPredictions whatever comes with the bodies in turn, the last of them for ever."""
+    """Answers whatever comes with the bodies in turn, the last of them for ever."""
 
     def __init__(self, bodies: list[bytes]) -> None:
         self.bodies = bodies

@@ -16,7 +16,7 @@ MEALS, MEAL = 8, 32_000_000
 
 
 class Probe(RegressorMixin, BaseEstimator):
-    """RawPredictions 2x + 1 for the first feature, after as many seconds as the slowest row says in the second."""
+    """Answers 2x + 1 for the first feature, after as many seconds as the slowest row says in the second."""
 
     def fit(self, x: Any, y: Any) -> Self:
         self.n_features_in_ = np.asarray(x).shape[1]

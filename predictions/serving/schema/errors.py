@@ -154,6 +154,24 @@ class TooMany(ForetellError):
         self.retry_after = retry_after
 
 
+class Canceled(SpecificError):
+    code = "canceled"
+    sentence = "The prediction was canceled."
+
+
+class NotInTime(SpecificError):
+    """The rows were accepted and will be answered, but not within this request. `addresses` is where they are read."""
+
+    code = "not_in_time"
+    retryable = True
+
+    def __init__(self, seconds: float, addresses: Sequence[str]) -> None:
+        super().__init__(
+            f"Not finished within {seconds:g} s. The work goes on: the predictions can be read at the addresses given."
+        )
+        self.addresses = list(addresses)
+
+
 class DatabaseAway(ForetellError):
     code = "database_away"
     retryable = True

@@ -16,6 +16,7 @@ from django_htmx.http import push_url, reswap, retarget
 from predictions.lifecycle import registry
 from predictions.maintenance import canary
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
+from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, NotFound, QueueFull, Removed, TooMany
 from predictions.use_cases.callers import Caller, of_visitor
 from predictions.use_cases.lookup import find_model, find_prediction
@@ -29,7 +30,7 @@ from predictions.web.forms import KEY, PredictionForm, name_of
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.visitors import caller_of, new_visitor_id, set_visitor_cookie
 
-# RawPredictions that take longer than this deserve a word before one asks.
+# Answers that take longer than this deserve a word before one asks.
 LATE = timedelta(seconds=5)
 
 
@@ -95,7 +96,7 @@ def _ask(
 def _submit(version: ModelVersion, form: PredictionForm, caller: Caller) -> Prediction:
     key = form.cleaned_data[KEY]
     command = PredictCommand(
-        version, [form.row], [uuid.uuid4()], caller, Source.FORM, idempotency_key=key and f"form:{key}"
+        version, [form.row], [new_prediction_id()], caller, Source.FORM, idempotency_key=key and f"form:{key}"
     )
     try:
         return submit_row(command)

@@ -155,8 +155,8 @@ def test_canary_takes_an_example_that_fits(registered: dict[str, RegisteredModel
 @pytest.mark.usefixtures("registered", "redis_server")
 def test_form_says_when_answers_are_late(client: Client) -> None:
     canary.send()
-    assert b"RawPredictions are late" not in client.get("/models/iris/").content
+    assert b"Answers are late" not in client.get("/models/iris/").content
 
     Prediction.objects.update(created_at=timezone.now() - timedelta(seconds=12))
 
-    assert b"RawPredictions are late just now, by about 12." in client.get("/models/iris/").content
+    assert b"Answers are late just now, by about 12." in client.get("/models/iris/").content

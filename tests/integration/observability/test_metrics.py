@@ -10,7 +10,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from predictions.maintenance import rollups
-from predictions.models import Heartbeat, Lane, ModelVersion, Prediction, Source, State, Tally, Watermark
+from predictions.models import Heartbeat, Lane, MetricHistogram, ModelVersion, Prediction, Source, State, Watermark
 from predictions.observability import metrics
 from predictions.worker import drain
 from tests.integration.conftest import SETOSA, make, statements
@@ -181,7 +181,7 @@ def test_first_look_counts_nothing_and_costs_no_history(iris: ModelVersion) -> N
 
     assert rollups.update() == 0
     assert count_all() == 0
-    assert not Tally.objects.exists()
+    assert not MetricHistogram.objects.exists()
 
 
 def test_keeper_that_was_away_catches_up_a_stretch_at_a_time(
@@ -202,7 +202,7 @@ def test_of_two_keepers_one_counts(iris: ModelVersion, monkeypatch: pytest.Monke
     seen = Watermark.objects.read(rollups.WATERMARK)
     assert rollups.update() == 1
 
-    monkeypatch.setattr("predictions.models.tally.WatermarkQuerySet.read", lambda *_: seen)
+    monkeypatch.setattr("predictions.models.metric_histogram.WatermarkQuerySet.read", lambda *_: seen)
 
     assert rollups.update() == 0
     assert told()["foretell_settled_total", "iris", "succeeded"] == 1

@@ -33,7 +33,7 @@ def listening(client: redis.Redis, count: int = 1) -> None:
 
 
 def looks(answers: list[bool]) -> Callable[[], bool]:
-    """RawPredictions each look in turn, and keeps the rest for the test to see."""
+    """Answers each look in turn, and keeps the rest for the test to see."""
     return lambda: answers.pop(0)
 
 

@@ -11,12 +11,13 @@ from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 
 from predictions.lifecycle import registry
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.models.idempotency_key import KEY_LIFE
 from predictions.queue import redis_client
 from predictions.serving.schema.errors import InvalidInput, ModelUnavailable, QueueFull
 from predictions.use_cases import admission
 from predictions.use_cases.admission import TooMany
-from predictions.use_cases.submit import KEY_LIFE, Caller, KeyReused, Request, submit, submit_together
+from predictions.use_cases.submit import Caller, KeyReused, Request, submit, submit_together
 from tests.integration.conftest import IRIS, make, together
 
 # Each commits, as in service: a row that the database refuses would take the transaction of a test with it.
@@ -152,8 +153,20 @@ def test_same_key_for_another_model_is_refused(registered: dict[str, RegisteredM
         ask(wine, wine.description["examples"][0]["values"], idempotency_key="k")
 
 
-def test_same_key_of_two_callers_gives_two_predictions(model: RegisteredModel) -> None:
-    assert ask(model, idempotency_key="k").pk != ask(model, caller=OTHER, idempotency_key="k").pk
+def test_same_key_of_two_callers_gives_each_their_own_prediction(model: RegisteredModel) -> None:
+    mine, theirs = ask(model, idempotency_key="k"), ask(model, caller=OTHER, idempotency_key="k")
+
+    assert mine.pk != theirs.pk
+    assert ask(model, idempotency_key="k").pk == mine.pk
+    assert ask(model, caller=OTHER, idempotency_key="k").pk == theirs.pk
+
+
+def test_full_queue_is_not_opened_by_the_key_of_another_caller(model: RegisteredModel, settings: Any) -> None:
+    ask(model, idempotency_key="k")
+    settings.MAX_QUEUED = 1
+
+    with pytest.raises(QueueFull):
+        ask(model, caller=OTHER, idempotency_key="k")
 
 
 def test_same_key_after_a_promotion_gives_the_same_prediction(model: RegisteredModel, iris: ModelVersion) -> None:
@@ -169,17 +182,81 @@ def test_same_key_after_a_promotion_gives_the_same_prediction(model: RegisteredM
     assert (again.pk, again.version) == (first.pk, iris)
 
 
-def test_key_is_forgotten_after_its_life(model: RegisteredModel) -> None:
+def age_keys(by: timedelta) -> None:
+    IdempotencyKey.objects.update(created_at=timezone.now() - by)
+
+
+def test_key_is_replaced_after_24_hours(model: RegisteredModel) -> None:
     first = ask(model, idempotency_key="k")
-    Prediction.objects.update(created_at=timezone.now() - KEY_LIFE - timedelta(seconds=1))
+    age_keys(timedelta(hours=24, seconds=1))
 
     second = ask(model, OTHER_ROW, idempotency_key="k")
 
     assert second.pk != first.pk
     assert count() == 2
-    first.refresh_from_db()
-    assert first.idempotency_key is None
     assert ask(model, OTHER_ROW, idempotency_key="k").pk == second.pk
+
+
+def test_key_is_kept_for_24_hours(model: RegisteredModel) -> None:
+    first = ask(model, idempotency_key="k")
+    age_keys(timedelta(hours=23, minutes=59))
+
+    assert ask(model, idempotency_key="k").pk == first.pk
+    with pytest.raises(KeyReused):
+        ask(model, OTHER_ROW, idempotency_key="k")
+
+
+def test_expired_key_does_not_open_a_full_queue(model: RegisteredModel, settings: Any) -> None:
+    ask(model, idempotency_key="k")
+    age_keys(timedelta(hours=24, seconds=1))
+    settings.MAX_QUEUED = 1
+
+    with pytest.raises(QueueFull):
+        ask(model, idempotency_key="k")
+
+
+def test_key_of_a_removed_prediction_is_free(model: RegisteredModel) -> None:
+    first = ask(model, idempotency_key="k")
+    Prediction.objects.filter(pk=first.pk).cancel()
+    assert Prediction.objects.remove([first.pk]) == 1
+
+    assert not IdempotencyKey.objects.exists()
+    assert ask(model, OTHER_ROW, idempotency_key="k").pk != first.pk
+
+
+def test_key_whose_prediction_was_deleted_otherwise_is_free_for_one(model: RegisteredModel) -> None:
+    ask(model, idempotency_key="k")
+    Prediction.objects.all().delete()
+
+    answers = together(10, lambda _: ask(model, idempotency_key="k"))
+
+    assert {answer.pk for answer in answers} == {Prediction.objects.get().pk}
+
+
+def test_rows_whose_key_is_taken_are_not_kept_with_others(model: RegisteredModel) -> None:
+    first = ask(model, idempotency_key="k")
+
+    answers = together(10, lambda number: ask(model, idempotency_key="k" if number % 2 else f"k{number}"))
+
+    assert [answer.pk == first.pk for answer in answers] == [False, True] * 5
+    assert count() == 6
+
+
+def test_remove_expired_keys_leaves_the_others(model: RegisteredModel) -> None:
+    ask(model, idempotency_key="old")
+    age_keys(KEY_LIFE + timedelta(seconds=1))
+    ask(model, idempotency_key="new")
+
+    assert IdempotencyKey.objects.remove_expired(10) == 1
+    assert [key.key for key in IdempotencyKey.objects.all()] == ["new"]
+
+
+def test_remove_expired_keys_stops_at_its_limit(model: RegisteredModel) -> None:
+    for number in range(3):
+        ask(model, idempotency_key=f"k{number}")
+    age_keys(KEY_LIFE + timedelta(seconds=1))
+
+    assert [IdempotencyKey.objects.remove_expired(2) for _ in range(3)] == [2, 1, 0]
 
 
 def test_one_key_in_many_threads_gives_one_prediction(model: RegisteredModel) -> None:
@@ -188,13 +265,13 @@ def test_one_key_in_many_threads_gives_one_prediction(model: RegisteredModel) ->
     assert {answer.pk for answer in answers} == {Prediction.objects.get().pk}
 
 
-def test_forgotten_key_in_many_threads_gives_one_new_prediction(model: RegisteredModel) -> None:
+def test_expired_key_in_many_threads_gives_one_new_prediction(model: RegisteredModel) -> None:
     ask(model, idempotency_key="k")
-    Prediction.objects.update(created_at=timezone.now() - KEY_LIFE - timedelta(seconds=1))
+    age_keys(KEY_LIFE + timedelta(seconds=1))
 
     answers = together(20, lambda _: ask(model, idempotency_key="k"))
 
-    assert {answer.pk for answer in answers} == {Prediction.objects.get(idempotency_key="k").pk}
+    assert {answer.pk for answer in answers} == {IdempotencyKey.objects.get().prediction_id}
     assert count() == 2
 
 

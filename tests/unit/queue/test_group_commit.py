@@ -3,8 +3,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-
 from predictions.queue.group_commit import GroupCommit, _Entry
+
 from tests.support.waiting import wait_until
 
 

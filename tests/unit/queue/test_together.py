@@ -4,7 +4,6 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 import pytest
-
 from predictions.queue.together import Together, each
 
 SECONDS = 20.0

@@ -1,4 +1,4 @@
-"""What has been counted since the beginning, whatever was removed since."""
+"""Histograms of the metrics. They count every prediction since the installation, also those that were removed."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ from django.db import models
 from django.db.models.functions import Now
 
 
-class TallyQuerySet(models.QuerySet["Tally"]):
+class MetricHistogramQuerySet(models.QuerySet["MetricHistogram"]):
     def add(self, name: str, model: str, state: str, values: Sequence[float], bounds: Sequence[float]) -> None:
-        """Count `values`. Only one may do so at a time: see `Watermark.advance`."""
-        tally, _ = self.get_or_create(name=name, model=model, state=state)
+        """Count `values`. Not safe for concurrent callers: call it after `Watermark.advance` has returned True."""
+        histogram, _ = self.get_or_create(name=name, model=model, state=state)
         for value in values:
             place = bisect_left(bounds, value)
             bound = str(bounds[place]) if place < len(bounds) else "+Inf"
-            tally.buckets[bound] = tally.buckets.get(bound, 0) + 1
-        tally.count += len(values)
-        tally.sum += sum(values)
-        tally.save(update_fields=["buckets", "count", "sum"])
+            histogram.buckets[bound] = histogram.buckets.get(bound, 0) + 1
+        histogram.count += len(values)
+        histogram.sum += sum(values)
+        histogram.save(update_fields=["buckets", "count", "sum"])
 
 
-class Tally(models.Model):
-    """A histogram that only grows. `buckets` says how many lie between a bound and the one before it."""
+class MetricHistogram(models.Model):
+    """A histogram that only grows. `buckets`: upper bound to the number of values between it and the one before."""
 
     name = models.CharField(max_length=20)
     model = models.CharField(max_length=100)
@@ -31,10 +31,10 @@ class Tally(models.Model):
     sum = models.FloatField(default=0.0)
     buckets = models.JSONField(default=dict)
 
-    objects = TallyQuerySet.as_manager()
+    objects = MetricHistogramQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["name", "model", "state"], name="one_tally_each")]
+        constraints = [models.UniqueConstraint(fields=["name", "model", "state"], name="one_histogram_per_series")]
 
     def __str__(self) -> str:
         return f"{self.name} of {self.model}"
@@ -42,7 +42,7 @@ class Tally(models.Model):
 
 class WatermarkQuerySet(models.QuerySet["Watermark"]):
     def read(self, name: str) -> tuple[datetime, datetime]:
-        """Until when the work is done, and the time now, by the database's clock. It begins with the first look."""
+        """(until, now) by the database's clock: the end of the last interval, and the present time."""
         marked = self.filter(name=name).values_list("until", Now())
         if (found := marked.first()) is None:
             self.bulk_create([Watermark(name=name, until=Now())], ignore_conflicts=True)
@@ -51,12 +51,12 @@ class WatermarkQuerySet(models.QuerySet["Watermark"]):
         return until, now
 
     def advance(self, name: str, since: datetime, until: datetime) -> bool:
-        """True for one of those who would do the same stretch. Call it first in the transaction that does the work."""
+        """True for one of the processes with the same interval. Call it first in the transaction of the work."""
         return self.filter(name=name, until=since).update(until=until) == 1
 
 
 class Watermark(models.Model):
-    """Until when a work that follows the time has come."""
+    """The end of the last interval that a periodic job has processed."""
 
     name = models.CharField(max_length=20, primary_key=True)
     until = models.DateTimeField()
