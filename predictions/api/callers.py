@@ -57,4 +57,4 @@ def _of_tokens(secrets: Sequence[str]) -> list[Caller | Exception]:
     return map_catching(_of_token, secrets, DATABASE_AWAY)
 
 
-tokens = Batcher(_of_tokens, fatal=DATABASE_AWAY, threads=lookup.reading)
+tokens = Batcher(_of_tokens, fatal=DATABASE_AWAY, executor=lookup.reading)

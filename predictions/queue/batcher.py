@@ -27,7 +27,7 @@ class Batcher(Generic[A, R]):
         pause: seconds in which further items may arrive before the next batch, while several arrive at a time. A commit
             of twenty rows costs little more than one of two. A single item never waits.
         size: items in one batch, at most.
-        threads: where batches run; a thread of the batcher's own if not given.
+        executor: where batches run; a thread of the batcher's own if not given.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class Batcher(Generic[A, R]):
         fatal: tuple[type[Exception], ...] = (),
         pause: float = 0.0,
         size: int = 64,
-        threads: Executor | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._process = process
         self._fatal = fatal
         self._pause = pause
         self._size = size
-        self._threads = threads or ThreadPoolExecutor(1, thread_name_prefix="batcher")
+        self.executor = executor or ThreadPoolExecutor(1, thread_name_prefix="batcher")
         self._lock = threading.Lock()
         self._waiting: list[Entry[A, R]] = []
         self._is_running = False
@@ -56,7 +56,7 @@ class Batcher(Generic[A, R]):
             if self._is_running:
                 return future
             self._is_running = True
-        self._threads.submit(self._run)
+        self.executor.submit(self._run)
         return future
 
     def _run(self) -> None:

@@ -85,8 +85,8 @@ async def version(name: str, number: str | None) -> ModelVersion:
     return await asyncio.wrap_future(versions.submit((name, number)))
 
 
-models = Batcher(_find_models, fatal=DATABASE_AWAY, threads=reading)
-versions = Batcher(_find_versions, fatal=DATABASE_AWAY, threads=reading)
+models = Batcher(_find_models, fatal=DATABASE_AWAY, executor=reading)
+versions = Batcher(_find_versions, fatal=DATABASE_AWAY, executor=reading)
 
 
 # --- Predictions ------------------------------------------------------------------------------------------------------
@@ -128,5 +128,5 @@ def _statuses(ids: Sequence[uuid.UUID]) -> list[Status | Exception | None]:
     return [found.get(prediction_id) for prediction_id in ids]
 
 
-predictions = Batcher(_find_predictions, fatal=DATABASE_AWAY, threads=reading)
-statuses: Batcher[uuid.UUID, Status | None] = Batcher(_statuses, fatal=DATABASE_AWAY, threads=reading)
+predictions = Batcher(_find_predictions, fatal=DATABASE_AWAY, executor=reading)
+statuses: Batcher[uuid.UUID, Status | None] = Batcher(_statuses, fatal=DATABASE_AWAY, executor=reading)

@@ -70,7 +70,7 @@ def submit(command: PredictCommand) -> "Future[list[Prediction]]":
         TooMany, QueueFull: not now; both say when.
         django.db.DatabaseError: nothing was kept.
     """
-    return _submissions.submit(_Submission(_predictions(command)))
+    return submissions.submit(_Submission(_predictions(command)))
 
 
 def submit_row(command: PredictCommand) -> Prediction:
@@ -164,7 +164,7 @@ def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 
 
-_submissions = Batcher(_accept, fatal=DATABASE_AWAY, pause=GATHER_SECONDS)
+submissions = Batcher(_accept, fatal=DATABASE_AWAY, pause=GATHER_SECONDS)
 
 
 # --- Idempotency ------------------------------------------------------------------------------------------------------

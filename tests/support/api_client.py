@@ -1,0 +1,110 @@
+"""A synchronous client of the API's ASGI application, with the surface of Django's test client."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from django.contrib.auth.models import User
+
+from predictions.api.asgi import LAYERS, Application
+from predictions.api.http import Scope
+from predictions.models import ApiToken
+
+
+class ApiResponse:
+    def __init__(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        self.status_code = status
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.content = content
+
+    def __getitem__(self, name: str) -> str:
+        return self.headers[name.lower()]
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self.headers
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        return self.headers.get(name.lower(), default)
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    def __repr__(self) -> str:
+        return f"<ApiResponse {self.status_code} {self.content[:300]!r}>"
+
+
+class ApiClient:
+    """`user` sends a token with each request; `headers` go with each request too."""
+
+    def __init__(self, user: User | None = None, layers: Any = LAYERS, **headers: str) -> None:
+        self.application = Application(layers)
+        self.headers = dict(headers)
+        if user is not None:
+            self.headers["Authorization"] = f"Bearer {ApiToken.objects.create(user=user, name='tests')[1]}"
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None, **options: Any) -> ApiResponse:
+        from urllib.parse import urlencode
+
+        return self.request("GET", f"{path}?{urlencode(query)}" if query else path, b"", **options)
+
+    def post(self, path: str, body: Any = b"", content_type: str = "application/json", **options: Any) -> ApiResponse:
+        return self.request("POST", path, body, content_type=content_type, **options)
+
+    def head(self, path: str, **options: Any) -> ApiResponse:
+        return self.request("HEAD", path, b"", **options)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = b"",
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **environ: Any,
+    ) -> ApiResponse:
+        content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        sent = {"Host": "testserver", **self.headers, **(headers or {})}
+        sent |= {name[5:].replace("_", "-"): value for name, value in environ.items() if name.startswith("HTTP_")}
+        if content_type is not None:
+            sent["Content-Type"] = content_type
+        if content:
+            sent.setdefault("Content-Length", str(len(content)))
+        scope = scope_of(method, path, sent)
+        scope["client"] = (environ.get("REMOTE_ADDR", "127.0.0.1"), 50000)
+        if environ.get("secure"):
+            scope["scheme"] = "https"
+        return asyncio.run(self._answer(scope, content))
+
+    async def _answer(self, scope: Scope, content: bytes) -> ApiResponse:
+        sent: list[Mapping[str, Any]] = []
+
+        async def receive() -> Mapping[str, Any]:
+            return {"type": "http.request", "body": content, "more_body": False}
+
+        async def send(message: Mapping[str, Any]) -> None:
+            sent.append(message)
+
+        await self.application(scope, receive, send)
+        headers = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
+        return ApiResponse(sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:]))
+
+
+def scope_of(method: str, address: str, headers: Mapping[str, str]) -> Scope:
+    """As the web server builds it."""
+    path, _, query = address.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 80),
+    }
