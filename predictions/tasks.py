@@ -3,6 +3,7 @@
 The imports inside the functions are the point of this file: with them the web never loads an estimator's libraries.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ from celery.worker import WorkController
 
 from predictions.context import request_id
 from predictions.models import Lane
+
+logger = logging.getLogger(__name__)
 
 
 class OutOfMemory(Exception):
@@ -28,29 +31,32 @@ def _sparing_the_worker() -> Iterator[None]:
         raise OutOfMemory(str(error)) from None
 
 
-@shared_task(name="predictions.serve", ignore_result=True, bind=True)
-def serve(self: Task, version_id: int, lane: str) -> None:
+@shared_task(name="predictions.drain", ignore_result=True, bind=True)
+def drain_lane(self: Task, lane: str) -> None:
+    if lane not in Lane.values:
+        logger.warning("a message named an unknown lane and was ignored")
+        return
     from predictions.worker import drain  # noqa: PLC0415
 
     request_id.set(self.request.get("request_id", ""))
     with _sparing_the_worker():
-        drain.drain_lane(version_id, lane)
+        drain.drain_lane(lane)
     drain.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
 
 
 @shared_task(name="predictions.examine", ignore_result=True)
 def examine(version_id: int) -> None:
-    from predictions.worker import drain  # noqa: PLC0415
+    from predictions.worker import preload  # noqa: PLC0415
 
     with _sparing_the_worker():
-        drain.examine(version_id)
+        preload.examine(version_id)
 
 
 @worker_init.connect
 def prepare(sender: WorkController, **_: object) -> None:
-    """Where people wait, before the pool forks. The lane of files loads what a file needs."""
-    if Lane.INTERACTIVE not in sender.app.amqp.queues.consume_from:
-        return
-    from predictions.worker import drain  # noqa: PLC0415
+    """Before the pool forks. Only the lane where people wait loads its versions ahead of the first prediction."""
+    from predictions.worker import preload  # noqa: PLC0415
 
-    drain.prepare()
+    preload.use_worker_pragmas()
+    if Lane.INTERACTIVE in sender.app.amqp.queues.consume_from:
+        preload.load_champions()

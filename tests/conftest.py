@@ -124,6 +124,6 @@ def _forget() -> None:
     health.forget()
     context.request_id.set("")
     redis_client.breaker.reset()
-    if execution := sys.modules.get("predictions.worker.drain"):
-        execution.described.cache_clear()
-        execution.loader.release()
+    if preload := sys.modules.get("predictions.worker.preload"):
+        preload.version_key.cache_clear()
+        preload.loader.release()

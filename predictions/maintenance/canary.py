@@ -29,7 +29,7 @@ def send() -> int:
     version, values = question
     for lane in due:
         Prediction.objects.accept([_canary(version, values, lane, now)])
-        notifications.ring(version.pk, lane)
+        notifications.notify(lane)
     return len(due)
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from predictions.maintenance import canary, retention, rollups
-from predictions.models import Heartbeat, IdempotencyKey, Lane, ModelVersion, Prediction
+from predictions.models import Heartbeat, IdempotencyKey, ModelVersion, Prediction
 from predictions.queue import completions, notifications, redis_client
 
 logger = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ class Keeper:
     """
     Args:
         seconds: between two sweeps.
-        serve: executes what is queued for a version and a lane, for one slice; used only while Redis is away.
+        serve: executes the queued rows of a lane, for one slice; used only while Redis is away.
     """
 
-    def __init__(self, seconds: float, serve: Callable[[int, str], bool]) -> None:
+    def __init__(self, seconds: float, serve: Callable[[str], bool]) -> None:
         self._seconds = seconds
         self._serve = serve
         self._examined_at = 0.0
@@ -77,7 +77,7 @@ class Keeper:
         lost = Prediction.objects.fail_exhausted()
         expired = Prediction.objects.expire()
         sweep.lost, sweep.expired = len(lost), len(expired)
-        sweep.requeued = Prediction.objects.requeue_lost()
+        sweep.requeued = len(Prediction.objects.requeue_lost())
         if redis_client.is_reachable():
             completions.announce([*lost, *expired]) if lost or expired else None
             sweep.reminded = self._remind()
@@ -89,14 +89,13 @@ class Keeper:
         return sweep
 
     def _remind(self) -> int:
-        waiting = Prediction.objects.waiting_versions(OVERLOOKED)
-        return sum(notifications.remind(version_id, lane) for version_id, lane in waiting)
+        return sum(notifications.renotify(lane) for lane in Prediction.objects.waiting_lanes(OVERLOOKED))
 
     def _execute(self) -> int:
-        """Without Redis no worker hears of anything: serve every version that has queued rows, a slice each."""
-        waiting = Prediction.objects.waiting_versions(timedelta(0))
-        for version_id, lane in sorted(waiting, key=lambda pair: pair[1] != Lane.INTERACTIVE):
-            self._serve(version_id, lane)
+        """Without Redis no worker is notified: execute a slice of each lane that has queued rows."""
+        waiting = Prediction.objects.waiting_lanes(timedelta(0))
+        for lane in waiting:
+            self._serve(lane)
         return len(waiting)
 
     def _examine(self) -> None:

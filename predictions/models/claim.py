@@ -1,8 +1,8 @@
-"""What a worker has taken for one predict call."""
+"""The rows that a worker has claimed."""
 
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,14 +10,15 @@ from typing import Any
 @dataclass(frozen=True)
 class ClaimedRow:
     id: uuid.UUID
+    version_id: int
     values: list[Any]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The rows that one worker has taken for one predict call.
+    """The rows that one worker has claimed: the oldest of a lane, of one or several versions.
 
-    Times are the database's: a worker's own clock may be wrong. `now()` adds what has passed here since the claim.
+    Times are the database's: a worker's own clock may be wrong. `now()` adds the time that has passed since the claim.
     """
 
     token: uuid.UUID
@@ -27,3 +28,10 @@ class Claim:
 
     def now(self) -> datetime:
         return self.claimed_at + timedelta(seconds=time.monotonic() - self._monotonic)
+
+    def by_version(self) -> "dict[int, Claim]":
+        """One part for each version, with the same token and clock. A predict call takes one part."""
+        groups: dict[int, list[ClaimedRow]] = {}
+        for row in self.rows:
+            groups.setdefault(row.version_id, []).append(row)
+        return {version_id: replace(self, rows=rows) for version_id, rows in groups.items()}

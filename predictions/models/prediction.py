@@ -9,10 +9,12 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.db.models.sql import UpdateQuery
 
 from predictions.models.claim import Claim, ClaimedRow
 from predictions.models.compiled_query import CompiledQuery, Param, rows_of
@@ -28,16 +30,23 @@ if TYPE_CHECKING:  # the worker's half: the web never loads numpy
 
 # One statement for each row, prepared once: a list of ids would be a new statement for each length, and an UPDATE of
 # many rows to different values a page of CASEs.
-TAKE = """
+def _guard(*targets: State) -> str:
+    """The states from which all of `targets` can be reached, as SQL."""
+    allowed = set.intersection(*(set(before(target)) for target in targets))
+    return ", ".join(f"'{state.value}'" for state in sorted(allowed))
+
+
+# Only queued rows become running, and only running ones succeed: the table of transitions says so.
+TAKE = f"""
 UPDATE predictions_prediction
-SET state = 'running', claim = %s, claimed_until = %s, started_at = %s, attempts = attempts + 1
-WHERE id = %s AND state = 'queued'
-"""
-SETTLE = """
+SET state = '{State.RUNNING.value}', claim = %s, claimed_until = %s, started_at = %s, attempts = attempts + 1
+WHERE id = %s AND state IN ({_guard(State.RUNNING)})
+"""  # noqa: S608 - states of the table
+SETTLE = f"""
 UPDATE predictions_prediction
 SET state = %s, output = %s, error_code = %s, predict_ms = %s, finished_at = %s, claimed_until = NULL
-WHERE id = %s AND state = 'running' AND claim = %s
-"""
+WHERE id = %s AND state IN ({_guard(State.SUCCEEDED, State.FAILED)}) AND claim = %s
+"""  # noqa: S608
 
 
 class PredictionQuerySet(models.QuerySet["Prediction"]):
@@ -73,18 +82,10 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         """Those that ended longer than `age` ago, oldest first."""
         return self.filter(finished_at__lt=Now() - age).order_by("finished_at")
 
-    def waiting_versions(self, older_than: timedelta) -> "list[tuple[int, str]]":
-        """(version id, lane) of all that has been queued for longer than `older_than`."""
+    def waiting_lanes(self, older_than: timedelta) -> list[str]:
+        """The lanes that have rows queued for longer than `older_than`; where people wait first."""
         late = self.queued().filter(created_at__lt=Now() - older_than)
-        return list(late.order_by().values_list("version_id", "lane").distinct())
-
-    def ahead_of(self, prediction: "Prediction") -> int:
-        """How many rows of the same version and lane were queued before this one."""
-        return (
-            self.queued()
-            .filter(version_id=prediction.version_id, lane=prediction.lane, created_at__lt=prediction.created_at)
-            .count()
-        )
+        return [lane for lane in Lane.values if late.filter(lane=lane).exists()]
 
     # --- Acceptance ---------------------------------------------------------------------------------------------------
     def accept(self, predictions: Sequence["Prediction"]) -> None:
@@ -108,20 +109,20 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             prediction._state.adding = False
 
     # --- Transitions: each one guarded update, which says whether (or for how many) it won ---------------------------
-    def claim(self, version_id: int, lane: str, limit: int) -> Claim | None:
-        """Take up to `limit` queued rows of one version, oldest first; None if there are none.
+    def claim(self, lane: str, limit: int) -> Claim | None:
+        """Claim up to `limit` queued rows of a lane, oldest first, of whatever versions; None if there are none.
 
-        What is past its deadline is left for the keeper to end. A row that has already cost a worker its life is taken
-        alone, so that it cannot take others down with it.
+        Rows past their deadline are left to the maintenance process. A row that has cost an attempt is claimed alone,
+        so that a row that kills workers cannot cost others their attempts.
         """
         token = uuid.uuid4()
         with transaction.atomic(savepoint=False):
-            candidates = _claimable(limit).rows(version=version_id, lane=lane)
+            candidates = _claimable(limit).rows(lane=lane)
             if not candidates:
                 return None
-            alone = candidates[0][2] > 0
-            taken = candidates[:1] if alone else list(takewhile(lambda row: row[2] == 0, candidates))
-            now: datetime = taken[0][3]
+            alone = candidates[0][3] > 0
+            taken = candidates[:1] if alone else list(takewhile(lambda row: row[3] == 0, candidates))
+            now: datetime = taken[0][4]
             common = (
                 _prepared("claim", token),
                 _prepared("claimed_until", now + settings.LEASE),
@@ -129,7 +130,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             )
             with connection.cursor() as cursor:
                 cursor.executemany(TAKE, [(*common, _prepared("id", row[0])) for row in taken])
-        return Claim(token, [ClaimedRow(row[0], row[1]) for row in taken], now)
+        return Claim(token, [ClaimedRow(row[0], row[1], row[2]) for row in taken], now)
 
     def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
         """Store each outcome where the claim still holds; say for how many it did.
@@ -153,32 +154,43 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             cursor.executemany(SETTLE, rows)
             return int(cursor.rowcount)
 
-    def cancel(self) -> int:
-        return self.filter(state__in=before(State.CANCELED)).update(
-            state=State.CANCELED, finished_at=Now(), claimed_until=None
-        )
+    def cancel(self) -> list[uuid.UUID]:
+        """Cancel those that have not ended. The ids of those that this call canceled."""
+        return self._move(State.CANCELED, finished_at=Now(), claimed_until=None)
 
     def expire(self) -> list[uuid.UUID]:
-        """End those whose deadline has passed."""
-        late = list(self.unfinished().filter(deadline_at__lt=Now()).values_list("id", flat=True)[:1000])
-        self.filter(id__in=late, state__in=before(State.EXPIRED)).update(
-            state=State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout"
-        )
-        return late
+        """End rows whose deadline has passed, a thousand at most. The ids of those that this call ended."""
+        overdue = self.unfinished().filter(deadline_at__lt=Now())
+        return overdue._some()._move(State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout")
 
     def fail_exhausted(self) -> list[uuid.UUID]:
-        """End those that have cost as many workers as a row may."""
-        lost = self.running().filter(claimed_until__lt=Now(), attempts__gte=settings.MAX_ATTEMPTS)
-        ids = list(lost.values_list("id", flat=True)[:1000])
-        lost.filter(id__in=ids).update(
-            state=State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost"
-        )
-        return ids
+        """Fail rows with an expired lease and no attempt left. The ids of those that this call failed."""
+        lost = self._with_expired_lease().filter(attempts__gte=settings.MAX_ATTEMPTS)
+        return lost._some()._move(State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost")
 
-    def requeue_lost(self) -> int:
-        """Give back those whose lease has run out: their worker is gone, or as good as gone."""
-        lost = self.running().filter(claimed_until__lt=Now(), attempts__lt=settings.MAX_ATTEMPTS)
-        return lost.update(state=State.QUEUED, claim=None, claimed_until=None, started_at=None)
+    def requeue_lost(self) -> list[uuid.UUID]:
+        """Queue rows with an expired lease again. The ids of those that this call queued."""
+        lost = self._with_expired_lease().filter(attempts__lt=settings.MAX_ATTEMPTS)
+        return lost._move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
+
+    def _with_expired_lease(self) -> "PredictionQuerySet":
+        return self.running().filter(claimed_until__lt=Now())
+
+    def _some(self) -> "PredictionQuerySet":
+        """The same rows, a thousand at most: the conditions stay in the update."""
+        return self.filter(id__in=list(self.values_list("id", flat=True)[:1000]))
+
+    def _move(self, to: State, **changes: Any) -> list[uuid.UUID]:
+        """One UPDATE … RETURNING, guarded by the table of transitions. The ids of the rows that it changed."""
+        query: Any = self.filter(state__in=before(to)).order_by().query.chain(UpdateQuery)
+        query.add_update_values({"state": to, **changes})
+        try:
+            sql, params = query.get_compiler(connection=connection).as_sql()
+        except EmptyResultSet:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(f"{sql} RETURNING id", params)
+            return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
 
     # --- Removal ------------------------------------------------------------------------------------------------------
     def remove(self, ids: Sequence[uuid.UUID]) -> int:
@@ -241,7 +253,7 @@ class Prediction(models.Model):
     class Meta:
         permissions = [("view_monitor", "Can watch the predictions of everybody")]
         indexes = [
-            models.Index(fields=["version", "lane", "created_at"], condition=Q(state="queued"), name="queue"),
+            models.Index(fields=["lane", "created_at"], condition=Q(state="queued"), name="queue"),
             models.Index(fields=["claimed_until"], condition=Q(state="running"), name="leases"),
             models.Index(fields=["deadline_at"], condition=Q(finished_at__isnull=True), name="deadlines"),
             models.Index(fields=["caller", "-created_at", "-id"], name="mine"),
@@ -275,17 +287,16 @@ class Prediction(models.Model):
 # --- Asked hundreds of times a second ---------------------------------------------------------------------------------
 @cache
 def _claimable(limit: int) -> CompiledQuery:
-    """Rows of a version and a lane that may be claimed, oldest first, with the database's time."""
+    """Rows of a lane that may be claimed, oldest first, with the database's time."""
     return CompiledQuery(
         lambda: (
             Prediction.objects.queued()
             .filter(
-                version_id=Param("version", models.BigIntegerField()),
                 lane=Param("lane", models.CharField()),
                 deadline_at__gt=Now(),
             )
             .order_by("created_at")
             .select_for_update(skip_locked=True)
-            .values_list("id", "values", "attempts", Now())[:limit]
+            .values_list("id", "version_id", "values", "attempts", Now())[:limit]
         )
     )

@@ -153,13 +153,13 @@ def _admit(submission: _Submission) -> list[Prediction]:
 
 
 def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
-    """One transaction for all rows, then one notification for each version that got rows."""
+    """One transaction for all, then one notification for each lane that got rows."""
     predictions = list(chain.from_iterable(admitted))
     Prediction.objects.accept(predictions)
-    waiting = {(prediction.version_id, prediction.lane): prediction.request_id for prediction in predictions}
-    for (version_id, lane), id_of_request in waiting.items():
+    requests_of_lanes = {prediction.lane: prediction.request_id for prediction in predictions}
+    for lane, id_of_request in requests_of_lanes.items():
         with acting_for(id_of_request):
-            notifications.ring(version_id, lane)
+            notifications.notify(lane)
     ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 

@@ -29,18 +29,21 @@ class FallbackWorker:
         self._child: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
-    def serve(self, version_id: int, lane: str) -> bool:
-        """Serve what is queued for a version, for one slice; False if that cost the child its life."""
+    def serve(self, lane: str) -> bool:
+        """Execute the queued rows of a lane, for one slice.
+
+        False if the child crashed or exceeded the time limit; it is restarted on the next call.
+        """
         try:
             pipe = self._ready()
-            pipe.send((version_id, lane))
+            pipe.send(lane)
             # The limit is that of a worker: past it a claim's lease runs out anyway.
             if pipe.poll(settings.CELERY_TASK_TIME_LIMIT):
                 pipe.recv()
                 return True
         except (EOFError, OSError):
             pass
-        logger.warning("version %d cost the standby its life on the lane %s", version_id, lane)
+        logger.warning("the fallback worker crashed or exceeded its time on the lane %s", lane)
         self.stop()
         return False
 
@@ -53,7 +56,7 @@ class FallbackWorker:
     def _ready(self) -> Connection:
         if self._child is None or self._pipe is None or not self._child.is_alive():
             self._pipe, theirs = _context.Pipe()
-            self._child = _context.Process(target=_run, args=(theirs,), name="standby", daemon=True)
+            self._child = _context.Process(target=_run, args=(theirs,), name="fallback", daemon=True)
             self._child.start()
             theirs.close()
             if not self._pipe.poll(START_SECONDS):
@@ -67,13 +70,15 @@ def _run(pipe: Connection) -> None:
     import django  # noqa: PLC0415
 
     django.setup()
-    from predictions.worker import drain  # noqa: PLC0415 - the scientific stack, in the child only
+    from predictions.worker import drain, preload  # noqa: PLC0415 - the scientific stack, in the child only
+
+    preload.use_worker_pragmas()
 
     pipe.send(True)
     while True:
         try:
-            version_id, lane = pipe.recv()
+            lane = pipe.recv()
         except EOFError:
             return
-        drain.serve(version_id, lane, time.monotonic() + drain.SLICE_SECONDS)
+        drain.serve(lane, time.monotonic() + drain.SLICE_SECONDS)
         pipe.send(True)

@@ -160,12 +160,13 @@ SETOSA = {
 
 
 def run_worker(version: ModelVersion, lane: str = Lane.INTERACTIVE) -> None:
-    """What a worker does, here and now."""
+    """Drain the lane in this process, until nothing of the version is queued."""
     import time
 
     from predictions.worker import drain
 
-    assert drain.serve(version.pk, lane, time.monotonic() + 60)
+    assert drain.serve(lane, time.monotonic() + 60)
+    assert not Prediction.objects.queued().filter(version=version, lane=lane).exists()
 
 
 # --- People -----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 from predictions.lifecycle import registry
 from predictions.models import ApiToken, ModelVersion, Prediction, State
 from predictions.queue import completions, redis_client
-from predictions.worker import drain
+from predictions.worker import preload
 from tests.integration.conftest import IRIS, make, run_worker, signed_in
 
 PATH, SECRET = "/srv/private/models", "hunter2"
@@ -224,9 +224,9 @@ def test_worker(
     iris: ModelVersion, analyst: User, monkeypatch: pytest.MonkeyPatch, target: str, error: Exception, code: str
 ) -> None:
     if "joblib" in target or "engines.sklearn" in target:
-        monkeypatch.setattr(drain, "loader", drain.Loader(drain.loader._root, 10**9, use_compiled=False))
+        monkeypatch.setattr(preload, "loader", preload.Loader(preload.loader._root, 10**9, use_compiled=False))
     if code == "model_error":
-        drain.load(iris.pk)
+        preload.load(iris.pk)
     row = make(iris)
     superuser = User.objects.create_superuser("superuser", password="secret")
     monkeypatch.setattr(target, raising(error))
@@ -253,10 +253,10 @@ def test_worker(
 def test_row_that_failed_under_the_inference_protocol(
     iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
-    monkeypatch.setattr("predictions.queue.notifications.ring", lambda version_id, lane: run_worker(iris, lane))
+    monkeypatch.setattr("predictions.queue.notifications.notify", lambda lane: run_worker(iris, lane))
     monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: refresh_status())
     monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
-    drain.load(iris.pk)
+    preload.load(iris.pk)
     monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.ask", raising(LibraryError(TEXT)))
 
     response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")
@@ -278,7 +278,7 @@ def test_log_names_no_password_of_a_server(monkeypatch: pytest.MonkeyPatch, capl
         celery.conf.update(task_publish_retry=False, broker_connection_timeout=1)
         assert not breaker.call(away.ping, "ring")
         breaker.reset()
-        assert not breaker.call(lambda: celery.send_task("predictions.serve", args=[1, "interactive"]), "publish")
+        assert not breaker.call(lambda: celery.send_task("predictions.drain", args=["interactive"]), "publish")
 
     assert [record.getMessage() for record in caplog.records if "Redis is away" in record.getMessage()] != []
     assert SECRET not in caplog.text

@@ -52,7 +52,7 @@ def test_claim_and_settle_cost_the_same_for_any_number_of_rows(iris: ModelVersio
         make(iris)
 
     with statements() as claiming:
-        claim = Prediction.objects.claim(iris.pk, Lane.INTERACTIVE, 64)
+        claim = Prediction.objects.claim(Lane.INTERACTIVE, 64)
     assert claim
     with statements() as settling:
         Prediction.objects.settle(claim, [Outcome(SETOSA, None)] * count, 1.0)
@@ -62,7 +62,7 @@ def test_claim_and_settle_cost_the_same_for_any_number_of_rows(iris: ModelVersio
 
 def test_claim_of_nothing_costs_one_statement(iris: ModelVersion) -> None:
     with statements() as sent:
-        Prediction.objects.claim(iris.pk, Lane.INTERACTIVE, 64)
+        Prediction.objects.claim(Lane.INTERACTIVE, 64)
 
     assert len(sent) == 1
 

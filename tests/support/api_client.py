@@ -64,7 +64,9 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         **environ: Any,
     ) -> ApiResponse:
-        content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        content = (
+            body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        )
         sent = {"Host": "testserver", **self.headers, **(headers or {})}
         sent |= {name[5:].replace("_", "-"): value for name, value in environ.items() if name.startswith("HTTP_")}
         if content_type is not None:

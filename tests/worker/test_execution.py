@@ -43,7 +43,7 @@ def test_task_whose_slice_is_over_leaves_the_rest_to_the_next(
         for _ in range(3)
     )  # fmt: skip
 
-    drain.drain_lane(version_id, Lane.INTERACTIVE)
+    drain.drain_lane(Lane.INTERACTIVE)
 
     assert sorted(Prediction.objects.values_list("state", flat=True)) == [State.QUEUED, State.QUEUED, State.SUCCEEDED]
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
@@ -57,4 +57,4 @@ def test_standby_may_take_longer_to_start_than_a_predict_call(
         monkeypatch.setenv(name, stack.env[name])
     settings.CELERY_TASK_TIME_LIMIT = 0.5  # importing scikit-learn alone takes longer
     with closing_standby() as standby:
-        assert standby.serve(1, Lane.INTERACTIVE)
+        assert standby.serve(Lane.INTERACTIVE)

@@ -44,6 +44,6 @@ def test_trace_leads_from_the_web_to_the_worker(prepare_stack: Callable[..., Abs
 
             def joined() -> bool:
                 asked = traces("foretell-web", "POST api/v1/models/<slug:name>/predictions/")
-                return bool(asked & traces("foretell-worker", "run/predictions.serve"))
+                return bool(asked & traces("foretell-worker", "run/predictions.drain"))
 
             wait_until(joined, 30, "one trace has spans of both")

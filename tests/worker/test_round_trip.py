@@ -54,12 +54,9 @@ def test_row_that_cannot_be_answered_fails_alone(stack: Stack) -> None:
 def test_doubled_rings_change_nothing(stack: Stack) -> None:
     stack["worker"].freeze()
     prediction_id = stack.submit("probe", {"x": 7, "seconds": 0})
-    version_id = stack.rows([prediction_id])[0]["version_id"]
     with celery_app.connection_for_write(stack.redis_url.replace("unix://", "redis+socket://")) as connection:
         for _ in range(5):
-            celery_app.send_task(
-                "predictions.serve", [version_id, "interactive"], queue="interactive", connection=connection
-            )
+            celery_app.send_task("predictions.drain", ["interactive"], queue="interactive", connection=connection)
     stack["worker"].thaw()
     stack.wait_for_end([prediction_id], 30)
     answered = stack.rows([prediction_id])

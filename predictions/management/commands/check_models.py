@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from predictions.models import ModelVersion
-from predictions.worker import drain
+from predictions.worker import preload
 
 
 class Command(BaseCommand):
@@ -13,7 +13,7 @@ class Command(BaseCommand):
         versions = ModelVersion.objects.filter(registered_model__is_present=True).select_related("registered_model")
         failed = 0
         for version in versions.order_by("registered_model__name", "number"):
-            if drain.examine(version.pk):
+            if preload.examine(version.pk):
                 self.stdout.write(f"{version}: serves")
             else:
                 failed += 1

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion
-from predictions.worker import drain
+from predictions.worker import preload
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         version = versions.filter(registered_model__name=name, number=number).first()
         if version is None:
             raise CommandError(f"{name} has no version {number}; sync_models reads new folders")
-        if not drain.examine(version.pk):
+        if not preload.examine(version.pk):
             version.refresh_from_db()
             raise CommandError(f"{name} v{number} does not serve: {version.unavailable_reason}")
         if not version.registered_model.promote(version):

@@ -5,9 +5,9 @@ from itertools import cycle
 from celery import Celery
 
 from predictions.models import Lane
-from predictions.queue.notifications import SERVE
+from predictions.queue.notifications import DRAIN
 from tests.chaos.scenario import Scene, scenario
-from tests.chaos.scenarios.rings import celery_of, version_of
+from tests.chaos.scenarios.rings import celery_of
 
 
 @scenario("T13", seconds=24, quick_seconds=6)
@@ -23,16 +23,14 @@ def lines_are_restarted(scene: Scene) -> None:
 
 @scenario("T19", seconds=6, quick_seconds=4)
 def messages_of_another_release(scene: Scene) -> None:
-    """Workers get messages that they do not know: another task, too few or too many arguments, a version that is not
-    there."""
+    """Workers get messages that they do not know: another task, too few or too many arguments, an unknown lane."""
     celery, lane = celery_of(scene.stack), Lane.INTERACTIVE.value
-    version_id = version_of(scene.stack, "probe")
     for _ in scene.beats(0.5):
         scene.strike()
-        _send(celery, "predictions.of_another_release", [version_id])
-        _send(celery, SERVE, [version_id])
-        _send(celery, SERVE, [version_id, lane, "more"])
-        _send(celery, SERVE, [10_000_000, lane])
+        _send(celery, "predictions.of_another_release", [lane])
+        _send(celery, DRAIN, [])
+        _send(celery, DRAIN, [1, lane])
+        _send(celery, DRAIN, ["another-lane"])
 
 
 def _send(celery: Celery, task: str, arguments: list[object]) -> None:

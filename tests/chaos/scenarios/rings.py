@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from celery import Celery
 
 from predictions.models import Lane
-from predictions.queue.notifications import SERVE
+from predictions.queue.notifications import DRAIN
 from tests.chaos.ledger import Asked
 from tests.chaos.load import Client
 from tests.chaos.scenario import Scene, scenario
@@ -20,20 +20,12 @@ def celery_of(stack: Stack) -> Celery:
     return Celery(broker=stack.redis_url.replace("unix://", "redis+socket://"), set_as_current=False)
 
 
-def version_of(stack: Stack, model: str) -> int:
-    found = stack.query(
-        "SELECT v.id FROM predictions_modelversion v JOIN predictions_registeredmodel m ON v.id = m.champion_id"
-        f" WHERE m.name = '{model}'"
-    )
-    return int(found[0]["id"])
-
-
 def _five_rings(stack: Stack) -> Callable[[], object]:
-    celery, version_id = celery_of(stack), version_of(stack, "probe")
+    celery = celery_of(stack)
 
     def ring() -> None:
         for _ in range(5):
-            celery.send_task(SERVE, args=[version_id, Lane.INTERACTIVE.value], queue=Lane.INTERACTIVE.value)
+            celery.send_task(DRAIN, args=[Lane.INTERACTIVE.value], queue=Lane.INTERACTIVE.value)
 
     return ring
 

@@ -542,7 +542,7 @@ def test_all_who_wait_for_one_prediction_are_answered_at_its_end(
 @pytest.mark.usefixtures("unheard")
 def test_announcement_that_is_lost_is_made_up_for_at_the_end_of_the_wait(door: Door) -> None:
     asked, kept_row = begin(door, 1.5)
-    assert Prediction.objects.filter(pk=kept_row.pk).cancel() == 1
+    assert Prediction.objects.filter(pk=kept_row.pk).cancel() == [kept_row.pk]
 
     answer = asked.result(LONG)
     assert (answer.status_code, answer.json()["status"]) == (200, "canceled")

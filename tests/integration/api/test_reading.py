@@ -90,7 +90,7 @@ def test_prediction_by_another_etag_is_200(client: Client, iris: ModelVersion, k
 def test_etag_changes_with_each_state(client: Client, iris: ModelVersion) -> None:
     row = make(iris)
     queued = client.get(address(row))["ETag"]
-    Prediction.objects.claim(iris.pk, "interactive", 1)
+    Prediction.objects.claim("interactive", 1)
     running = client.get(address(row))["ETag"]
     Prediction.objects.filter(pk=row.pk).cancel()
     canceled = client.get(address(row))["ETag"]

@@ -22,9 +22,9 @@ from tests.support.waiting import wait_until
 PAST = timedelta(seconds=-1)
 
 
-def serve_here(version_id: int, lane: str) -> bool:
+def serve_here(lane: str) -> bool:
     """The keeper serves in a child process, which would not see what this test has not committed."""
-    return drain.serve(version_id, lane, time.monotonic() + 10)
+    return drain.serve(lane, time.monotonic() + 10)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_sweep_gives_back_what_a_dead_worker_held_and_rings(
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
 
 
-def test_sweep_rings_once_for_each_version_and_lane_that_waits(
+def test_sweep_notifies_once_for_each_lane_that_waits(
     keeper: Keeper, registered: dict[str, RegisteredModel], iris: ModelVersion, clean_redis: redis.Redis
 ) -> None:
     wine = registered["wine"].champion
@@ -84,17 +84,17 @@ def test_sweep_rings_once_for_each_version_and_lane_that_waits(
     make(wine, age=60)
     make(wine, age=0, lane=Lane.BULK)
 
-    assert keeper.sweep() == Sweep(reminded=3)
-    assert (clean_redis.llen(Lane.INTERACTIVE), clean_redis.llen(Lane.BULK)) == (2, 1)
+    assert keeper.sweep() == Sweep(reminded=2)
+    assert (clean_redis.llen(Lane.INTERACTIVE), clean_redis.llen(Lane.BULK)) == (1, 1)
 
 
 def test_sweep_does_not_flood_a_slow_queue(keeper: Keeper, iris: ModelVersion, clean_redis: redis.Redis) -> None:
     make(iris, age=60)
-    clean_redis.rpush(Lane.INTERACTIVE, *[b"{}"] * notifications.ENOUGH_RINGS)
+    clean_redis.rpush(Lane.INTERACTIVE, *[b"{}"] * notifications.ENOUGH_MESSAGES)
 
     keeper.sweep()
 
-    assert clean_redis.llen(Lane.INTERACTIVE) == notifications.ENOUGH_RINGS
+    assert clean_redis.llen(Lane.INTERACTIVE) == notifications.ENOUGH_MESSAGES
 
 
 def test_sweep_rings_no_second_time_while_a_ring_is_outstanding(
@@ -138,7 +138,7 @@ def test_sweep_without_redis_executes_by_itself(
     make(iris, lane=Lane.BULK)
     make(wine.champion, values=row)
 
-    assert keeper.sweep() == Sweep(executed_for=3)
+    assert keeper.sweep() == Sweep(executed_for=2)
     assert list(Prediction.objects.values_list("state", flat=True)) == [State.SUCCEEDED] * 3
     assert keeper.sweep() == Sweep()
 

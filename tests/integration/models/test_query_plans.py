@@ -68,8 +68,8 @@ def plans_of(action: Callable[[], Any]) -> list[str]:
 
 
 CASES: dict[str, tuple[Callable[[ModelVersion], Any], str]] = {
-    "claim": (lambda version: Q.claim(version.pk, Lane.INTERACTIVE, 64), "queue"),
-    "waiting versions": (lambda _: Q.waiting_versions(timedelta(seconds=2)), "queue"),
+    "claim": (lambda _: Q.claim(Lane.INTERACTIVE, 64), "queue"),
+    "waiting lanes": (lambda _: Q.waiting_lanes(timedelta(seconds=2)), "queue"),
     "count of the queue": (lambda _: Q.queued().count(), "queue"),
     "requeue": (lambda _: Q.requeue_lost(), "leases"),
     "fail exhausted": (lambda _: Q.fail_exhausted(), "leases"),

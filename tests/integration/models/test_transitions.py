@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from predictions.models import Lane, ModelVersion, Prediction, State
@@ -18,7 +19,7 @@ FUTURE = timedelta(seconds=60)
 
 
 def claim(version: ModelVersion, limit: int = 64, lane: str = Lane.INTERACTIVE) -> Any:
-    return Prediction.objects.claim(version.pk, lane, limit)
+    return Prediction.objects.claim(lane, limit)
 
 
 def kept(row: Prediction) -> dict[str, Any]:
@@ -73,13 +74,27 @@ def test_claim_of_a_row_that_is_not_queued_leaves_it(iris: ModelVersion, state: 
     assert kept(row) == was
 
 
-def test_claim_keeps_lanes_and_versions_apart(registered: dict[str, Any], iris: ModelVersion) -> None:
-    wine = registered["wine"].champion
-    bulk, other, own = make(iris, lane=Lane.BULK, age=9), make(wine, age=9), make(iris)
+def test_claim_keeps_lanes_apart(iris: ModelVersion) -> None:
+    bulk, own = make(iris, lane=Lane.BULK, age=9), make(iris)
 
     assert [row.id for row in claim(iris).rows] == [own.pk]
     assert [row.id for row in claim(iris, lane=Lane.BULK).rows] == [bulk.pk]
-    assert [row.id for row in claim(wine).rows] == [other.pk]
+
+
+def test_claim_takes_the_oldest_of_all_versions(registered: dict[str, Any], iris: ModelVersion) -> None:
+    wine = registered["wine"].champion
+    second, first, third, fourth = make(iris, age=3), make(wine, age=4), make(wine, age=2), make(iris, age=1)
+
+    taken = claim(iris, 3)
+
+    assert [row.id for row in taken.rows] == [first.pk, second.pk, third.pk]
+    groups = taken.by_version()
+    assert {key: [row.id for row in group.rows] for key, group in groups.items()} == {
+        wine.pk: [first.pk, third.pk],
+        iris.pk: [second.pk],
+    }
+    assert {group.token for group in groups.values()} == {taken.token}
+    assert [row.id for row in claim(iris).rows] == [fourth.pk]
 
 
 def test_claim_of_a_row_that_cost_a_worker_takes_it_alone(iris: ModelVersion) -> None:
@@ -141,7 +156,7 @@ def test_settle_of_a_row_that_has_ended_changes_nothing(iris: ModelVersion, stat
 def test_settle_of_a_canceled_row_among_others_settles_the_others(iris: ModelVersion) -> None:
     canceled, other = make(iris, age=2), make(iris, age=1)
     taken = claim(iris)
-    assert Prediction.objects.filter(pk=canceled.pk).cancel() == 1
+    assert Prediction.objects.filter(pk=canceled.pk).cancel() == [canceled.pk]
     was = kept(canceled)
 
     assert Prediction.objects.settle(taken, good(2), 1.0) == 1
@@ -153,7 +168,7 @@ def test_settle_with_a_claim_that_another_worker_has_now_changes_nothing(iris: M
     row = make(iris)
     lost = claim(iris)
     Prediction.objects.update(claimed_until=timezone.now() + PAST)
-    assert Prediction.objects.requeue_lost() == 1
+    assert Prediction.objects.requeue_lost() == [row.pk]
     present = claim(iris)
     was = kept(row)
 
@@ -167,7 +182,7 @@ def test_settle_with_a_claim_that_another_worker_has_now_changes_nothing(iris: M
 def test_cancel_of_an_unfinished_row_ends_it(iris: ModelVersion, state: State) -> None:
     row = make(iris, state)
 
-    assert Prediction.objects.filter(pk=row.pk).cancel() == 1
+    assert Prediction.objects.filter(pk=row.pk).cancel() == [row.pk]
 
     after = kept(row)
     assert (after["state"], after["output"], after["claimed_until"]) == (State.CANCELED, None, None)
@@ -179,7 +194,7 @@ def test_cancel_of_a_row_that_has_ended_changes_nothing(iris: ModelVersion, stat
     row = make(iris, state)
     was = kept(row)
 
-    assert Prediction.objects.filter(pk=row.pk).cancel() == 0
+    assert Prediction.objects.filter(pk=row.pk).cancel() == []
     assert kept(row) == was
 
 
@@ -208,13 +223,34 @@ def test_expire_of_a_row_that_has_ended_changes_nothing(iris: ModelVersion, stat
     assert kept(row) == was
 
 
+@pytest.mark.parametrize("end", ["expire", "fail_exhausted", "requeue_lost"])
+def test_only_rows_that_were_won_are_returned(iris: ModelVersion, end: str) -> None:
+    """A row that another process cancels between the selection and the update is not among them."""
+    past = timezone.now() + PAST
+    attempts = settings.MAX_ATTEMPTS if end == "fail_exhausted" else 1
+    fields = {"deadline_at": past, "claimed_until": past, "attempts": attempts}
+    won, lost = make(iris, State.RUNNING, **fields), make(iris, State.RUNNING, **fields)
+    canceled: list[str] = []
+
+    def cancel_first(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("UPDATE") and not canceled:
+            canceled.append(sql)
+            Prediction.objects.filter(pk=lost.pk).update(state=State.CANCELED)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(cancel_first):
+        assert getattr(Prediction.objects, end)() == [won.pk]
+
+    assert kept(lost)["state"] == State.CANCELED
+
+
 # --- Leases -----------------------------------------------------------------------------------------------------------
 def test_requeue_lost_gives_back_what_nobody_holds(iris: ModelVersion) -> None:
     lost = make(iris, State.RUNNING, claimed_until=timezone.now() + PAST)
     held = make(iris, State.RUNNING, claimed_until=timezone.now() + FUTURE)
     was = kept(held)
 
-    assert Prediction.objects.requeue_lost() == 1
+    assert Prediction.objects.requeue_lost() == [lost.pk]
 
     after = kept(lost)
     assert (after["state"], after["attempts"]) == (State.QUEUED, 1)
@@ -225,7 +261,7 @@ def test_requeue_lost_gives_back_what_nobody_holds(iris: ModelVersion) -> None:
 def test_requeue_lost_leaves_what_has_used_up_its_attempts(iris: ModelVersion) -> None:
     make(iris, State.RUNNING, claimed_until=timezone.now() + PAST, attempts=settings.MAX_ATTEMPTS)
 
-    assert Prediction.objects.requeue_lost() == 0
+    assert Prediction.objects.requeue_lost() == []
 
 
 def test_fail_exhausted_ends_what_has_used_up_its_attempts(iris: ModelVersion) -> None:
@@ -247,21 +283,20 @@ def test_leases_concern_running_rows_only(iris: ModelVersion, state: State) -> N
     row = make(iris, state, claimed_until=timezone.now() + PAST, attempts=settings.MAX_ATTEMPTS)
     was = kept(row)
 
-    assert (Prediction.objects.fail_exhausted(), Prediction.objects.requeue_lost()) == ([], 0)
+    assert (Prediction.objects.fail_exhausted(), Prediction.objects.requeue_lost()) == ([], [])
     assert kept(row) == was
 
 
 # --- Reads ------------------------------------------------------------------------------------------------------------
-def test_waiting_versions_names_each_version_and_lane_once(registered: dict[str, Any], iris: ModelVersion) -> None:
+def test_waiting_lanes_names_each_lane_with_overdue_rows_once(registered: dict[str, Any], iris: ModelVersion) -> None:
     for age in (1, 5, 9):
         make(iris, age=age)
-    make(iris, age=5, lane=Lane.BULK)
-    make(registered["wine"].champion, age=1)
-    make(registered["wine"].champion, State.RUNNING, age=9)
+    make(iris, age=1, lane=Lane.BULK)
+    make(iris, State.RUNNING, age=9, lane=Lane.BULK)
+    make(registered["wine"].champion, age=9)
 
-    late = Prediction.objects.waiting_versions(timedelta(seconds=3))
-
-    assert sorted(late) == [(iris.pk, Lane.BULK), (iris.pk, Lane.INTERACTIVE)]
+    assert Prediction.objects.waiting_lanes(timedelta(seconds=3)) == [Lane.INTERACTIVE]
+    assert Prediction.objects.waiting_lanes(timedelta(0)) == [Lane.INTERACTIVE, Lane.BULK]
 
 
 def test_has_ended_looks_at_the_database(iris: ModelVersion) -> None:
@@ -277,5 +312,5 @@ def test_has_ended_looks_at_the_database(iris: ModelVersion) -> None:
 def test_claim_leaves_what_is_past_its_deadline(iris: ModelVersion) -> None:
     late = make(iris, deadline_at=timezone.now() - timedelta(seconds=1))
 
-    assert Prediction.objects.claim(iris.pk, Lane.INTERACTIVE, 10) is None
+    assert Prediction.objects.claim(Lane.INTERACTIVE, 10) is None
     assert Prediction.objects.expire() == [late.pk]

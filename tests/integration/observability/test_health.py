@@ -19,8 +19,8 @@ from tests.integration.conftest import statements
 
 def let_canaries_sing() -> None:
     canary.send()
-    for version_id, lane in Prediction.objects.waiting_versions(timedelta(0)):
-        drain.serve(version_id, lane, time.monotonic() + 10)
+    for lane in Prediction.objects.waiting_lanes(timedelta(0)):
+        drain.serve(lane, time.monotonic() + 10)
 
 
 @pytest.mark.usefixtures("registered", "redis_server")

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from predictions.maintenance import rollups
 from predictions.models import Heartbeat, Lane, MetricHistogram, ModelVersion, Prediction, Source, State, Watermark
 from predictions.observability import metrics
-from predictions.worker import drain
+from predictions.worker import drain, preload
 from tests.integration.conftest import SETOSA, make, statements
 from tests.integration.models.test_query_plans import count_rows, crowd, plans_of
 
@@ -105,7 +105,7 @@ def test_queue_is_told_by_model_and_lane(iris: ModelVersion) -> None:
 
 
 def test_signs_of_life_are_told(iris: ModelVersion) -> None:
-    drain.load(iris.pk)
+    preload.load(iris.pk)
     drain._beat_at = -drain.BEAT_SECONDS
     drain.beat("worker@here/1")
     drain.beat("worker@here/2")  # not so soon again
@@ -117,7 +117,7 @@ def test_signs_of_life_are_told(iris: ModelVersion) -> None:
     found = told()
 
     assert found["foretell_broker_up",] == 1
-    assert found["foretell_loader_bytes", "worker:worker@here/1"] == drain.loader.size > 0
+    assert found["foretell_loader_bytes", "worker:worker@here/1"] == preload.loader.size > 0
     assert 0 <= found["foretell_heartbeat_age_seconds", "keeper"] < 5
     assert ("foretell_heartbeat_age_seconds", "worker:worker@here/2") not in found
     assert 20 <= found["foretell_canary_age_seconds", "interactive"] < 25

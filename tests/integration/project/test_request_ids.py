@@ -101,11 +101,9 @@ def test_failures_of_a_claim_are_one_line(iris: ModelVersion, caplog: pytest.Log
     assert [line for line in lines if "no number" in line] == []
 
 
-def test_ring_is_made_in_the_name_of_the_request_that_it_is_for(
-    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_notification_carries_the_request_it_is_for(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
-    monkeypatch.setattr(notifications, "ring", lambda *_: heard.append(context.request_id.get()))
+    monkeypatch.setattr(notifications, "notify", lambda *_: heard.append(context.request_id.get()))
     context.request_id.set("whoever-commits-for-others")
     model = registry.find("iris")
     asked = submit.Request(model, IRIS, Caller("visitor:named"), Source.API, request_id="who-asked")
@@ -116,13 +114,13 @@ def test_ring_is_made_in_the_name_of_the_request_that_it_is_for(
     assert context.request_id.get() == "whoever-commits-for-others"
 
 
-def test_ring_carries_the_id_of_the_request_to_the_worker(
+def test_worker_knows_the_request_of_its_notification(
     iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from predictions import tasks
 
     context.request_id.set("request-of-the-web")
-    assert notifications.ring(iris.pk, "interactive")
+    assert notifications.notify("interactive")
     message = json.loads(clean_redis.lindex("interactive", 0))
     assert message["headers"]["request_id"] == "request-of-the-web"
 
@@ -130,7 +128,7 @@ def test_ring_carries_the_id_of_the_request_to_the_worker(
     monkeypatch.setattr(drain, "drain_lane", lambda *_: seen.append(context.request_id.get()))
     context.request_id.set("")
     task = SimpleNamespace(request=SimpleNamespace(get=message["headers"].get, hostname="worker@here"))
-    tasks.serve.run.__func__(task, iris.pk, "interactive")
+    tasks.drain_lane.run.__func__(task, "interactive")
 
     assert seen == ["request-of-the-web"]
     assert Prediction.objects.count() == 0
@@ -149,7 +147,7 @@ import logging, django
 django.setup()
 from django.conf import settings
 from predictions.queue import notifications
-notifications.ring(1, "interactive")
+notifications.notify("interactive")
 try:
     raise OSError(f"away: {settings.REDIS_URL}")
 except OSError:

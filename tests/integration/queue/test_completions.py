@@ -131,7 +131,7 @@ def test_waiter_sees_what_another_thread_settled(
     row = make(iris)
     with waiters.expecting(row.pk, LONG) as place:
         listening(clean_redis)
-        assert Prediction.objects.filter(pk=row.pk).cancel() == 1
+        assert Prediction.objects.filter(pk=row.pk).cancel() == [row.pk]
         announce([row.pk])
 
         assert wait_for(row, place, LONG) is True

@@ -25,7 +25,7 @@ def network(clean_redis: redis.Redis, redis_server: str, monkeypatch: pytest.Mon
         app.config_from_object("django.conf:settings", namespace="CELERY")
         app.conf.broker_url = f"redis://127.0.0.1:{proxy.port}/0"
         monkeypatch.setattr(notifications, "current_app", app)
-        notifications.publish(1, Lane.INTERACTIVE)
+        notifications.publish(Lane.INTERACTIVE)
         yield proxy
         app.close()
 
@@ -33,19 +33,19 @@ def network(clean_redis: redis.Redis, redis_server: str, monkeypatch: pytest.Mon
 def test_silent_redis_is_not_waited_for(network: Proxy) -> None:
     start = time.monotonic()
     with network.silent(), pytest.raises(OperationalError):
-        notifications.publish(1, Lane.INTERACTIVE)
+        notifications.publish(Lane.INTERACTIVE)
     assert time.monotonic() - start < LONGEST
 
 
 def test_dropped_connection_costs_no_message(network: Proxy, clean_redis: redis.Redis) -> None:
     with network.cut():
         pass
-    notifications.publish(1, Lane.INTERACTIVE)
+    notifications.publish(Lane.INTERACTIVE)
     assert clean_redis.llen(Lane.INTERACTIVE) == 2
 
 
 def test_redis_that_refuses_is_an_error_at_once(network: Proxy) -> None:
     start = time.monotonic()
     with network.cut(), pytest.raises(OperationalError):
-        notifications.publish(1, Lane.INTERACTIVE)
+        notifications.publish(Lane.INTERACTIVE)
     assert time.monotonic() - start < LONGEST

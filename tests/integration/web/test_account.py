@@ -114,7 +114,7 @@ def test_result_of_what_was_removed_while_it_ran_is_thrown_away(iris: ModelVersi
     from predictions.serving.engines.predictor import Outcome
 
     own(owner, iris, State.QUEUED)
-    claim = Prediction.objects.claim(iris.pk, "interactive", 64)
+    claim = Prediction.objects.claim("interactive", 64)
     assert claim
     personal_data.remove(owner)
 

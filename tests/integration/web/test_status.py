@@ -104,7 +104,7 @@ def test_status_says_what_the_row_says(client: Client, iris: ModelVersion) -> No
     for change in ("claim", "cancel"):
         states.append(fragment(client.get(status(row)), row)["data-state"])
         if change == "claim":
-            Prediction.objects.claim(iris.pk, "interactive", 1)
+            Prediction.objects.claim("interactive", 1)
         else:
             Prediction.objects.filter(pk=row.pk).cancel()
     states.append(fragment(client.get(status(row)), row)["data-state"])

@@ -13,7 +13,7 @@ from django.utils import timezone
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State
 from predictions.queue import notifications
 from predictions.serving.schema.errors import ModelUnavailable
-from predictions.worker import drain
+from predictions.worker import drain, preload
 from tests.integration.conftest import IRIS, make, run_worker
 from tests.support.estimators import POISON
 
@@ -64,20 +64,126 @@ def test_serve_past_its_time_stops_after_one_claim(iris: ModelVersion, settings:
     for age in range(5):
         make(iris, age=age)
 
-    assert drain.serve(iris.pk, Lane.INTERACTIVE, time.monotonic() - 1) is False
+    assert drain.serve(Lane.INTERACTIVE, time.monotonic() - 1) is False
     assert states() == [State.SUCCEEDED] * 2 + [State.QUEUED] * 3
 
 
-def test_serve_leaves_other_lanes_and_versions(registered: dict[str, RegisteredModel], iris: ModelVersion) -> None:
-    wine = registered["wine"].champion
-    assert wine
+def test_serve_leaves_other_lanes(iris: ModelVersion) -> None:
     make(iris, age=3)
     make(iris, age=2, lane=Lane.BULK)
-    make(wine, age=1)
 
     run_worker(iris)
 
-    assert states() == [State.SUCCEEDED, State.QUEUED, State.QUEUED]
+    assert states() == [State.SUCCEEDED, State.QUEUED]
+
+
+# --- Several versions in one claim ------------------------------------------------------------------------------------
+@pytest.fixture
+def wine(registered: dict[str, RegisteredModel]) -> ModelVersion:
+    version = registered["wine"].champion
+    assert version
+    return version
+
+
+def wine_row(wine: ModelVersion, **fields: Any) -> Prediction:
+    example = wine.registered_model.description["examples"][0]["values"]
+    return make(wine, values=[example[name] for name in wine.signature.names], **fields)
+
+
+@pytest.fixture
+def predicted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[str]]]:
+    """For each predict call: the version, and the states of all rows, oldest first, when it began."""
+    calls: list[tuple[int, list[str]]] = []
+    answer = drain.answer
+
+    def observed(version_id: int, claim: Any) -> Any:
+        calls.append((version_id, states()))
+        return answer(version_id, claim)
+
+    monkeypatch.setattr(drain, "answer", observed)
+    return calls
+
+
+def expect(monkeypatch: pytest.MonkeyPatch, **milliseconds: float) -> None:
+    """The times of the last predict calls, by the name of the model."""
+    names = ModelVersion.objects.values_list("registered_model__name", "pk")
+    monkeypatch.setattr(drain, "_last_ms", {pk: milliseconds.get(name, 0.1) for name, pk in names})
+
+
+def test_rows_of_several_versions_are_each_answered_by_their_own(iris: ModelVersion, wine: ModelVersion) -> None:
+    rows = [make(iris, age=4), wine_row(wine, age=3), make(iris, age=2), wine_row(wine, age=1)]
+
+    run_worker(iris)
+
+    for row in rows:
+        row.refresh_from_db()
+        assert row.output is not None
+        assert row.output["label"] in row.version.manifest["labels"]
+    assert len({row.claim for row in rows}) == 1
+
+
+def test_quick_versions_are_predicted_and_settled_before_a_long_one(
+    iris: ModelVersion,
+    wine: ModelVersion,
+    predicted: list[tuple[int, list[str]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expect(monkeypatch, wine=1000.0)
+    wine_row(wine, age=3)
+    make(iris, age=2)
+
+    run_worker(iris)
+
+    assert predicted == [
+        (iris.pk, [State.RUNNING, State.RUNNING]),
+        (wine.pk, [State.RUNNING, State.SUCCEEDED]),
+    ]
+
+
+def test_version_whose_predict_raises_spares_the_others(
+    iris: ModelVersion, wine: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect(monkeypatch)
+    wine_row(wine, age=3)
+    make(iris, age=2)
+    predict = drain.predict
+
+    def starved(loaded: Any, rows: Any) -> Any:
+        if loaded.manifest.model == "wine":
+            raise MemoryError
+        return predict(loaded, rows)
+
+    monkeypatch.setattr(drain, "predict", starved)
+
+    with pytest.raises(MemoryError):
+        drain.serve(Lane.INTERACTIVE, time.monotonic() + 10)
+
+    assert states() == [State.RUNNING, State.SUCCEEDED]
+
+
+def test_long_version_calls_for_help_before_it_begins(
+    iris: ModelVersion,
+    clean_redis: redis.Redis,
+    predicted: list[tuple[int, list[str]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expect(monkeypatch, iris=1000.0)
+    make(iris)
+    called: list[int] = []
+
+    drain.serve(Lane.INTERACTIVE, time.monotonic() + 10, lambda _: called.append(len(predicted)))
+
+    assert called == [0]
+
+
+def test_call_for_help_repeats_a_notification_that_was_not_seen(clean_redis: redis.Redis) -> None:
+    notifications.mark_attended(Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
+    assert clean_redis.llen(Lane.INTERACTIVE) == 0
+
+    drain.call_for_help(Lane.INTERACTIVE)
+
+    assert clean_redis.llen(Lane.INTERACTIVE) == 1
 
 
 def test_bad_row_among_good_ones_fails_alone(kinds: RegisteredModel) -> None:
@@ -109,11 +215,11 @@ def test_version_that_cannot_be_opened_fails_its_rows_and_says_why(iris: ModelVe
 def test_examine_lets_a_repaired_version_serve(iris: ModelVersion) -> None:
     good = iris.sha256
     ModelVersion.objects.filter(pk=iris.pk).update(sha256="0" * 64)
-    assert drain.examine(iris.pk) is False
+    assert preload.examine(iris.pk) is False
     ModelVersion.objects.filter(pk=iris.pk).update(sha256=good)
-    drain.described.cache_clear()
+    preload.version_key.cache_clear()
 
-    assert drain.examine(iris.pk) is True
+    assert preload.examine(iris.pk) is True
 
     iris.refresh_from_db()
     assert iris.unavailable_reason == ""
@@ -121,12 +227,12 @@ def test_examine_lets_a_repaired_version_serve(iris: ModelVersion) -> None:
 
 def test_row_canceled_while_it_runs_keeps_no_answer(iris: ModelVersion) -> None:
     row = make(iris)
-    claim = Prediction.objects.claim(iris.pk, Lane.INTERACTIVE, 64)
+    claim = Prediction.objects.claim(Lane.INTERACTIVE, 64)
     assert claim
-    outcomes, spent = drain.answer(iris.pk, claim)
+    done = drain.answer(iris.pk, claim)
     Prediction.objects.filter(pk=row.pk).cancel()
 
-    assert Prediction.objects.settle(claim, outcomes, spent) == 0
+    assert Prediction.objects.settle(claim, done.outcomes, done.predict_ms) == 0
 
     row.refresh_from_db()
     assert (row.state, row.output) == (State.CANCELED, None)
@@ -134,23 +240,23 @@ def test_row_canceled_while_it_runs_keeps_no_answer(iris: ModelVersion) -> None:
 
 def test_answer_ring_serves_and_lets_the_next_row_ring(iris: ModelVersion, clean_redis: redis.Redis) -> None:
     make(iris)
-    notifications.ring(iris.pk, Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
     clean_redis.delete(Lane.INTERACTIVE)  # a worker has taken the message
 
-    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(Lane.INTERACTIVE)
     assert states() == [State.SUCCEEDED]
 
-    notifications.ring(iris.pk, Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
 
 
 def test_ring_while_one_is_outstanding_publishes_nothing(iris: ModelVersion, clean_redis: redis.Redis) -> None:
-    assert [notifications.ring(iris.pk, Lane.INTERACTIVE) for _ in range(3)] == [True] * 3
+    assert [notifications.notify(Lane.INTERACTIVE) for _ in range(3)] == [True] * 3
 
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
     message = json.loads(clean_redis.lindex(Lane.INTERACTIVE, 0))
-    assert message["headers"]["task"] == notifications.SERVE
+    assert message["headers"]["task"] == notifications.DRAIN
 
 
 def test_answer_ring_at_the_end_of_its_slice_rings_for_the_next_worker(
@@ -161,28 +267,28 @@ def test_answer_ring_at_the_end_of_its_slice_rings_for_the_next_worker(
     for age in range(4):
         make(iris, age=age)
 
-    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(Lane.INTERACTIVE)
 
     assert states().count(State.QUEUED) == 3
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
 
 
 def test_ring_while_a_worker_attends_wakes_it_without_a_message(iris: ModelVersion, clean_redis: redis.Redis) -> None:
-    notifications.attend(iris.pk, Lane.INTERACTIVE)
+    notifications.mark_attended(Lane.INTERACTIVE)
 
-    notifications.ring(iris.pk, Lane.INTERACTIVE)
-    notifications.ring(iris.pk, Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
 
     assert clean_redis.llen(Lane.INTERACTIVE) == 0
-    assert notifications.linger(iris.pk, Lane.INTERACTIVE) == iris.pk
-    assert notifications.linger(iris.pk, Lane.INTERACTIVE) is None
+    assert notifications.wait_for_work(Lane.INTERACTIVE) is True
+    assert notifications.wait_for_work(Lane.INTERACTIVE) is False
 
 
 def test_ring_after_the_worker_left_is_a_message(iris: ModelVersion, clean_redis: redis.Redis) -> None:
-    notifications.attend(iris.pk, Lane.INTERACTIVE)
-    notifications.leave(iris.pk, Lane.INTERACTIVE)
+    notifications.mark_attended(Lane.INTERACTIVE)
+    notifications.clear_attended(Lane.INTERACTIVE)
 
-    notifications.ring(iris.pk, Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
 
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
 
@@ -190,93 +296,74 @@ def test_ring_after_the_worker_left_is_a_message(iris: ModelVersion, clean_redis
 def test_row_committed_while_the_worker_leaves_is_served(
     iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It rang while the sign stood, so no message was sent; the sign comes down after."""
-    leave = notifications.leave
+    """It notified while the worker was marked as attending, so no message was sent; the mark is cleared after."""
+    clear = notifications.clear_attended
 
-    def commit_and_leave(version_id: int, lane: str) -> None:
+    def commit_and_clear(lane: str) -> bool:
         make(iris)
-        notifications.ring(version_id, lane)
-        leave(version_id, lane)
+        notifications.notify(lane)
+        return clear(lane)
 
-    monkeypatch.setattr(notifications, "leave", commit_and_leave)
+    monkeypatch.setattr(notifications, "clear_attended", commit_and_clear)
+    expect(monkeypatch)
 
-    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(Lane.INTERACTIVE)
 
     assert states() == [State.SUCCEEDED]
     assert clean_redis.llen(Lane.INTERACTIVE) == 0
 
 
-def test_full_claim_calls_for_help(iris: ModelVersion, clean_redis: redis.Redis, settings: Any) -> None:
+def test_full_claim_calls_for_help(
+    iris: ModelVersion, clean_redis: redis.Redis, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.MICRO_BATCH = 2
-    called: list[tuple[int, str]] = []
+    expect(monkeypatch)
+    called: list[str] = []
     for age in range(3):
         make(iris, age=age)
 
-    drain.serve(iris.pk, Lane.INTERACTIVE, time.monotonic() + 10, lambda *rung: called.append(rung))
+    drain.serve(Lane.INTERACTIVE, time.monotonic() + 10, called.append)
 
-    assert called == [(iris.pk, Lane.INTERACTIVE)]
+    assert called == [Lane.INTERACTIVE]
 
 
-def test_linger_makes_way_when_other_work_waits(iris: ModelVersion, clean_redis: redis.Redis) -> None:
+def test_idle_worker_makes_way_when_other_messages_wait(clean_redis: redis.Redis) -> None:
     clean_redis.rpush(Lane.INTERACTIVE, b"{}")
-    clean_redis.lpush(notifications._pushes(iris.pk, Lane.INTERACTIVE), 1)
+    start = time.monotonic()
 
-    assert notifications.linger(iris.pk, Lane.INTERACTIVE) is None
+    assert notifications.wait_for_work(Lane.INTERACTIVE) is False
+    assert time.monotonic() - start < notifications.WAIT_SECONDS
 
 
-def test_idle_worker_goes_where_another_version_rings(
-    iris: ModelVersion,
-    registered: dict[str, RegisteredModel],
-    clean_redis: redis.Redis,
-    monkeypatch: pytest.MonkeyPatch,
+def test_idle_worker_serves_another_version_without_a_message(
+    iris: ModelVersion, wine: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = registered["wine"].champion
-    assert other
+    expect(monkeypatch)
     make(iris)
-    linger, rung = notifications.linger, []
+    wait, asked = notifications.wait_for_work, []
 
-    def ring_meanwhile(version_id: int, lane: str) -> int | None:
-        clean_redis.set(notifications._idle(lane), 1)
-        if not rung:
-            rung.append(make(other, values=[0.0] * 13))
-            notifications.ring(other.pk, lane)
-        return linger(version_id, lane)
+    def notify_meanwhile(lane: str) -> bool:
+        if not asked:
+            asked.append(wine_row(wine))
+            notifications.notify(lane)
+        return wait(lane)
 
-    monkeypatch.setattr(notifications, "linger", ring_meanwhile)
+    monkeypatch.setattr(notifications, "wait_for_work", notify_meanwhile)
 
-    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
+    drain.drain_lane(Lane.INTERACTIVE)
 
     assert states() == [State.SUCCEEDED] * 2
     assert clean_redis.llen(Lane.INTERACTIVE) == 0
 
 
-def test_errand_that_nobody_heard_of_is_taken_once(clean_redis: redis.Redis) -> None:
-    clean_redis.set(notifications._idle(Lane.INTERACTIVE), 1)
-    notifications.ring(77, Lane.INTERACTIVE)
+def test_notifications_leave_nothing_in_redis_without_an_expiry(iris: ModelVersion, clean_redis: redis.Redis) -> None:
+    notifications.notify(Lane.BULK)
+    notifications.mark_attended(Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
 
-    assert notifications.errand(Lane.INTERACTIVE) == 77
-    assert notifications.errand(Lane.INTERACTIVE) is None
-
-
-def test_nobody_idle_gets_no_errand(clean_redis: redis.Redis) -> None:
-    clean_redis.set(notifications._idle(Lane.INTERACTIVE), 1)
-    assert notifications.errand(Lane.INTERACTIVE) is None  # and is idle no more
-
-    notifications.ring(78, Lane.INTERACTIVE)
-
-    assert clean_redis.llen(Lane.INTERACTIVE) == 1
-
-
-def test_errand_after_the_slice_is_rung_for_again(
-    iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(drain, "SLICE_SECONDS", -1.0)
-    clean_redis.lpush(notifications._errands(Lane.INTERACTIVE), 77)
-
-    drain.drain_lane(iris.pk, Lane.INTERACTIVE)
-
-    message = json.loads(clean_redis.lindex(Lane.INTERACTIVE, 0))
-    assert message["headers"]["argsrepr"].startswith("[77")
+    ours = list(clean_redis.scan_iter("foretell:*"))
+    assert len(ours) == 3
+    assert all(clean_redis.pttl(key) > 0 for key in ours)
 
 
 def test_times_of_a_settled_row_are_in_order(iris: ModelVersion) -> None:

@@ -21,13 +21,11 @@ Infer = Callable[..., Any]
 
 @pytest.fixture
 def worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """Whoever rings is answered here and now; the announcement of the end goes the real way."""
+    """A notification is served at once in this process; completions are announced through the real Redis."""
     from predictions.worker import drain
 
     settings.WAIT_MAX = 10
-    monkeypatch.setattr(
-        notifications, "ring", lambda version_id, lane: drain.serve(version_id, lane, time.monotonic() + 60)
-    )
+    monkeypatch.setattr(notifications, "notify", lambda lane: drain.serve(lane, time.monotonic() + 60))
 
 
 @pytest.fixture

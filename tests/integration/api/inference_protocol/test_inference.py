@@ -225,7 +225,7 @@ def test_version_that_does_not_serve_accepts_nothing(infer: Infer, second_iris: 
 def test_what_is_not_finished_in_time_can_be_read_later(
     infer: Infer, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "ring", lambda version_id, lane: True)
+    monkeypatch.setattr(notifications, "notify", lambda lane: True)
     settings.WAIT_MAX = 0.1
     response = infer("iris", INPUT)
     ids = list(Prediction.objects.order_by("created_at").values_list("pk", flat=True))
@@ -251,12 +251,12 @@ def test_row_without_an_answer_is_named(infer: Infer, kinds: RegisteredModel) ->
 
 
 def test_canceled_rows_are_named(infer: Infer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def cancel(version_id: int, lane: str) -> None:
+    def cancel(lane: str) -> None:
         ids = list(Prediction.objects.values_list("pk", flat=True))
         Prediction.objects.all().cancel()
         completions.announce(ids)
 
-    monkeypatch.setattr(notifications, "ring", cancel)
+    monkeypatch.setattr(notifications, "notify", cancel)
     response = infer("iris", INPUT)
     assert response.status_code == 409
     assert response.json() == {"error": "Row 0 has no answer: It was canceled. 2 more failed."}

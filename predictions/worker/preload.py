@@ -1,0 +1,95 @@
+"""Versions in this process: their loading, before the first prediction and on demand, and the reasons of failures."""
+
+import gc
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from predictions.models import ModelVersion
+from predictions.serving.engines.loader import Loaded, Loader, limit_threads
+from predictions.serving.schema.errors import ModelUnavailable
+
+logger = logging.getLogger(__name__)
+
+loader = Loader(settings.MODELS_DIR, settings.LOADER_BYTES, use_compiled=settings.INFERENCE_ENGINE == "auto")
+
+
+@dataclass(frozen=True)
+class VersionKey:
+    """What the loader finds a version by."""
+
+    name: str
+    number: int
+    sha256: str
+
+
+@lru_cache(maxsize=1024)
+def version_key(version_id: int) -> VersionKey:
+    """A version never changes, so its key is kept for good."""
+    version = ModelVersion.objects.select_related("registered_model").only(
+        "number", "sha256", "registered_model__name"
+    ).get(pk=version_id)  # fmt: skip
+    return VersionKey(version.registered_model.name, version.number, version.sha256)
+
+
+def load(version_id: int) -> Loaded:
+    """The version, checked and ready.
+
+    Raises:
+        ModelUnavailable: it does not serve here.
+    """
+    key = version_key(version_id)
+    return loader.get(key.name, key.number, key.sha256)
+
+
+def record_failure(version_id: int, error: ModelUnavailable) -> None:
+    """Store why a version does not serve, for analysts. The error of a library goes to the log only."""
+    if ModelVersion.objects.mark_unavailable(version_id, error.reason):
+        key = version_key(version_id)
+        logger.warning("%s v%d does not serve: %s", key.name, key.number, error.reason, exc_info=error.__cause__)
+
+
+def examine(version_id: int) -> bool:
+    """Load a version, and mark it as available or not."""
+    try:
+        load(version_id)
+    except ModelUnavailable as error:
+        record_failure(version_id, error)
+        return False
+    if ModelVersion.objects.mark_available(version_id):
+        logger.info("version %d serves", version_id)
+    return True
+
+
+def load_champions() -> None:
+    """Before the pool forks: the first prediction is quick, and the processes share the memory."""
+    limit_threads()
+    try:
+        for version in ModelVersion.objects.champions():
+            examine(version.pk)
+    except DatabaseError as error:
+        logger.warning("nothing is loaded yet, the database is away: %s", type(error).__name__)
+    connections.close_all()
+    gc.collect()
+    gc.freeze()
+
+
+def use_worker_pragmas() -> None:
+    """Relax the durability of all later SQLite connections of this process. Only a process that drains calls it.
+
+    Acceptance alone must survive a power cut: a claim or a settle that is undone is done again. A claim touches pages
+    all over the file, so the cache is larger.
+    """
+    connection_created.connect(_set_worker_pragmas, dispatch_uid="worker pragmas")
+
+
+def _set_worker_pragmas(connection: BaseDatabaseWrapper, **_: object) -> None:
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.execute("PRAGMA cache_size=-8000")
