@@ -19,6 +19,7 @@ from django.utils import timezone
 from predictions.lifecycle import registry
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.use_cases import admission
+from tests.support.inline import run_inline
 
 KINDS = """
 title = "Fruit <b>sizes</b>"
@@ -81,6 +82,15 @@ IRIS = [5.1, 3.5, 1.4, 0.2]
 @pytest.fixture(autouse=True)
 def _no_earlier_counts() -> None:
     admission.forget()
+
+
+@pytest.fixture(autouse=True)
+def _one_transaction(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test inside a transaction sees its rows in its own thread only, so batches run there."""
+    marker = request.node.get_closest_marker("django_db")
+    is_committing = "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction"))
+    if not is_committing:
+        run_inline(monkeypatch)
 
 
 # --- Models -----------------------------------------------------------------------------------------------------------

@@ -3,14 +3,16 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from django.contrib.auth.models import User
 
 from predictions.api.asgi import LAYERS, Application
 from predictions.api.http import Scope
 from predictions.models import ApiToken
+from tests.support.inline import run_until_done
 
 
 class ApiResponse:
@@ -45,8 +47,6 @@ class ApiClient:
             self.headers["Authorization"] = f"Bearer {ApiToken.objects.create(user=user, name='tests')[1]}"
 
     def get(self, path: str, query: Mapping[str, Any] | None = None, **options: Any) -> ApiResponse:
-        from urllib.parse import urlencode
-
         return self.request("GET", f"{path}?{urlencode(query)}" if query else path, b"", **options)
 
     def post(self, path: str, body: Any = b"", content_type: str = "application/json", **options: Any) -> ApiResponse:
@@ -54,6 +54,18 @@ class ApiClient:
 
     def head(self, path: str, **options: Any) -> ApiResponse:
         return self.request("HEAD", path, b"", **options)
+
+    def put(self, path: str, body: Any = b"", **options: Any) -> ApiResponse:
+        return self.request("PUT", path, body, **options)
+
+    def delete(self, path: str, **options: Any) -> ApiResponse:
+        return self.request("DELETE", path, b"", **options)
+
+    def options(self, path: str, **options: Any) -> ApiResponse:
+        return self.request("OPTIONS", path, b"", **options)
+
+    def generic(self, method: str, path: str, body: Any = b"", content_type: str = "", **options: Any) -> ApiResponse:
+        return self.request(method, path, body, content_type=content_type or None, **options)
 
     def request(
         self,
@@ -64,9 +76,7 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         **environ: Any,
     ) -> ApiResponse:
-        content = (
-            body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        )
+        content = _bytes_of(body)
         sent = {"Host": "testserver", **self.headers, **(headers or {})}
         sent |= {name[5:].replace("_", "-"): value for name, value in environ.items() if name.startswith("HTTP_")}
         if content_type is not None:
@@ -77,7 +87,9 @@ class ApiClient:
         scope["client"] = (environ.get("REMOTE_ADDR", "127.0.0.1"), 50000)
         if environ.get("secure"):
             scope["scheme"] = "https"
-        return asyncio.run(self._answer(scope, content))
+        with ThreadPoolExecutor(1) as loop:
+            answer: ApiResponse = run_until_done(loop.submit(asyncio.run, self._answer(scope, content)))
+        return answer
 
     async def _answer(self, scope: Scope, content: bytes) -> ApiResponse:
         sent: list[Mapping[str, Any]] = []
@@ -91,6 +103,12 @@ class ApiClient:
         await self.application(scope, receive, send)
         headers = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
         return ApiResponse(sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:]))
+
+
+def _bytes_of(body: Any) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    return (body if isinstance(body, str) else json.dumps(body)).encode()
 
 
 def scope_of(method: str, address: str, headers: Mapping[str, str]) -> Scope:
