@@ -27,7 +27,7 @@ REQUEST_ID = "X-Request-ID"
 # A request id that a proxy in front may have given.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Operations that need no permission to predict: health for every probe, and the schema with its page.
-OPEN = re.compile(r"/v2/health/[^/]*|/v2/models/[^/]+(/versions/[^/]+)?/ready|/api/v1/schema/")
+OPEN = re.compile(r"/v2/health/(live|ready)|/api/v1/schema/")
 
 
 async def identify_request(call_next: Handler, request: ApiRequest) -> ApiReply:

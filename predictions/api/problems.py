@@ -79,7 +79,7 @@ def _headers(error: ForetellError) -> dict[str, str]:
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.MethodNotAllowed):
-        headers["Allow"] = ", ".join(error.allowed)
+        headers["Allow"] = ", ".join([*error.allowed, "OPTIONS"])
     if isinstance(error, errors.InvalidToken):
         headers["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'
     if isinstance(error, errors.NotAuthenticated):

@@ -7,7 +7,7 @@ from typing import Any
 from predictions.api import operations
 from predictions.api.http import ApiReply, ApiRequest
 from predictions.api.inference_protocol import inference
-from predictions.api.threads import answer_in_thread
+from predictions.api.threads import answer_in_thread, options_reply
 from predictions.serving.schema.errors import MethodNotAllowed
 
 Operation = Callable[..., Awaitable[ApiReply]]
@@ -27,6 +27,8 @@ async def answer(request: ApiRequest) -> ApiReply:
     """Raises MethodNotAllowed, and what the operation raises."""
     for pattern, methods, operation in FREQUENT:
         if found := pattern.fullmatch(request.path):
+            if request.method == "OPTIONS":
+                return options_reply(methods)
             if request.method not in methods:
                 raise MethodNotAllowed(request.method, methods)
             arguments: tuple[Any, ...] = found.groups()

@@ -6,6 +6,7 @@ No middleware of Django runs for them: the layers of `predictions.api.asgi` have
 import asyncio
 import contextvars
 import io
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,19 +37,25 @@ def _answer(request: ApiRequest) -> ApiReply:
     django_request.api = request
     django_request.user = request.caller.user or AnonymousUser()
     match = resolve(django_request.path_info)
-    allowed = _methods(match.func)
-    if request.method not in allowed:
-        raise MethodNotAllowed(request.method, allowed)
+    if request.method == "OPTIONS":
+        return options_reply(_methods(match.func))
+    if request.method not in _methods(match.func):
+        raise MethodNotAllowed(request.method, _methods(match.func))
     response: HttpResponse = match.func(django_request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):
         response.render()
     return ApiReply(response.status_code, response.content, dict(response.items()))
 
 
+def options_reply(methods: Sequence[str]) -> ApiReply:
+    """RFC 9110, section 9.3.7."""
+    return ApiReply(204, headers={"Allow": ", ".join([*methods, "OPTIONS"])})
+
+
 def _methods(view: Any) -> list[str]:
-    """The methods that a view of REST framework has; OPTIONS, which the framework adds, is not offered."""
-    offered = [name.upper() for name in view.cls.http_method_names if hasattr(view.cls, name)]
-    return [name for name in offered if name != "OPTIONS"] + (["HEAD"] if offered == ["GET", "OPTIONS"] else [])
+    """The methods of a view of REST framework, without OPTIONS, which the framework adds."""
+    offered = [name.upper() for name in view.cls.http_method_names if hasattr(view.cls, name) and name != "options"]
+    return [*offered, "HEAD"] if "GET" in offered and "HEAD" not in offered else offered
 
 
 def request_of(request: Request) -> ApiRequest:

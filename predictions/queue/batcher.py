@@ -22,8 +22,8 @@ class Batcher(Generic[A, R]):
     Args:
         process: returns one result or exception for each item, in order. If it raises, nothing came of the batch: its
             items are processed one by one, so an invalid item fails alone.
-        fatal: errors of `process` that concern the database and not an item. All waiting items fail with such an error
-            at once, so no caller waits longer than one batch may last.
+        fatal: errors that concern the database and not an item, raised by `process` or among its results. All waiting
+            items fail with such an error at once, so no caller waits longer than one batch may last.
         pause: seconds in which further items may arrive before the next batch, while several arrive at a time. A commit
             of twenty rows costs little more than one of two. A single item never waits.
         size: items in one batch, at most.
@@ -86,6 +86,8 @@ class Batcher(Generic[A, R]):
             return error
         for (_, future), result in zip(batch, results, strict=True):
             _settle(future, result)
+        if fatal := next((result for result in results if isinstance(result, self._fatal)), None):
+            self._fail([], fatal)
         return None
 
     def _attempt_one_by_one(self, batch: list[Entry[A, R]], error: Exception) -> None:
@@ -99,7 +101,7 @@ class Batcher(Generic[A, R]):
                     return
                 entry[1].set_exception(found)
 
-    def _fail(self, batch: list[Entry[A, R]], error: Exception) -> None:
+    def _fail(self, batch: Sequence[Entry[A, R]], error: Exception) -> None:
         """Fail a batch; after a fatal error, all that wait too."""
         for _, future in batch:
             future.set_exception(error)

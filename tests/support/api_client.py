@@ -40,11 +40,18 @@ class ApiResponse:
 class ApiClient:
     """`user` sends a token with each request; `headers` go with each request too."""
 
-    def __init__(self, user: User | None = None, layers: Any = LAYERS, **headers: str) -> None:
+    def __init__(
+        self, user: User | None = None, layers: Any = LAYERS, address: str = "127.0.0.1", **headers: str
+    ) -> None:
         self.application = Application(layers)
+        self.address = address
         self.headers = dict(headers)
         if user is not None:
-            self.headers["Authorization"] = f"Bearer {ApiToken.objects.create(user=user, name='tests')[1]}"
+            self.authenticate(user)
+
+    def authenticate(self, user: User) -> None:
+        """Send a token of this user with each request from now on."""
+        self.headers["Authorization"] = f"Bearer {ApiToken.objects.create(user=user, name='tests')[1]}"
 
     def get(self, path: str, query: Mapping[str, Any] | None = None, **options: Any) -> ApiResponse:
         return self.request("GET", f"{path}?{urlencode(query)}" if query else path, b"", **options)
@@ -54,6 +61,9 @@ class ApiClient:
 
     def head(self, path: str, **options: Any) -> ApiResponse:
         return self.request("HEAD", path, b"", **options)
+
+    def patch(self, path: str, body: Any = b"", **options: Any) -> ApiResponse:
+        return self.request("PATCH", path, body, **options)
 
     def put(self, path: str, body: Any = b"", **options: Any) -> ApiResponse:
         return self.request("PUT", path, body, **options)
@@ -84,7 +94,7 @@ class ApiClient:
         if content:
             sent.setdefault("Content-Length", str(len(content)))
         scope = scope_of(method, path, sent)
-        scope["client"] = (environ.get("REMOTE_ADDR", "127.0.0.1"), 50000)
+        scope["client"] = (environ.get("REMOTE_ADDR", self.address), 50000)
         if environ.get("secure"):
             scope["scheme"] = "https"
         with ThreadPoolExecutor(1) as loop:

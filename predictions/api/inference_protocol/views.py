@@ -2,7 +2,6 @@
 
 import tomllib
 from functools import cache
-from typing import Any
 
 from django.conf import settings
 from rest_framework.request import Request
@@ -87,9 +86,10 @@ class RepositoryIndex(ProtocolView):
 class NotOffered(ProtocolView):
     """Every other path: statistics, tracing, shared memory, loading and unloading."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
+    def get(self, request: Request, anything: str) -> Response:
         raise NotFound(f"{request.method} {printable(request.path)} is not offered here.")
+
+    post = put = patch = delete = get
 
 
 def _not_ready(name: str) -> Response:

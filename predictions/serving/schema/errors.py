@@ -156,7 +156,7 @@ class TooMany(ForetellError):
 
 class Canceled(SpecificError):
     code = "canceled"
-    sentence = "The prediction was canceled."
+    sentence = "It was canceled."
 
 
 class NotInTime(SpecificError):

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import redis
-from django.test import Client
 from pytest_django.fixtures import Settings
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.queue import notifications
+from tests.support.api_client import ApiClient
 
 Infer = Callable[..., Any]
 
@@ -29,7 +29,7 @@ def worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: 
 
 
 @pytest.fixture
-def infer(client: Client) -> Infer:
+def infer(client: ApiClient) -> Infer:
     """The response to tensors; each is (name, shape, datatype, data)."""
 
     def post(model: str, *tensors: tuple[str, list[int], str, list[Any]], path: str = "infer", **members: Any) -> Any:
