@@ -23,7 +23,7 @@ from benchmarks.workloads import KINDS, Workload, build
 from project.env import BASE_DIR
 
 OUT = BASE_DIR / "var" / "bench"
-DOCS = BASE_DIR / "docs"
+DOCS = BASE_DIR / "docs/reference"
 ENDINGS = (signal.SIGTERM, signal.SIGINT)
 ENDED = 130
 ARTEFACTS = "artefacts"

@@ -28,7 +28,7 @@ def for_predictors(view: View[P]) -> View[P]:
 
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
-    """A whole page: a sign-in form must not land inside a fragment, nor a form be posted again after it."""
+    """Redirect to the sign-in page. htmx loads it as a whole page; a POST is not repeated after the sign-in."""
     back = request.get_full_path() if request.method == "GET" else "/"
     response = redirect_to_login(back)
     return HttpResponseClientRedirect(response.url) if request.headers.get("HX-Request") else response

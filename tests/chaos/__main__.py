@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: every fault on every database, and docs/reliability.md from what came of it."""
+"""`python -m tests.chaos`: every fault on every database, and docs/reference/reliability.md from what came of it."""
 
 import argparse
 import logging

@@ -114,7 +114,7 @@ def world(
     iris: ModelVersion, owner: User, stranger: User, analyst: User, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> World:
     """Whoever rings is answered at once, so nobody has to wait."""
-    monkeypatch.setattr(notifications, "ring", lambda version_id, lane: run_worker(iris, lane))
+    monkeypatch.setattr(notifications, "notify", lambda lane: run_worker(iris, lane))
     monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: refresh_status())
     monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
     superuser = User.objects.create_superuser("superuser", password="secret-of-superuser")
