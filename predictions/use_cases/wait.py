@@ -55,6 +55,8 @@ def _place() -> Iterator[bool]:
 
 async def wait(rows: Sequence[Prediction], subscription: Subscription, seconds: float) -> None:
     """Wait until all rows have ended, and refresh them. A coroutine that waits holds no thread."""
+    if seconds <= 0 or all(row.is_terminal for row in rows):
+        return
     try:
         async with asyncio.timeout(seconds):
             statuses = await asyncio.wrap_future(subscription.ended)

@@ -47,7 +47,7 @@ class Pages(ASGIHandler):
     def __init__(self) -> None:
         BaseHandler.__init__(self)
         self.load_middleware()
-        self._threads = ThreadPoolExecutor(settings.ENV.web_threads, thread_name_prefix="request")
+        self.threads = ThreadPoolExecutor(settings.ENV.web_threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["headers"] = _with_one_cookie_header(scope["headers"])
@@ -60,7 +60,7 @@ class Pages(ASGIHandler):
         _declare_length(scope, body)
         loop = asyncio.get_running_loop()
         client = _Client(loop, receive, send)
-        response = await loop.run_in_executor(self._threads, self._in_thread, scope, body, client)
+        response = await loop.run_in_executor(self.threads, self._in_thread, scope, body, client)
         if isinstance(response, HttpResponse):
             await send(_head(response))
             await send({"type": "http.response.body", "body": response.content})
