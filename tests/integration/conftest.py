@@ -14,7 +14,6 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -24,6 +23,7 @@ from predictions.use_cases import admission
 from tests.support.door import close_all
 from tests.support.inline import run_inline
 from tests.support.query_plans import add_history
+from tests.support.site_client import Client
 
 KINDS = """
 title = "Fruit <b>sizes</b>"
@@ -86,6 +86,11 @@ IRIS = [5.1, 3.5, 1.4, 0.2]
 @pytest.fixture(autouse=True)
 def _no_earlier_counts() -> None:
     admission.forget()
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
 
 
 @pytest.fixture(scope="session", autouse=True)

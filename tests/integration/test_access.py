@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.test import Client
 
 from predictions.models import ApiToken, ModelVersion, Prediction, State
-from predictions.queue import completions, notifications
+from predictions.queue import notifications
+from predictions.web import polling
 from tests.integration.conftest import IRIS, make, run_worker, signed_in
 from tests.support.access import METHODS, PEOPLE, expected, is_api, routes, rows
+from tests.support.site_client import Client
 
 INFER = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}]}
 FORM = {"sepal length (cm)": "5", "sepal width (cm)": "3", "petal length (cm)": "1", "petal width (cm)": "0.2"}
@@ -115,8 +116,8 @@ def world(
 ) -> World:
     """Whoever rings is answered at once, so nobody has to wait."""
     monkeypatch.setattr(notifications, "notify", lambda lane: run_worker(iris, lane))
-    monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: refresh_status())
-    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
+    settings.WAIT_MAX = 0.01
+    monkeypatch.setattr(polling, "HOLD_SECONDS", 0.01)
     superuser = User.objects.create_superuser("superuser", password="secret-of-superuser")
     return World(iris, {"owner": owner, "stranger": stranger, "analyst": analyst, "superuser": superuser})
 

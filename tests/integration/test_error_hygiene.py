@@ -13,7 +13,6 @@ from django.contrib.auth.models import User
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.template import TemplateSyntaxError
 from django.template.base import Template
-from django.test import Client
 from kombu.exceptions import OperationalError as BrokerError
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
@@ -22,6 +21,7 @@ from predictions.models import ApiToken, ModelVersion, Prediction, State
 from predictions.queue import completions, redis_client
 from predictions.worker import preload
 from tests.integration.conftest import IRIS, make, run_worker, signed_in
+from tests.support.site_client import Client
 
 PATH, SECRET = "/srv/private/models", "hunter2"
 TEXT = f"cannot open {PATH} with postgres://foretell:{SECRET}@db"

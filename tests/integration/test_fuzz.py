@@ -7,7 +7,6 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from predictions.models import Prediction, RegisteredModel, State
 from predictions.queue import completions
 from tests.integration.conftest import make, signed_in
 from tests.support.fuzzing import asked, examples
+from tests.support.site_client import Client
 
 FIELDS = ["long side", "count", "colour", "ripe", "note", "a/b~c", "idempotency_key", "csrfmiddlewaretoken", "x"]
 texts = st.text(st.characters(codec="utf-8"), max_size=60)

@@ -1,16 +1,16 @@
 """How many statements the hot paths send to the database, not counting those of the transaction itself."""
 
-import uuid
-
 import pytest
-from django.test import Client
+from django.contrib.auth.models import User
 
 from predictions.lifecycle import registry
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State
 from predictions.serving.engines.predictor import Outcome
-from predictions.use_cases import submit
-from predictions.use_cases.submit import Caller, Request
+from predictions.use_cases.callers import Caller
 from tests.integration.conftest import IRIS, SETOSA, make, statements
+from tests.support.api_client import client_for
+from tests.support.asking import ask_row, ask_rows
+from tests.support.site_client import Client
 
 CALLER = Caller("visitor:counted")
 
@@ -23,7 +23,7 @@ def model(registered: dict[str, RegisteredModel]) -> RegisteredModel:
 
 def test_submit_counts_the_queue_and_writes_once(model: RegisteredModel) -> None:
     with statements() as sent:
-        submit.submit(Request(model, IRIS, CALLER, Source.API))
+        ask_row(model, IRIS, CALLER)
 
     assert len(sent) == 2
     assert sent[0].startswith("SELECT COUNT(*)")
@@ -32,7 +32,7 @@ def test_submit_counts_the_queue_and_writes_once(model: RegisteredModel) -> None
 
 def test_submit_with_a_key_costs_one_insert_more(model: RegisteredModel) -> None:
     with statements() as sent:
-        submit.submit(Request(model, IRIS, CALLER, Source.API, idempotency_key="api:k"))
+        ask_row(model, IRIS, CALLER, idempotency_key="api:k")
 
     assert len(sent) == 3
 
@@ -41,7 +41,7 @@ def test_submit_together_costs_no_more_for_many_rows(model: RegisteredModel) -> 
     version = model.champion
     assert version
     with statements() as sent:
-        submit.submit_together(version, [IRIS] * 40, CALLER, Source.API, [uuid.uuid4() for _ in range(40)])
+        ask_rows(version, [IRIS] * 40, CALLER)
 
     assert len(sent) == 2
 
@@ -88,17 +88,19 @@ def test_look_at_a_prediction_costs_one_statement(
     [("/predictions/", 6), ("/api/v1/predictions/", 6), ("/monitor/", 10), ("/monitor/feed/", 9)],
 )
 def test_list_costs_the_same_for_one_row_and_for_three(
-    iris: ModelVersion, admin_client: Client, admin_user: object, address: str, most: int
+    iris: ModelVersion, admin_client: Client, admin_user: User, address: str, most: int
 ) -> None:
-    caller = f"user:{admin_user.pk}"  # type: ignore[attr-defined]
+    caller = f"user:{admin_user.pk}"
     registry.version(iris.pk)
     make(iris, State.SUCCEEDED, caller=caller)
+    asking = client_for(address, admin_client, admin_user)
+    asking.get(address)
     with statements() as for_one:
-        admin_client.get(address)
+        asking.get(address)
     for _ in range(2):
         make(iris, State.SUCCEEDED, caller=caller)
     with statements() as for_three:
-        admin_client.get(address)
+        asking.get(address)
 
     assert len(for_three) == len(for_one)
     assert len(for_three) <= most

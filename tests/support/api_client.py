@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from django.contrib.auth.models import User
+from django.http import SimpleCookie
+from django.utils.datastructures import CaseInsensitiveMapping
 
-from predictions.api.asgi import LAYERS, Application
+from predictions.api.asgi import LAYERS, Application, takes
 from predictions.api.http import Scope
 from predictions.models import ApiToken
 from tests.support.inline import run_until_done
@@ -18,17 +20,18 @@ from tests.support.inline import run_until_done
 class ApiResponse:
     def __init__(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
         self.status_code = status
-        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.headers = CaseInsensitiveMapping(headers)
         self.content = content
+        self.cookies = SimpleCookie()
 
     def __getitem__(self, name: str) -> str:
-        return self.headers[name.lower()]
+        return str(self.headers[name])
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self.headers
+        return name in self.headers
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        return self.headers.get(name.lower(), default)
+        return self.headers.get(name, default)
 
     def json(self) -> Any:
         return json.loads(self.content)
@@ -86,6 +89,7 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         **environ: Any,
     ) -> ApiResponse:
+        path = path.removeprefix("http://testserver")
         content = _bytes_of(body)
         sent = {"Host": "testserver", **self.headers, **(headers or {})}
         sent |= {name[5:].replace("_", "-"): value for name, value in environ.items() if name.startswith("HTTP_")}
@@ -138,3 +142,8 @@ def scope_of(method: str, address: str, headers: Mapping[str, str]) -> Scope:
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 80),
     }
+
+
+def client_for(address: str, of_pages: Any, user: User | None = None) -> Any:
+    """The client that may ask an address: `of_pages` for a page, for the API one with the user's token."""
+    return ApiClient(user) if takes(address) else of_pages

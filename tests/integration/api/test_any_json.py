@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from predictions.models import Feedback, Prediction, RegisteredModel, State
 from tests.integration.conftest import make
 from tests.support.door import Door, open_door
 from tests.support.fuzzing import asked, examples
+from tests.support.site_client import Client
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20),

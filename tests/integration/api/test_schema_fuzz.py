@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import schemathesis
 from django.core.wsgi import get_wsgi_application
-from django.test import Client
 from drf_spectacular.validation import validate_schema
 from hypothesis import given
 from hypothesis.errors import Unsatisfiable
@@ -19,6 +18,7 @@ from schemathesis.generation import GenerationMode
 from predictions.models import ModelVersion, State
 from tests.integration.conftest import make
 from tests.support.fuzzing import EXAMPLES, asked, examples
+from tests.support.site_client import Client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -35,7 +35,7 @@ on_postgres = pytest.mark.skipif(IS_SQLITE, reason="run on PostgreSQL by: python
 READ = """
 import json, django
 django.setup()
-from django.test import Client
+from tests.support.site_client import Client
 from predictions.models import Prediction
 newest = Prediction.objects.order_by("-created_at", "-id")[0]
 found = Client(SERVER_NAME="localhost").get(f"/api/v1/predictions/{newest.pk}/")

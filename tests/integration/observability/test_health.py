@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
-from django.test import Client
 from django.utils import timezone
 
 from predictions.maintenance import canary
@@ -15,6 +14,7 @@ from predictions.observability import health
 from predictions.queue import redis_client
 from predictions.worker import drain
 from tests.integration.conftest import statements
+from tests.support.site_client import Client
 
 
 def let_canaries_sing() -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db.models import F
-from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,6 +14,7 @@ from predictions.observability import metrics
 from predictions.worker import drain, preload
 from tests.integration.conftest import SETOSA, make, statements
 from tests.support.query_plans import count_rows, plans_of
+from tests.support.site_client import Client
 
 LABELS = ("process", "model", "lane", "state", "le")
 TOKEN = "a-token-for-prometheus"

@@ -5,11 +5,11 @@ import json
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
 
 from predictions.models import ModelVersion, Prediction
 from tests.integration.conftest import IRIS
 from tests.support.door import in_chunks, open_door
+from tests.support.site_client import Client
 
 LIMIT = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 API, PROTOCOL, FORM = "/api/v1/models/iris/predictions/", "/v2/models/iris/infer", "/models/iris/predictions/"

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings as project_settings
-from django.test import Client
 
 from predictions import context
 from predictions.lifecycle import registry
@@ -24,6 +23,7 @@ from predictions.worker import drain
 from project import logs
 from project.env import BASE_DIR
 from tests.integration.conftest import IRIS, make, run_worker
+from tests.support.site_client import Client
 
 OUR_OWN = re.compile(r"[0-9a-f]{32}")
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
-from django.test import Client
 from django.utils import timezone
 
 from predictions.models import ApiToken, ModelVersion, RegisteredModel, State
 from predictions.models.api_token import ApiTokenQuerySet
 from tests.integration.conftest import make, signed_in
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 MODELS = "/api/v1/models/"
 

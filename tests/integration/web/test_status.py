@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TERMINAL
 from tests.integration.conftest import SETOSA, make, signed_in
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 HTMX = {"HX-Request": "true"}
 UNFINISHED = sorted(set(State) - TERMINAL)

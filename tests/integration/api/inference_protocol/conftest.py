@@ -24,7 +24,8 @@ def worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: 
     """A notification is served at once in this process; completions are announced through the real Redis."""
     from predictions.worker import drain
 
-    settings.WAIT_MAX = 10
+    # The rows of an open transaction are seen by the look at the end of a wait only.
+    settings.WAIT_MAX = 0.2
     monkeypatch.setattr(notifications, "notify", lambda lane: drain.serve(lane, time.monotonic() + 60))
 
 
