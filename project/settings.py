@@ -285,6 +285,8 @@ SPECTACULAR_SETTINGS = {
     # Its schemas are JSON Schema 2020-12, as the signatures are: `null` among types, lists by position.
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # The layers of the API have authenticated the schema's caller; its page is for everybody.
+    "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -63,7 +63,7 @@ async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
         ClientLeft: before the body was complete.
     """
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    if content_length(headers) > most or "content-encoding" in headers:
+    if content_length(headers) > most or headers.get("content-encoding", "identity").lower() != "identity":
         return b""
     body, is_more_to_come = bytearray(), True
     while is_more_to_come and len(body) <= most:

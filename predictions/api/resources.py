@@ -14,7 +14,6 @@ from predictions.api.openapi import FILTER_PARAMETERS, operation, problems
 from predictions.api.threads import caller_of, request_of
 from predictions.lifecycle import registry
 from predictions.models import RegisteredModel
-from predictions.serving.schema.errors import NotFound
 from predictions.use_cases.callers import history_of
 from predictions.use_cases.cancel import cancel as cancel_prediction
 from predictions.use_cases.feedback import check_has_answer, give_feedback
@@ -82,10 +81,10 @@ def feedback(request: Request, prediction_id: uuid.UUID) -> Response:
 
 
 @extend_schema(exclude=True)
-@api_view(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+@api_view(["GET"])
 def nothing(request: Request) -> Response:
-    """Every other address of the API."""
-    raise NotFound
+    """Every other address of the API. Never called: the request is refused before."""
+    raise NotImplementedError
 
 
 def _origin(request: Request) -> str:

@@ -20,7 +20,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from predictions.api.http import ApiReply, ApiRequest
-from predictions.serving.schema.errors import MethodNotAllowed
+from predictions.serving.schema.errors import MethodNotAllowed, NotFound
+from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller
 
 threads = ThreadPoolExecutor(8, thread_name_prefix="api")
@@ -37,6 +38,10 @@ def _answer(request: ApiRequest) -> ApiReply:
     django_request.api = request
     django_request.user = request.caller.user or AnonymousUser()
     match = resolve(django_request.path_info)
+    if match.url_name == "api-nothing":
+        raise NotFound
+    if "anything" in match.kwargs:
+        raise NotFound(f"{request.method} {printable(request.path)} is not offered here.")
     if request.method == "OPTIONS":
         return options_reply(_methods(match.func))
     if request.method not in _methods(match.func):

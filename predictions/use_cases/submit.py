@@ -70,13 +70,18 @@ def submit(command: PredictCommand) -> "Future[list[Prediction]]":
         TooMany, QueueFull: not now; both say when.
         django.db.DatabaseError: nothing was kept.
     """
-    return submissions.submit(_Submission(_predictions(command)))
+    return submissions.submit(submission_of(command))
 
 
 def submit_row(command: PredictCommand) -> Prediction:
     """`submit` for a thread and a single row."""
     [prediction] = submit(command).result()
     return prediction
+
+
+def submission_of(command: PredictCommand) -> _Submission:
+    """In the request's own context, whose id the rows carry."""
+    return _Submission(_predictions(command))
 
 
 def _predictions(command: PredictCommand) -> list[Prediction]:
@@ -117,7 +122,7 @@ def _hash(model_name: str, values: list[Any]) -> str:
 
 
 # --- In the batcher's thread ------------------------------------------------------------------------------------------
-def _accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Exception]:
+def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Exception]:
     """One commit and one notification for all that are admitted.
 
     Raises:
@@ -164,7 +169,7 @@ def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 
 
-submissions = Batcher(_accept, fatal=DATABASE_AWAY, pause=GATHER_SECONDS)
+submissions = Batcher(accept, fatal=DATABASE_AWAY, pause=GATHER_SECONDS)
 
 
 # --- Idempotency ------------------------------------------------------------------------------------------------------

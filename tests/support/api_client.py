@@ -18,11 +18,15 @@ from tests.support.inline import run_until_done
 
 
 class ApiResponse:
-    def __init__(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+    def __init__(self, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        self.request = {"PATH_INFO": path}
         self.status_code = status
         self.headers = CaseInsensitiveMapping(headers)
         self.content = content
         self.cookies = SimpleCookie()
+
+    def items(self) -> Any:
+        return self.headers.items()
 
     def __getitem__(self, name: str) -> str:
         return str(self.headers[name])
@@ -116,7 +120,7 @@ class ApiClient:
 
         await self.application(scope, receive, send)
         headers = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
-        return ApiResponse(sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:]))
+        return ApiResponse(scope["path"], sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:]))
 
 
 def _bytes_of(body: Any) -> bytes:

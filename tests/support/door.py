@@ -143,7 +143,7 @@ class Door:
         self.run(self._cancel_all()).result(SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(SECONDS)
-        self.handler.pages.threads.shutdown()
+        getattr(self.handler, "app", self.handler).pages.threads.shutdown()  # traces wrap the site
         self.loop.close()
         connection_created.disconnect(self._keep)
         close_all(self._connections)

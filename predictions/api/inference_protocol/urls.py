@@ -10,6 +10,8 @@ urlpatterns = [
     path("models/<str:name>/ready", views.ModelReady.as_view()),
     path("models/<str:name>/versions/<str:number>", views.Model.as_view()),
     path("models/<str:name>/versions/<str:number>/ready", views.ModelReady.as_view()),
+    path("models/<str:name>/infer", views.Infer.as_view()),
+    path("models/<str:name>/versions/<str:number>/infer", views.Infer.as_view()),
     path("repository/index", views.RepositoryIndex.as_view()),
     path("<path:anything>", views.NotOffered.as_view()),
 ]

@@ -11,8 +11,6 @@ from rest_framework.views import APIView
 from predictions.api.inference_protocol import inputs, messages, outputs
 from predictions.api.threads import request_of
 from predictions.models import ModelVersion
-from predictions.serving.schema.errors import NotFound
-from predictions.serving.schema.wording import printable
 from predictions.use_cases import lookup
 
 
@@ -83,13 +81,15 @@ class RepositoryIndex(ProtocolView):
         )
 
 
+class Infer(ProtocolView):
+    """The address of `predictions.api.inference_protocol.inference.infer`, which answers it. Never called."""
+
+    def post(self, request: Request, name: str, number: str | None = None) -> Response:
+        raise NotImplementedError
+
+
 class NotOffered(ProtocolView):
-    """Every other path: statistics, tracing, shared memory, loading and unloading."""
-
-    def get(self, request: Request, anything: str) -> Response:
-        raise NotFound(f"{request.method} {printable(request.path)} is not offered here.")
-
-    post = put = patch = delete = get
+    """Every other path: statistics, tracing, shared memory, loading and unloading. Never called: it is refused."""
 
 
 def _not_ready(name: str) -> Response:

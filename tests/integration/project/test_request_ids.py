@@ -14,11 +14,11 @@ import redis
 from django.conf import settings as project_settings
 
 from predictions import context
-from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, Source
+from predictions.models.ids import new_prediction_id
 from predictions.queue import notifications
 from predictions.use_cases import submit
-from predictions.use_cases.submit import Caller
+from predictions.use_cases.callers import Caller
 from predictions.worker import drain
 from project import logs
 from project.env import BASE_DIR
@@ -104,14 +104,15 @@ def test_failures_of_a_claim_are_one_line(iris: ModelVersion, caplog: pytest.Log
 def test_notification_carries_the_request_it_is_for(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
     monkeypatch.setattr(notifications, "notify", lambda *_: heard.append(context.request_id.get()))
-    context.request_id.set("whoever-commits-for-others")
-    model = registry.find("iris")
-    asked = submit.Request(model, IRIS, Caller("visitor:named"), Source.API, request_id="who-asked")
+    command = submit.PredictCommand(iris, [IRIS], [new_prediction_id()], Caller("visitor:named"), Source.API)
+    with context.acting_for("request-that-asks"):
+        submission = submit.submission_of(command)
+    context.request_id.set("request-that-commits")
 
-    submit.submit_each([asked])
+    submit.accept([submission])
 
-    assert heard == ["who-asked"]
-    assert context.request_id.get() == "whoever-commits-for-others"
+    assert heard == ["request-that-asks"]
+    assert context.request_id.get() == "request-that-commits"
 
 
 def test_worker_knows_the_request_of_its_notification(

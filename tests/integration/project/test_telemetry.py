@@ -82,7 +82,7 @@ def test_trace_of_a_request_arrives(tmp_path: Path, collector: Collector) -> Non
     assert imported == OURS - {"sentry_sdk"}
     spans = collector.spans()
     assert {service for service, _ in spans} == {"foretell-web"}
-    assert sorted(span.name for _, span in spans) == ["GET healthz/live", "POST fails"]
+    assert sorted(span.name for _, span in spans) == ["GET /healthz/live", "POST /fails"]
     assert [body for _, body in collector.bodies if b"input-of-" in body] == []
 
 

@@ -140,7 +140,7 @@ def test_token_that_is_not_valid_is_401(owner: User, settings: Any, public: bool
     response = Client().get(MODELS, headers=bearer(said.get(case, secret)))
 
     assert (response.status_code, response["Content-Type"]) == (401, "application/problem+json")
-    assert response["WWW-Authenticate"] == 'Bearer realm="foretell"'
+    assert response["WWW-Authenticate"] == 'Bearer realm="foretell", error="invalid_token"'
     assert response.json()["code"] == "authentication_failed"
 
 
