@@ -81,7 +81,7 @@ def test_way_of_a_prediction_can_be_followed_and_tells_no_input(
         )
         run_worker(iris)
 
-    lines = [json.loads(logs.Json().format(record)) for record in caplog.records]
+    lines = [json.loads(logs.SafeJsonFormatter().format(record)) for record in caplog.records]
     told = {line["message"].split()[0]: line for line in lines if line["logger"].startswith("predictions.")}
     assert told.keys() >= {"accepted", "claimed", "settled"}
     assert [told[word]["predictions"] for word in ("accepted", "claimed", "settled")] == [[response.json()["id"]]] * 3
@@ -97,7 +97,7 @@ def test_failures_of_a_claim_are_one_line(iris: ModelVersion, caplog: pytest.Log
     failures = [record for record in caplog.records if record.name == "predictions.worker.drain"]
     assert [record.getMessage() for record in failures] == [f"3 of version {iris.pk} failed: model_error"]
     assert sorted(failures[0].predictions) == ids  # type: ignore[attr-defined]
-    lines = [logs.Json().format(record) for record in caplog.records]
+    lines = [logs.SafeJsonFormatter().format(record) for record in caplog.records]
     assert [line for line in lines if "no number" in line] == []
 
 
