@@ -15,7 +15,7 @@ from predictions.serving.artifacts.repository import is_name
 
 NEWEST = 30
 WINDOW = timedelta(hours=1)
-# The median is that of the newest of the hour: exact below this many, close to it above.
+# The median is taken over at most this many of the newest rows. It is exact up to that number of rows in the hour.
 SAMPLE = 1000
 
 
@@ -62,6 +62,6 @@ def _median(settled: PredictionQuerySet) -> timedelta | None:
 
 
 def cursor_of(rows: list[Prediction]) -> str:
-    """Changes exactly when the newest rows do."""
+    """The time at which the newest row ended, as text; "0" without rows."""
     newest_at: datetime | None = rows[0].finished_at if rows else None
     return f"{newest_at.timestamp():.6f}" if newest_at else "0"

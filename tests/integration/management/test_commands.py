@@ -43,7 +43,7 @@ def two_versions(registered: dict[str, RegisteredModel], models_dir: Path, train
         shutil.copytree(trained_models / "iris", models_dir / "iris")
 
 
-# --- promote, rollback, check_models ----------------------------------------------------------------------------------
+# --- promote, rollback, check_models --------------------------------------------------------------------------------
 @pytest.mark.usefixtures("two_versions")
 def test_promote_and_rollback_change_who_serves() -> None:
     assert run("promote", "iris", 2) == "iris v2 serves.\n"
@@ -97,7 +97,7 @@ def test_check_models_ends_badly_when_one_does_not_serve(iris: ModelVersion) -> 
     assert "iris v1: version.json of iris version 1 names SHA-256" in out.getvalue()
 
 
-# --- sync_models, train, prepare --------------------------------------------------------------------------------------
+# --- sync_models, train, prepare ------------------------------------------------------------------------------------
 @pytest.fixture
 def own_models(db: None, trained_models: Path, tmp_path: Path, settings: Any) -> Path:
     settings.MODELS_DIR = tmp_path / "models"
@@ -151,7 +151,7 @@ def test_prepare_trains_what_is_missing_and_makes_an_analyst_once(own_models: Pa
 
     trained, sign_in = first.replace("…\n", "…").splitlines()
     assert trained.startswith("Training iris… version 1: accuracy ")
-    assert sign_in.startswith("The board for analysts is at /monitor/: sign in as analyst with the password ")
+    assert sign_in.startswith("The board for analysts is at /monitor/. Sign in as analyst with the password ")
     assert User.objects.get(username="analyst").check_password(sign_in.rsplit(" ", 1)[1])
     assert second == ""
     assert champion() == 1
@@ -165,7 +165,7 @@ def test_prepare_outside_development_makes_nobody(own_models: Path, settings: An
     assert not User.objects.exists()
 
 
-# --- keeper, draw_states, write_docs ----------------------------------------------------------------------------------
+# --- keeper, draw_states, write_docs --------------------------------------------------------------------------------
 def test_keeper_once_sweeps_once(iris: ModelVersion, clean_redis: object) -> None:
     make(iris, deadline_at=iris.created_at)
 

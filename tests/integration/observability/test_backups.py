@@ -73,7 +73,7 @@ def read_by_the_app(folder: Path, **variables: str) -> tuple[int, int, bool]:
     return count, status, has_answer
 
 
-# --- SQLite -----------------------------------------------------------------------------------------------------------
+# --- SQLite ---------------------------------------------------------------------------------------------------------
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
 def test_backup_made_while_rows_are_written_is_restored(iris: ModelVersion, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_backup_made_while_rows_are_written_is_restored(iris: ModelVersion, tmp_
         after = Prediction.objects.count()
 
     counted = {name: int(count) for count, name in (line.split() for line in said.splitlines()[:-1])}
-    assert said.splitlines()[-1] == f"Whole and checked: {tmp_path / 'copy.sqlite3'}"
+    assert said.splitlines()[-1] == f"Written and checked: {tmp_path / 'copy.sqlite3'}"
     assert before <= counted["prediction"] <= after
     (tmp_path / "copy.sqlite3").rename(tmp_path / "new/foretell.sqlite3")
     assert read_by_the_app(tmp_path / "new", DATABASE_URL="") == (counted["prediction"], 200, True)
@@ -97,7 +97,7 @@ def test_backup_is_its_owners_only_and_has_a_place_of_its_own(
 ) -> None:
     settings.ENV = settings.ENV.model_copy(update={"var_dir": tmp_path})
 
-    path = Path(run("backup").splitlines()[-1].removeprefix("Whole and checked: "))
+    path = Path(run("backup").splitlines()[-1].removeprefix("Written and checked: "))
 
     assert path.parent == tmp_path / "backups"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -110,7 +110,7 @@ def test_backup_overwrites_nothing(tmp_path: Path) -> None:
     path = tmp_path / "there"
     path.write_text("of somebody")
 
-    with pytest.raises(CommandError, match=r"/there exists and is left as it is; name another file$"):
+    with pytest.raises(CommandError, match=r"/there exists already; choose another file$"):
         call_command("backup", str(path))
 
     assert path.read_text() == "of somebody"
@@ -148,10 +148,12 @@ def test_copy_that_is_damaged_is_found_out(tmp_path: Path) -> None:
         backups.check(tmp_path / "copy")
 
 
-# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+# --- PostgreSQL -----------------------------------------------------------------------------------------------------
 @on_postgres
 def test_backup_on_postgresql_names_its_tool(db: None) -> None:
-    with pytest.raises(CommandError, match=r"^PostgreSQL is backed up by its own tool: pg_dump --format=custom "):
+    with pytest.raises(
+        CommandError, match=r"^This command copies SQLite only\. For PostgreSQL use pg_dump --format=custom "
+    ):
         call_command("backup")
 
 

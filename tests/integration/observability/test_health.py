@@ -92,7 +92,7 @@ def test_ready_with_a_lane_for_files_that_stands_still_is_degraded(client: Clien
 @pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_tells_the_youngest_sign_of_life_of_a_worker(client: Client) -> None:
     assert client.get("/healthz/ready").json()["worker_seconds"] is None
-    health.forget()
+    health.clear_cache()
     Heartbeat.objects.beat("worker:worker@a/0")
     Heartbeat.objects.update(at=timezone.now() - timedelta(hours=1))
     Heartbeat.objects.beat("worker:worker@b/0")
