@@ -1,4 +1,4 @@
-"""Foretell itself: the lines of the Procfile, with a folder, a database, a Redis and a port of their own."""
+"""Foretell: the lines of the Procfile, with their own folder, database, Redis and port."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks.exchange import Reply, get, post
-from benchmarks.load import Pending, Refused, Way
+from benchmarks.load import Pending, Refused, RequestStyle
 from benchmarks.services.service import Service, numbers
 from benchmarks.workloads import Numbers
 from project.dev_redis import socket_folder
@@ -26,7 +26,7 @@ class Foretell(Service):
     keeps = "a row in SQLite, committed before the 202, and again with its result"
     page = "/healthz/live"
     packages = ("django", "celery", "redis", "granian", "scikit-learn", "numpy")
-    # What is set otherwise than by default.
+    # Variables that differ from their defaults.
     variables: ClassVar[Mapping[str, str]] = {}
 
     @property
@@ -49,11 +49,11 @@ class Foretell(Service):
             **self.variables,
         }  # fmt: skip
 
-    def ways(self) -> Sequence[Way]:
+    def styles(self) -> Sequence[RequestStyle]:
         return [Waiting(), Polling()]
 
     def prepare(self) -> None:
-        """Database, static files and registered models are made once, and copied for each round."""
+        """Prepare the database, static files and registered models once, and copy them for each round."""
         prepared = self.artefacts / "var"
         if not prepared.exists():
             self._manage_prepare(prepared)
@@ -86,7 +86,7 @@ def procfile() -> dict[str, str]:
 
 
 class Waiting:
-    """One request that waits for its answer; where all waiting places are taken, polling as below."""
+    """One request that waits for its answer. Polls if the server has no free place to wait."""
 
     name = "waiting"
     headers = "Prefer: wait=10\r\n"
@@ -105,7 +105,7 @@ class Waiting:
 
 
 class Polling(Waiting):
-    """Submit, then look until it has ended."""
+    """Submit, then poll until the prediction is finished."""
 
     name = "polling"
     headers = ""

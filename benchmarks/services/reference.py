@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.exchange import Reply, get, post
-from benchmarks.load import Pending, Refused, Way
+from benchmarks.load import Pending, Refused, RequestStyle
 from benchmarks.processes import free_port
 from benchmarks.services.service import Service, numbers
 from benchmarks.workloads import Numbers
@@ -34,7 +34,7 @@ class Reference(Service):
             "ARTEFACTS": str(self.artefacts),
         }
 
-    def ways(self) -> Sequence[Way]:
+    def styles(self) -> Sequence[RequestStyle]:
         return [Polling()]
 
     def start(self) -> None:
