@@ -1,7 +1,6 @@
 """Starts and stops the processes of a service, and measures their memory."""
 
 import contextlib
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,10 +64,3 @@ class Processes:
 
 def _pss(rollup: str) -> int:
     return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

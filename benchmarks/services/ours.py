@@ -1,8 +1,6 @@
 """Foretell: the lines of the Procfile, with their own folder, database, Redis and port."""
 
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +13,8 @@ from benchmarks.load import Pending, Refused, RequestStyle
 from benchmarks.services.service import Service, numbers
 from benchmarks.workloads import Numbers
 from project.dev_redis import socket_folder
-from project.env import BASE_DIR, Env
+from project.env import BASE_DIR
+from tests.support.product import environment, procfile
 
 TERMINAL = {"succeeded", "failed", "canceled", "expired"}
 
@@ -34,20 +33,8 @@ class Foretell(Service):
         return self.artefacts / "models"
 
     def environment(self) -> Mapping[str, str]:
-        """The shell's environment without what it says of Foretell. Named here, a variable of `.env` has no effect."""
-        shell = {name: value for name, value in os.environ.items() if name.lower() not in Env.model_fields}
-        defaults = {name.upper(): str(field.default) for name, field in Env.model_fields.items()}
-        return shell | defaults | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "DEBUG": "false",
-            "SECRET_KEY": "a key that signs nothing of value, in benchmarks only",
-            "ALLOWED_HOSTS": "localhost,127.0.0.1",
-            "CSRF_TRUSTED_ORIGINS": "",
-            "VAR_DIR": str(self.folder / "var"),
-            "MODELS_DIR": str(self.models),
-            "PORT": str(self.port),
-            **self.variables,
-        }  # fmt: skip
+        paths = {"VAR_DIR": self.folder / "var", "MODELS_DIR": self.models}
+        return environment(DEBUG="false", PORT=self.port, **paths, **self.variables)
 
     def styles(self) -> Sequence[RequestStyle]:
         return [Waiting(), Polling()]
@@ -78,11 +65,6 @@ class Foretell(Service):
     def stop(self) -> None:
         super().stop()
         shutil.rmtree(socket_folder(self.folder / "var"), ignore_errors=True)
-
-
-def procfile() -> dict[str, str]:
-    """The command of each line, by its name."""
-    return dict(re.findall(r"^(\w+): (.+)$", (BASE_DIR / "Procfile").read_text(), re.MULTILINE))
 
 
 class Waiting:

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from benchmarks.exchange import Reply, post
 from benchmarks.load import Refused, RequestStyle
-from benchmarks.processes import free_port
 from benchmarks.services.service import Service, numbers
 from benchmarks.workloads import KINDS, Numbers
+from tests.support.product import free_port
 
 CODE = Path(__file__).parent.parent / "peers"
 

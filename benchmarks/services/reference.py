@@ -8,10 +8,10 @@ from pathlib import Path
 
 from benchmarks.exchange import Reply, get, post
 from benchmarks.load import Pending, Refused, RequestStyle
-from benchmarks.processes import free_port
 from benchmarks.services.service import Service, numbers
 from benchmarks.workloads import Numbers
 from project.dev_redis import server_binary
+from tests.support.product import free_port
 
 CODE = Path(__file__).parent.parent / "reference"
 

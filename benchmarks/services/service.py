@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmarks.load import RequestStyle
-from benchmarks.processes import Processes, free_port
+from benchmarks.processes import Processes
 from benchmarks.workloads import Numbers
+from tests.support.product import free_port
 
 
 class Service:

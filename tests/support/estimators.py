@@ -1,4 +1,4 @@
-"""A tiny estimator that takes every kind of value. It is importable, as whatever is pickled must be."""
+"""A tiny estimator for all kinds of values. Pickling requires that it can be imported."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ POISON = 13.0
 
 
 class Sizes(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Adds the first two columns; a row whose first value is 13 breaks the whole call."""
+    """Adds the first two columns. A row whose first value is 13 makes the whole call raise."""
 
     def fit(self, x: Any, y: Any) -> "Sizes":
         self.n_features_in_ = np.asarray(x, dtype=object).shape[1]
