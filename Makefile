@@ -1,6 +1,7 @@
-# make run   — everything, from a fresh clone: http://127.0.0.1:8000/
-# make test  — the whole test suite        make check — style, types, import order, docs
-# make chaos — every fault, and docs/reliability.md        make help — all targets
+# make run    start everything, from a fresh clone: http://127.0.0.1:8000/
+# make test   run the whole test suite, on SQLite and on PostgreSQL
+# make check  check style, types, import order, dependencies and generated pages; change nothing
+# make help   list all targets
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -9,45 +10,47 @@ BIN := $(VENV)/bin
 export PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup telemetry run test check fuzz format docs bench chaos lock clean
+.PHONY: help setup run telemetry test check format docs coverage mutants fuzz chaos bench lock clean
 
-help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 — /p' $(MAKEFILE_LIST)
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Foretell needs Python 3.11 or newer; say which: make run PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Foretell needs Python 3.11 or newer. Name it: make run PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-$(VENV)/.base: requirements/base.txt | $(BIN)/python
+# Each of these files says that its requirements are installed. A larger set contains the smaller one.
+$(VENV)/.run: requirements/run.txt | $(BIN)/python
 	@echo "Installing the dependencies…"
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/base.txt
+	@$(INSTALL) requirements/run.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt | $(BIN)/python
-	@echo "Installing the dependencies of the tests…"
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
-	@touch $@ $(VENV)/.base
+	@echo "Installing the dependencies of tests and checks…"
+	@$(INSTALL) requirements/dev.txt
+	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
 	@echo "Installing the dependencies of the benchmarks…"
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
-	@touch $@ $(VENV)/.base
+	@$(INSTALL) requirements/bench.txt
+	@touch $@ $(VENV)/.run
 
-setup: $(VENV)/.base ## the environment, the database, the static files, the demo models
+setup: $(VENV)/.run ## install, create the database, collect static files, train the demo models
 	@python manage.py prepare
 
-run: setup ## all processes, in the foreground
+run: setup ## start all processes in the foreground; PORT=9000 for another port
 	@exec honcho start
 
-telemetry: requirements/telemetry.txt | $(BIN)/python ## what SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT need
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/telemetry.txt
+telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT need
+	@$(INSTALL) requirements/telemetry.txt
 
-test: $(VENV)/.dev ## the whole suite: on SQLite, then on PostgreSQL
-	@python -m pytest
-	@python -m tests.support.postgres python -m pytest tests/integration tests/worker
+test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is reported as FLAKY if it passes then
+	@python -m tests.support.provide
+	@python -m tests.support.run
 
-check: $(VENV)/.dev ## ruff, mypy, import order, deploy checks, migrations and docs up to date, known holes; changes nothing
+check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, vulnerabilities
 	@ruff check .
 	@ruff format --check --quiet .
 	@mypy
@@ -58,28 +61,37 @@ check: $(VENV)/.dev ## ruff, mypy, import order, deploy checks, migrations and d
 	@python manage.py write_docs --check
 	@python -m tests.support.audit
 
-format: $(VENV)/.dev ## let ruff format and mend
+format: $(VENV)/.dev ## format the code and repair what ruff can repair
 	@ruff check --fix --quiet .; ruff format .
 
-fuzz: $(VENV)/.dev ## ten thousand requests and more that nobody thought of, at every door; SEED=… for others
+docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states
+	@python manage.py write_docs
+
+coverage: $(VENV)/.dev ## list the lines that no test runs (on SQLite, without the browser); about as long as make test
+	@mkdir -p var/coverage && coverage erase
+	@coverage run -m pytest -q tests/unit tests/integration tests/worker; coverage combine --quiet && coverage report
+
+mutants: $(VENV)/.dev ## change the core code in small ways and list the changes that no test notices; an hour or two
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && TMPDIR=$$folder mutmut run --max-children $${JOBS:-2} $(MUTANTS) && mutmut results
+
+fuzz: $(VENV)/.dev ## send over ten thousand random requests to the pages and APIs; SEED=… for others
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} python -m pytest --hypothesis-seed=$${SEED:-2026} -q -p no:logging --show-capture=no \
 	  tests/integration/test_fuzz.py tests/integration/api/test_any_json.py tests/integration/api/test_schema_fuzz.py
 
-docs: $(VENV)/.dev ## write the generated pages anew
-	@python manage.py write_docs
-
-bench: $(VENV)/.bench ## the reference design, and the peers in $BENCH_VENVS, beside ours: half an hour and more; BENCH=--quick to try
-	@python -m benchmarks $(BENCH)
-
-chaos: $(VENV)/.dev ## processes killed, frozen and cut off, on both databases: a quarter of an hour; CHAOS=--quick to try
+chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 15 minutes, CHAOS=--quick to try
+	@python -m tests.support.provide
 	@python -m tests.chaos $(CHAOS)
 
-COMPILE := uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
-lock: $(VENV)/.dev ## pin the dependencies anew, with hashes
-	@$(COMPILE) -o requirements/base.txt
-	@$(COMPILE) --extra telemetry -c requirements/base.txt -o requirements/telemetry.txt
-	@$(COMPILE) --extra telemetry --group dev -c requirements/telemetry.txt -o requirements/dev.txt
-	@$(COMPILE) --group bench -c requirements/dev.txt -o requirements/bench.txt
+bench: $(VENV)/.bench ## measure against the reference design and other servers (in $BENCH_VENVS); over 30 minutes, BENCH=--quick to try
+	@python -m benchmarks $(BENCH)
 
-clean: ## remove what was built here: the environment, the data, the versions
-	rm -rf $(VENV) var ml_models/*/versions
+COMPILE := uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: $(VENV)/.dev ## pin the dependencies of pyproject.toml, with hashes, in requirements/
+	@$(COMPILE) -o requirements/base.txt
+	@$(COMPILE) --extra train --extra local -c requirements/base.txt -o requirements/run.txt
+	@$(COMPILE) --extra telemetry -c requirements/base.txt -o requirements/telemetry.txt
+	@$(COMPILE) --extra train --extra local --extra telemetry --group dev -c requirements/run.txt -c requirements/telemetry.txt -o requirements/dev.txt
+	@$(COMPILE) --extra train --extra local --group bench -c requirements/dev.txt -o requirements/bench.txt
+
+clean: ## remove the environment, the data and the trained versions
+	rm -rf $(VENV) var mutants ml_models/*/versions

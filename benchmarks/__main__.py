@@ -23,7 +23,7 @@ from benchmarks.workloads import KINDS, Workload, build
 from project.env import BASE_DIR
 
 OUT = BASE_DIR / "var" / "bench"
-DOCS = BASE_DIR / "docs"
+DOCS = BASE_DIR / "docs/reference"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 INTERRUPTED = 130
 ARTEFACTS = "artefacts"

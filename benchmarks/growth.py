@@ -24,7 +24,7 @@ from benchmarks.workloads import Workload, build
 from project.env import BASE_DIR
 from tests.support import postgres
 
-PAGE = BASE_DIR / "docs" / "growth.md"
+PAGE = BASE_DIR / "docs/reference/growth.md"
 OUT = BASE_DIR / "var" / "bench"
 # The table holds millions of rows, so this workload has short ones: ten numbers.
 WORKLOAD = "hgb"

@@ -1,4 +1,4 @@
-"""docs/performance.md, from the results of a run."""
+"""docs/reference/performance.md, from the results of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -148,12 +148,16 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 20_000
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# With it, a message from any process that reaches the broker could stop or slow down all workers.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# By default, an error reply of Redis, as for a key of a wrong type, ends the worker (celery/kombu issue 1247).
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 1.0
 CELERY_TASK_PUBLISH_RETRY = True
-# None by Celery: each new try would wait for a frozen Redis anew. A dropped connection is replaced by doorbell.publish.
+# Each retry of Celery's would wait for a frozen Redis anew. predictions.queue replaces a dropped connection.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 0}
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
@@ -193,6 +197,10 @@ INFERENCE_ENGINE = ENV.inference_engine
 METRICS_TOKEN = ENV.metrics_token
 LOADER_BYTES = ENV.loader_megabytes * 1024 * 1024
 
+# --- Hooks: what the product calls in the site, by dotted path: it never imports the site -----------------------------
+PROCESS_STARTED = "project.telemetry.start"  # called with the name of a process that `manage.py` starts
+GENERATED_PAGES = {".env.example": "project.env.example"}  # written by `make docs`, besides the product's own pages
+
 # --- Web --------------------------------------------------------------------------------------------------------------
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -229,6 +237,8 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 # A form or a JSON row is small; files have a door of their own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# The form of a wide model has a field for each feature; Django's limit of 1,000 is for hostile bodies of small fields.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
 # Nothing inline and nothing from elsewhere: an injected script has nowhere to run.
 CONTENT_SECURITY_POLICY = {

@@ -1,17 +1,37 @@
-// Every page works without this file. It adds what only a browser can know: that nobody is looking, that the connection
-// is gone, where the focus was, and what a screen reader has already been told.
+// Every page works without this file. It adds what only the browser knows: whether the tab is visible, whether there is a
+// connection, where the focus was, and what was already announced to a screen reader.
 
 const POLLING = "[hx-get][hx-trigger^='every']";
 const ERRORS_IN_A_ROW = 8;
 const LONGEST_BREAK_MS = 4000;
-const errors = new Map(); // of whoever polls: how many in a row, and until when it holds back
+const errors = new Map(); // by the id of a polling element: how many in a row, and until when it does not poll
 const told = new Map();
+const HIDDEN = ["csrfmiddlewaretoken", "idempotency_key"]; // fields of the form that are not values
 let paused = false;
 let focusWas = null;
 const loadedAt = location.pathname + location.search;
 const announce = (text) => { document.getElementById("announcer").textContent = text; };
 const connection = (lost) => { document.getElementById("connection").hidden = !lost; };
 const piece = (id) => document.getElementById(id).content.cloneNode(true);
+
+// The tab says how things stand, also while another one is looked at: an error in the form, or the state of the answer.
+function retitle() {
+  const form = document.getElementById("prediction-form");
+  const wrong = form?.querySelector("#error-summary");
+  const title = wrong ? form.dataset.title : document.querySelector(".answer[data-title]")?.dataset.title;
+  if (title) document.title = title;
+}
+
+// An answer beside other values than those that were asked must not be taken for theirs.
+let asked = null, sent = null;
+const valuesOf = (form) => JSON.stringify([...new FormData(form)].filter(([name]) => !HIDDEN.includes(name)));
+function markStale() {
+  const form = document.getElementById("prediction-form"), note = document.getElementById("answer-stale");
+  if (!form || !note) return;
+  const isStale = asked !== null && document.querySelector("#answer .answer[data-state]") !== null && valuesOf(form) !== asked;
+  note.hidden = !isStale;
+  document.getElementById("answer").classList.toggle("is-stale", isStale);
+}
 
 // A status fragment comes anew with every poll, mostly with nothing new in it. Only a change of state is worth hearing.
 function tell(silently) {
@@ -22,7 +42,7 @@ function tell(silently) {
   }
 }
 
-// A poll that is due now, whatever went wrong before: the page is looked at again, or the connection is back.
+// Poll at once, after any number of errors: the tab is visible again, or the connection is back.
 function pollNow() {
   for (const element of document.querySelectorAll(POLLING)) {
     errors.delete(element.id);
@@ -67,9 +87,10 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
   if (event.detail.xhr.status < 400) errors.delete(event.detail.elt.id);
 });
 
-// Nobody looks at a hidden tab, and a paused board is being read: neither needs the server.
+// A hidden tab and a paused board do not poll.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const element = event.detail.elt;
+  if (element.id === "prediction-form") sent = valuesOf(element);
   if (!element.matches(POLLING)) focusWas = element.closest(".answer")?.id; // its button is about to be disabled
   else if (document.hidden || (paused && element.id === "feed")) event.preventDefault();
   else if (errors.get(element.id)?.until > performance.now()) event.preventDefault();
@@ -110,10 +131,14 @@ document.addEventListener("htmx:afterSwap", (event) => {
   for (const animation of moving?.getAnimations({ subtree: true }) ?? []) animation.startTime = 0;
   if (event.detail.target.id === "answer") {
     document.getElementById("error-summary")?.remove(); // the form has been taken in
+    asked = sent;
     reveal();
+    document.querySelector("#answer .answer")?.focus({ preventScroll: true });
   }
+  retitle();
+  markStale();
   if (event.detail.xhr.status === 422) document.getElementById("error-summary")?.focus();
-  // What was pressed may be gone with the old fragment; whoever uses a keyboard goes on from the new one.
+  // The pressed button may be gone with the old fragment; the keyboard continues from the new one.
   if (focusWas && document.activeElement === document.body) document.getElementById(focusWas)?.focus({ preventScroll: true });
   focusWas = null;
 });
@@ -123,10 +148,8 @@ function fill(form, values) {
   for (const [name, value] of Object.entries(values)) {
     const input = form.elements.namedItem(name); // a feature may be called "length"
     if (!input) continue;
-    if (input.type === "checkbox") input.checked = Boolean(value);
-    else input.value = value ?? "";
-    const one = input instanceof RadioNodeList ? input[0] : input;
-    for (const kind of ["input", "change"]) one.dispatchEvent(new Event(kind, { bubbles: true }));
+    input.value = value;
+    for (const kind of ["input", "change"]) input.dispatchEvent(new Event(kind, { bubbles: true }));
   }
 }
 document.addEventListener("click", (event) => {
@@ -139,7 +162,8 @@ document.addEventListener("click", (event) => {
   announce(`${example.textContent}: filled in.`);
 });
 
-// The server said this of the old value, not of the one that is being typed.
+for (const kind of ["input", "change"]) document.addEventListener(kind, markStale);
+// The message belongs to the old value, not to the one that is being typed.
 document.addEventListener("input", (event) => {
   const field = event.target.closest(".field-wrong");
   field?.classList.remove("field-wrong");
@@ -147,7 +171,7 @@ document.addEventListener("input", (event) => {
   field?.querySelectorAll("[aria-invalid]").forEach((input) => input.removeAttribute("aria-invalid"));
 });
 
-// What moves by itself can be stopped by whoever wants to read it.
+// WCAG 2.2.2: content that updates by itself can be paused.
 const pause = document.querySelector("[data-pause]");
 pause?.removeAttribute("hidden");
 pause?.addEventListener("click", () => {

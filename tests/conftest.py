@@ -1,7 +1,6 @@
 """What all tests share: a Redis of their own, the registered models, and a process without memories."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -25,15 +24,6 @@ from tests.support.fuzzing import summary
 from tests.support.waiting import wait_until
 
 MODELS = BASE_DIR / "ml_models"
-
-
-def need(found: object, sentence: str) -> None:
-    """Skip where a program is missing, with a line that says how to get it; under CI=true that is a failure."""
-    if found:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(sentence, pytrace=False)
-    pytest.skip(sentence)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -69,7 +59,7 @@ def clean_redis(redis_server: str) -> redis.Redis:
 def _fingerprint() -> str:
     """What the trained versions depend on: the models' sources, the code that makes versions, and the libraries."""
     sources = [path for path in MODELS.glob("*/*") if path.is_file()]
-    sources += [*(BASE_DIR / "predictions/serving").rglob("*.py"), BASE_DIR / "requirements/base.txt"]
+    sources += [*(BASE_DIR / "predictions/serving").rglob("*.py"), BASE_DIR / "requirements/run.txt"]
     digest = hashlib.sha256()
     for path in sorted(sources):
         digest.update(str(path.relative_to(BASE_DIR)).encode() + b"\0" + path.read_bytes() + b"\0")

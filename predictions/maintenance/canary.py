@@ -1,10 +1,11 @@
-"""The canary: a prediction of our own on each lane, now and then, through the real path. What it tells cannot lie."""
+"""Canaries: predictions of our own on each lane, through the same path as those of people. They measure health."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from predictions.models import Lane, ModelVersion, Prediction, Source, State
 from predictions.models.prediction import PredictionQuerySet
@@ -15,36 +16,36 @@ from predictions.serving.schema.signature import Value
 CALLER = "canary"
 EVERY = timedelta(seconds=15)
 KEPT_FOR = timedelta(minutes=10)
-# A lane whose last good canary is older than this is not working.
+# A lane whose newest successful canary is older does not work.
 STALE = timedelta(seconds=60)
 
 
 def send() -> int:
-    """Send one on each lane that is due, and forget old ones; how many were sent."""
-    now = timezone.now()
-    _all().filter(created_at__lt=now - KEPT_FOR).delete()
-    due = [lane for lane in Lane.values if not _all(lane).filter(created_at__gt=now - EVERY).exists()]
-    if not due or (question := _question()) is None:
+    """Submit a canary on each lane that is due, and delete old ones. Returns the number of new ones."""
+    _all().filter(created_at__lt=Now() - KEPT_FOR).delete()
+    due = [lane for lane in Lane.values if not _all(lane).filter(created_at__gt=Now() - EVERY).exists()]
+    if not due or (example := _example()) is None:
         return 0
-    version, values = question
     for lane in due:
-        Prediction.objects.accept([_canary(version, values, lane, now)])
+        Prediction.objects.accept([_canary(example, lane)])
         notifications.notify(lane)
     return len(due)
 
 
 def age(lane: str) -> timedelta | None:
-    """How long ago the lane's last canary that came back was sent; None if none did lately."""
-    sent_at = (
-        _all(lane).filter(state=State.SUCCEEDED).order_by("-created_at").values_list("created_at", flat=True).first()
-    )
-    return None if sent_at is None else timezone.now() - sent_at
+    """The age of the lane's newest canary that succeeded; None if there is none."""
+    return _age_of_first(_all(lane).filter(state=State.SUCCEEDED).order_by("-created_at"))
 
 
 def delay(lane: str) -> timedelta:
-    """How long answers take now: the age of the oldest canary still under way, else nothing worth a word."""
-    sent_at = _all(lane).unfinished().order_by("created_at").values_list("created_at", flat=True).first()
-    return timedelta(0) if sent_at is None else timezone.now() - sent_at
+    """How late answers are now: the age of the oldest unfinished canary, or zero."""
+    return _age_of_first(_all(lane).unfinished().order_by("created_at")) or timedelta(0)
+
+
+def _age_of_first(canaries: PredictionQuerySet) -> timedelta | None:
+    """The age of the first one, by the database's clock; None if there is none."""
+    times = canaries.values_list("created_at", Now()).first()
+    return times[1] - times[0] if times else None
 
 
 def _all(lane: str | None = None) -> PredictionQuerySet:
@@ -52,22 +53,33 @@ def _all(lane: str | None = None) -> PredictionQuerySet:
     return found.filter(lane=lane) if lane else found
 
 
-def _question() -> tuple[ModelVersion, list[Value]] | None:
-    """A version that serves, and an example that fits it: model.toml may already describe the version after it."""
-    for version in ModelVersion.objects.champions().filter(unavailable_reason="").order_by("pk"):
+@dataclass(frozen=True)
+class Example:
+    """A row that a version accepts, with the database's time."""
+
+    version: ModelVersion
+    values: list[Value]
+    now: datetime
+
+
+def _example() -> Example | None:
+    """A version that serves, and an example that is valid for it: model.toml may describe a newer version."""
+    serving = ModelVersion.objects.champions().filter(unavailable_reason="").order_by("pk")
+    for version in serving.annotate(now=Now()):
         for example in version.registered_model.description.get("examples", []):
             with suppress(InvalidInput):
-                return version, version.signature.clean(example["values"])
+                values = version.signature.clean(example["values"])
+                return Example(version, values, version.now)  # type: ignore[attr-defined]  # annotated above
     return None
 
 
-def _canary(version: ModelVersion, values: list[Value], lane: str, now: datetime) -> Prediction:
+def _canary(example: Example, lane: str) -> Prediction:
     return Prediction(
-        version=version,
+        version=example.version,
         caller=CALLER,
         source=Source.CANARY,
         lane=lane,
-        values=values,
-        created_at=now,
-        deadline_at=now + settings.PREDICTION_TIME,
+        values=example.values,
+        created_at=example.now,
+        deadline_at=example.now + settings.PREDICTION_TIME,
     )

@@ -1,25 +1,35 @@
-"""Removal, in small steps: nothing else waits for long, and a step that was cut off is simply done again."""
+"""Deletes predictions whose retention has passed, in small steps: each transaction is short, and can be repeated."""
 
 import math
 import time
 from datetime import timedelta
 
+from django.conf import settings
+
+from predictions.maintenance.runner import Done
 from predictions.models import Prediction
 from predictions.models.prediction import PredictionQuerySet
 
 # Rows of one transaction, which lasts for some 20 milliseconds.
 STEP = 200
+# What one run of the job spends.
+RUN_SECONDS = 0.2
+
+
+def prune_some() -> Done:
+    """The job: delete for a moment."""
+    return {"pruned": prune(settings.RETENTION, RUN_SECONDS) if settings.RETENTION is not None else 0}
 
 
 def prune(kept_for: timedelta, seconds: float = math.inf) -> int:
-    """Remove what ended longer ago than it is kept, for `seconds` at most; how many rows that were."""
+    """Delete what ended more than `kept_for` ago, for `seconds` at most. Returns the number of rows."""
     return remove(Prediction.objects.ended_before(kept_for), seconds)
 
 
 def remove(ended: PredictionQuerySet, seconds: float) -> int:
-    """Remove predictions that have ended, with what was said of them; each leaves a tombstone.
+    """Delete predictions that have ended, with their feedback; each leaves a tombstone. Returns the number of rows.
 
-    After each step it rests for as long as that took: SQLite lets one write at a time, and others want to as well.
+    It pauses after each step for as long as the step took: SQLite allows one write at a time, and others wait for it.
     """
     until = time.monotonic() + seconds
     removed = 0

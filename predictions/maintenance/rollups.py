@@ -1,6 +1,6 @@
-"""Counting what ends, once and for good: what /metrics tells must not shrink when rows are removed.
+"""Counts ended predictions for /metrics, each once: the counters must not shrink when rows are deleted.
 
-The keeper counts the stretch since it last did. A look at the metrics then costs the same for any number of rows.
+The maintenance process counts the time since its last run, so /metrics costs the same for any number of rows.
 """
 
 from collections import Counter, defaultdict
@@ -11,9 +11,9 @@ from django.db import transaction
 from predictions.models import MetricHistogram, Prediction, Watermark
 
 WATERMARK = "histograms"
-# An end is seen by others a moment after the time that it carries.
+# A row becomes visible a moment after its `finished_at`: it is counted when this has passed.
 LAG = timedelta(seconds=10)
-# Nothing is counted more often than this, and no more at once than this; a keeper that was away catches up so quickly.
+# The shortest and the longest time that one transaction counts, and the number of transactions of one run.
 EVERY = timedelta(seconds=5)
 LONGEST = timedelta(minutes=1)
 STRETCHES = 20
@@ -25,7 +25,7 @@ Key = tuple[str, str, str]
 
 
 def update() -> int:
-    """Count what has ended since the last time; how many predictions that were."""
+    """Count the predictions that have ended since the last run. Returns their number."""
     counted = 0
     for _ in range(STRETCHES):
         since, now = Watermark.objects.read(WATERMARK)
@@ -47,7 +47,7 @@ def _count(since: datetime, until: datetime) -> int:
 
 
 def _seen(since: datetime, until: datetime) -> tuple[int, dict[Key, list[float]]]:
-    """How many have ended in a stretch, and the seconds or rows to count, by name, model and state."""
+    """The number of rows that ended between two times, and their seconds or rows by name, model and state."""
     ended = 0
     seen: defaultdict[Key, list[float]] = defaultdict(list)
     claims: Counter[tuple[str, object]] = Counter()

@@ -1,106 +1,101 @@
-"""The keeper: a small process that ends what nobody ends and rings for what nobody took.
-
-It needs the database only. While Redis is away it claims and executes by itself, so predictions still finish.
-"""
+"""Runs the jobs of the maintenance process. A job that fails or is slow does not stop the others."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import timedelta
 
-from django.conf import settings
-from django.db import DatabaseError, connection
-
-from predictions.maintenance import canary, retention, rollups
-from predictions.models import Heartbeat, IdempotencyKey, ModelVersion, Prediction
-from predictions.queue import completions, notifications, redis_client
+from django.db import Error, connection
 
 logger = logging.getLogger(__name__)
 
-# Rows queued for longer than this have been overlooked, or the workers are busy.
-OVERLOOKED = timedelta(seconds=2)
-# How often a version that does not serve is tried again.
-EXAMINE_SECONDS = 30.0
-# What one sweep spends on what is past its retention, at most.
-PRUNE_SECONDS = 0.2
-# Expired idempotency keys that one sweep deletes at most.
-KEYS_PER_SWEEP = 1000
+# The pause between two looks for due jobs while a slow job is under way.
+SHORTEST_PAUSE = 0.05
+
+# What one run of a job did: counts by name.
+Done = Mapping[str, int]
 
 
-@dataclass
-class Sweep:
-    """What one sweep did."""
-
-    requeued: int = 0
-    lost: int = 0
-    expired: int = 0
-    reminded: int = 0
-    executed_for: int = 0
-    pruned: int = 0
-
-    def __str__(self) -> str:
-        done = {name.replace("_", " "): count for name, count in vars(self).items() if count}
-        return ", ".join(f"{count} {name}" for name, count in done.items()) or "nothing to do"
-
-
-class Keeper:
+@dataclass(frozen=True)
+class Job:
     """
-    Args:
-        seconds: between two sweeps.
-        serve: executes the queued rows of a lane, for one slice; used only while Redis is away.
+    Attributes:
+        interval: seconds from one start to the next.
+        budget: seconds that the other jobs wait for a run. A run that takes longer goes on beside them, and the job is
+            not started again before that run has ended.
     """
 
-    def __init__(self, seconds: float, serve: Callable[[str], bool]) -> None:
-        self._seconds = seconds
-        self._serve = serve
-        self._examined_at = 0.0
+    name: str
+    interval: float
+    budget: float
+    run: Callable[[], Done]
+
+
+def describe(done: Done) -> str:
+    """For people: "2 requeued, 1 expired"."""
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in done.items() if count) or "nothing to do"
+
+
+def run_once(jobs: Sequence[Job]) -> tuple[Done, list[str]]:
+    """Run each job once in this thread. Returns what they did, and the names of those that failed."""
+    results = {job.name: _attempt(job) for job in jobs}
+    done: Counter[str] = Counter()
+    for result in results.values():
+        done.update(result or {})
+    return done, [name for name, result in results.items() if result is None]
+
+
+class Runner:
+    """Runs jobs at their intervals, one after the other as long as each keeps its budget.
+
+    The threads of the pool live as long as the runner, and idle ones are used again: while no job is slow there is one
+    thread, with one database connection.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
+        self._pool = ThreadPoolExecutor(len(jobs), thread_name_prefix="job")
+        self._runs: dict[str, Future[Done | None]] = {}
+        self._due = dict.fromkeys((job.name for job in jobs), 0.0)
 
     def run(self) -> None:
-        """Sweep for ever. A database that is away is tried again at the next sweep."""
-        while True:
-            try:
-                Heartbeat.objects.beat("keeper")
-                canary.send()
-                rollups.update()
-                IdempotencyKey.objects.remove_expired(KEYS_PER_SWEEP)
-                sweep = self.sweep()
-                if sweep != Sweep():
-                    logger.info("swept: %s", sweep)
-            except DatabaseError as error:
-                logger.warning("the database is away: %s", type(error).__name__)
-                connection.close()
-            time.sleep(self._seconds)
+        """Run the jobs until the process is told to end."""
+        try:
+            while True:
+                self.run_due()
+                time.sleep(max(min(self._due.values()) - time.monotonic(), SHORTEST_PAUSE))
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def sweep(self) -> Sweep:
-        sweep = Sweep()
-        lost = Prediction.objects.fail_exhausted()
-        expired = Prediction.objects.expire()
-        sweep.lost, sweep.expired = len(lost), len(expired)
-        sweep.requeued = len(Prediction.objects.requeue_lost())
-        if redis_client.is_reachable():
-            completions.announce([*lost, *expired]) if lost or expired else None
-            sweep.reminded = self._remind()
-            self._examine()
-        else:
-            sweep.executed_for = self._execute()
-        if settings.RETENTION is not None:
-            sweep.pruned = retention.prune(settings.RETENTION, PRUNE_SECONDS)
-        return sweep
+    def run_due(self) -> None:
+        """Start each job that is due, and wait for each at most as long as its budget."""
+        for job in self._jobs:
+            if time.monotonic() >= self._due[job.name] and not self._is_under_way(job):
+                self._start(job)
 
-    def _remind(self) -> int:
-        return sum(notifications.renotify(lane) for lane in Prediction.objects.waiting_lanes(OVERLOOKED))
+    def _is_under_way(self, job: Job) -> bool:
+        return job.name in self._runs and not self._runs[job.name].done()
 
-    def _execute(self) -> int:
-        """Without Redis no worker is notified: execute a slice of each lane that has queued rows."""
-        waiting = Prediction.objects.waiting_lanes(timedelta(0))
-        for lane in waiting:
-            self._serve(lane)
-        return len(waiting)
+    def _start(self, job: Job) -> None:
+        self._due[job.name] = time.monotonic() + job.interval
+        self._runs[job.name] = run = self._pool.submit(_attempt, job)
+        if not wait([run], job.budget).done:
+            logger.warning("the job %s takes longer than %.1f s; the others go on", job.name, job.budget)
 
-    def _examine(self) -> None:
-        if time.monotonic() - self._examined_at < EXAMINE_SECONDS:
-            return
-        self._examined_at = time.monotonic()
-        for version in ModelVersion.objects.champions().exclude(unavailable_reason=""):
-            notifications.ask_to_examine(version.pk)
+
+def _attempt(job: Job) -> Done | None:
+    """Run a job, and log what it did. None if it failed."""
+    try:
+        done = job.run()
+    except Error as error:
+        logger.warning("the job %s failed: database error %s", job.name, type(error).__name__)
+        connection.close()
+        return None
+    except Exception:
+        logger.exception("the job %s failed", job.name)
+        return None
+    if any(done.values()):
+        logger.info("%s: %s", job.name, describe(done))
+    return done

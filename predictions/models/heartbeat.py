@@ -9,7 +9,9 @@ from django.db.models.functions import Now
 
 # The names of workers' processes begin so.
 WORKER = "worker:"
-# Whoever has been silent for so long is no more, and is forgotten when somebody new comes.
+# The maintenance process.
+KEEPER = "keeper"
+# Heartbeats older than this are deleted when a new process registers.
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
@@ -28,9 +30,14 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
         """How long ago `name` last beat; None if it never did."""
         return self.filter(name=name).ages().get(name)
 
+    def fallback_lanes(self) -> list[str]:
+        """The lanes that the fallback worker executes, as the maintenance process last reported."""
+        detail = self.filter(name=KEEPER).values_list("detail", flat=True).first() or {}
+        return list(detail.get("fallback", []))
+
 
 class Heartbeat(models.Model):
-    """`detail` is what whoever beats has to say of itself."""
+    """`detail` is what the process reports of itself."""
 
     name = models.CharField(max_length=150, primary_key=True)
     at = models.DateTimeField()

@@ -93,6 +93,19 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         late = self.queued().filter(created_at__lt=Now() - older_than)
         return [lane for lane in Lane.values if late.filter(lane=lane).exists()]
 
+    def stalled_lanes(self, bound: timedelta) -> list[str]:
+        """The lanes with a claimable row older than `bound`, no row under a live lease, and no claim within `bound`."""
+        late = self.queued().filter(created_at__lt=Now() - bound, deadline_at__gt=Now())
+        claimed = self.running().filter(claimed_until__gt=Now())
+        ended = self.filter(finished_at__gt=Now() - bound, started_at__gt=Now() - bound)
+        return [
+            lane
+            for lane in Lane.values
+            if late.filter(lane=lane).exists()
+            and not claimed.filter(lane=lane).exists()
+            and not ended.filter(lane=lane).exists()
+        ]
+
     # --- Acceptance ---------------------------------------------------------------------------------------------------
     def accept(self, predictions: Sequence["Prediction"]) -> None:
         """Insert new rows with their idempotency keys, all or none.

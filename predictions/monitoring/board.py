@@ -1,10 +1,11 @@
-"""What the analysts' board shows: the newest settled predictions, and the last hour in numbers."""
+"""What the analysts' board shows: predictions that wait, the newest that ended, the last hour, and a standstill."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.utils import timezone
 
 from predictions.lifecycle import registry
@@ -14,6 +15,10 @@ from predictions.models.states import TERMINAL
 from predictions.serving.artifacts.repository import is_name
 
 NEWEST = 30
+# Unfinished ones that are shown at most, the oldest first.
+UNFINISHED = 10
+# Predictions that have waited for so long, while none ended for as long, are a standstill.
+STANDSTILL = timedelta(seconds=30)
 WINDOW = timedelta(hours=1)
 # The median is taken over at most this many of the newest rows. It is exact up to that number of rows in the hour.
 SAMPLE = 1000
@@ -21,14 +26,14 @@ SAMPLE = 1000
 
 @dataclass(frozen=True)
 class Filter:
-    """Empty fields let everything through. Unknown values match nothing that exists, and are dropped by `of`."""
+    """Empty fields let everything through. `of` drops values that cannot exist."""
 
     model: str = ""
     state: str = ""
 
     @classmethod
     def of(cls, model: str, state: str) -> "Filter":
-        return cls(model if is_name(model) else "", state if state in TERMINAL else "")
+        return cls(model if is_name(model) else "", state if state in State.values else "")
 
     def apply(self, predictions: PredictionQuerySet) -> PredictionQuerySet:
         if self.model:
@@ -36,10 +41,43 @@ class Filter:
         return predictions.filter(state=self.state) if self.state else predictions
 
 
+def unfinished(chosen: Filter) -> list[Prediction]:
+    """The queued and running ones that have waited longest, oldest first."""
+    rows = chosen.apply(Prediction.objects.of_people().unfinished())
+    return registry.complete(rows.order_by("created_at")[:UNFINISHED])
+
+
 def newest(chosen: Filter) -> list[Prediction]:
-    """Newest first."""
+    """The ended ones, newest first."""
     settled = Prediction.objects.of_people().filter(finished_at__isnull=False)
     return registry.complete(chosen.apply(settled).order_by("-finished_at")[:NEWEST])
+
+
+@dataclass(frozen=True)
+class Now:
+    """`oldest` is when the queued prediction that waits longest was asked; `last_end` is when one last ended."""
+
+    by_state: dict[str, int]
+    oldest: datetime | None
+    last_end: datetime | None
+    is_standstill: bool
+
+
+def now(chosen: Filter) -> Now:
+    people = Prediction.objects.of_people()
+    waiting = chosen.apply(people.unfinished())
+    counted = dict(waiting.order_by().values_list("state").annotate(number=Count("id")))
+    oldest = waiting.filter(state=State.QUEUED).aggregate(at=Min("created_at"))["at"]
+    ended = Filter(model=chosen.model).apply(people).filter(finished_at__isnull=False)
+    last_end = ended.order_by("-finished_at").values_list("finished_at", flat=True).first()
+    since = timezone.now() - STANDSTILL
+    is_standstill = oldest is not None and oldest < since and (last_end is None or last_end < since)
+    return Now(_shown(counted, chosen, set(State) - TERMINAL), oldest, last_end, is_standstill)
+
+
+def _shown(counted: dict[str, int], chosen: Filter, states: Set[State]) -> dict[str, int]:
+    """A count for each of `states` that the filter lets through."""
+    return {state: counted.get(state, 0) for state in State if state in states and chosen.state in ("", state)}
 
 
 @dataclass(frozen=True)
@@ -52,7 +90,7 @@ def last_hour(chosen: Filter) -> LastHour:
     since = timezone.now() - WINDOW
     settled = chosen.apply(Prediction.objects.of_people().filter(finished_at__gte=since))
     counted = dict(settled.order_by().values_list("state").annotate(number=Count("id")))
-    return LastHour({state: counted.get(state, 0) for state in State.values if state in TERMINAL}, _median(settled))
+    return LastHour(_shown(counted, chosen, TERMINAL), _median(settled))
 
 
 def _median(settled: PredictionQuerySet) -> timedelta | None:

@@ -65,10 +65,11 @@ def examine() -> Health:
         keeper = Heartbeat.objects.age("keeper")
         worker = min(Heartbeat.objects.ages(WORKER).values(), default=None)
         ages = {lane: canary.age(lane) for lane in Lane.values}
+        fallback = Heartbeat.objects.fallback_lanes()
     except DatabaseError:
         return Health("down", "away", _broker_state(reachable), None, None, {})
     fresh = {name: age is not None and age < canary.STALE for name, age in {**ages, "keeper": keeper}.items()}
-    is_well = reachable and all(fresh.values())
+    is_well = reachable and all(fresh.values()) and not fallback
     status = "down" if not fresh[Lane.INTERACTIVE] else "ready" if is_well else "degraded"
     return Health(
         status,

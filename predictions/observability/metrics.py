@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from predictions.maintenance import canary, rollups
 from predictions.models import Heartbeat, Lane, MetricHistogram, Prediction, RegisteredModel
+from predictions.models.heartbeat import WORKER
 from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import redis_client
 
@@ -107,6 +108,14 @@ def _process_metrics() -> Iterator[Metric]:
     for process, since in Heartbeat.objects.ages().items():
         beats.add_metric([process], since.total_seconds())
     memory = GaugeMetricFamily("foretell_loader_bytes", "Estimators in a worker's memory.", labels=["process"])
-    for process, detail in Heartbeat.objects.exclude(detail={}).values_list("name", "detail"):
+    for process, detail in Heartbeat.objects.filter(name__startswith=WORKER).values_list("name", "detail"):
         memory.add_metric([process], detail["loader_bytes"])
-    yield from (canaries, delays, beats, memory)
+    fallback = GaugeMetricFamily(
+        "foretell_fallback_active",
+        "1 while the fallback worker executes the lane.",
+        labels=["lane"],
+    )
+    active = Heartbeat.objects.fallback_lanes()
+    for lane in Lane.values:
+        fallback.add_metric([lane], lane in active)
+    yield from (canaries, delays, beats, memory, fallback)

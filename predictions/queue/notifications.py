@@ -14,35 +14,51 @@ always notifies again. It deletes `attended` *before* its last claim, and before
 notification is a Celery message for another process.
 """
 
+import logging
+
 import redis
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from predictions.context import request_id
 from predictions.models import Lane
 from predictions.queue.redis_client import breaker, client
 
+logger = logging.getLogger(__name__)
+
 DRAIN = "predictions.drain"
 EXAMINE = "predictions.examine"
 # A Celery message that was lost suppresses others for this long; then the next notification sends one.
-MESSAGE_SECONDS = 10
+MESSAGE_SECONDS = 10.0
 # How long an idle worker waits for work, and how long the mark of a killed worker stands.
 WAIT_SECONDS = 0.1
 ATTENDED_SECONDS = 1.5
 # Messages that a lane may have waiting before the maintenance process adds none: a slow queue is not flooded.
 ENOUGH_MESSAGES = 20
 
-# Returns 1 if a Celery message is needed.
+# A mark without an expiry is ignored, and so is one with a later expiry than it was given: the clock of Redis was set
+# back. Returns 1 if a Celery message is needed.
 _NOTIFY = """
-if redis.call('EXISTS', KEYS[1]) == 1 then
+local attended, message = redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[3])
+if attended >= 0 and attended <= tonumber(ARGV[1]) then
   if redis.call('LLEN', KEYS[2]) == 0 then redis.call('LPUSH', KEYS[2], 1) end
   redis.call('PEXPIRE', KEYS[2], 1000)
   return 0
 end
-if redis.call('SET', KEYS[3], 1, 'NX', 'EX', ARGV[1]) then return 1 end
-return 0
+if message >= 0 and message <= tonumber(ARGV[2]) then return 0 end
+redis.call('SET', KEYS[3], 1, 'PX', ARGV[2])
+return 1
 """
+# The keys of Celery's queue for a lane, with the type that each must have.
+_QUEUE_KEYS = ("{lane}", *(f"{{lane}}{Channel.sep}{step}" for step in PRIORITY_STEPS[1:]))
+_QUEUE_TYPES = {
+    **dict.fromkeys(_QUEUE_KEYS, b"list"),
+    "_kombu.binding.{lane}": b"set",
+    Channel.unacked_key: b"hash",
+    Channel.unacked_index_key: b"zset",
+}
 
 
 def _attended(lane: str) -> str:
@@ -63,7 +79,8 @@ def notify(lane: str) -> bool:
 
 
 def _notify(lane: str) -> None:
-    if client().eval(_NOTIFY, 3, _attended(lane), _wakeups(lane), _message(lane), MESSAGE_SECONDS):
+    limits = [int(seconds * 1000) for seconds in (ATTENDED_SECONDS, MESSAGE_SECONDS)]
+    if client().eval(_NOTIFY, 3, _attended(lane), _wakeups(lane), _message(lane), *limits):
         publish(lane)
 
 
@@ -136,6 +153,29 @@ def renotify(lane: str) -> bool:
             _notify(lane)
 
     return breaker.call(again, "notify again")
+
+
+def clear_obstacles(lane: str) -> list[str]:
+    """Delete what may keep notifications of a lane from its workers. Never raises.
+
+    These are the marks of the lane, and keys of Celery's queue whose type is wrong: each command on such a key fails.
+
+    Returns:
+        the names of the keys that were deleted. A worker that lives sets its marks again.
+    """
+    try:
+        wrong = [] if settings.ENV.broker_url else _keys_of_wrong_type(lane)
+        marks = [_attended(lane), _wakeups(lane), _message(lane)]
+        # Not through the breaker: the error of a key of a wrong type has opened it.
+        return [name for name in [*wrong, *marks] if client().delete(name)]
+    except redis.RedisError as error:
+        logger.warning("the marks of the lane %s were not deleted: %s", lane, type(error).__name__)
+        return []
+
+
+def _keys_of_wrong_type(lane: str) -> list[str]:
+    types = {name.format(lane=lane): allowed for name, allowed in _QUEUE_TYPES.items()}
+    return [name for name, allowed in types.items() if client().type(name) not in (allowed, b"none")]
 
 
 def ask_to_examine(version_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""The connection to Redis that doorbells and announcements share. Redis may be away: nobody waits for it."""
+"""The connection to Redis for notifications and announcements. Redis may be away: no caller waits for it for long."""
 
 import logging
 import threading
@@ -13,55 +13,55 @@ from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 1.0  # seconds for one command
-PAUSE = 3.0  # seconds in which nobody asks again after a failure
+COMMAND_SECONDS = 1.0  # for one command
+PAUSE_SECONDS = 3.0  # without commands after a failure
 
 
 @cache
 def client() -> redis.Redis:
-    """One pool for each process. A dropped connection is tried once more, a silent server is not."""
+    """One connection pool for each process. A dropped connection is opened again once; a time-out is not repeated."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
-        socket_timeout=PATIENCE,
-        socket_connect_timeout=PATIENCE,
+        socket_timeout=COMMAND_SECONDS,
+        socket_connect_timeout=COMMAND_SECONDS,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         client_name="foretell",
     )
 
 
 class Breaker:
-    """After a failure, answers "away" at once for a while, so that an outage costs one request a second, not all."""
+    """A circuit breaker: after a failure no command is sent for a while, so that an outage delays few requests."""
 
-    def __init__(self, pause: float = PAUSE) -> None:
+    def __init__(self, pause: float = PAUSE_SECONDS) -> None:
         self._pause = pause
-        self._closed_until = 0.0
+        self._open_until = 0.0
         self._lock = threading.Lock()
 
     def call(self, action: Callable[[], object], what: str) -> bool:
-        """Do `action`; False if Redis is away, or was a moment ago."""
-        if time.monotonic() < self._closed_until:
+        """Call `action`; False if it failed, or if a call failed within the pause. `what` names it in the log."""
+        if time.monotonic() < self._open_until:
             return False
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - kombu, redis-py and the sockets each have errors of their own
-            self._open(what, error)
+        except Exception as error:  # noqa: BLE001 - the errors of kombu, redis-py and sockets have no common base
+            self._trip(what, error)
             return False
         return True
 
-    def _open(self, what: str, error: Exception) -> None:
+    def _trip(self, what: str, error: Exception) -> None:
         with self._lock:
-            self._closed_until = time.monotonic() + self._pause
-        logger.warning("Redis is away (%s: %s); the keeper takes over", what, type(error).__name__)
+            self._open_until = time.monotonic() + self._pause
+        logger.warning("Redis failed (%s: %s); the keeper takes over", what, type(error).__name__)
 
     def reset(self) -> None:
-        self._closed_until = 0.0
+        self._open_until = 0.0
 
 
 breaker = Breaker()
 
 
 def is_reachable() -> bool:
-    """Whether Redis takes messages now, as one that is full does not; asked by the keeper before each sweep."""
+    """Whether Redis accepts writes now. A Redis that is full answers a ping, but does not accept a write."""
     try:
         return bool(client().set("foretell:reachable", 1, ex=60))
     except redis.RedisError:

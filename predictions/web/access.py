@@ -1,4 +1,4 @@
-"""Fetch or 404, with ownership: what is not mine is not there."""
+"""Fetch a model or a prediction, or answer 404; a prediction that the caller may not see is 404 too."""
 
 import uuid
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from predictions.models import Prediction, RegisteredModel, Tombstone
 
 
 class Removed(Http404):
-    """It was there, and its data has been removed: 410."""
+    """The prediction existed and its data has been removed. Answered with 410."""
 
 
 P = ParamSpec("P")
@@ -37,7 +37,7 @@ def for_predictors(view: View[P]) -> View[P]:
 
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
-    """A whole page: a sign-in form must not land inside a fragment, nor a form be posted again after it."""
+    """Redirect to the sign-in page. htmx loads it as a whole page; a POST is not repeated after the sign-in."""
     back = request.get_full_path() if request.method == "GET" else "/"
     response = redirect_to_login(back)
     return HttpResponseClientRedirect(response.url) if request.headers.get("HX-Request") else response

@@ -9,7 +9,7 @@ register = template.Library()
 
 @register.simple_tag
 def asset(path: str) -> str:
-    """The address of a static file; a plain one where none were collected, which `static` takes for an error."""
+    """The URL of a static file, also where the files were not collected and `static` would raise an error."""
     try:
         return static(path)
     except ValueError:

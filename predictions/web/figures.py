@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from predictions.models import ModelVersion, RegisteredModel
-from predictions.web.formatting import number_text, percent_text
+from predictions.web.formatting import number_text, percent_text, wilson_interval
 
 
 def _percent(value: float) -> str:
-    return percent_text(value, 1)
+    return percent_text(value)
 
 
-# metric in version.json → label, how it is written, what it means
+# metric in version.json → label, formatter, meaning
 METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
     "accuracy": ("Right answers", _percent, "accuracy"),
     "balanced_accuracy": ("Right answers, each class counted alike", _percent, "balanced accuracy"),
@@ -37,19 +37,41 @@ class VersionPresenter:
 
     @property
     def headline(self) -> dict[str, str] | None:
-        metric, label = HEADLINES[self._version.manifest["task"]]
+        metric, label = HEADLINES.get(self._version.manifest["task"], ("", ""))
         if metric not in self._measured:
             return None
+        if metric == "accuracy" and (counted := self._counted()):
+            return counted
         unit = self._version.manifest["target"].get("unit") or "" if metric == "mae" else ""
         return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": label}
+
+    def _counted(self) -> dict[str, str] | None:
+        """The accuracy as counts: a share without its number of cases says more than is known."""
+        of = self.held_out
+        if not of:
+            return None
+        right = round(self._measured["accuracy"] * of)
+        low, high = wilson_interval(right, of)
+        label = f"right on data it had not seen ({low * 100:.0f}\N{EN DASH}{high * 100:.0f} %)"
+        return {"value": f"{right} of {of}", "label": label}
+
+    @property
+    def held_out(self) -> int:
+        """On how many rows the version was measured; 0 if that was not noted."""
+        return int(self._version.manifest.get("rows", {}).get("held_out", 0))
 
     @property
     def metrics_rows(self) -> list[dict[str, str]]:
         return [
-            {"label": label, "value": written(self._measured[name]), "help": meaning}
+            {"label": label, "value": self._value(name, written), "help": meaning}
             for name, (label, written, meaning) in METRICS.items()
             if name in self._measured
         ]
+
+    def _value(self, name: str, written: Callable[[float], str]) -> str:
+        if name == "accuracy" and (counted := self._counted()):
+            return counted["value"]
+        return written(self._measured[name])
 
 
 class ModelPresenter:

@@ -1,25 +1,74 @@
-"""Numbers, shares and times as people read them."""
+"""Numbers, shares and times as people read them. `number_input.read_number` reads every number that is written here."""
 
 import math
 from datetime import timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 DIGITS = 4
 MINUS = "\N{MINUS SIGN}"
+GROUP = "\N{NARROW NO-BREAK SPACE}"
+# From so many digits on, the whole part is written in groups of three (ISO 80000-1 leaves four digits together).
+GROUPED_FROM = 5
+# Outside these sizes zeros would have to be counted: powers of ten are written.
+SMALLEST, LARGEST = 1e-4, 1e15
 
 
 def number_text(value: float) -> str:
-    """Four significant digits, with a true minus; powers of ten only where zeros would be counted."""
-    if value != 0 and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.{DIGITS - 1}e}".replace("-", MINUS)
+    """Four significant digits, or all digits of a large whole part, with a true minus."""
+    if value != 0 and not SMALLEST <= abs(value) < LARGEST:
+        return _power_text(f"{value:.{DIGITS - 1}e}")
     whole = math.floor(math.log10(abs(value))) + 1 if value else 1
-    text = f"{value:.{max(DIGITS - whole, 0)}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return text.replace("-", MINUS)
+    return _plain_text(f"{value:.{max(DIGITS - whole, 0)}f}")
 
 
 def exact_text(value: float) -> str:
-    """All digits that were given."""
-    return f"{value:.15g}".replace("-", MINUS)
+    """All digits that were given: reading the text again gives the same float."""
+    if value != 0 and not SMALLEST <= abs(value) < LARGEST:
+        return _power_text(repr(float(value)) if "e" in repr(float(value)) else f"{Decimal(repr(value)):e}")
+    return _plain_text(f"{Decimal(repr(value)):f}")
+
+
+def rounded_text(value: float, place: int, rounding: str = ROUND_HALF_EVEN) -> str:
+    """Rounded to a power of ten: `place` is its exponent, 1 for tens, -2 for hundredths."""
+    if abs(value) >= LARGEST or place < -12:
+        return number_text(value)
+    return _plain_text(f"{Decimal(repr(value)).quantize(Decimal(1).scaleb(place), rounding):f}", keep_zeros=True)
+
+
+def first_place(value: float) -> int:
+    """The place of the first digit of a number above zero, as `rounded_text` takes it: 94 gives 1, 0.03 gives -2."""
+    return math.floor(math.log10(value))
+
+
+def interval_text(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A value and its interval: the place of the first digit of half the width is the last that means anything.
+
+    The interval is rounded outwards, so that it holds all that the exact one holds.
+    """
+    if not high > low:
+        return number_text(value), number_text(low), number_text(high)
+    place = first_place((high - low) / 2)
+    return (
+        rounded_text(value, place),
+        rounded_text(low, place, ROUND_FLOOR),
+        rounded_text(high, place, ROUND_CEILING),
+    )
+
+
+def _plain_text(text: str, *, keep_zeros: bool = False) -> str:
+    whole, _, fraction = text.removeprefix("-").partition(".")
+    fraction = fraction if keep_zeros else fraction.rstrip("0")
+    digits = f"{int(whole):,}".replace(",", GROUP) if len(whole) >= GROUPED_FROM else whole
+    written = f"{digits}.{fraction}" if fraction else digits
+    is_negative = text.startswith("-") and written.strip("0.") != ""
+    return f"{MINUS}{written}" if is_negative else written
+
+
+def _power_text(text: str) -> str:
+    mantissa, _, exponent = text.partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
 
 
 def percent_text(share: float, digits: int = 0) -> str:
@@ -27,14 +76,39 @@ def percent_text(share: float, digits: int = 0) -> str:
 
 
 def probability_text(share: float) -> str:
-    """One decimal; what is not quite certain is not shown as certain."""
-    if 0 < share < 0.001:
+    """One decimal. No estimate is shown as certain, nor as impossible."""
+    if share < 0.001:
         return "< 0.1 %"
-    if 0.999 < share < 1:
+    if share > 0.999:
         return "> 99.9 %"
     return percent_text(share, 1)
 
 
+def frequency_text(share: float) -> str:
+    """A share as a natural frequency, to the nearest 5 in 100; beyond 5 and 95 of 100 no more than that is said."""
+    if share > 0.95:
+        return "more than 95 in 100"
+    if share < 0.05:
+        return "fewer than 5 in 100"
+    hundredths = round(share * 20) * 5
+    if hundredths % 10 == 0 and hundredths > 10:
+        return f"about {hundredths // 10} in 10"
+    return f"about {hundredths} in 100"
+
+
 def duration_text(duration: timedelta) -> str:
     seconds = max(duration.total_seconds(), 0.0)
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def wilson_interval(right: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which `right` out of `of` were counted (Wilson 1927); `of` is above zero."""
+    z = 1.959964
+    share, weight = right / of, z * z / of
+    middle = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * math.sqrt((share * (1 - share) + weight / 4) / of)
+    return max(middle - half, 0.0), min(middle + half, 1.0)

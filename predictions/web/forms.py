@@ -1,70 +1,105 @@
 """The form of a version, made from its signature: a dispatch table from feature kind to form field.
 
-A field here only turns text into a value. Whether the value may be asked is for `Signature.clean` alone to say.
+A field here only turns text into a value. `Signature.clean` alone decides whether a value is allowed. No field starts
+with a value: an untouched form must not give an answer. The typical value of a feature is its placeholder.
 """
 
 import uuid
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Field, Fieldset, Layout
 from django import forms
+from django.utils.html import escape
 
 from predictions.models import ModelVersion
 from predictions.serving.schema.errors import InvalidInput
-from predictions.serving.schema.signature import (
-    Boolean,
-    Choice,
-    Feature,
-    Integer,
-    Number,
-    Signature,
-    Text,
-)
+from predictions.serving.schema.signature import Boolean, Choice, Feature, Signature, Text
 from predictions.web.formatting import number_text
+from predictions.web.number_input import Unreadable, read_number
 
 KEY = "idempotency_key"
+# A text that may be longer than this gets an area of several lines.
+ONE_LINE = 100
+BOOLEANS = {"true": True, "false": False}
 
 
-def _number(feature: Number) -> forms.Field:
-    step = feature.step if feature.step is not None else "any"
-    return forms.FloatField(widget=forms.NumberInput(attrs={"step": step, "inputmode": "decimal"}))
+class NumberField(forms.CharField):
+    """Text that stands for a number. `whole` fields give an int where the number is whole."""
+
+    def __init__(self, unit: str, *, whole: bool, has_minus: bool) -> None:
+        # The decimal keypad of a phone has no minus.
+        attrs = {"inputmode": "text" if has_minus else "decimal", "data-number": "", "data-unit": unit}
+        super().__init__(widget=forms.TextInput(attrs=attrs))
+        self._unit, self._whole = unit, whole
+
+    def to_python(self, value: Any) -> Any:
+        if not (text := super().to_python(value)):
+            return None
+        try:
+            number = read_number(text, self._unit)
+        except Unreadable as error:
+            raise forms.ValidationError(str(error), code=error.code) from None
+        return int(number) if self._whole and number == number.to_integral_value() else float(number)
 
 
-def _integer(feature: Integer) -> forms.Field:
-    return forms.IntegerField(widget=forms.NumberInput(attrs={"inputmode": "numeric"}))
+class PlainTextField(forms.CharField):
+    """Text as it was typed; lines end with a line feed, as in the training data, not with HTML's CR LF."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return text and text.replace("\r\n", "\n")
 
 
-def _choice(feature: Choice) -> forms.Field:
-    values = {str(value): value for value in feature.values}
-    offered = [("", "Choose…"), *((str(value), label) for value, label in feature.choices)]
+def _number(feature: Any, seen: Mapping[str, Any]) -> forms.Field:
+    lowest = next((low for low in (feature.minimum, seen.get("minimum")) if low is not None), -1)
+    return NumberField(feature.unit, whole=feature.kind == "integer", has_minus=lowest < 0)
+
+
+def _choice(feature: Choice, _seen: Mapping[str, Any]) -> forms.Field:
+    keys = choice_keys(feature)
+    values = {key: value for value, key in keys.items()}
+    offered = [("", "Choose…"), *((keys[value], _visible(label)) for value, label in feature.choices)]
     return forms.TypedChoiceField(choices=offered, coerce=values.__getitem__, empty_value=None)
 
 
-def _boolean(feature: Boolean) -> forms.Field:
-    return forms.BooleanField()
+def _boolean(feature: Boolean, _seen: Mapping[str, Any]) -> forms.Field:
+    offered = [("", "Choose…" if feature.required else "Not known"), ("true", "Yes"), ("false", "No")]
+    return forms.TypedChoiceField(choices=offered, coerce=BOOLEANS.__getitem__, empty_value=None)
 
 
-def _text(feature: Text) -> forms.Field:
-    return forms.CharField(empty_value=None, strip=False)
+def _text(feature: Text, _seen: Mapping[str, Any]) -> forms.Field:
+    widget = forms.Textarea(attrs={"rows": 4}) if feature.max_length > ONE_LINE else forms.TextInput()
+    return PlainTextField(empty_value=None, strip=False, widget=widget)
 
 
-FIELDS: Mapping[str, Callable[[Any], forms.Field]] = {
+def _date(_feature: Any, _seen: Mapping[str, Any]) -> forms.Field:
+    """A browser sends the date as ISO 8601; one that has no such field shows the text, with this placeholder."""
+    return forms.CharField(
+        empty_value=None, widget=forms.TextInput(attrs={"type": "date", "placeholder": "YYYY-MM-DD"})
+    )
+
+
+FIELDS: Mapping[str, Callable[[Any, Mapping[str, Any]], forms.Field]] = {
     "number": _number,
-    "integer": _integer,
+    "integer": _number,
     "choice": _choice,
     "boolean": _boolean,
     "text": _text,
+    "date": _date,
 }
 
 
 class _NumberedField(forms.BoundField):
-    """Its id has a number: a feature may be called what an id may not, "mean radius" for one."""
+    """Its id has a number: a feature's name, "mean radius" for example, may not be allowed as an id."""
+
+    form: "PredictionForm"
 
     @property
     def auto_id(self) -> str:
-        return f"id_{list(self.form.fields).index(self.name)}"
+        return f"id_{self.form.numbers[self.name]}"
 
 
 class PredictionForm(forms.Form):
@@ -75,12 +110,16 @@ class PredictionForm(forms.Form):
 
     def __init__(self, version: ModelVersion, data: Any = None, values: Mapping[str, Any] | None = None) -> None:
         self.signature = version.signature
-        super().__init__(data, initial={KEY: uuid.uuid4(), **_initial(self.signature, values or {})})
-        seen = version.profile.get("features", {})  # a version that was registered without its data has seen nothing
+        super().__init__(data, initial={KEY: uuid.uuid4(), **written(self.signature, values or {})})
+        seen = version.profile.get("features", {})  # empty for a version that was registered without its training data
         for feature in self.signature.features:
             self.fields[name_of(feature.name)] = _field(feature, seen.get(feature.name, {}))
         self.values: dict[str, Any] = {}
         self.helper = _helper(self.signature)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.fields)}
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -95,7 +134,7 @@ class PredictionForm(forms.Form):
     def _show(self, error: InvalidInput) -> None:
         for problem in error.problems:
             field = name_of(problem.feature) if problem.feature else None
-            if field not in self.errors:  # a text that is no number is not missing besides
+            if field not in self.errors:  # a text that is not a number is not also missing
                 self.add_error(field, forms.ValidationError(problem.message, code=problem.code))
 
 
@@ -104,29 +143,53 @@ def name_of(feature: str) -> str:
     return f"feature:{feature}" if feature in (KEY, "csrfmiddlewaretoken") else feature
 
 
-def _initial(signature: Signature, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name_of(f.name): _written(f, values.get(f.name, f.default)) for f in signature.features}
+def written(signature: Signature, values: Mapping[str, Any]) -> dict[str, str]:
+    """Values of features as the texts that the form's fields hold, by the fields' names."""
+    return {name_of(f.name): _written(f, values.get(f.name)) for f in signature.features}
 
 
-def _written(feature: Feature, value: Any) -> Any:
+def _written(feature: Feature, value: Any) -> str:
     """As a person would write it: 20, not 20.0."""
-    return repr(value).removesuffix(".0") if feature.kind == "number" and value is not None else value
+    if value is None:
+        return ""
+    if isinstance(feature, Choice):
+        return choice_keys(feature).get(value, str(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _field(feature: Feature, profile: Mapping[str, Any]) -> forms.Field:
-    field = FIELDS[feature.kind](feature)
+def choice_keys(feature: Choice) -> dict[Any, str]:
+    """What an option sends, by value: the value as text; the empty text has another key, since "" is no choice."""
+    keys = {value: str(value) for value in feature.values}
+    if "" in keys:
+        empty = "(empty)"
+        while empty in keys.values():
+            empty += "_"
+        keys[""] = empty
+    return keys
+
+
+def _visible(label: str) -> str:
+    return label if label.strip() else f"({len(label)} spaces)" if label else "(empty)"
+
+
+def _field(feature: Feature, seen: Mapping[str, Any]) -> forms.Field:
+    field = FIELDS[feature.kind](feature, seen)
     field.label = feature.label
-    field.help_text = feature.help
+    field.help_text = escape(feature.help)  # the templates trust it, since Django's own help texts hold HTML
     # The signature says what is missing; here it only decides how the label is marked.
     field.required = False
     field.is_optional = not feature.required  # type: ignore[attr-defined]
     field.unit = feature.unit  # type: ignore[attr-defined]
-    field.typical = typical_range(profile)  # type: ignore[attr-defined]
+    field.typical = typical_range(seen)  # type: ignore[attr-defined]
+    if feature.kind in ("number", "integer") and feature.default is not None:
+        field.widget.attrs["placeholder"] = f"e.g. {number_text(float(feature.default))}"
     return field
 
 
 def typical_range(profile: Mapping[str, Any]) -> str:
-    """What most of the training data lay between: the first and the last decile."""
+    """The range of most training rows: from the first to the last decile."""
     deciles = profile.get("deciles")
     return f"usually {number_text(deciles[1])} to {number_text(deciles[-2])}" if deciles else ""
 

@@ -1,4 +1,4 @@
-"""When a page asks again: the server steers the delay and caps the number of attempts."""
+"""When a page polls again: the server chooses the delay and limits the number of attempts."""
 
 import random
 
@@ -9,14 +9,14 @@ FIRST_MS = 100
 LONGEST_MS = 5000
 GROWTH = 1.5
 JITTER = 0.2
-# A poll is held for so long at most, if a place to wait is free: most results then need one poll.
+# A poll waits for the result this long at most, if the process has room: most results then need one poll.
 HOLD_SECONDS = 1.0
 
-_spread = random.Random()  # noqa: S311 - spreads load, guards nothing; the process's own generator stays untouched
+_spread = random.Random()  # noqa: S311 - spreads load; no secret depends on it
 
 
 def attempt_of(request: HttpRequest) -> int:
-    """`?attempt=`, or 0 for what is no number."""
+    """`?attempt=`, or 0 if it is not a number."""
     text = request.GET.get("attempt", "")
     return min(int(text), settings.POLL_ATTEMPTS) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
@@ -26,6 +26,6 @@ def is_capped(attempt: int) -> bool:
 
 
 def delay_ms(attempt: int, expected_ms: float) -> int:
-    """Milliseconds until the next poll: what the answer is expected to take, longer each time, never in step."""
+    """Milliseconds until the next poll: the expected time of the answer, longer each time, with jitter."""
     delay = min(max(FIRST_MS, expected_ms) * GROWTH ** min(attempt, 20), LONGEST_MS)
     return round(delay * _spread.uniform(1 - JITTER, 1 + JITTER))

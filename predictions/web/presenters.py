@@ -1,17 +1,20 @@
 """A prediction as a person reads it: words, bars and times. Computed, never stored."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
+from django.utils import timezone
 
 from predictions.models import ModelVersion, Prediction, State
 from predictions.serving.schema.errors import ERRORS
 from predictions.serving.schema.signature import Choice, Feature, Value
-from predictions.web import polling
-from predictions.web.formatting import duration_text, exact_text, number_text, percent_text, probability_text
+from predictions.web import polling, waiting
+from predictions.web.answer import AnswerPresenter
+from predictions.web.formatting import duration_text, exact_text
 
 HEADLINES: Mapping[str, str] = {
     State.QUEUED: "In the queue",
@@ -22,21 +25,29 @@ HEADLINES: Mapping[str, str] = {
     State.EXPIRED: "Expired",
 }
 NOTES: Mapping[str, str] = {
-    State.QUEUED: "Your prediction is kept. A worker will take it in a moment.",
-    State.RUNNING: "A worker is on it.",
     State.CANCELED: "It was canceled before it had a result.",
-    State.EXPIRED: "No worker came to it in time. Nothing is wrong with your input: ask again.",
+    State.EXPIRED: "No answer came in the time that it had. Its values were accepted: ask again.",
 }
+# More advice than this is folded.
+ADVICE_SHOWN = 4
 
 
 class PredictionPresenter:
-    """One prediction for the templates. Reads no more than the row and its version."""
+    """One prediction for the templates. Reads no more than the row and its version.
 
-    def __init__(self, prediction: Prediction, attempt: int = 0) -> None:
+    `viewer` is the caller key of the person who looks at it; `late_since` is when the workers began to be late, if they
+    are.
+    """
+
+    def __init__(
+        self, prediction: Prediction, attempt: int = 0, *, viewer: str = "", late_since: datetime | None = None
+    ) -> None:
         self._row = prediction
+        self._late_since = late_since
         self.id = str(prediction.pk)
         self.state = prediction.state
         self.is_terminal = prediction.is_terminal
+        self.is_mine = prediction.caller == viewer
         self.version: ModelVersion = prediction.version
         self.model_title = self.version.registered_model.title
         self.model_url = reverse("model", args=[self.version.registered_model.name])
@@ -50,7 +61,6 @@ class PredictionPresenter:
         self.feedback_url = reverse("feedback", args=[prediction.pk])
         self.retry_url = reverse("retry", args=[prediction.pk])
         self.again_url = f"{self.model_url}?from={prediction.pk}"
-        self.output: dict[str, Any] | None = prediction.output
 
     # --- Words --------------------------------------------------------------------------------------------------------
     @property
@@ -60,16 +70,24 @@ class PredictionPresenter:
     headline = state_text
 
     @property
+    def page_title(self) -> str:
+        return f"{self.headline} · {self.model_title} · Foretell"
+
+    @cached_property
     def note(self) -> str:
+        if self.is_terminal:
+            return NOTES.get(self.state, "")
         if self.capped:
-            return "This takes longer than usual. The work goes on, and this address keeps the result."
-        return NOTES.get(self.state, "")
+            return waiting.capped_note(self._row.deadline_at, timezone.now(), self._late_since)
+        return waiting.note(self.state, self._row.deadline_at, timezone.now())
 
     @property
     def announcement(self) -> str:
         if self.capped:
-            return f"{self.model_title}: not finished yet. This page has stopped asking; the work goes on."
-        return f"{self.model_title}: {self.answer_text}" if self.output else f"{self.model_title}: {self.state_text}"
+            return f"{self.model_title}: not finished yet. This page has stopped asking. {self.note}"
+        if self.answer is None:
+            return f"{self.model_title}: {self.state_text}"
+        return " ".join([f"{self.model_title}: {self.answer.text}", self.answer.warning]).strip()
 
     @property
     def error(self) -> dict[str, Any] | None:
@@ -79,101 +97,62 @@ class PredictionPresenter:
         return {"code": known.code, "message": known.sentence, "retryable": known.retryable}
 
     @property
+    def audience(self) -> str:
+        """Who can see this prediction, by the rule of `Prediction.is_visible_to`."""
+        if self._row.owner_id is not None:
+            return f"{'You' if self.is_mine else 'Its owner'} and the analysts of this service can see it."
+        if not settings.PUBLIC_PREDICTIONS:
+            return "The analysts of this service can see it."
+        asker = "this browser" if self.is_mine else "the browser or program that asked"
+        return f"Everyone who has its link can see it. Only {asker} can cancel it or say whether it was right."
+
+    # --- What can be done ---------------------------------------------------------------------------------------------
+    @property
     def can_cancel(self) -> bool:
-        return not self.is_terminal
+        return self.is_mine and not self.is_terminal
 
     @property
     def can_feedback(self) -> bool:
-        return self.state == State.SUCCEEDED
+        return self.is_mine and self.state == State.SUCCEEDED
 
     @property
     def can_retry(self) -> bool:
-        return self.state in (State.FAILED, State.CANCELED, State.EXPIRED)
+        """The same values once more can only help where chance or trouble ended it."""
+        if self.state == State.FAILED:
+            return bool(self.error and self.error["retryable"])
+        return self.state in (State.CANCELED, State.EXPIRED)
 
     # --- The answer ---------------------------------------------------------------------------------------------------
+    @cached_property
+    def answer(self) -> AnswerPresenter | None:
+        if not self._row.output:
+            return None
+        return AnswerPresenter(self._row.output, self.version.manifest.get("task", ""))
+
     @property
     def answer_text(self) -> str:
-        if not self.output:
+        """The answer for lists of predictions."""
+        if self.answer is None:
             return ""
-        if self.output["kind"] == "classification":
-            return str(self.output["label"])
-        return " ".join(part for part in (self.value_text, self.unit) if part)
-
-    @property
-    def value_text(self) -> str:
-        return number_text(self.output["value"]) if self.output and self.output["kind"] == "regression" else ""
-
-    @property
-    def unit(self) -> str:
-        return (self.output or {}).get("unit") or ""
-
-    @property
-    def bars(self) -> list[dict[str, Any]]:
-        """One for each class, the most probable first."""
-        if not self.output or not self.output.get("probabilities"):
-            return []
-        possible = self.output.get("prediction_set") or []
-        shares = sorted(self.output["probabilities"].items(), key=lambda pair: -pair[1])
-        return [
-            {
-                "label": label,
-                "share": share,
-                "percent": probability_text(share),
-                "is_answer": label == self.output["label"],
-                "in_set": label in possible,
-            }
-            for label, share in shares
-        ]
-
-    @property
-    def interval(self) -> list[float] | None:
-        return (self.output or {}).get("interval")
-
-    @property
-    def interval_text(self) -> str:
-        if not self.interval or not self.output:
-            return ""
-        low, high = self.interval
-        sure = percent_text(self.output["coverage"])
-        return f"Between {number_text(low)} and {number_text(high)} in {sure} of cases."
-
-    @property
-    def scale(self) -> dict[str, Any] | None:
-        """The interval drawn on a line of 100 units that goes a third of its width further on both sides."""
-        if not self.interval or not self.output:
-            return None
-        low, high = self.interval
-        if not high > low:
-            return None
-        return {
-            "interval_x": 20.0,
-            "interval_width": 60.0,
-            "value_x": 20.0 + 60.0 * (self.output["value"] - low) / (high - low),
-            "min_text": number_text(low - (high - low) / 3),
-            "max_text": number_text(high + (high - low) / 3),
-        }
-
-    @property
-    def set_text(self) -> str:
-        labels = (self.output or {}).get("prediction_set")
-        if labels is None or not self.output:
-            return ""
-        sure = percent_text(self.output["coverage"])
-        if not labels:
-            return f"No class is typical of this input at {sure} coverage: be careful."
-        if len(labels) == 1:
-            return f"Only {labels[0]} is plausible at {sure} coverage."
-        return f"{', '.join(labels[:-1])} or {labels[-1]}: none of these can be ruled out at {sure} coverage."
+        return f"{self.answer.text} (outside its experience)" if self.answer.is_outside else self.answer.text
 
     # --- What was asked -----------------------------------------------------------------------------------------------
-    @property
+    @cached_property
     def advice(self) -> list[dict[str, str]]:
         features = self.version.signature.by_name
         return [{"feature": features[name].label, "message": message} for name, message in self._advised.items()]
 
+    @property
+    def advice_shown(self) -> list[dict[str, str]]:
+        return self.advice if len(self.advice) <= ADVICE_SHOWN else self.advice[: ADVICE_SHOWN - 1]
+
+    @property
+    def advice_folded(self) -> list[dict[str, str]]:
+        return self.advice[len(self.advice_shown) :]
+
     @cached_property
     def _advised(self) -> dict[str, str]:
-        """By the name, since two features may have one label."""
+        """By name: two features may have one label."""
         advised = self.version.signature.advise(self._row.values, self.version.profile)
         return {advice.feature: advice.message for advice in advised}
 
@@ -211,7 +190,7 @@ class PredictionPresenter:
         times = {
             "Asked": self._row.created_at,
             "Taken by a worker": self._row.started_at,
-            "Finished": self._row.finished_at,
+            "Ended": self._row.finished_at,
         }
         return [{"label": label, "value": at} for label, at in times.items() if at]
 

@@ -16,13 +16,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.steps import ANALYST, PASSWORD
-from tests.conftest import need
+from tests.support import provide
 from tests.support import stack as stacks
+from tests.support.needs import need
 from tests.support.stack import Line, Stack
 from tests.support.waiting import wait_until
 from tests.worker import conftest as worker
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -96,8 +96,8 @@ def impatient_url(shared_stack: Stack) -> Iterator[str]:
 # --- The browser ----------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    need(found, "The browser tests need Chromium; on Debian and Ubuntu: apt-get install chromium")
+    found = provide.browser()
+    need(found, "The browser tests need Chromium: python -m tests.support.provide")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=SWITCHES)
         yield browser

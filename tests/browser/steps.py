@@ -1,4 +1,4 @@
-"""What people do on the pages, in their own words."""
+"""Steps of the browser tests: the actions of people on the pages."""
 
 import re
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def polls_of(page: Page) -> Iterator[list[str]]:
 
 
 def an_hour_later(page: Page) -> None:
-    """Let an hour pass on a page whose clock was installed; whatever it asked for then has been noted."""
+    """Let an hour pass on a page whose clock was installed; the requests that it made then have been recorded."""
     page.clock.fast_forward("01:00:00")
     with page.expect_request("**/healthz/live?later"):
         page.evaluate("fetch('/healthz/live?later').catch(() => null)")

@@ -71,14 +71,15 @@ def test_demo_model_answers_each_example(page: Page, stack: Stack, name: str) ->
     if DEMO_MODELS[name]["task"] == "classification":
         assert [text for text, _ in shown] == [output["label"] for output in outputs]
     else:
-        numbers = [float(text.split()[0].replace(",", "")) for text, _ in shown]
-        assert numbers == pytest.approx([output["value"] for output in outputs], rel=0.01)
+        for (text, _), output in zip(shown, outputs, strict=True):
+            low, high = output["interval"]
+            assert float(text.split()[0]) == pytest.approx(output["value"], abs=(high - low) / 4)
 
 
 def test_example_without_script_is_a_link_to_the_filled_in_form(plain_page: Page) -> None:
     plain_page.goto("/models/iris/")
     plain_page.get_by_role("link", name="A setosa").click()
-    values = [field.input_value() for field in plain_page.locator("#prediction-form input[type=number]").all()]
+    values = [field.input_value() for field in plain_page.locator("#prediction-form input[data-number]").all()]
     assert values == [f"{number:g}" for number in DEMO_MODELS["iris"]["examples"][0]["values"].values()]
 
 
@@ -112,7 +113,7 @@ def test_invalid_input_is_answered_in_place(page: Page, console: Console) -> Non
 
 
 def test_value_corrected_loses_its_message(page: Page, console: Console) -> None:
-    page.goto("/models/iris/")
+    page.goto("/models/iris/?example=1")
     page.get_by_label("Sepal length").fill("-1")
     press_predict(page)
     expect(page.locator("[aria-invalid]")).to_have_count(1)
@@ -197,10 +198,66 @@ def test_keyboard_alone_reaches_the_result(page: Page) -> None:
     _tab_to(page, "#prediction-form button")
     page.keyboard.press("Enter")
     expect(value(page)).to_have_text("setosa")
-    page.keyboard.press("Tab")
-    expect(page.locator(".answer-permalink")).to_be_focused()
+    expect(page.locator(".answer")).to_be_focused()
+    _tab_to(page, ".answer-permalink")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="What was asked")).to_be_visible()
+
+
+# --- Beside the form --------------------------------------------------------------------------------------------------
+def test_answer_beside_changed_values_is_marked(page: Page) -> None:
+    stale = page.get_by_text("The values in the form are not those of this answer.")
+    page.goto("/models/iris/?example=1")
+    press_predict(page)
+    expect(value(page)).to_have_text("setosa")
+    expect(stale).to_be_hidden()
+    length = page.get_by_label("Sepal length")
+    length.fill("5.2")
+    expect(stale).to_be_visible()
+    length.fill("5.1")
+    expect(stale).to_be_hidden()
+    page.get_by_role("link", name="A virginica").click()
+    expect(stale).to_be_visible()
+    press_predict(page)
+    expect(value(page)).to_have_text("virginica")
+    expect(stale).to_be_hidden()
+
+
+def test_answer_beside_refused_values_is_marked(page: Page, console: Console) -> None:
+    page.goto("/models/iris/?example=1")
+    press_predict(page)
+    expect(value(page)).to_have_text("setosa")
+    page.get_by_label("Sepal length").fill("abc")
+    press_predict(page)
+    expect(page.locator("#error-summary")).to_contain_text("“abc” is not a number.")
+    expect(page.get_by_text("The values in the form are not those of this answer.")).to_be_visible()
+    expect(page.get_by_label("Sepal length")).to_have_value("abc")
+    console.take()
+
+
+def test_title_and_focus_follow_what_happens(page: Page, console: Console) -> None:
+    page.goto("/models/iris/?example=1")
+    expect(page).to_have_title("Iris species · Foretell")
+    page.get_by_label("Sepal length").fill("")
+    page.get_by_label("Sepal length").press("Enter")
+    expect(page.locator("#error-summary")).to_be_focused()
+    expect(page).to_have_title("Error: Iris species · Foretell")
+    page.get_by_label("Sepal length").fill("5,1")
+    page.get_by_label("Sepal length").press("Enter")
+    expect(value(page)).to_have_text("setosa")
+    expect(page.locator(".answer")).to_be_focused()
+    expect(page).to_have_title("Finished · Iris species · Foretell")
+    console.take()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_reload_and_back_keep_what_was_typed(new_context: Callable[..., BrowserContext], script: bool) -> None:
+    page = new_context(java_script_enabled=script).new_page()
+    page.goto("/models/iris/")
+    page.get_by_label("Sepal length").fill("5,")
+    page.get_by_role("link", name="My predictions").click()
+    page.go_back()
+    expect(page.get_by_label("Sepal length")).to_have_value("5,")
 
 
 def _tab_to(page: Page, selector: str) -> None:

@@ -71,7 +71,7 @@ def test_board_goes_on_after_errors(page: Page, stack: Stack, console: Console) 
     console.take()
 
 
-def test_board_is_not_for_everybody(page: Page, new_context: Callable[..., BrowserContext]) -> None:
+def test_board_requires_a_sign_in(page: Page, new_context: Callable[..., BrowserContext]) -> None:
     page.goto("/")
     expect(page.get_by_role("link", name="Monitor")).to_have_count(0)
     page.goto("/monitor/")

@@ -1,4 +1,4 @@
-"""Every page, on every screen: nothing sticks out, nothing complains."""
+"""Every page at several widths: no horizontal scrolling, no errors in the console."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Console
-from tests.browser.steps import predict_tumour, sign_in, value
+from tests.browser.steps import predict_tumour, press_predict, sign_in, value
 from tests.support.stack import Stack
 
 PAGES = [
@@ -45,6 +45,19 @@ def test_answer_comes_into_view_on_a_phone(new_context: Callable[..., BrowserCon
     expect(value(page)).to_have_text("malignant")
     expect(page.locator(".answer-headline")).to_be_in_viewport()
     expect(page.locator(".answer-value")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_thirty_errors_are_all_shown(new_context: Callable[..., BrowserContext], console: Console, width: int) -> None:
+    page = new_context(viewport={"width": width, "height": 800}).new_page()
+    page.goto("/models/breast-cancer/")
+    press_predict(page)
+    summary = page.locator("#error-summary")
+    expect(summary.get_by_role("link")).to_have_count(30)
+    assert summary.evaluate("e => e.querySelector('ul').scrollHeight <= e.querySelector('ul').clientHeight")
+    assert summary.evaluate("e => e.querySelector('ul').scrollWidth <= e.querySelector('ul').clientWidth")
+    assert page.evaluate(SIDEWAYS) == 0
+    console.take()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,7 +1,6 @@
-"""What a page does until the answer is there: it asks, it bears trouble, it stops, and it says so."""
+"""A page until its answer is there: it polls, survives errors, stops polling, and says so."""
 
 import math
-import re
 from collections.abc import Callable
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
@@ -69,7 +68,7 @@ def test_capped_page_stops_asking_and_offers_to(page: Page, stack: Stack, impati
         assert polls == []
 
 
-def test_answer_keeps_the_page_quiet(page: Page) -> None:
+def test_page_with_an_answer_sends_no_polls(page: Page) -> None:
     page.clock.install()
     ask_probe(page, 20)
     expect(value(page)).to_have_text("41")
@@ -81,7 +80,7 @@ def test_answer_keeps_the_page_quiet(page: Page) -> None:
 def test_result_appears_when_the_worker_comes_back(page: Page, stack: Stack) -> None:
     stack["worker"].terminate()
     asked = ask_probe(page, 20)
-    expect(answer(page, "queued")).to_contain_text("Your prediction is kept.")
+    expect(answer(page, "queued")).to_contain_text("It is kept and waits for a worker.")
     stack.start("worker")
     stack.wait_for_end([asked], START_SECONDS)
     expect(value(page)).to_have_text("41")
@@ -104,7 +103,7 @@ def test_result_appears_when_the_web_comes_back(page: Page, stack: Stack, consol
     assert {complaint[: len(FAILED_LOAD)] for complaint in console.take()} <= {FAILED_LOAD}
 
 
-def test_errors_while_asking_are_borne(page: Page, stack: Stack, console: Console) -> None:
+def test_poll_errors_are_retried(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
     stack["worker"].freeze()
     ask_probe(page, 20)
@@ -117,7 +116,7 @@ def test_errors_while_asking_are_borne(page: Page, stack: Stack, console: Consol
     assert console.take() == [SERVER_ERROR]
 
 
-def test_errors_without_end_stop_the_page(page: Page, stack: Stack, console: Console) -> None:
+def test_page_stops_polling_after_repeated_errors(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
     stack["worker"].freeze()
     ask_probe(page, 20)
@@ -136,7 +135,7 @@ def test_errors_without_end_stop_the_page(page: Page, stack: Stack, console: Con
     expect(value(page)).to_have_text("41")
 
 
-def test_connection_lost_is_waited_for(page: Page, stack: Stack, console: Console) -> None:
+def test_page_waits_for_a_lost_connection(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
     stack["worker"].freeze()
     ask_probe(page, 20)
@@ -211,10 +210,9 @@ def test_capped_page_is_announced(page: Page, stack: Stack, impatient_url: str) 
     stack["worker"].freeze()
     ask_probe(page, 20, base_url=impatient_url)
     expect(page.get_by_role("link", name="Check again")).to_be_visible()
-    assert page.evaluate("heard") == [
-        "Probe: In the queue",
-        "Probe: not finished yet. This page has stopped asking; the work goes on.",
-    ]
+    queued, capped = page.evaluate("heard")
+    assert queued == "Probe: In the queue"
+    assert capped.startswith("Probe: not finished yet. This page has stopped asking. The work goes on until ")
 
 
 def test_cancel_while_queued(page: Page, stack: Stack) -> None:
@@ -242,15 +240,45 @@ def test_cancel_of_what_has_ended_shows_the_result(page: Page, stack: Stack) -> 
     expect(value(page)).to_have_text("41")
 
 
-def test_failed_prediction_can_be_tried_again(page: Page, stack: Stack) -> None:
+def test_failed_prediction_that_would_fail_again_leads_to_other_values(page: Page, stack: Stack) -> None:
     asked = ask_probe(page, 1_000_001)
     failed = answer(page, "failed")
     expect(failed.locator(".answer-headline")).to_have_text("Failed")
     expect(failed.locator("code")).to_have_text("model_error")
-    failed.get_by_role("button", name="Try again").click()
-    expect(page).not_to_have_url(re.compile(asked))
-    answer(page, "failed")
-    assert stack.states([asked, prediction_id(page)]) == ["failed", "failed"]
+    expect(failed.get_by_role("button", name="Try again")).to_have_count(0)
+    page.goto(f"/predictions/{asked}/")
+    page.get_by_role("link", name="Change the values").click()
+    expect(page.get_by_label("x", exact=True)).to_have_value("1000001")
+
+
+def test_kept_page_finishes_itself_whole(page: Page, stack: Stack) -> None:
+    stack["worker"].freeze()
+    asked = ask_probe(page, 20)
+    page.goto(f"/predictions/{asked}/")
+    expect(answer(page, "queued")).to_contain_text("Without an answer by ")
+    expect(page).to_have_title("In the queue · Probe · Foretell")
+    expect(page.locator(".answer button, .answer a").first).to_have_text("Cancel")
+    stack["worker"].thaw()
+    expect(value(page)).to_have_text("41")
+    expect(page).to_have_title("Finished · Probe · Foretell")
+    expect(page.get_by_text("Was it right?")).to_be_visible()
+    expect(page.locator(".answer-times")).to_contain_text("Ended")
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_link_lets_others_look_and_not_act(
+    page: Page, stack: Stack, new_context: Callable[..., BrowserContext]
+) -> None:
+    stack["worker"].freeze()
+    asked = ask_probe(page, 20)
+    elsewhere = new_context().new_page()
+    elsewhere.goto(f"/predictions/{asked}/")
+    expect(answer(elsewhere, "queued")).to_contain_text("Everyone who has its link can see it.")
+    expect(elsewhere.get_by_role("button", name="Cancel")).to_have_count(0)
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    stack["worker"].thaw()
+    expect(value(elsewhere)).to_have_text("41")
+    expect(elsewhere.get_by_text("Was it right?")).to_have_count(0)
 
 
 def test_address_opened_while_queued_follows_the_work(
@@ -260,7 +288,7 @@ def test_address_opened_while_queued_follows_the_work(
     asked = ask_probe(page, 20)
     elsewhere = new_context().new_page()
     elsewhere.goto(f"/predictions/{asked}/")
-    expect(answer(elsewhere, "queued")).to_contain_text("Your prediction is kept.")
+    expect(answer(elsewhere, "queued")).to_contain_text("It is kept and waits for a worker.")
     stack["worker"].thaw()
     expect(value(elsewhere)).to_have_text("41")
     expect(value(page)).to_have_text("41")

@@ -1,4 +1,4 @@
-"""The same way from form to answer, by links, forms and pages that reload themselves."""
+"""From the form to the answer without JavaScript: links, forms and pages that reload themselves."""
 
 from playwright.sync_api import Page, expect
 

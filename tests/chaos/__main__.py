@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: run all fault scenarios on all databases, and write docs/reliability.md."""
+"""`python -m tests.chaos`: run all fault scenarios on all databases, and write docs/reference/reliability.md."""
 
 import argparse
 import logging

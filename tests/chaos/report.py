@@ -1,4 +1,4 @@
-"""Writes docs/reliability.md from the results of a run."""
+"""Writes docs/reference/reliability.md from the results of a run."""
 
 import platform
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tests.chaos.runner import Result
 from tests.chaos.scenarios import brokers, databases, position
 from tests.chaos.stage import LEASE_SECONDS
 
-PAGE = BASE_DIR / "docs/reliability.md"
+PAGE = BASE_DIR / "docs/reference/reliability.md"
 HEAD = (
     "fault", "database", "accepted", "finished", "lost", "duplicated", "wrong", "executions", "recovery p95",
     "slowest answer", "verdict",

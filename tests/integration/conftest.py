@@ -19,6 +19,7 @@ from django.utils import timezone
 from predictions.lifecycle import registry
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.use_cases import admission
+from tests.support.query_plans import add_history
 
 KINDS = """
 title = "Fruit <b>sizes</b>"
@@ -120,6 +121,13 @@ def iris(registered: dict[str, RegisteredModel]) -> ModelVersion:
     version = registered["iris"].champion
     assert version
     return version
+
+
+@pytest.fixture
+def crowd(iris: ModelVersion) -> ModelVersion:
+    """A version with a long history, and a few rows that wait or run."""
+    add_history(iris)
+    return iris
 
 
 # --- Rows -------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,10 @@ import json
 import subprocess
 import sys
 
-COMMAND = "pip-audit -r requirements/base.txt --disable-pip --no-deps -s osv -f json --progress-spinner off --timeout 5"
+COMMAND = (
+    "pip-audit -r requirements/run.txt -r requirements/telemetry.txt "
+    "--disable-pip --no-deps -s osv -f json --progress-spinner off --timeout 5"
+)
 SECONDS = 180
 
 

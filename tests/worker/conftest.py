@@ -62,7 +62,7 @@ def stack_models(trained_models: Path, tmp_path_factory: pytest.TempPathFactory)
 def prepare_stack(stack_models: Path, request: pytest.FixtureRequest) -> Callable[..., AbstractContextManager[Stack]]:
     assert request.config.cache
     collected = request.config.cache.mkdir("foretell-static")
-    return lambda **variables: stacks.prepared(stack_models, collected, **SHORT_TIMES, **variables)
+    return lambda **variables: stacks.prepared(stack_models, collected, **{**SHORT_TIMES, **variables})
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
-"""Worker code in the test process, for timing that a real Celery process does not allow."""
+"""The drain task, run in this process: with a real Celery process its timing could not be controlled."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import redis
@@ -11,17 +9,6 @@ from pytest_django.fixtures import Settings
 
 from predictions.models import Lane, Prediction, RegisteredModel, Source, State
 from predictions.worker import drain
-from predictions.worker.fallback_worker import FallbackWorker
-from tests.support.stack import Stack
-
-
-@contextmanager
-def closing_standby() -> Iterator[FallbackWorker]:
-    standby = FallbackWorker()
-    try:
-        yield standby
-    finally:
-        standby.stop()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -47,14 +34,3 @@ def test_task_with_an_expired_time_slice_notifies_the_next_worker(
 
     assert sorted(Prediction.objects.values_list("state", flat=True)) == [State.QUEUED, State.QUEUED, State.SUCCEEDED]
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
-
-
-def test_standby_may_take_longer_to_start_than_a_predict_call(
-    stack: Stack, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise a busy machine would kill each of them before it has imported its libraries."""
-    for name in ("VAR_DIR", "MODELS_DIR", "DATABASE_URL"):
-        monkeypatch.setenv(name, stack.env[name])
-    settings.CELERY_TASK_TIME_LIMIT = 0.5  # importing scikit-learn alone takes longer
-    with closing_standby() as standby:
-        assert standby.serve(Lane.INTERACTIVE)

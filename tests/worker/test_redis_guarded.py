@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from project.dev_redis import server_binary
 from project.env import BASE_DIR, broker_address
-from tests.conftest import need
+from tests.support.needs import need
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 

@@ -15,10 +15,13 @@ class Command(BaseCommand):
         parser.add_argument("--no-sync", action="store_true", help="leave the database as it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from predictions.serving.training.register import (  # noqa: PLC0415 - only when something is trained
-            CannotRegister,
-            train_and_register,
-        )
+        try:
+            from predictions.serving.training.register import (  # noqa: PLC0415 - only when something is trained
+                CannotRegister,
+                train_and_register,
+            )
+        except ModuleNotFoundError as error:
+            raise CommandError(f"Training needs {error.name}: pip install -r requirements/run.txt") from error
 
         name = options["name"]
         self.stdout.write(f"Training {name}…", ending="")

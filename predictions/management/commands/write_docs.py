@@ -1,4 +1,4 @@
-"""The pages of the documentation that are made from the code."""
+"""The pages that are generated from the code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import import_string
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
 
@@ -13,7 +14,6 @@ from predictions.api.openapi import PROBLEMS
 from predictions.api.problems import STATUS
 from predictions.management.commands.draw_states import diagram
 from predictions.serving.schema.errors import ERRORS
-from project.env import example
 
 ERROR_PAGE = """# Error codes
 
@@ -50,7 +50,7 @@ def openapi() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    ".env.example": example,
+    **{path: import_string(writer) for path, writer in settings.GENERATED_PAGES.items()},
     "docs/reference/errors.md": error_codes,
     "docs/reference/openapi.yaml": openapi,
     "docs/reference/states.md": diagram,
@@ -58,10 +58,10 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 class Command(BaseCommand):
-    help = "Writes the generated pages of the documentation."
+    help = "Write the generated pages of the documentation."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="only say whether they are up to date")
+        parser.add_argument("--check", action="store_true", help="only report whether the pages are up to date")
 
     def handle(self, *args: Any, **options: Any) -> None:
         stale = [path for path, page in PAGES.items() if _read(path) != page()]

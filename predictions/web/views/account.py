@@ -1,4 +1,4 @@
-"""A person's account: what is kept of them, to take away or to remove."""
+"""The account page: export and removal of a user's data."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Predictions after they were asked: one, its status, mine; cancel and retry."""
+"""Pages of predictions: the list of mine, one prediction, its status fragment; cancel, retry, feedback."""
 
 import uuid
 from typing import Any
@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -19,11 +20,11 @@ from predictions.serving.schema.errors import InvalidInput, ModelUnavailable, Qu
 from predictions.use_cases.admission import TooMany
 from predictions.use_cases.callers import caller_of, history_of
 from predictions.use_cases.submit import Request, submit
-from predictions.web import polling
+from predictions.web import polling, waiting
 from predictions.web.access import find_prediction, for_predictors
 from predictions.web.presenters import PredictionPresenter
 
-# htmx 2 swaps what comes with this code and polls no more.
+# htmx 2 swaps a response with this status and stops polling.
 STOP_POLLING = 286
 PAGE_SIZE = 50
 FEEDBACK = {"yes": True, "no": False}
@@ -45,20 +46,19 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    shown = PredictionPresenter(find_prediction(request, prediction_id), polling.attempt_of(request))
-    context = {
-        "prediction": shown,
-        "inputs": shown.inputs,
-        "times": shown.times,
-        "version": shown.version,
-        "again_url": shown.again_url,
-        **_reload(shown),
-    }
-    return render(request, "predictions/prediction.html", context)
+    shown = _present(request, find_prediction(request, prediction_id))
+    return render(request, "predictions/prediction.html", {"prediction": shown, **_reload(shown)})
+
+
+def _present(request: HttpRequest, found: Prediction) -> PredictionPresenter:
+    attempt = polling.attempt_of(request)
+    is_capped = polling.is_capped(attempt) and not found.is_terminal
+    late_since = waiting.workers_late_since(timezone.now()) if is_capped else None
+    return PredictionPresenter(found, attempt, viewer=caller_of(request).key, late_since=late_since)
 
 
 def _reload(shown: PredictionPresenter) -> dict[str, Any]:
-    """Without JavaScript the page reloads itself, as often as a live one would ask."""
+    """Without JavaScript the page reloads itself at the delays at which a script would poll."""
     if shown.is_terminal or shown.capped:
         return {}
     return {
@@ -74,7 +74,7 @@ def status(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
         found = find_prediction(request, prediction_id)
         if not found.is_terminal:
             completions.wait_for(found, place, polling.HOLD_SECONDS)
-    shown = PredictionPresenter(found, polling.attempt_of(request))
+    shown = _present(request, found)
     ended = shown.is_terminal and request.htmx  # type: ignore[attr-defined]
     response = render(
         request, "predictions/_prediction.html", {"prediction": shown}, status=STOP_POLLING if ended else 200

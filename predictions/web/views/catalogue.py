@@ -1,35 +1,32 @@
-"""The models: which serve, and the form of each."""
+"""The list of models, and the page of each with its form."""
 
 import json
 import uuid
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
+from django.utils.cache import add_never_cache_headers
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget
 
 from predictions.lifecycle import registry
-from predictions.maintenance import canary
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source
+from predictions.models import Prediction, RegisteredModel, Source
 from predictions.serving.schema.errors import ModelUnavailable, QueueFull
+from predictions.serving.schema.signature import Signature
 from predictions.use_cases.admission import TooMany
 from predictions.use_cases.callers import caller_of, new_visitor_id, remember
 from predictions.use_cases.submit import Caller, KeyReused, Request, submit
+from predictions.web import waiting
 from predictions.web.access import find_model, find_prediction, for_predictors
 from predictions.web.cards import card_html
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
-from predictions.web.formatting import duration_text
-from predictions.web.forms import KEY, PredictionForm, name_of
+from predictions.web.forms import KEY, PredictionForm, written
 from predictions.web.presenters import PredictionPresenter
-
-# Answers that take longer than this deserve a word before one asks.
-LATE = timedelta(seconds=5)
 
 
 @require_safe
@@ -39,14 +36,18 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@never_cache  # the form has a key of its own each time
+@cache_control(private=True, no_cache=True)  # not no-store: with it, Back over HTTPS loses what was typed
 @for_predictors
 def model(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
     version = registry.champion(registered)
     form = PredictionForm(version, values=_values_to_start_with(request, registered)) if version else None
     response = render(request, "predictions/model.html", _page(request, registered, form))
-    if visitor := new_visitor_id(request):  # now, so that a form sent twice at once comes twice from the same visitor
+    if "from" in request.GET:  # the page holds the values of a prediction
+        add_never_cache_headers(response)
+    if visitor := new_visitor_id(
+        request
+    ):  # set before the form is sent: both posts of a double click then come from one visitor
         remember(response, visitor)
     return response
 
@@ -83,9 +84,8 @@ def _ask(request: HttpRequest, registered: RegisteredModel, form: PredictionForm
     page = reverse("prediction", args=[prediction.pk])
     if not request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(status=303, headers={"Location": page})
-    response = render(
-        request, "predictions/_prediction.html", {"prediction": PredictionPresenter(prediction)}, status=202
-    )
+    shown = PredictionPresenter(prediction, viewer=caller.key)
+    response = render(request, "predictions/_prediction.html", {"prediction": shown}, status=202)
     return push_url(response, page)
 
 
@@ -94,7 +94,7 @@ def _submit(registered: RegisteredModel, form: PredictionForm, caller: Caller) -
     question = Request(registered, form.values, caller, Source.FORM, idempotency_key=key and f"form:{key}")
     try:
         return submit(question)
-    except KeyReused:  # the same page with other values: a new question
+    except KeyReused:  # the same page was sent with other values
         return submit(replace(question, idempotency_key=None))
 
 
@@ -108,7 +108,7 @@ def _show_errors(
 
 
 def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> dict[str, Any] | None:
-    """From `?example=2` or `?from=<prediction>`; nothing for anything else."""
+    """The values of `?example=2` or `?from=<prediction>`; None for any other query."""
     examples = _examples(registered)
     number = request.GET.get("example", "")
     if number.isascii() and number.isdigit() and len(number) < 9 and 0 < int(number) <= len(examples):
@@ -128,16 +128,18 @@ def _examples(registered: RegisteredModel) -> list[dict[str, Any]]:
     return examples
 
 
+def _examples_to_fill(registered: RegisteredModel, signature: Signature) -> list[dict[str, Any]]:
+    """The examples as links, with the texts that fill the form's fields."""
+    return [
+        {"number": number, "title": example["title"], "values_json": json.dumps(written(signature, example["values"]))}
+        for number, example in enumerate(_examples(registered), 1)
+    ]
+
+
 def _requests(request: HttpRequest, registered: RegisteredModel) -> list[dict[str, str]]:
     url = request.build_absolute_uri(reverse("api-predict", args=[registered.name]))
     examples = _examples(registered)
     return examples_to_copy(url, examples[0]["values"]) if examples else []
-
-
-def _late_text() -> str:
-    """How late answers are, if they are late."""
-    delay = canary.delay(Lane.INTERACTIVE)
-    return duration_text(delay) if delay > LATE else ""
 
 
 def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionForm | None) -> dict[str, Any]:
@@ -146,18 +148,8 @@ def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionFor
         "model": registered,
         "version": VersionPresenter(version) if version else None,
         "form": form,
-        "examples": [
-            {"number": number, "title": example["title"], "values_json": json.dumps(_by_field(version, example))}
-            for number, example in enumerate(_examples(registered), 1)
-        ]
-        if form and version
-        else [],
-        "late_text": _late_text(),
+        "examples": _examples_to_fill(registered, form.signature) if form else [],
+        "late_text": waiting.form_warning(),
         "requests": _requests(request, registered),
         "card": card_html(registered.description.get("card", "")),
     }
-
-
-def _by_field(version: ModelVersion, example: dict[str, Any]) -> dict[str, Any]:
-    """An example's values under the names that the form's fields have."""
-    return {name_of(name): example["values"].get(name) for name in version.signature.names}

@@ -1,4 +1,4 @@
-"""The page for what is not there: that it never was, or that it was removed."""
+"""The error page for 404 (there is nothing at the address) and 410 (it was removed)."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render

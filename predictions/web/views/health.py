@@ -1,4 +1,4 @@
-"""For supervisors and load balancers: `live` says that this process answers, `ready` that predictions do."""
+"""Health checks for supervisors and load balancers: `live` for this process, `ready` for predictions."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache

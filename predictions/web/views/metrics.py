@@ -1,4 +1,4 @@
-"""For Prometheus: with `METRICS_TOKEN` for whoever brings it, without one for a developer's own machine only."""
+"""Metrics for Prometheus. Requires `METRICS_TOKEN` if it is set; otherwise only this machine, in development."""
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse

@@ -1,4 +1,4 @@
-"""The analysts' board: a live feed of what settles."""
+"""The analysts' board: a live feed of predictions that wait and that end."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -11,10 +11,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from predictions.models import Prediction, RegisteredModel, State
-from predictions.models.states import TERMINAL
 from predictions.monitoring import board
 from predictions.web.formatting import duration_text
 from predictions.web.presenters import HEADLINES, PredictionPresenter
+from predictions.web.waiting import time_text
 
 FEED_MS = 2000
 # Ten minutes unattended; then a button resumes it.
@@ -46,7 +46,7 @@ def _chosen(request: HttpRequest) -> board.Filter:
 def _filters(request: HttpRequest) -> dict[str, Any]:
     chosen = _chosen(request)
     models = RegisteredModel.objects.listed()
-    states = [state for state in State.values if state in TERMINAL]
+    states = State.values
     return {
         "filters": {
             "models": [{"name": m.name, "title": m.title, "selected": m.name == chosen.model} for m in models],
@@ -57,14 +57,12 @@ def _filters(request: HttpRequest) -> dict[str, Any]:
 
 def _feed(request: HttpRequest, attempt: int) -> dict[str, Any]:
     chosen = _chosen(request)
-    rows = board.newest(chosen)
-    cursor = board.cursor_of(rows)
-    hour = board.last_hour(chosen)
+    ended = board.newest(chosen)
+    cursor = board.cursor_of(ended)
     query = urlencode({"model": chosen.model, "state": chosen.state, "after": cursor, "attempt": attempt + 1})
     return {
-        "rows": [_row(prediction, request.GET.get("after", "")) for prediction in rows],
-        "counts": [{"label": HEADLINES[state], "value": count} for state, count in hour.by_state.items()],
-        "median_text": duration_text(hour.median_latency) if hour.median_latency is not None else "",
+        "rows": [_row(prediction, request.GET.get("after", "")) for prediction in [*board.unfinished(chosen), *ended]],
+        "tiles": _tiles(chosen),
         "feed": {
             "url": f"{reverse('feed')}?{query}",
             "delay_ms": FEED_MS,
@@ -72,6 +70,24 @@ def _feed(request: HttpRequest, attempt: int) -> dict[str, Any]:
             "cursor": cursor,
         },
     }
+
+
+def _tiles(chosen: board.Filter) -> dict[str, Any]:
+    """Counts of what the filters let through, under a title that names the filters."""
+    now, hour = board.now(chosen), board.last_hour(chosen)
+    return {
+        "only": f" (model {chosen.model} only)" if chosen.model else "",
+        "now": [{"label": HEADLINES[state], "value": count} for state, count in now.by_state.items()],
+        "hour": [{"label": HEADLINES[state], "value": count} for state, count in hour.by_state.items()],
+        "median_text": duration_text(hour.median_latency) if hour.median_latency is not None else "",
+        "standstill": _standstill_text(now) if now.is_standstill else "",
+    }
+
+
+def _standstill_text(now: board.Now) -> str:
+    ended = f"None has ended since {time_text(now.last_end)}." if now.last_end else "None has ended yet."
+    oldest = f" The oldest has waited since {time_text(now.oldest)}." if now.oldest else ""
+    return f"Standstill: predictions wait and none moves. {ended}{oldest}"
 
 
 def _row(prediction: Prediction, after: str) -> dict[str, Any]:
@@ -86,5 +102,5 @@ def _row(prediction: Prediction, after: str) -> dict[str, Any]:
         "created_at": shown.created_at,
         "finished_at": shown.finished_at,
         "total_text": shown.total_text,
-        "is_new": bool(after) and board.cursor_of([prediction]) > after,
+        "is_new": bool(after) and shown.is_terminal and board.cursor_of([prediction]) > after,
     }

@@ -1,16 +1,19 @@
-"""Tokens for programs: a person makes and revokes their own. A secret is shown once, when it is made."""
+"""Tokens for programs: people make and revoke their own. A secret is shown once, after it was made."""
 
 from datetime import timedelta
 
 from django import forms
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from predictions.models import ApiToken
 
+# In the session, from the request that makes a token until the page that shows its secret.
+NEW_SECRET = "new_token_secret"  # noqa: S105 - the name of the entry
 DAYS = [("30", "30 days"), ("90", "90 days"), ("365", "a year")]
 
 
@@ -23,18 +26,28 @@ class TokenForm(forms.Form):
 @never_cache
 @login_required
 def tokens(request: HttpRequest) -> HttpResponse:
+    """The list and the form. A new secret is shown by the redirect's page, once: reloading makes no second token."""
     form = TokenForm(request.POST if request.method == "POST" else None)
-    secret = None
     if form.is_valid():
         lasts = timedelta(days=int(form.cleaned_data["days"]))
         _, secret = ApiToken.objects.create(user=request.user, name=form.cleaned_data["name"], expiry=lasts)
-        form = TokenForm()
-    context = {"form": form, "secret": secret, "tokens": ApiToken.objects.of(request.user)}
+        request.session[NEW_SECRET] = secret
+        return redirect("tokens")
+    own = ApiToken.objects.of(request.user)
+    context = {"form": form, "secret": request.session.pop(NEW_SECRET, None), "tokens": own}
     return render(request, "registration/tokens.html", context, status=422 if form.is_bound else 200)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
 @login_required
 def revoke(request: HttpRequest, token_key: str) -> HttpResponse:
-    ApiToken.objects.of(request.user).filter(token_key=token_key).delete()
+    """Asks, then revokes. A token of somebody else, or one that is gone, is not there."""
+    token = ApiToken.objects.of(request.user).filter(token_key=token_key).first()
+    if token is None:
+        raise Http404("no such token")
+    if request.method != "POST":
+        return render(request, "registration/revoke.html", {"token": token})
+    token.delete()
+    messages.success(request, f"The token “{token.name}” is revoked.")
     return redirect("tokens")

@@ -1,7 +1,15 @@
-"""Django's PostgreSQL, with a bound on every wait of ours.
+"""Django's PostgreSQL backend with a time limit on each wait for the server.
 
-`statement_timeout` is kept by the server; one that is frozen, or behind a network that swallows everything, keeps
-nothing, and a request would wait for as long as that lasts.
+The server enforces `statement_timeout`. A frozen server, or a network that drops all packets, enforces nothing: a
+request would wait until the connection is closed.
+
+Overrides three methods: `psycopg.Connection.wait`, which is public but whose `timeout` no setting reaches, and
+`get_new_connection` and `set_autocommit` of Django's backend, which are not documented.
+
+Upstream: psycopg/psycopg2 issue 1017 describes the failure for psycopg 2 (`statement_timeout` does not help when the
+host of the server fails). No issue of psycopg 3 or Django is known.
+Remove `Connection` when psycopg has a connection parameter that limits each wait, and `set_autocommit` when Django's
+`atomic` does not connect again to reset a lost connection.
 """
 
 from typing import Any, TypeVar
@@ -14,20 +22,20 @@ from psycopg.abc import PQGen
 
 RV = TypeVar("RV")
 
-# Whether a connection still lives is known at once, or it is not worth keeping: time is left for a new one.
+# The time limit of a health check. It leaves time to open a new connection.
 HEALTH_SECONDS = 1.0
 
 
 class Connection(psycopg.Connection[Any]):
-    """One on which nothing takes longer than `patience`. What did not answer in time is closed."""
+    """A connection that is closed when the server does not answer within `wait_seconds`."""
 
-    patience = float(settings.DATABASE_SECONDS)
+    wait_seconds = float(settings.DATABASE_SECONDS)
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         try:
-            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+            return super().wait(gen, interval, self.wait_seconds if timeout is None else timeout)
         except psycopg.OperationalError as error:
-            if error.sqlstate is None:  # it is not the server that says so
+            if error.sqlstate is None:  # the error does not come from the server
                 self.pgconn.finish()
             raise
 
@@ -38,8 +46,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return Connection.connect(**conn_params)
 
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
-        """`atomic` sets it back at its end. Where the connection was lost, Django would wait for a new one, only to do
-        that; each new one begins so anyway."""
+        """Do not open a new connection only to turn autocommit on, as `atomic` would at the end of a transaction whose
+        connection was lost: new connections start with autocommit."""
         if not autocommit or self.connection is not None:
             super().set_autocommit(autocommit, *args, **kwargs)
 
@@ -47,8 +55,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = self.connection
         if connection is None:
             return False
-        connection.patience = HEALTH_SECONDS
+        connection.wait_seconds = HEALTH_SECONDS
         try:
             return super().is_usable()
         finally:
-            connection.patience = Connection.patience
+            connection.wait_seconds = Connection.wait_seconds

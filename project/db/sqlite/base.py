@@ -1,8 +1,14 @@
-"""Django's SQLite, with a wait for the one write lock that is short where the lock is free soon.
+"""Django's SQLite backend with short pauses between two attempts to get the write lock.
 
-SQLite's own wait sleeps 1, 2, 5, 10, 15, 20, 25 ms: a commit takes half of one, so writers mostly slept, the longer the
-more often they had come too late. Here a statement that finds the database locked is tried again after fractions of a
-millisecond, for as long as before in all.
+SQLite's own busy handler sleeps 1, 2, 5, 10, 15, 20, 25 ms and so on, but a commit takes half a millisecond: writers
+mostly slept. Here a statement that finds the database locked is repeated after fractions of a millisecond, until the
+same time limit.
+
+Overrides `create_cursor` of Django's backend and its `SQLiteCursorWrapper`, which are not documented.
+
+Upstream: no issue of Django or CPython is known. ghaering/pysqlite issue 96 and coleifer/pysqlite3 issue 80 ask for
+`sqlite3_busy_handler` in Python's driver.
+Remove the patch when Python's sqlite3 module can set a busy handler.
 """
 
 import sqlite3
@@ -21,10 +27,10 @@ GROWTH = 1.3
 
 class Cursor(base.SQLiteCursorWrapper):
     def execute(self, query: str, params: Any = None) -> Any:
-        return _patiently(partial(super().execute, query, params))
+        return _retry_while_busy(partial(super().execute, query, params))
 
     def executemany(self, query: str, param_list: Any) -> Any:
-        return _patiently(partial(super().executemany, query, param_list))
+        return _retry_while_busy(partial(super().executemany, query, param_list))
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -33,8 +39,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursor
 
 
-def _patiently(statement: Callable[[], Any]) -> Any:
-    """Run it; while another connection writes, again and again."""
+def _retry_while_busy(statement: Callable[[], Any]) -> Any:
+    """Run a statement, and repeat it while another connection writes."""
     until, pause = 0.0, FIRST_PAUSE
     while True:
         try:
@@ -42,7 +48,7 @@ def _patiently(statement: Callable[[], Any]) -> Any:
         except sqlite3.OperationalError as error:
             now = time.monotonic()
             until = until or now + settings.DATABASE_SECONDS
-            # Only this: a transaction that has seen what is no longer so (BUSY_SNAPSHOT) would be refused again.
+            # Only SQLITE_BUSY: a transaction with an outdated snapshot (SQLITE_BUSY_SNAPSHOT) would be refused again.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or now > until:
                 raise
         time.sleep(pause)

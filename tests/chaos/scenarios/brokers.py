@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from predictions.queue.redis_client import PATIENCE
+from predictions.queue.redis_client import COMMAND_SECONDS
 from project.dev_redis import embedded_url
 from tests.chaos.proxy import before
 from tests.chaos.scenario import Scene, scenario
@@ -12,8 +12,8 @@ from tests.chaos.stage import LINES, Stage, postgres_folder, second_worker
 from tests.support.product import procfile
 from tests.support.stack import Line, Stack
 
-# A command and its repetition may each take PATIENCE; the rest is the request's own.
-LONGEST = 2 * PATIENCE + 0.5
+# A command and its repetition may each take COMMAND_SECONDS; the rest is the request's own.
+LONGEST = 2 * COMMAND_SECONDS + 0.5
 
 
 @scenario("T3", seconds=14, quick_seconds=6, longest=LONGEST, in_suite=True)

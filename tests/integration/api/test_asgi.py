@@ -22,7 +22,7 @@ from predictions.models import ApiToken, ModelVersion, Prediction, State, Tombst
 from predictions.queue import completions
 from predictions.use_cases import callers
 from tests.integration.conftest import CONTROL, IRIS, make, run_worker, signed_in
-from tests.integration.queue.test_completions import listening
+from tests.support.announcements import listening
 from tests.support.door import Answer, Door, open_door
 from tests.support.waiting import wait_until
 

@@ -100,7 +100,7 @@ def test_etag_changes_with_each_state(client: Client, iris: ModelVersion) -> Non
 
 # --- Whose ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("end", "method"), [("", "get"), ("cancel/", "post"), ("feedback/", "post")])
-def test_prediction_of_somebody_else_is_404(
+def test_prediction_of_another_user_is_404(
     client: Client, iris: ModelVersion, owner: User, stranger: User, end: str, method: str
 ) -> None:
     row = make(iris, owner=owner)

@@ -10,6 +10,7 @@ import pytest
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel
 from tests.integration.conftest import statements
+from tests.support.versions import add_version, rewrite
 
 
 @pytest.fixture
@@ -17,23 +18,6 @@ def root(db: None, trained_models: Path, tmp_path: Path) -> Path:
     """A folder of one registered model, iris, with one version."""
     shutil.copytree(trained_models / "iris", tmp_path / "iris")
     return tmp_path
-
-
-def rewrite(root: Path, old: str, new: str, name: str = "iris") -> None:
-    path = root / name / "model.toml"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-
-
-def add_version(root: Path, name: str = "iris") -> None:
-    """A second version, which says so."""
-    first, second = root / name / "versions/1", root / name / "versions/2"
-    shutil.copytree(first, second)
-    manifest = second / "version.json"
-    text = manifest.read_text().replace('"version": 1,', '"version": 2,', 1)
-    manifest.unlink()
-    manifest.write_text(text)
 
 
 def iris() -> RegisteredModel:

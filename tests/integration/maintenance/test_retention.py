@@ -1,4 +1,4 @@
-"""Removal of what is past its time: what goes, what stays, and what is answered afterwards."""
+"""Deletion of predictions after their retention, and the answers to requests for deleted ones."""
 
 import uuid
 from datetime import timedelta
@@ -12,19 +12,18 @@ from django.test import Client
 from django.utils import timezone
 
 from predictions.maintenance import retention
-from predictions.maintenance.runner import Keeper, Sweep
 from predictions.models import Feedback, ModelVersion, Prediction, State, Tombstone
 from predictions.models.states import TERMINAL
 from tests.integration.conftest import make, signed_in, statements
-from tests.integration.management.test_commands import run
 from tests.integration.web.conftest import Page
+from tests.support.commands import run
 
 DAY = 24 * 3600.0
 ADDRESSES = ("/predictions/{}/", "/predictions/{}/status/")
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
-def test_prune_removes_what_ended_long_ago_and_leaves_a_tombstone(iris: ModelVersion, state: State) -> None:
+def test_prune_removes_old_ended_rows_and_leaves_tombstones(iris: ModelVersion, state: State) -> None:
     old, young = make(iris, state, age=3 * DAY), make(iris, state, age=DAY)
     Feedback.objects.say(old, "visitor:somebody", was_right=True)
 
@@ -36,7 +35,7 @@ def test_prune_removes_what_ended_long_ago_and_leaves_a_tombstone(iris: ModelVer
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
-def test_prune_leaves_what_has_not_ended(iris: ModelVersion, state: State) -> None:
+def test_prune_keeps_unfinished_rows(iris: ModelVersion, state: State) -> None:
     row = make(iris, state, age=300 * DAY)
 
     assert retention.prune(timedelta(days=1)) == 0
@@ -45,7 +44,7 @@ def test_prune_leaves_what_has_not_ended(iris: ModelVersion, state: State) -> No
     assert not Tombstone.objects.exists()
 
 
-def test_prune_goes_step_by_step_as_long_as_it_may(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prune_stops_after_its_seconds_and_pauses(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "STEP", 2)
     for age in (9, 8, 7, 6, 5):
         make(iris, State.SUCCEEDED, age=age * DAY)
@@ -59,7 +58,7 @@ def test_prune_goes_step_by_step_as_long_as_it_may(iris: ModelVersion, monkeypat
     assert [row.created_at < timezone.now() - timedelta(days=7.5) for row in Prediction.objects.all()] == [False] * 3
 
 
-def test_prune_with_nothing_due_asks_once_and_writes_nothing(iris: ModelVersion) -> None:
+def test_prune_with_nothing_due_reads_once_and_writes_nothing(iris: ModelVersion) -> None:
     make(iris, State.SUCCEEDED)
 
     with statements() as sent:
@@ -69,18 +68,16 @@ def test_prune_with_nothing_due_asks_once_and_writes_nothing(iris: ModelVersion)
 
 
 @pytest.mark.parametrize("kept_for", [None, timedelta(days=1)])
-def test_keeper_prunes_only_where_a_time_is_set(
+def test_keeper_prunes_only_if_a_retention_is_set(
     iris: ModelVersion, clean_redis: object, settings: Any, kept_for: timedelta | None
 ) -> None:
     settings.RETENTION = kept_for
     make(iris, State.SUCCEEDED, age=2 * DAY)
 
-    sweep = Keeper(1, serve=lambda *_: True).sweep()
-
-    assert sweep == (Sweep(pruned=1) if kept_for else Sweep())
+    assert run("keeper", "--once") == ("1 pruned\n" if kept_for else "nothing to do\n")
 
 
-def test_prune_command_says_what_it_did(iris: ModelVersion, settings: Any) -> None:
+def test_prune_command_prints_the_number_of_rows(iris: ModelVersion, settings: Any) -> None:
     make(iris, State.SUCCEEDED, age=2 * DAY)
     settings.RETENTION = None
     assert run("prune") == "Nothing is removed: RETENTION_DAYS is not set, so predictions are kept for ever.\n"
@@ -90,7 +87,7 @@ def test_prune_command_says_what_it_did(iris: ModelVersion, settings: Any) -> No
     assert run("prune") == "1 predictions older than 1 days removed.\n"
 
 
-# --- What is answered afterwards --------------------------------------------------------------------------------------
+# --- Requests for deleted predictions ---------------------------------------------------------------------------------
 @pytest.fixture
 def removed(iris: ModelVersion) -> uuid.UUID:
     row = make(iris, State.SUCCEEDED)
@@ -99,7 +96,7 @@ def removed(iris: ModelVersion) -> uuid.UUID:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_page_of_what_was_removed_is_410(client: Client, owner: User, removed: uuid.UUID, address: str) -> None:
+def test_page_of_removed_prediction_is_410(client: Client, owner: User, removed: uuid.UUID, address: str) -> None:
     for someone in (client, signed_in(owner)):
         response = someone.get(address.format(removed))
 
@@ -108,7 +105,7 @@ def test_page_of_what_was_removed_is_410(client: Client, owner: User, removed: u
 
 
 @pytest.mark.parametrize(("method", "place"), [("get", ""), ("post", "cancel/"), ("post", "feedback/")])
-def test_api_answers_410_for_what_was_removed(client: Client, removed: uuid.UUID, method: str, place: str) -> None:
+def test_api_answers_410_for_removed_prediction(client: Client, removed: uuid.UUID, method: str, place: str) -> None:
     response = getattr(client, method)(f"/api/v1/predictions/{removed}/{place}", content_type="application/json")
 
     assert (response.status_code, response["Content-Type"]) == (410, "application/problem+json")
@@ -116,15 +113,15 @@ def test_api_answers_410_for_what_was_removed(client: Client, removed: uuid.UUID
 
 
 @pytest.mark.parametrize("address", [*ADDRESSES, "/api/v1/predictions/{}/"])
-def test_what_never_was_is_still_404(client: Client, removed: uuid.UUID, address: str) -> None:
+def test_unknown_id_is_404(client: Client, removed: uuid.UUID, address: str) -> None:
     assert client.get(address.format(uuid.uuid4())).status_code == 404
 
 
-def test_form_from_what_was_removed_begins_empty(client: Client, removed: uuid.UUID) -> None:
+def test_form_from_removed_prediction_begins_empty(client: Client, removed: uuid.UUID) -> None:
     assert client.get(f"/models/iris/?from={removed}").status_code == 200
 
 
-def test_prediction_removed_while_somebody_waits_for_it_has_not_ended(iris: ModelVersion) -> None:
+def test_prediction_removed_during_a_wait_has_not_ended(iris: ModelVersion) -> None:
     row = make(iris)
     Prediction.objects.filter(pk=row.pk).delete()
 

@@ -1,191 +1,139 @@
-"""One sweep of the keeper, with Redis and without."""
+"""Jobs that fail or are slow do not stop the others."""
 
-import json
 import logging
-import time
-from datetime import timedelta
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
-import redis
-from django.conf import settings
-from django.db import DatabaseError
-from django.utils import timezone
+from django.db import DatabaseError, InterfaceError
 
-from predictions.maintenance.runner import EXAMINE_SECONDS, Keeper, Sweep
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State
-from predictions.queue import completions, notifications, redis_client
-from predictions.worker import drain
-from tests.integration.conftest import make
+from predictions.maintenance.runner import Done, Job, Runner, describe, run_once
 from tests.support.waiting import wait_until
 
-PAST = timedelta(seconds=-1)
+
+class Counted:
+    """A job that counts its runs."""
+
+    def __init__(self, name: str, interval: float = 0.0) -> None:
+        self.runs = 0
+        self.job = Job(name, interval, 5.0, self._run)
+
+    def _run(self) -> Done:
+        self.runs += 1
+        return {"expired": self.runs}
 
 
-def serve_here(lane: str) -> bool:
-    """The keeper serves in a child process, which would not see what this test has not committed."""
-    return drain.serve(lane, time.monotonic() + 10)
+def failing(error: Exception) -> Callable[[], Done]:
+    def run() -> Done:
+        raise error
+
+    return run
 
 
 @pytest.fixture
-def keeper() -> Keeper:
-    return Keeper(seconds=0.01, serve=serve_here)
+def blocked() -> Iterator[Job]:
+    """A job that does not end before the test does."""
+    is_over = threading.Event()
+
+    def run() -> Done:
+        is_over.wait(30)
+        return {}
+
+    yield Job("blocked", 0.0, 0.05, run)
+    is_over.set()
 
 
-@pytest.fixture
-def redis_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client whose server is not there."""
-    dead = redis.Redis(unix_socket_path="/nowhere/redis.sock", retry=None)
-    for module in (redis_client, notifications, completions):
-        monkeypatch.setattr(module, "client", lambda: dead)
+@pytest.mark.parametrize("error", [DatabaseError("away"), InterfaceError("closed"), ValueError("a bug")])
+def test_job_that_fails_does_not_stop_the_others(error: Exception) -> None:
+    other = Counted("other")
+    runner = Runner([Job("failing", 0.0, 5.0, failing(error)), other.job])
+
+    runner.run_due()
+    runner.run_due()
+
+    assert other.runs == 2
 
 
-def test_sweep_with_nothing_to_do_does_nothing(keeper: Keeper, iris: ModelVersion, clean_redis: redis.Redis) -> None:
-    assert keeper.sweep() == Sweep()
-    assert str(Sweep()) == "nothing to do"
+def test_job_that_fails_is_run_again() -> None:
+    results: list[Callable[[], Done]] = [failing(DatabaseError("away")), lambda: {"expired": 1}]
+    seen: list[Done] = []
+
+    def run() -> Done:
+        seen.append(results.pop(0)())
+        return seen[-1]
+
+    runner = Runner([Job("leases", 0.0, 5.0, run)])
+    runner.run_due()
+    runner.run_due()
+
+    assert seen == [{"expired": 1}]
 
 
-def test_sweep_ends_what_is_late_or_lost_and_announces_it(
-    keeper: Keeper, iris: ModelVersion, clean_redis: redis.Redis
-) -> None:
-    past = timezone.now() + PAST
-    late = make(iris, deadline_at=past)
-    lost = make(iris, State.RUNNING, claimed_until=past, attempts=settings.MAX_ATTEMPTS)
-    with clean_redis.pubsub(ignore_subscribe_messages=True) as channel:
-        channel.subscribe(completions.CHANNEL)
-        channel.get_message(timeout=1)
+def test_slow_job_delays_the_others_by_its_budget_only(blocked: Job) -> None:
+    leases = Counted("leases")
+    runner = Runner([blocked, leases.job])
 
-        sweep = keeper.sweep()
-
-        message = channel.get_message(timeout=1)
-    assert sweep == Sweep(lost=1, expired=1)
-    assert message
-    assert json.loads(message["data"]) == [lost.pk.hex, late.pk.hex]
-    assert str(sweep) == "1 lost, 1 expired"
-
-
-def test_sweep_gives_back_what_a_dead_worker_held_and_rings(
-    keeper: Keeper, iris: ModelVersion, clean_redis: redis.Redis
-) -> None:
-    make(iris, State.RUNNING, age=90, claimed_until=timezone.now() + PAST)
-
-    assert keeper.sweep() == Sweep(requeued=1, reminded=1)
-    assert clean_redis.llen(Lane.INTERACTIVE) == 1
-
-
-def test_sweep_notifies_once_for_each_lane_that_waits(
-    keeper: Keeper, registered: dict[str, RegisteredModel], iris: ModelVersion, clean_redis: redis.Redis
-) -> None:
-    wine = registered["wine"].champion
-    assert wine
     for _ in range(3):
-        make(iris, age=60)
-    make(iris, age=60, lane=Lane.BULK)
-    make(wine, age=60)
-    make(wine, age=0, lane=Lane.BULK)
+        runner.run_due()
 
-    assert keeper.sweep() == Sweep(reminded=2)
-    assert (clean_redis.llen(Lane.INTERACTIVE), clean_redis.llen(Lane.BULK)) == (1, 1)
+    assert leases.runs == 3
 
 
-def test_sweep_does_not_flood_a_slow_queue(keeper: Keeper, iris: ModelVersion, clean_redis: redis.Redis) -> None:
-    make(iris, age=60)
-    clean_redis.rpush(Lane.INTERACTIVE, *[b"{}"] * notifications.ENOUGH_MESSAGES)
+def test_slow_job_is_reported_once_for_each_run(blocked: Job, caplog: pytest.LogCaptureFixture) -> None:
+    runner = Runner([blocked])
 
-    keeper.sweep()
+    runner.run_due()
+    runner.run_due()
 
-    assert clean_redis.llen(Lane.INTERACTIVE) == notifications.ENOUGH_MESSAGES
-
-
-def test_sweep_rings_no_second_time_while_a_ring_is_outstanding(
-    keeper: Keeper, iris: ModelVersion, clean_redis: redis.Redis
-) -> None:
-    make(iris, age=60)
-
-    keeper.sweep()
-    keeper.sweep()
-
-    assert clean_redis.llen(Lane.INTERACTIVE) == 1
+    assert caplog.messages == ["the job blocked takes longer than 0.1 s; the others go on"]
 
 
-def test_sweep_asks_for_champions_that_do_not_serve_now_and_then(
-    iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ModelVersion.objects.mark_unavailable(iris.pk, "broken")
-    clock = EXAMINE_SECONDS + 1
-    monkeypatch.setattr("predictions.maintenance.runner.time.monotonic", lambda: clock)
-    keeper = Keeper(1, serve=serve_here)
+def test_job_is_not_run_before_its_interval_has_passed() -> None:
+    rare = Counted("rare", interval=3600)
+    runner = Runner([rare.job])
 
-    keeper.sweep()
-    keeper.sweep()
-    assert clean_redis.llen(Lane.INTERACTIVE) == 1
-    assert json.loads(clean_redis.lindex(Lane.INTERACTIVE, 0))["headers"]["task"] == notifications.EXAMINE
+    runner.run_due()
+    runner.run_due()
 
-    clock += EXAMINE_SECONDS
-    keeper.sweep()
-    assert clean_redis.llen(Lane.INTERACTIVE) == 2
+    assert rare.runs == 1
 
 
-@pytest.mark.usefixtures("redis_away")
-def test_sweep_without_redis_executes_by_itself(
-    keeper: Keeper, registered: dict[str, RegisteredModel], iris: ModelVersion
-) -> None:
-    wine = registered["wine"]
-    assert wine.champion
-    example = wine.description["examples"][0]["values"]
-    row = [example[name] for name in wine.champion.signature.names]
-    make(iris)
-    make(iris, lane=Lane.BULK)
-    make(wine.champion, values=row)
+def test_database_error_is_logged_by_its_type(caplog: pytest.LogCaptureFixture) -> None:
+    """Its text may carry values of rows."""
+    Runner([Job("leases", 0.0, 5.0, failing(DatabaseError("row 17")))]).run_due()
 
-    assert keeper.sweep() == Sweep(executed_for=2)
-    assert list(Prediction.objects.values_list("state", flat=True)) == [State.SUCCEEDED] * 3
-    assert keeper.sweep() == Sweep()
+    assert caplog.messages == ["the job leases failed: database error DatabaseError"]
 
 
-@pytest.mark.usefixtures("redis_away")
-def test_sweep_without_redis_still_ends_what_is_late(keeper: Keeper, iris: ModelVersion) -> None:
-    make(iris, deadline_at=timezone.now() + PAST)
-
-    assert keeper.sweep() == Sweep(expired=1)
-
-
-def test_run_outlives_a_database_that_is_away(
-    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, db: None
-) -> None:
-    class Stop(Exception):
-        pass
-
-    sweeps: list[Any] = [DatabaseError("away"), Sweep(lost=2), Stop()]
-
-    def sweep(_: Keeper) -> Sweep:
-        found = sweeps.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found  # type: ignore[no-any-return]
-
-    monkeypatch.setattr(Keeper, "sweep", sweep)
-    monkeypatch.setattr("predictions.maintenance.runner.connection.close", lambda: None)
-    with caplog.at_level(logging.INFO, "predictions.maintenance.runner"), pytest.raises(Stop):
-        keeper.run()
-
-    assert [record.getMessage() for record in caplog.records] == [
-        "the database is away: DatabaseError",
-        "swept: 2 lost",
+def test_run_once_adds_up_what_the_jobs_did_and_names_those_that_failed(caplog: pytest.LogCaptureFixture) -> None:
+    jobs = [
+        Job("leases", 1.0, 1.0, lambda: {"lost": 1, "expired": 2}),
+        Job("broken", 1.0, 1.0, failing(ValueError("a bug"))),
+        Job("retention", 1.0, 1.0, lambda: {"pruned": 0}),
     ]
+    with caplog.at_level(logging.INFO):
+        done, failed = run_once(jobs)
+
+    assert (describe(done), failed) == ("1 lost, 2 expired", ["broken"])
+    assert "leases: 1 lost, 2 expired" in caplog.messages
 
 
-def test_redis_that_is_full_is_as_good_as_away(clean_redis: redis.Redis) -> None:
-    """It answers a ping, but takes no message: without the keeper nobody would ever hear of a row."""
-    clean_redis.config_set("maxmemory", 1)
-    try:
-        assert redis_client.is_reachable() is False
-    finally:
-        clean_redis.config_set("maxmemory", 0)
-    assert redis_client.is_reachable() is True
+def test_describe_of_nothing_says_so() -> None:
+    assert describe({"lost": 0, "executed_for": 0}) == "nothing to do"
+    assert describe({"executed_for": 2}) == "2 executed for"
 
 
-def test_reachable_says_whether_redis_answers(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    wait_until(redis_client.is_reachable, 5, "Redis answers")
-    monkeypatch.setattr(redis_client, "client", lambda: redis.Redis(unix_socket_path="/nowhere/redis.sock", retry=None))
-    assert redis_client.is_reachable() is False
+def test_slow_job_runs_again_after_it_has_ended() -> None:
+    release = threading.Semaphore(0)
+    started: list[int] = []
+
+    def run() -> Done:
+        started.append(1)
+        release.acquire(timeout=30)
+        return {}
+
+    runner = Runner([Job("slow", 0.0, 0.05, run)])
+    runner.run_due()
+    release.release()
+    wait_until(lambda: runner.run_due() or len(started) == 2, 5, "a second run")
+    release.release()

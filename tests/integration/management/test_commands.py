@@ -16,14 +16,8 @@ from predictions.management.commands.write_docs import PAGES
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TRANSITIONS
 from tests.integration.conftest import make
-from tests.integration.lifecycle.test_registry import add_version, rewrite
-
-
-def run(*words: Any) -> str:
-    """What a command prints."""
-    out = StringIO()
-    call_command(*words, stdout=out, stderr=out, no_color=True)
-    return out.getvalue()
+from tests.support.commands import run
+from tests.support.versions import add_version, rewrite
 
 
 def champion(name: str = "iris") -> int | None:

@@ -10,66 +10,17 @@ from django.db import connection
 from django.utils import timezone
 
 from predictions.maintenance import retention
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State
+from predictions.models import Lane, ModelVersion, Prediction
 from predictions.use_cases import admission
+from tests.support.query_plans import plans_of
 
 Q = Prediction.objects
-
-
-@pytest.fixture
-def crowd(registered: dict[str, RegisteredModel]) -> ModelVersion:
-    """As in service: a long history, and a few rows that wait or run."""
-    version = registered["iris"].champion
-    assert version
-    counts = {State.SUCCEEDED: 3000, State.QUEUED: 20, State.RUNNING: 20}
-    Q.bulk_create(row(version, state, number) for state, count in counts.items() for number in range(count))
-    count_rows()
-    return version
-
-
-def count_rows() -> None:
-    """PostgreSQL has no plans of use before it has counted."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE predictions_prediction")
-
-
-def row(version: ModelVersion, state: State, number: int) -> Prediction:
-    now = timezone.now() - timedelta(seconds=number)
-    ended = state == State.SUCCEEDED
-    return Prediction(
-        version=version,
-        state=state,
-        caller=f"visitor:{number % 100}",
-        source="form",
-        values=[],
-        created_at=now,
-        deadline_at=now + timedelta(seconds=300),
-        finished_at=now if ended else None,
-        claimed_until=now + timedelta(seconds=60) if state == State.RUNNING else None,
-    )
-
-
-def plans_of(action: Callable[[], Any]) -> list[str]:
-    """The plan of each statement of `action` as it is truly sent: with its values bound, not written into it."""
-    plans: list[str] = []
-    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-
-    def ask(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith(("SELECT", "UPDATE")):
-            cursor = context["cursor"].cursor  # the driver's own: this statement is nobody else's to see
-            context["cursor"].cursor.execute(f"{explain} {sql}", params)
-            plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(ask):
-        action()
-    return plans
 
 
 CASES: dict[str, tuple[Callable[[ModelVersion], Any], str]] = {
     "claim": (lambda _: Q.claim(Lane.INTERACTIVE, 64), "queue"),
     "waiting lanes": (lambda _: Q.waiting_lanes(timedelta(seconds=2)), "queue"),
+    "stalled lanes": (lambda _: Q.stalled_lanes(timedelta(seconds=5)), "queue"),
     "count of the queue": (lambda _: Q.queued().count(), "queue"),
     "requeue": (lambda _: Q.requeue_lost(), "leases"),
     "fail exhausted": (lambda _: Q.fail_exhausted(), "leases"),
@@ -79,6 +30,20 @@ CASES: dict[str, tuple[Callable[[ModelVersion], Any], str]] = {
     "retention": (lambda _: retention.prune(timedelta(days=1)), "feed"),
     "rate of settling": (lambda _: admission.retry_after(10), "feed"),
 }
+
+
+def test_stalled_lanes_look_at_no_history(crowd: ModelVersion) -> None:
+    """Three looks for a lane: at its queue, at the leases, and at the rows that ended lately."""
+    Q.running().update(claimed_until=timezone.now() - timedelta(seconds=1))
+
+    plans = plans_of(lambda: Q.stalled_lanes(timedelta(seconds=5)))
+
+    assert len(plans) >= 3
+    if connection.vendor == "sqlite":
+        found = [re.findall(r"USING (?:COVERING )?INDEX (\w+)", plan) for plan in plans]
+        assert found[:3] == [["queue"], ["leases"], ["feed"]]
+    else:
+        assert not any("Seq Scan" in plan for plan in plans)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -22,10 +22,10 @@ from django.db import connection, connections
 from predictions.models import ModelVersion, Prediction, State
 from predictions.observability import backups
 from project.env import BASE_DIR
-from tests.conftest import need
 from tests.integration.conftest import make
-from tests.integration.management.test_commands import run
 from tests.support import postgres
+from tests.support.commands import run
+from tests.support.needs import need
 from tests.support.waiting import wait_until
 
 IS_SQLITE = connection.vendor == "sqlite"

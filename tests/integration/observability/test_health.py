@@ -44,6 +44,32 @@ def test_ready_without_a_keeper_is_degraded(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
+def test_ready_while_the_fallback_worker_executes_a_lane_is_degraded(client: Client) -> None:
+    answer_canaries()
+    Heartbeat.objects.beat("keeper", fallback=[Lane.BULK])
+
+    response = client.get("/healthz/ready")
+
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_ready_with_a_wrong_clock_of_one_process_is_ready(
+    client: Client, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """The age of a canary depends on the clock of the database only. Here the clock of its sender is wrong."""
+    wrong = timezone.now() + timedelta(minutes=minutes)
+    with monkeypatch.context() as keeper:
+        keeper.setattr("django.utils.timezone.now", lambda: wrong)
+        answer_canaries()
+    Heartbeat.objects.beat("keeper")
+
+    assert client.get("/healthz/ready").json()["status"] == "ready"
+    assert canary.send() == 0
+
+
+@pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_with_unanswered_canaries_is_down(client: Client) -> None:
     canary.send()
     Prediction.objects.update(created_at=timezone.now() - 2 * canary.STALE)
@@ -127,9 +153,9 @@ def test_live_needs_no_database(client: Client) -> None:
 def test_canary_is_sent_on_each_lane_at_its_interval() -> None:
     assert canary.send() == len(Lane.values)
     assert canary.send() == 0
-    Prediction.objects.update(created_at=timezone.now() - canary.EVERY)
+    Prediction.objects.update(created_at=timezone.now() - canary.EVERY - timedelta(seconds=1))
     assert canary.send() == len(Lane.values)
-    Prediction.objects.update(created_at=timezone.now() - canary.KEPT_FOR, state=State.SUCCEEDED)
+    Prediction.objects.update(created_at=timezone.now() - canary.KEPT_FOR - timedelta(seconds=1), state=State.SUCCEEDED)
     canary.send()
     assert Prediction.objects.count() == len(Lane.values)
 
@@ -159,4 +185,4 @@ def test_form_warns_of_late_answers(client: Client) -> None:
 
     Prediction.objects.update(created_at=timezone.now() - timedelta(seconds=12))
 
-    assert b"Answers are late just now, by about 12." in client.get("/models/iris/").content
+    assert "Answers are late: the workers have not answered a test prediction" in client.get("/models/iris/").text

@@ -14,9 +14,8 @@ from predictions.models import Heartbeat, Lane, MetricHistogram, ModelVersion, P
 from predictions.observability import metrics
 from predictions.worker import drain, preload
 from tests.integration.conftest import SETOSA, make, statements
-from tests.integration.models.test_query_plans import count_rows, crowd, plans_of
+from tests.support.query_plans import count_rows, plans_of
 
-__all__ = ["crowd"]
 LABELS = ("process", "model", "lane", "state", "le")
 TOKEN = "a-token-for-prometheus"
 
@@ -107,7 +106,7 @@ def test_broker_heartbeats_and_canaries_are_exposed(iris: ModelVersion) -> None:
     drain._beat_at = -drain.BEAT_SECONDS
     drain.beat("worker@here/1")
     drain.beat("worker@here/2")  # too soon: not stored
-    Heartbeat.objects.beat("keeper")
+    Heartbeat.objects.beat("keeper", fallback=["bulk"])
     sent = {"caller": "canary", "source": Source.CANARY}
     make(iris, State.SUCCEEDED, age=20, **sent)
     make(iris, age=7, **sent)
@@ -115,6 +114,7 @@ def test_broker_heartbeats_and_canaries_are_exposed(iris: ModelVersion) -> None:
     found = scrape()
 
     assert found["foretell_broker_up",] == 1
+    assert [found["foretell_fallback_active", lane] for lane in ("interactive", "bulk")] == [0, 1]
     assert found["foretell_loader_bytes", "worker:worker@here/1"] == preload.loader.size > 0
     assert 0 <= found["foretell_heartbeat_age_seconds", "keeper"] < 5
     assert ("foretell_heartbeat_age_seconds", "worker:worker@here/2") not in found

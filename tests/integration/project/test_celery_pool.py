@@ -1,4 +1,4 @@
-"""A child of the pool that is killed at the worst moment."""
+"""Celery's pool: a child that is killed while it exits does not block its parent."""
 
 import multiprocessing
 import os
@@ -13,12 +13,12 @@ from project.celery_pool import Child, TaskPool
 SECONDS = 20
 
 
-def test_worker_has_this_pool() -> None:
+def test_worker_uses_the_patched_pool() -> None:
     assert app.conf.worker_pool == "project.celery_pool:TaskPool"
     assert TaskPool.Pool.Worker is Child
 
 
-def test_exiting_child_does_not_take_the_lock_that_its_parent_waits_for() -> None:
+def test_exiting_child_does_not_take_the_lock_of_its_parent() -> None:
     shared: Any = ForkContext().Value("i")
 
     def leave() -> None:

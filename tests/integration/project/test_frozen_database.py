@@ -1,4 +1,4 @@
-"""A PostgreSQL that is frozen keeps no time limit of its own: ours hold."""
+"""A frozen PostgreSQL enforces no time limit: the client does."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from project.settings import DATABASE_SECONDS
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no server that could be frozen"),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no server"),
 ]
 
 
 @pytest.fixture
 def frozen() -> Iterator[None]:
-    """The server's process that speaks with us."""
+    """The server process of this connection is frozen."""
     connection.ensure_connection()
     pid = connection.connection.info.backend_pid
     os.kill(pid, signal.SIGSTOP)
@@ -44,7 +44,7 @@ def test_statement_is_given_up(frozen: None) -> None:
 def test_transaction_is_given_up(frozen: None) -> None:
     with pytest.raises(OperationalError), transaction.atomic():
         answer()
-    assert connection.connection is None  # nor is a new one waited for, only to end the transaction
+    assert connection.connection is None  # no new connection was opened only to end the transaction
 
 
 def test_pipeline_is_given_up(frozen: None) -> None:

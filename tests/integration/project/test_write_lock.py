@@ -1,4 +1,4 @@
-"""SQLite has one write lock: who finds it taken waits, and not for ever."""
+"""SQLite has one write lock: a statement waits for it, with a time limit."""
 
 import sqlite3
 import threading
@@ -49,7 +49,7 @@ def test_transaction_waits_for_the_lock() -> None:
     assert Heartbeat.objects.filter(name="together").exists()
 
 
-def test_lock_that_is_kept_ends_the_wait(settings: Any) -> None:
+def test_statement_fails_when_the_lock_is_kept(settings: Any) -> None:
     settings.DATABASE_SECONDS = 0.2
 
     with taken(None), pytest.raises(OperationalError, match="locked"):

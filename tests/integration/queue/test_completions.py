@@ -16,6 +16,7 @@ from predictions.queue import completions, redis_client
 from predictions.queue.completions import News, Place, Waiters, announce, wait, wait_for
 from project.dev_redis import server_binary
 from tests.integration.conftest import make, statements
+from tests.support.announcements import listening
 from tests.support.waiting import wait_until
 
 LONG = 20.0
@@ -24,12 +25,6 @@ LONG = 20.0
 @pytest.fixture
 def waiters(clean_redis: redis.Redis) -> Waiters:
     return Waiters()
-
-
-def listening(client: redis.Redis, count: int = 1) -> None:
-    wait_until(
-        lambda: dict(client.pubsub_numsub(completions.CHANNEL)).get(b"foretell:settled", 0) >= count, 10, "heard"
-    )
 
 
 def looks(answers: list[bool]) -> Callable[[], bool]:

@@ -1,7 +1,7 @@
-"""A message to the workers, over a network that fails."""
+"""Notifications over a network that fails, and marks that are stale."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ LONGEST = 2.0
 
 @pytest.fixture
 def network(clean_redis: redis.Redis, redis_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """What Celery's messages pass on the way to Redis; one has passed already."""
+    """A proxy between Celery and Redis; it has passed one message."""
     with before(Path(urlsplit(redis_server).path)) as proxy:
         app = Celery(set_as_current=False)
         app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -30,7 +30,7 @@ def network(clean_redis: redis.Redis, redis_server: str, monkeypatch: pytest.Mon
         app.close()
 
 
-def test_silent_redis_is_not_waited_for(network: Proxy) -> None:
+def test_silent_redis_is_given_up_in_time(network: Proxy) -> None:
     start = time.monotonic()
     with network.silent(), pytest.raises(OperationalError):
         notifications.publish(Lane.INTERACTIVE)
@@ -49,3 +49,58 @@ def test_redis_that_refuses_is_an_error_at_once(network: Proxy) -> None:
     with network.cut(), pytest.raises(OperationalError):
         notifications.publish(Lane.INTERACTIVE)
     assert time.monotonic() - start < LONGEST
+
+
+# --- Stale marks ------------------------------------------------------------------------------------------------------
+def keep_for_ever(server: redis.Redis) -> None:
+    for key in server.scan_iter():
+        server.persist(key)
+
+
+def keep_for_an_hour(server: redis.Redis) -> None:
+    """So it looks after the clock of Redis was set back by an hour."""
+    for key in server.scan_iter():
+        server.expire(key, 3600)
+
+
+@pytest.mark.parametrize("spoil", [keep_for_ever, keep_for_an_hour])
+def test_stale_mark_of_a_worker_suppresses_no_message(
+    clean_redis: redis.Redis, spoil: Callable[[redis.Redis], None]
+) -> None:
+    notifications.mark_attended(Lane.INTERACTIVE)
+    spoil(clean_redis)
+
+    notifications.notify(Lane.INTERACTIVE)
+
+    assert clean_redis.llen(Lane.INTERACTIVE) == 1
+
+
+@pytest.mark.parametrize("spoil", [keep_for_ever, keep_for_an_hour])
+def test_stale_mark_of_a_message_suppresses_no_message(
+    clean_redis: redis.Redis, spoil: Callable[[redis.Redis], None]
+) -> None:
+    notifications.notify(Lane.INTERACTIVE)
+    spoil(clean_redis)
+
+    notifications.notify(Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
+
+    assert clean_redis.llen(Lane.INTERACTIVE) == 2
+
+
+def test_all_marks_expire(clean_redis: redis.Redis) -> None:
+    notifications.notify(Lane.INTERACTIVE)
+    notifications.mark_attended(Lane.INTERACTIVE)
+    notifications.notify(Lane.INTERACTIVE)
+
+    marks = [key for key in clean_redis.scan_iter() if clean_redis.ttl(key) == -1]
+
+    assert b"interactive" in marks
+    assert all(not key.startswith(b"foretell") for key in marks)
+
+
+def test_clear_obstacles_without_redis_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = redis.Redis(unix_socket_path="/nowhere/redis.sock", retry=None)
+    monkeypatch.setattr(notifications, "client", lambda: dead)
+
+    assert notifications.clear_obstacles(Lane.INTERACTIVE) == []

@@ -54,10 +54,7 @@ class Page(HTMLParser):
         sent: dict[str, str] = {}
         select = ""
         for tag, attributes in self.elements:
-            if tag == "input" and attributes.get("type") == "checkbox":
-                if "checked" in attributes:
-                    sent[attributes["name"]] = attributes.get("value") or "on"
-            elif tag == "input" and "name" in attributes:
+            if tag == "input" and "name" in attributes:
                 sent[attributes["name"]] = attributes.get("value", "")
             elif tag == "select":
                 select = attributes["name"]

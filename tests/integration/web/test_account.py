@@ -1,4 +1,4 @@
-"""The account: a person takes their data away, or has it removed; nobody else's is touched."""
+"""Export and removal of a user's data; the data of other users stays untouched."""
 
 import json
 from typing import Any
@@ -62,7 +62,7 @@ def test_export_holds_all_that_is_mine_and_nothing_else(iris: ModelVersion, owne
     assert secret not in json.dumps(found)
 
 
-def test_export_of_nothing_is_a_document_too(owner: User) -> None:
+def test_export_without_predictions_is_a_document(owner: User) -> None:
     assert exported(owner)["predictions"] == []
 
 
@@ -110,7 +110,7 @@ def test_remove_cancels_and_removes_mine_and_nothing_else(iris: ModelVersion, ow
 
 
 @pytest.mark.usefixtures("clean_redis")
-def test_result_of_what_was_removed_while_it_ran_is_thrown_away(iris: ModelVersion, owner: User) -> None:
+def test_result_of_a_prediction_removed_while_running_is_dropped(iris: ModelVersion, owner: User) -> None:
     from predictions.serving.engines.predictor import Outcome
 
     own(owner, iris, State.QUEUED)
@@ -123,7 +123,7 @@ def test_result_of_what_was_removed_while_it_ran_is_thrown_away(iris: ModelVersi
 
 
 @pytest.mark.usefixtures("clean_redis")
-def test_remove_of_very_much_goes_on_with_the_next_press(
+def test_long_removal_continues_with_the_next_post(
     iris: ModelVersion, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(personal_data, "REMOVAL_SECONDS", 0.0)

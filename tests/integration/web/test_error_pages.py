@@ -1,4 +1,4 @@
-"""Pages for when something is wrong: they are shown, and they tell nobody what they should not know."""
+"""Error pages are shown in each situation, and they reveal no internals."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def test_unknown_address_is_a_404_page(client: Client, db: None, address: str) -
     assert "There is nothing at this address" in Page(response).text
 
 
-def test_error_of_ours_is_a_500_page_without_its_text(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_error_is_a_500_page_without_its_text(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: Any) -> None:
         raise RuntimeError(SECRET)
 
@@ -59,7 +59,7 @@ def test_error_of_ours_is_a_500_page_without_its_text(db: None, monkeypatch: pyt
     ["/", "/models/iris/", "/predictions/", f"/predictions/{uuid.uuid4()}/", "/monitor/", "/accounts/tokens/"],
 )
 @pytest.mark.parametrize("known", [True, False], ids=["signed-in", "visitor"])
-def test_database_that_is_away_is_503(owner: User, away: Callable[[], None], address: str, known: bool) -> None:
+def test_unreachable_database_is_503(owner: User, away: Callable[[], None], address: str, known: bool) -> None:
     client = signed_in(owner) if known else Client()
     client.raise_request_exception = False
     away()
@@ -76,7 +76,7 @@ def test_database_that_is_away_is_503(owner: User, away: Callable[[], None], add
 
 @pytest.mark.parametrize("address", ["models/", "models/iris/", "predictions/", f"predictions/{uuid.uuid4()}/"])
 @pytest.mark.parametrize("known", [True, False], ids=["signed-in", "visitor"])
-def test_database_that_is_away_is_503_for_programs_too(
+def test_unreachable_database_is_503_for_the_api_too(
     owner: User, away: Callable[[], None], address: str, known: bool
 ) -> None:
     client = signed_in(owner) if known else Client(REMOTE_ADDR="127.0.0.1")

@@ -13,7 +13,7 @@ from tests.integration.web.conftest import Page
 
 ASK = "/models/kinds/predictions/"
 HTMX = {"HX-Request": "true"}
-GOOD = {"long side": "40.5", "count": "2", "colour": "g", "ripe": "on", "note": "it's", "a/b~c": ""}
+GOOD = {"long side": "40.5", "count": "2", "colour": "g", "ripe": "true", "note": "it's", "a/b~c": ""}
 VALUES = [40.5, 2, "g", True, "it's", None]
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,15 +36,29 @@ def test_form_has_a_field_for_each_feature(client: Client, kinds: RegisteredMode
 
     form = page.one("form", id="prediction-form")
     assert (form["method"], form["action"], form["hx-post"]) == ("post", ASK, ASK)
-    assert page.one("input", name="long side")["type"] == "number"
-    assert page.one("input", name="long side")["step"] == "any"
-    assert page.one("input", name="count")["value"] == "3"
-    assert [o["value"] for o in page.all("option")] == ["", "r", "g"]
-    assert page.one("input", name="ripe")["type"] == "checkbox"
+    size = page.one("input", name="long side")
+    assert (size["type"], size["inputmode"], size["data-unit"]) == ("text", "decimal", "mm")
+    assert page.one("input", name="a/b~c")["inputmode"] == "text"  # a phone's decimal keypad has no minus
+    assert [o["value"] for o in page.all("option")] == ["", "r", "g", "", "true", "false"]
     assert page.one("input", name="note")["type"] == "text"
     ids = [f["id"] for _, f in page.elements if "id" in f]
     assert len(ids) == len(set(ids))
     assert not any(" " in found for found in ids)
+
+
+def test_form_starts_empty_and_shows_typical_values_as_placeholders(client: Client, kinds: RegisteredModel) -> None:
+    page = Page(client.get("/models/kinds/"))
+
+    values = page.values()
+    assert {name: values.get(name, "") for name in GOOD} == dict.fromkeys(GOOD, "")
+    assert page.one("input", name="count")["placeholder"] == "e.g. 3"
+
+
+def test_untouched_form_is_422_with_a_message_at_each_required_field(client: Client, kinds: RegisteredModel) -> None:
+    response = client.post(ASK, Page(client.get("/models/kinds/")).values())
+
+    assert response.status_code == 422
+    assert Page(response).text.count("Please fill this in.") == 2 * 4
 
 
 def test_form_shows_words_of_the_model_as_text(client: Client, kinds: RegisteredModel) -> None:
@@ -63,7 +77,7 @@ def test_example_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
         "long side": "40.5",
         "count": "2",
         "colour": "g",
-        "ripe": "on",
+        "ripe": "true",
         "note": 'it\'s "fine" <b>',
         "a/b~c": "",
     }
@@ -75,7 +89,7 @@ def test_example_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
 def test_example_that_is_not_there_leaves_the_form_as_it_is(client: Client, kinds: RegisteredModel, query: str) -> None:
     values = Page(client.get(f"/models/kinds/?{query}")).values()
 
-    assert (values["long side"], values["count"]) == ("", "3")
+    assert (values["long side"], values["count"]) == ("", "")
 
 
 def test_from_an_earlier_prediction_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
@@ -85,7 +99,7 @@ def test_from_an_earlier_prediction_fills_the_form(client: Client, kinds: Regist
     values = Page(client.get(f"/models/kinds/?from={row.pk}")).values()
 
     assert (values["long side"], values["count"], values["colour"], values["a/b~c"]) == ("7.25", "1", "r", "0.5")
-    assert "ripe" not in values
+    assert values["ripe"] == "false"
 
 
 def test_from_a_prediction_of_somebody_else_or_of_another_model_fills_nothing(
@@ -139,11 +153,16 @@ def test_bad_input_answers_422_with_every_message_and_the_values_kept(
     values = page.values()
     assert {name: values.get(name, "") for name in sent} == sent
     problems = [element["id"] for _, element in page.elements if element.get("id", "").endswith("_error")]
-    assert len(problems) == 4  # the box that is not ticked says no
-    for message in ("Must be at least 0 (mm).", "Enter a whole number.", "Please fill this in.", "Must be at most 1."):
-        assert page.text.count(message) == 2  # in the list on top, and at its field
+    assert len(problems) == 5
+    for message, fields in (
+        ("Must be at least 0 (mm).", 1),
+        ("“many” is not a number. Use digits, for example 12.5.", 1),
+        ("Please fill this in.", 2),
+        ("Must be at most 1.", 1),
+    ):
+        assert page.text.count(message) == 2 * fields  # in the list on top, and at its field
     targets = [a["href"][1:] for a in page.all("a") if a["href"].startswith("#id_")]
-    assert len(targets) == 4
+    assert len(targets) == 5
     assert all([element for _, element in page.elements if element.get("id") == target] for target in targets)
     assert bool(page.all("html")) == (not headers)
     assert (response.get("HX-Retarget"), response.get("HX-Reswap")) == (
@@ -152,14 +171,103 @@ def test_bad_input_answers_422_with_every_message_and_the_values_kept(
     assert Prediction.objects.count() == 0
 
 
-@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "1,5", "0x10", "9" * 5000, "\0", " ", "--1"])
-def test_text_that_is_no_number_is_422(client: Client, kinds: RegisteredModel, number: str) -> None:
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "1,500", "0x10", "9" * 5000, "\0", " ", "--1"])
+def test_text_that_is_not_a_number_is_422_and_kept(client: Client, kinds: RegisteredModel, number: str) -> None:
     for name in ("long side", "count"):
-        assert client.post(ASK, {**GOOD, name: number}).status_code == 422
+        response = client.post(ASK, {**GOOD, name: number})
+        assert response.status_code == 422
+        assert Page(response).values()[name] == number
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("12,5", 12.5), ("0,25", 0.25), ("1 34,5", None), ("\u00a012.5 mm", 12.5), ("1e-3", 0.001), ("1,5e2", 150.0)],
+)
+def test_number_is_kept_as_it_was_meant(client: Client, kinds: RegisteredModel, text: str, value: float | None) -> None:
+    response = client.post(ASK, {**GOOD, "long side": text})
+
+    assert response.status_code == (422 if value is None else 303)
+    assert [row.values[0] for row in Prediction.objects.all()] == ([] if value is None else [value])
+
+
+@pytest.mark.parametrize(("text", "status"), [("2", 303), ("2,0", 303), ("2.5", 422), ("1,000", 422)])
+def test_whole_number_is_not_rounded(client: Client, kinds: RegisteredModel, text: str, status: int) -> None:
+    assert client.post(ASK, {**GOOD, "count": text}).status_code == status
+    assert [row.values[1] for row in Prediction.objects.all()] == [2] * (status == 303)
 
 
 def test_fields_that_the_form_does_not_have_are_ignored(client: Client, kinds: RegisteredModel) -> None:
     assert client.post(ASK, {**GOOD, "more": "x"}).status_code == 303
+
+
+# --- Kinds of features ------------------------------------------------------------------------------------------------
+def describe(version: ModelVersion | None, *features: dict[str, Any]) -> None:
+    """Let a version have these features."""
+    assert version
+    version.manifest["signature"] = list(features)
+    version.manifest["profile"] = {}
+    version.save()
+    registry.forget()
+
+
+def asked(client: Client, sent: dict[str, str]) -> Any:
+    """The values of the prediction that a form asks for; None if it is refused."""
+    response = client.post(ASK, sent)
+    row = Prediction.objects.first()
+    assert response.status_code == (303 if row else 422)
+    return row.values if row else None
+
+
+@pytest.mark.parametrize(("sent", "value"), [("", None), ("true", True), ("false", False)])
+def test_optional_yes_or_no_has_three_answers(
+    client: Client, kinds: RegisteredModel, sent: str, value: bool | None
+) -> None:
+    describe(kinds.champion, {"kind": "boolean", "name": "smoker", "required": False})
+
+    assert asked(client, {"smoker": sent}) == [value]
+    assert "Not known" in Page(client.get("/models/kinds/")).text
+
+
+def test_required_yes_or_no_that_is_open_is_not_a_no(client: Client, kinds: RegisteredModel) -> None:
+    describe(kinds.champion, {"kind": "boolean", "name": "smoker"})
+
+    assert asked(client, {"smoker": ""}) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "value"), [("(empty)", ""), (" ?", " ?"), ("State ", "State "), ("", None), ("?", None)]
+)
+def test_empty_text_and_spaces_can_be_choices(
+    client: Client, kinds: RegisteredModel, sent: str, value: str | None
+) -> None:
+    choices = [[" ?", " ?"], ["", ""], ["State ", "State "]]
+    describe(kinds.champion, {"kind": "choice", "name": "work", "choices": choices})
+
+    assert asked(client, {"work": sent}) == (None if value is None else [value])
+
+
+def test_prediction_with_the_empty_choice_fills_the_form(client: Client, kinds: RegisteredModel) -> None:
+    describe(kinds.champion, {"kind": "choice", "name": "work", "choices": [["", "not said"], ["a", "A"]]})
+    assert kinds.champion
+    row = make(kinds.champion, values=[""])
+
+    assert Page(client.get(f"/models/kinds/?from={row.pk}")).values()["work"] == "(empty)"
+
+
+def test_text_keeps_its_lines(client: Client, kinds: RegisteredModel) -> None:
+    describe(kinds.champion, {"kind": "text", "name": "message", "max_length": 2000})
+
+    assert asked(client, {"message": " it broke,\r\nmoney gone "}) == [" it broke,\nmoney gone "]
+    assert Page(client.get("/models/kinds/")).one("textarea", name="message")
+
+
+def test_form_of_twelve_hundred_features_is_shown_and_taken(client: Client, kinds: RegisteredModel) -> None:
+    describe(kinds.champion, *({"kind": "number", "name": f"f{number}"} for number in range(1200)))
+
+    page = Page(client.get("/models/kinds/"))
+
+    assert len(page.all("input", type="text")) == 1200
+    assert asked(client, {f"f{number}": str(number) for number in range(1200)}) == list(range(1200))
 
 
 # --- Once -------------------------------------------------------------------------------------------------------------
@@ -197,11 +305,18 @@ def test_form_sent_again_with_other_values_asks_again(client: Client, kinds: Reg
     assert Prediction.objects.count() == 2
 
 
-def test_each_form_has_a_key_of_its_own_and_is_not_kept(client: Client, kinds: RegisteredModel) -> None:
+def test_each_form_has_a_key_of_its_own_and_is_kept_by_its_reader_only(client: Client, kinds: RegisteredModel) -> None:
     responses = [client.get("/models/kinds/") for _ in range(2)]
 
     assert len({Page(response).values()["idempotency_key"] for response in responses}) == 2
-    assert all("no-store" in response["Cache-Control"] for response in responses)
+    assert [response["Cache-Control"] for response in responses] == ["private, no-cache"] * 2
+
+
+def test_form_that_holds_the_values_of_a_prediction_is_not_stored(client: Client, kinds: RegisteredModel) -> None:
+    assert kinds.champion
+    row = make(kinds.champion, values=VALUES)
+
+    assert "no-store" in client.get(f"/models/kinds/?from={row.pk}")["Cache-Control"]
 
 
 # --- Not now ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Guessing passwords: who guesses is locked out for a while, and nobody else is."""
+"""Guessing passwords locks the guesser out for a while, and no other user."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def guess(count: int = LIMIT, **where: str) -> list[int]:
 
 
 @pytest.mark.parametrize("page", [SIGN_IN, "/admin/login/"])
-def test_who_guesses_is_locked_out_with_a_remedy(owner: User, page: str) -> None:
+def test_repeated_wrong_passwords_are_locked_out_with_a_remedy(owner: User, page: str) -> None:
     User.objects.update(is_staff=True)
 
     assert guess(page=page) == [200] * (LIMIT - 1) + [429]
@@ -36,11 +36,11 @@ def test_who_guesses_is_locked_out_with_a_remedy(owner: User, page: str) -> None
     text = Page(response).text
     assert "Too many wrong passwords" in text
     assert "for 15 minutes" in text
-    assert "Whoever runs this service can open it sooner" in text
+    assert "The operators of this service can unblock it sooner" in text
     assert b"guess" not in response.content
 
 
-def test_one_guess_less_locks_nobody_out_and_signing_in_begins_anew(owner: User) -> None:
+def test_sign_in_below_the_limit_of_failures_resets_the_count(owner: User) -> None:
     for _ in range(2):
         assert guess(LIMIT - 1) == [200] * (LIMIT - 1)
         assert sign_in(RIGHT).status_code == 302
@@ -73,7 +73,7 @@ def test_lock_opens_after_its_time_and_trying_meanwhile_does_not_prolong_it(owne
     assert sign_in(RIGHT).status_code == 302
 
 
-def test_account_that_does_not_exist_is_locked_alike(db: None) -> None:
+def test_unknown_account_is_locked_like_a_known_one(db: None) -> None:
     assert guess(username="nobody") == [200] * (LIMIT - 1) + [429]
 
 
@@ -98,14 +98,14 @@ def test_behind_a_proxy_the_address_is_the_one_that_it_saw(owner: User, behind_p
     assert sign_in(RIGHT, **forwarded("203.0.113.5, 198.51.100.1")).status_code == 302
 
 
-def test_without_a_proxy_nobody_chooses_their_address(owner: User) -> None:
+def test_forwarded_address_is_ignored_without_a_proxy(owner: User) -> None:
     for number in range(LIMIT):
         last = sign_in("guess", HTTP_X_FORWARDED_FOR=f"203.0.113.{number}")
     assert last.status_code == 429
 
 
 @pytest.mark.parametrize("address", ["", "unix:", "a" * 300, "\xe9", "203.0.113.5:4711", "fe80::1%eth0"])
-def test_address_that_is_none_breaks_nothing(owner: User, behind_proxy: None, address: str) -> None:
+def test_invalid_client_address_is_accepted(owner: User, behind_proxy: None, address: str) -> None:
     assert guess(**forwarded(address)) == [200] * (LIMIT - 1) + [429]
 
 
@@ -117,7 +117,7 @@ def test_password_is_not_kept(owner: User) -> None:
     assert not any("guess" in str(value) for value in kept.values())
 
 
-def test_guessing_tokens_slows_nobody(owner: User, settings: Any) -> None:
+def test_wrong_tokens_lock_out_no_user(owner: User, settings: Any) -> None:
     settings.PUBLIC_PREDICTIONS = False
     _, secret = ApiToken.objects.create(user=owner, name="a program")
     guess()

@@ -1,5 +1,6 @@
 """Signing in, tokens, and the analysts' board."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ MODELS = "/api/v1/models/"
 
 
 # --- Sign-in ----------------------------------------------------------------------------------------------------------
-def test_sign_in_leads_back_to_where_one_was(client: Client, owner: User) -> None:
+def test_sign_in_returns_to_the_requested_page(client: Client, owner: User) -> None:
     page = Page(client.get("/accounts/login/?next=/predictions/"))
     assert page.one("input", name="next")["value"] == "/predictions/"
 
@@ -41,6 +42,7 @@ def test_sign_in_never_leads_to_another_site(client: Client, owner: User) -> Non
 def test_sign_in_with_a_wrong_password_says_so(client: Client, owner: User) -> None:
     response = client.post("/accounts/login/", {"username": "owner", "password": "guess"})
 
+    assert "You are not signed in" in Page(response).text
     assert "Please enter a correct username and password." in Page(response).text
 
 
@@ -52,7 +54,7 @@ def test_sign_out_needs_a_post(owner: User) -> None:
     assert "Sign in" in Page(client.get("/")).text
 
 
-def test_password_is_changed_by_whoever_knows_it(owner: User) -> None:
+def test_password_change_requires_the_old_password(owner: User) -> None:
     client, address = signed_in(owner), "/accounts/password_change/"
     new = {"new_password1": "quite-another-one", "new_password2": "quite-another-one"}
     assert "A new password" in Page(client.get(address)).text
@@ -65,7 +67,7 @@ def test_password_is_changed_by_whoever_knows_it(owner: User) -> None:
     assert owner.check_password("quite-another-one")
 
 
-def test_no_mail_is_promised(client: Client, db: None) -> None:
+def test_password_reset_by_mail_does_not_exist(client: Client, db: None) -> None:
     """There is no mail server to send it: the page would fail for those who have an account, and so tell who has."""
     assert client.get("/accounts/password_reset/").status_code == 404
 
@@ -88,10 +90,10 @@ def token(user: User, **fields: Any) -> str:
 def test_token_is_shown_once_and_opens_the_api(owner: User, private: None) -> None:
     client = signed_in(owner)
 
-    response = client.post("/accounts/tokens/", {"name": "a <b>program", "days": "30"})
+    response = client.post("/accounts/tokens/", {"name": "a <b>program", "days": "30"}, follow=True)
 
     kept = ApiToken.objects.get()
-    assert response.status_code == 200
+    assert response.redirect_chain == [("/accounts/tokens/", 302)]
     secret = next(word for word in Page(response).text.split() if word.startswith("ft_") and word != kept.token_key)
     assert Client().get(MODELS, headers=bearer(secret)).status_code == 200
     assert kept.expiry
@@ -116,10 +118,13 @@ def test_token_is_revoked_by_its_owner_only(owner: User, stranger: User, private
     secret = token(owner)
     address = f"/accounts/tokens/{ApiToken.objects.get().token_key}/revoke/"
 
-    signed_in(stranger).post(address)
+    for method in ("get", "post"):
+        assert getattr(signed_in(stranger), method)(address).status_code == 404
+    page = signed_in(owner).get(address)
+    assert "Revoke “a program”?" in Page(page).text
     assert Client().get(MODELS, headers=bearer(secret)).status_code == 200
-    assert signed_in(owner).get(address).status_code == 405
     assert signed_in(owner).post(address)["Location"] == "/accounts/tokens/"
+    assert signed_in(owner).post(address).status_code == 404
     assert Client().get(MODELS, headers=bearer(secret)).status_code == 401
 
 
@@ -139,7 +144,7 @@ def test_token_that_is_not_valid_is_401(owner: User, settings: Any, public: bool
     assert response.json()["code"] == "authentication_failed"
 
 
-def test_other_scheme_is_nobody(client: Client, db: None, private: None) -> None:
+def test_other_authentication_scheme_is_401(client: Client, db: None, private: None) -> None:
     assert client.get(MODELS, headers={"Authorization": "Basic eDp5"}).status_code == 401
 
 
@@ -170,7 +175,7 @@ def test_use_of_a_token_is_noted_at_most_once_a_minute(owner: User) -> None:
     assert ApiToken.objects.get().last_used_at >= seen[0]
 
 
-def test_token_whose_use_cannot_be_noted_is_as_good(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_accepted_when_its_use_cannot_be_recorded(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = token(owner)
 
     def locked(*_: Any, **__: Any) -> int:
@@ -198,7 +203,6 @@ def feed(client: Client, address: str) -> tuple[dict[str, str], list[str], list[
 def test_feed_shows_the_newest_first_and_marks_what_is_new(iris: ModelVersion, analyst: User) -> None:
     client = signed_in(analyst)
     old = make(iris, State.SUCCEEDED, age=60)
-    make(iris, State.RUNNING)
     section, rows, _ = feed(client, "/monitor/")
     assert rows == [f"/predictions/{old.pk}/"]
 
@@ -222,14 +226,64 @@ def test_feed_is_filtered_by_model_and_state(
     assert feed(client, "/monitor/?model=iris&state=failed")[1] == [f"/predictions/{failed.pk}/"]
     assert feed(client, "/monitor/?model=wine")[1] == []
     both = [f"/predictions/{row.pk}/" for row in (failed, succeeded)]
-    for query in ("model=iris", "state=queued", "state=x", "model=%00", "after=x&attempt=-1", "attempt=" + "9" * 5000):
+    for query in ("model=iris", "state=x", "model=%00", "after=x&attempt=-1", "attempt=" + "9" * 5000):
         assert feed(client, f"/monitor/feed/?{query}")[1] == both
     kept = feed(client, "/monitor/?model=iris&state=failed")[0]["hx-get"]
     assert "model=iris" in kept
     assert "state=failed" in kept
 
 
-def test_feed_that_nobody_watches_stops(iris: ModelVersion, analyst: User) -> None:
+def test_feed_shows_what_waits_first_the_oldest_on_top(iris: ModelVersion, analyst: User) -> None:
+    ended = make(iris, State.SUCCEEDED, age=60)
+    young, old = make(iris, age=1), make(iris, State.RUNNING, age=9)
+    make(iris, caller="canary", source="canary")
+    client = signed_in(analyst)
+
+    assert feed(client, "/monitor/")[1] == [f"/predictions/{row.pk}/" for row in (old, young, ended)]
+    assert feed(client, "/monitor/?state=queued")[1] == [f"/predictions/{young.pk}/"]
+
+
+def tiles(client: Client, query: str = "") -> dict[str, str]:
+    """The labels and counts of the tiles, as they follow each other in the text of the board."""
+    page = client.get(f"/monitor/{query}").content.decode()
+    return dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", page))
+
+
+def test_tiles_count_what_the_filters_let_through(
+    registered: dict[str, RegisteredModel], iris: ModelVersion, analyst: User
+) -> None:
+    client = signed_in(analyst)
+    for state in (State.QUEUED, State.RUNNING, State.SUCCEEDED, State.FAILED):
+        make(iris, state)
+
+    everything = tiles(client)
+    assert {
+        label: everything[label] for label in ("In the queue", "Being predicted", "Finished", "Failed")
+    } == dict.fromkeys(("In the queue", "Being predicted", "Finished", "Failed"), "1")
+    assert tiles(client, "?state=failed") == {"Failed": "1"}
+    assert tiles(client, "?state=queued") == {"In the queue": "1"}
+    assert set(tiles(client, "?model=wine").values()) == {"0"}
+    assert "(model wine only)" in Page(client.get("/monitor/?model=wine")).text
+
+
+@pytest.mark.parametrize(
+    ("queued_for", "ended_before", "is_standstill"),
+    [(60, None, True), (60, 60, True), (60, 5, False), (5, 60, False), (None, 60, False)],
+)
+def test_board_tells_a_standstill(
+    iris: ModelVersion, analyst: User, queued_for: int | None, ended_before: int | None, is_standstill: bool
+) -> None:
+    if queued_for is not None:
+        make(iris, age=queued_for)
+    if ended_before is not None:
+        make(iris, State.SUCCEEDED, age=ended_before + 1)
+
+    text = Page(signed_in(analyst).get("/monitor/")).text
+
+    assert ("Standstill: predictions wait and none moves." in text) == is_standstill
+
+
+def test_feed_stops_after_its_last_attempt(iris: ModelVersion, analyst: User) -> None:
     client = signed_in(analyst)
 
     assert "hx-get" in feed(client, "/monitor/feed/?attempt=299")[0]

@@ -10,7 +10,7 @@ from django.test import Client
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TERMINAL
-from tests.integration.conftest import make, signed_in
+from tests.integration.conftest import SETOSA, make, signed_in
 from tests.integration.web.conftest import Page
 
 HTMX = {"HX-Request": "true"}
@@ -59,7 +59,7 @@ def test_status_of_an_ended_prediction_asks_no_more(
 
 
 @pytest.mark.parametrize("state", State.values)
-def test_status_is_kept_by_nobody(client: Client, iris: ModelVersion, state: State) -> None:
+def test_status_fragment_is_not_cacheable(client: Client, iris: ModelVersion, state: State) -> None:
     response = client.get(status(make(iris, state)), headers=HTMX)
 
     assert "no-store" in response["Cache-Control"]
@@ -79,14 +79,15 @@ def test_status_past_the_cap_offers_a_button_and_asks_no_more(
     assert (response.status_code, element["data-state"]) == (200, "queued")
     assert element.keys() & POLLING == set()
     assert page.one("a", id=f"again-{row.pk}")["hx-get"] == status(row, "?attempt=0")
-    assert "The work goes on, and this address keeps the result." in page.text
+    assert "The work goes on until " in page.text
+    assert "and this address keeps the result." in page.text
     assert "Failed" not in page.text
     again = fragment(client.get(status(row, "?attempt=0"), headers=HTMX), row)
     assert again["hx-get"] == status(row, "?attempt=1")
 
 
 @pytest.mark.parametrize("attempt", ["", "x", "-1", "1.5", "²", "9" * 5000, "1" * 8])
-def test_attempt_that_means_nothing_is_no_error(client: Client, iris: ModelVersion, attempt: str) -> None:
+def test_invalid_attempt_counts_as_the_first(client: Client, iris: ModelVersion, attempt: str) -> None:
     assert client.get(status(make(iris), f"?attempt={attempt}")).status_code == 200
 
 
@@ -146,10 +147,67 @@ def test_page_of_an_ended_prediction_does_not_reload(client: Client, iris: Model
 
 
 def test_page_shows_the_answer_and_how_sure_it_is(client: Client, iris: ModelVersion) -> None:
-    text = Page(client.get(f"/predictions/{make(iris, State.SUCCEEDED).pk}/")).text
+    output = {**SETOSA, "grade": "clear", "grade_evidence": {"right": 152, "of": 154}}
 
-    for part in ("setosa", "90.0 %", "7.0 %", "Only setosa is plausible at 90 % coverage."):
+    text = Page(client.get(f"/predictions/{make(iris, State.SUCCEEDED, output=output).pk}/")).text
+
+    for part in ("setosa", "90.0 %", "7.0 %", "A clear case: only setosa fits.", "right in 152 of 154 cases"):
         assert part in text
+
+
+def test_page_of_an_answer_outside_warns_before_the_value(client: Client, iris: ModelVersion) -> None:
+    output = {**SETOSA, "grade": "outside", "prediction_set": None, "coverage": None}
+
+    text = Page(client.get(f"/predictions/{make(iris, State.SUCCEEDED, output=output).pk}/")).text
+
+    assert text.index("do not rely on this one") < text.index("setosa")
+
+
+def test_fragment_is_whole_so_that_a_kept_page_finishes_itself(client: Client, iris: ModelVersion) -> None:
+    """Title, times and feedback come with the polled fragment."""
+    values = dict(zip(iris.signature.names, ["1", "1", "1", "1"], strict=True))
+    client.post("/models/iris/predictions/", values)
+    row = make(iris, State.SUCCEEDED, caller=Prediction.objects.get().caller)
+
+    response = client.get(status(row), headers=HTMX)
+
+    page = Page(response)
+    assert fragment(response, row)["data-title"] == "Finished · Iris species · Foretell"
+    assert len(page.all("form", action=f"/predictions/{row.pk}/feedback/")) == 1
+    assert len(page.all("time")) == 3
+    assert page.elements[0][0] == "section"
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_stranger_with_the_link_can_only_look(client: Client, iris: ModelVersion, state: State) -> None:
+    row = make(iris, state)
+
+    page = Page(client.get(f"/predictions/{row.pk}/"))
+
+    actions = {form["action"].split("/")[-2] for form in page.all("form") if str(row.pk) in form["action"]}
+    assert actions <= {"retry"}
+    assert "Everyone who has its link can see it." in page.text
+
+
+def test_failure_that_the_same_values_would_repeat_offers_other_values(client: Client, iris: ModelVersion) -> None:
+    row = make(iris, State.FAILED)
+
+    page = Page(client.get(f"/predictions/{row.pk}/"))
+
+    assert page.all("form", action=f"/predictions/{row.pk}/retry/") == []
+    assert "Change the values" in page.text
+    assert "Try again" not in page.text
+
+
+def test_page_that_is_capped_says_since_when_workers_are_late(client: Client, iris: ModelVersion) -> None:
+    row = make(iris)
+    address = f"/predictions/{row.pk}/?attempt=9999"
+    assert "late since" not in Page(client.get(address)).text
+    late = make(iris, caller="canary", source="canary", age=90)
+
+    text = Page(client.get(address)).text
+
+    assert f"The workers are late since {late.created_at:%H:%M:%S} UTC." in text
 
 
 def test_page_of_a_failed_prediction_shows_its_sentence_and_code_only(client: Client, iris: ModelVersion) -> None:
@@ -176,7 +234,7 @@ def test_page_shows_values_as_text(client: Client, kinds: RegisteredModel) -> No
 @pytest.mark.parametrize(
     ("end", "method"), [("", "get"), ("status/", "get"), ("cancel/", "post"), ("retry/", "post"), ("feedback/", "post")]
 )
-def test_prediction_of_somebody_else_is_404(
+def test_prediction_of_another_user_is_404(
     client: Client, iris: ModelVersion, owner: User, stranger: User, end: str, method: str
 ) -> None:
     row = make(iris, owner=owner)
@@ -233,7 +291,7 @@ def test_changes_are_not_made_by_get(client: Client, iris: ModelVersion, action:
     assert client.get(f"/predictions/{make(iris).pk}/{action}/").status_code == 405
 
 
-def test_cancel_wakes_who_waits(client: Client, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancel_wakes_waiting_requests(client: Client, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     announced: list[Any] = []
     monkeypatch.setattr("predictions.queue.completions.announce", lambda ids: announced.extend(ids))
     row = make(iris)

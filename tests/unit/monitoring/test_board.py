@@ -13,7 +13,7 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
     [
         ("", "", Filter()),
         ("iris", "failed", Filter("iris", "failed")),
-        ("iris", "queued", Filter("iris", "")),
+        ("iris", "queued", Filter("iris", "queued")),
         ("iris", "x", Filter("iris", "")),
         ("\0", "failed", Filter("", "failed")),
         ("../etc", "", Filter()),

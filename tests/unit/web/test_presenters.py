@@ -1,4 +1,4 @@
-"""What a person reads of a prediction, from a row that no database has seen."""
+"""The words of a prediction on its pages, from rows that are not stored."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
-from predictions.web.formatting import duration_text, number_text, probability_text
 from predictions.web.presenters import HEADLINES, PredictionPresenter
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -25,75 +24,25 @@ def shown(state: State = State.SUCCEEDED, output: Any = None, attempt: int = 0, 
     version = ModelVersion(
         pk=1, registered_model=model, number=3, manifest={"signature": SIGNATURE, "profile": PROFILE, "predict_ms": 2}
     )
-    values = [1.5, 9.0, "r", True, None]
-    row = Prediction(version=version, state=state, output=output, values=values, created_at=NOW, **fields)
-    return PredictionPresenter(row, attempt)
+    told = {name: fields.pop(name) for name in ("viewer", "late_since") if name in fields}
+    row = Prediction(
+        **{
+            "version": version,
+            "caller": "visitor:asker",
+            "state": state,
+            "output": output,
+            "values": [1.5, 9.0, "r", True, None],
+            "created_at": NOW,
+            "deadline_at": NOW + timedelta(minutes=5),
+            **fields,
+        }
+    )
+    return PredictionPresenter(row, attempt, **told)
 
 
-def classified(**shares: float) -> dict[str, Any]:
-    label = max(shares, key=lambda name: shares[name])
-    return {
-        "kind": "classification",
-        "label": label,
-        "probabilities": shares,
-        "prediction_set": [label],
-        "coverage": 0.9,
-    }
-
-
-def regressed(value: float, interval: list[float] | None) -> dict[str, Any]:
-    return {"kind": "regression", "value": value, "unit": "mm", "interval": interval, "coverage": 0.9}
-
-
-# --- The answer -------------------------------------------------------------------------------------------------------
-def test_classes_stand_the_most_probable_first() -> None:
-    bars = shown(output=classified(a=0.0004, b=0.2, c=0.7996)).bars
-
-    assert [(bar["label"], bar["percent"], bar["is_answer"], bar["in_set"]) for bar in bars] == [
-        ("c", "80.0 %", True, True),
-        ("b", "20.0 %", False, False),
-        ("a", "< 0.1 %", False, False),
-    ]
-
-
-def test_class_without_probabilities_is_an_answer_all_the_same() -> None:
-    output = {"kind": "classification", "label": "a", "probabilities": None, "prediction_set": None, "coverage": None}
-
-    answer = shown(output=output)
-
-    assert (answer.answer_text, answer.bars, answer.set_text, answer.interval_text) == ("a", [], "", "")
-
-
-@pytest.mark.parametrize(
-    ("labels", "sentence"),
-    [
-        ([], "No class is typical of this input at 90 % coverage: be careful."),
-        (["a"], "Only a is plausible at 90 % coverage."),
-        (["a", "b"], "a or b: none of these can be ruled out at 90 % coverage."),
-        (["a", "b", "c"], "a, b or c: none of these can be ruled out at 90 % coverage."),
-    ],
-)
-def test_set_says_how_sure_it_is(labels: list[str], sentence: str) -> None:
-    assert shown(output={**classified(a=1.0), "prediction_set": labels}).set_text == sentence
-
-
-def test_number_has_its_unit_and_its_interval_drawn_to_scale() -> None:
-    answer = shown(output=regressed(15.0, [10.0, 40.0]))
-
-    assert answer.answer_text == "15 mm"
-    assert answer.interval_text == "Between 10 and 40 in 90 % of cases."
-    assert answer.scale == {
-        "interval_x": 20.0,
-        "interval_width": 60.0,
-        "value_x": 30.0,
-        "min_text": "0",
-        "max_text": "50",
-    }
-
-
-@pytest.mark.parametrize("interval", [None, [15.0, 15.0]])
-def test_number_without_a_width_has_no_scale(interval: Any) -> None:
-    assert shown(output=regressed(15.0, interval)).scale is None
+@pytest.fixture(autouse=True)
+def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
 
 
 # --- Words of the states ----------------------------------------------------------------------------------------------
@@ -102,20 +51,55 @@ def test_each_state_has_its_words(state: State) -> None:
     answer = shown(state)
 
     assert (answer.state_text, answer.announcement) == (HEADLINES[state], f"Fruit: {HEADLINES[state]}")
-    assert answer.can_cancel == (state in (State.QUEUED, State.RUNNING))
-    assert answer.can_retry == (state in (State.FAILED, State.CANCELED, State.EXPIRED))
 
 
-def test_end_of_polling_is_no_failure(settings: Any) -> None:
+def test_title_of_the_page_names_state_and_model() -> None:
+    assert shown(State.FAILED).page_title == "Failed · Fruit · Foretell"
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "note"),
+    [
+        (
+            State.QUEUED,
+            5,
+            "It is kept and waits for a worker. Without an answer by 12:05:00 UTC (in 5 min) it ends as expired.",
+        ),
+        (
+            State.RUNNING,
+            1,
+            "A worker computes it now. Without an answer by 12:01:00 UTC (in 60.0 s) it ends as expired.",
+        ),
+        (State.QUEUED, -1, "Its time ran out at 11:59:00 UTC. It ends as expired, unless an answer arrives first."),
+        (State.RUNNING, 0, "Its time ran out at 12:00:00 UTC. It ends as expired, unless an answer arrives first."),
+    ],
+)
+def test_unfinished_prediction_says_until_when_it_waits(state: State, minutes: int, note: str) -> None:
+    assert shown(state, deadline_at=NOW + timedelta(minutes=minutes)).note == note
+
+
+def test_end_of_polling_is_not_a_failure(settings: Any) -> None:
     answer = shown(State.RUNNING, attempt=settings.POLL_ATTEMPTS)
 
     assert (answer.capped, answer.state_text) == (True, "Being predicted")
-    assert answer.note == "This takes longer than usual. The work goes on, and this address keeps the result."
-    assert answer.announcement == "Fruit: not finished yet. This page has stopped asking; the work goes on."
+    assert answer.note == "The work goes on until 12:05:00 UTC, and this address keeps the result."
+    assert answer.announcement == f"Fruit: not finished yet. This page has stopped asking. {answer.note}"
+
+
+def test_end_of_polling_tells_that_workers_are_late(settings: Any) -> None:
+    answer = shown(attempt=settings.POLL_ATTEMPTS, state=State.QUEUED, late_since=NOW - timedelta(minutes=3))
+
+    assert answer.note.endswith("The workers are late since 11:57:00 UTC.")
+
+
+def test_end_of_polling_past_the_deadline_promises_no_work(settings: Any) -> None:
+    answer = shown(State.QUEUED, attempt=settings.POLL_ATTEMPTS, deadline_at=NOW)
+
+    assert answer.note == "Its time ran out at 12:00:00 UTC. This address shows how it ends."
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED])
-def test_what_has_ended_is_never_capped(settings: Any, state: State) -> None:
+def test_ended_prediction_is_never_capped(settings: Any, state: State) -> None:
     assert not shown(state, attempt=settings.POLL_ATTEMPTS).capped
 
 
@@ -129,10 +113,63 @@ def test_what_has_ended_is_never_capped(settings: Any, state: State) -> None:
         (State.SUCCEEDED, "", None),
     ],
 )
-def test_error_is_one_of_ours_or_none(state: State, code: str, known: Any) -> None:
+def test_error_has_a_known_code_or_is_none(state: State, code: str, known: Any) -> None:
     error = shown(state, error_code=code).error
 
     assert (error and {"code": error["code"], "retryable": error["retryable"]}) == known
+
+
+# --- What can be done, and who sees it --------------------------------------------------------------------------------
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize(("viewer", "is_asker"), [("visitor:asker", True), ("visitor:other", False), ("", False)])
+def test_only_the_asker_cancels_and_rates(state: State, viewer: str, is_asker: bool) -> None:
+    answer = shown(state, viewer=viewer)
+
+    assert answer.can_cancel == (is_asker and state in (State.QUEUED, State.RUNNING))
+    assert answer.can_feedback == (is_asker and state == State.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "can_retry"),
+    [
+        (State.FAILED, "worker_lost", True),
+        (State.FAILED, "model_error", False),
+        (State.FAILED, "of another version", False),
+        (State.EXPIRED, "timeout", True),
+        (State.CANCELED, "", True),
+        (State.SUCCEEDED, "", False),
+        (State.QUEUED, "", False),
+    ],
+)
+def test_retry_is_offered_only_where_it_can_help(state: State, code: str, can_retry: bool) -> None:
+    assert shown(state, error_code=code).can_retry == can_retry
+
+
+@pytest.mark.parametrize(
+    ("owner", "viewer", "public", "sentence"),
+    [
+        (7, "visitor:asker", True, "You and the analysts of this service can see it."),
+        (7, "user:8", True, "Its owner and the analysts of this service can see it."),
+        (None, "user:8", False, "The analysts of this service can see it."),
+        (
+            None,
+            "visitor:asker",
+            True,
+            "Everyone who has its link can see it. Only this browser can cancel it or say whether it was right.",
+        ),
+        (
+            None,
+            "visitor:other",
+            True,
+            "Everyone who has its link can see it."
+            " Only the browser or program that asked can cancel it or say whether it was right.",
+        ),
+    ],
+)
+def test_each_result_says_who_can_see_it(settings: Any, owner: Any, viewer: str, public: bool, sentence: str) -> None:
+    settings.PUBLIC_PREDICTIONS = public
+
+    assert shown(owner_id=owner, viewer=viewer).audience == sentence
 
 
 # --- What was asked ---------------------------------------------------------------------------------------------------
@@ -150,39 +187,29 @@ def test_inputs_stand_group_by_group_with_their_own_advice() -> None:
     assert [advice["feature"] for advice in shown().advice] == ["Width"]
 
 
+@pytest.mark.parametrize(("features", "seen", "folded"), [(1, 1, 0), (4, 4, 0), (5, 3, 2), (30, 3, 27)])
+def test_advice_on_many_values_is_folded(features: int, seen: int, folded: int) -> None:
+    names = [f"f{number}" for number in range(features)]
+    manifest = {
+        "signature": [{"kind": "number", "name": name} for name in names],
+        "profile": {"features": {name: {"minimum": 1.0, "maximum": 2.0} for name in names}},
+    }
+    version = ModelVersion(pk=1, registered_model=RegisteredModel(pk=1, name="fruit"), number=3, manifest=manifest)
+
+    answer = shown(version=version, values=[9.0] * features)
+
+    assert (len(answer.advice_shown), len(answer.advice_folded)) == (seen, folded)
+
+
+def test_answer_outside_is_marked_in_lists() -> None:
+    output = {"kind": "regression", "value": 7.0, "unit": "mm", "interval": None, "coverage": None, "grade": "outside"}
+
+    assert shown(output=output).answer_text == "7 mm (outside its experience)"
+    assert shown(output={**output, "grade": "clear"}).answer_text == "7 mm"
+
+
 def test_times_that_have_not_come_are_left_out() -> None:
     assert [time["label"] for time in shown(State.QUEUED).times] == ["Asked"]
     ended = shown(started_at=NOW, finished_at=NOW + timedelta(milliseconds=30))
-    assert [time["label"] for time in ended.times] == ["Asked", "Taken by a worker", "Finished"]
+    assert [time["label"] for time in ended.times] == ["Asked", "Taken by a worker", "Ended"]
     assert (ended.total_text, ended.timing_text) == ("30 ms", "Answered in 30 ms")
-
-
-# --- Numbers ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0"),
-        (152.13, "152.1"),
-        (9.99996, "10"),
-        (-3.5, "−3.5"),  # noqa: RUF001 - a true minus
-        (1234567.0, "1234567"),
-        (12345678.0, "1.235e+07"),
-        (0.00012, "0.00012"),
-        (0.00001, "1.000e−05"),  # noqa: RUF001 - likewise
-    ],
-)
-def test_number_has_four_digits_that_count(value: float, text: str) -> None:
-    assert number_text(value) == text
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0.0, "0.0 %"), (0.0009, "< 0.1 %"), (0.5, "50.0 %"), (0.9995, "> 99.9 %"), (1.0, "100.0 %")],
-)
-def test_doubt_is_never_shown_as_certain(share: float, text: str) -> None:
-    assert probability_text(share) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(-1, "0 ms"), (0.0304, "30 ms"), (1, "1.0 s"), (75.26, "75.3 s")])
-def test_duration_is_in_the_unit_that_fits(seconds: float, text: str) -> None:
-    assert duration_text(timedelta(seconds=seconds)) == text

@@ -2,7 +2,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
@@ -17,6 +16,7 @@ from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.sklearn import parts, use_one_job
 from predictions.serving.schema.errors import ModelUnavailable
+from tests.support.loading import change_manifest, reason
 from tests.unit.serving import estimators
 
 PLENTY = 10**9
@@ -30,19 +30,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def change_manifest(root: Path, number: int, **changes: Any) -> None:
-    path = root / "fruit" / "versions" / str(number) / "version.json"
-    changed = repository.manifest(root, "fruit", number).model_copy(update=changes)
-    path.chmod(0o644)
-    path.write_text(changed.model_dump_json())
-
-
-def reason(cache: Loader, number: int, sha256: str) -> str:
-    with pytest.raises(ModelUnavailable) as caught:
-        cache.get("fruit", number, sha256)
-    return caught.value.reason
 
 
 def test_get_loads_once_and_keeps(root: Path, store: Callable[[], Manifest]) -> None:

@@ -19,8 +19,8 @@ from predictions.serving.engines.predictor import predict
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.errors import ModelFailure, ModelUnavailable
 from predictions.serving.training.register import Split, register
+from tests.support.loading import change_manifest, reason
 from tests.unit.serving import estimators
-from tests.unit.serving.engines.test_loader import change_manifest, reason
 
 PLENTY = 10**9
 CHECKOUT = Path(__file__).resolve().parents[4]

@@ -1,0 +1,11 @@
+"""Lets a worker try again to load the champions that could not be served."""
+
+from predictions.models import ModelVersion
+from predictions.queue import notifications
+
+INTERVAL_SECONDS = 30.0
+
+
+def examine() -> None:
+    for version in ModelVersion.objects.champions().exclude(unavailable_reason=""):
+        notifications.ask_to_examine(version.pk)

@@ -1,0 +1,23 @@
+"""A stored version that was changed, and why it does not load."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from predictions.serving.artifacts import repository
+from predictions.serving.engines.loader import Loader
+from predictions.serving.schema.errors import ModelUnavailable
+
+
+def change_manifest(root: Path, number: int, **changes: Any) -> None:
+    path = root / "fruit" / "versions" / str(number) / "version.json"
+    changed = repository.manifest(root, "fruit", number).model_copy(update=changes)
+    path.chmod(0o644)
+    path.write_text(changed.model_dump_json())
+
+
+def reason(cache: Loader, number: int, sha256: str) -> str:
+    with pytest.raises(ModelUnavailable) as caught:
+        cache.get("fruit", number, sha256)
+    return caught.value.reason

@@ -1,0 +1,21 @@
+"""Changes of a model's folder."""
+
+import shutil
+from pathlib import Path
+
+
+def rewrite(root: Path, old: str, new: str, name: str = "iris") -> None:
+    path = root / name / "model.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def add_version(root: Path, name: str = "iris") -> None:
+    """A second version, which says so."""
+    first, second = root / name / "versions/1", root / name / "versions/2"
+    shutil.copytree(first, second)
+    manifest = second / "version.json"
+    text = manifest.read_text().replace('"version": 1,', '"version": 2,', 1)
+    manifest.unlink()
+    manifest.write_text(text)

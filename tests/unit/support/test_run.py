@@ -1,0 +1,142 @@
+"""The test run: failed tests run once more, a pass of that kind is named, and the exit status is right."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.run import Suite
+
+PASSES = "def test_sound(): pass\n"
+FAILS = "def test_broken(): assert False\n"
+FLAKY = """
+from pathlib import Path
+seen = Path(__file__).with_name("seen")
+def test_lucky():
+    if not seen.exists():
+        seen.touch()
+        assert False
+"""
+SKIPPED_AT_LAST = FLAKY.replace("def test", "import pytest\ndef test") + "    else:\n        pytest.skip('no more')\n"
+FLAKY_SET_UP = FLAKY.replace("def test_lucky", "import pytest\n@pytest.fixture\ndef base") + (
+    "def test_on_it(base): pass\ndef test_beside(): pass\n"
+)
+FLAKY_TEAR_DOWN = FLAKY.replace("def test_lucky():", "import pytest\n@pytest.fixture\ndef base():\n    yield") + (
+    "def test_on_it(base): pass\n"
+)
+FLAKY_NAMES = """
+import pytest
+from pathlib import Path
+@pytest.mark.parametrize("word", ["a b", "[x]", "@y", "é"])
+def test_lucky(word):
+    seen = Path(__file__).with_name(word.encode().hex())
+    if not seen.exists():
+        seen.touch()
+        assert False
+"""
+
+Run = Callable[..., tuple[int, str]]
+
+
+def closing_line(printed: str) -> str:
+    """pytest's last line without its frame and its time."""
+    return printed.splitlines()[-1].strip("= ").partition(" in ")[0]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the sources as a suite of their own; the exit status and what was printed."""
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    place = tmp_path / "suite"
+    place.mkdir()
+    (place / "pytest.ini").write_text("[pytest]\n")
+    monkeypatch.chdir(place)
+
+    def _run(*sources: str, **notes: list[str]) -> tuple[int, str]:
+        for number, source in enumerate(sources):
+            (place / f"test_{number}.py").write_text(source)
+        suite = Suite(tmp_path, **notes)
+        status = suite.run("SQLite", [], {})
+        return status, capfd.readouterr().out
+
+    return _run
+
+
+def test_suite_that_passes_runs_once(run: Run) -> None:
+    status, printed = run(PASSES)
+    assert status == 0
+    assert printed.count(" passed in ") == 1
+    assert "FLAKY" not in printed
+
+
+def test_test_that_passes_the_second_time_is_named_and_the_run_passes(run: Run) -> None:
+    status, printed = run(PASSES, FLAKY)
+    assert status == 0
+    assert printed.splitlines()[-2] == "FLAKY test_1.py::test_lucky (SQLite)"
+    assert closing_line(printed) == "1 passed"
+
+
+def test_only_failed_tests_run_again(run: Run) -> None:
+    _, printed = run(PASSES, FLAKY)
+    assert "1 failed, 1 passed in " in printed
+    assert closing_line(printed) == "1 passed"
+
+
+def test_test_that_fails_twice_fails_the_run(run: Run) -> None:
+    status, printed = run(PASSES, FAILS, FLAKY)
+    assert status == 1
+    assert "FLAKY test_2.py::test_lucky (SQLite)" in printed
+    assert "FLAKY test_1.py" not in printed
+    assert closing_line(printed) == "1 failed, 1 passed"
+
+
+def test_test_that_is_skipped_the_second_time_fails_the_run(run: Run) -> None:
+    status, printed = run(SKIPPED_AT_LAST)
+    assert status == 1
+    assert "FLAKY" not in printed
+
+
+def test_test_whose_set_up_fails_once_is_flaky(run: Run) -> None:
+    status, printed = run(FLAKY_SET_UP)
+    assert status == 0
+    assert printed.splitlines()[-2] == "FLAKY test_0.py::test_on_it (SQLite)"
+
+
+def test_test_whose_tear_down_fails_once_is_flaky(run: Run) -> None:
+    status, printed = run(FLAKY_TEAR_DOWN)
+    assert status == 0
+    assert "FLAKY test_0.py::test_on_it (SQLite)" in printed
+
+
+def test_parametrized_tests_run_again_by_their_names(run: Run) -> None:
+    status, printed = run(FLAKY_NAMES)
+    assert status == 0
+    assert printed.count("FLAKY test_0.py::test_lucky[") == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def broken(:\n", pytest.ExitCode.INTERRUPTED),
+        ("", pytest.ExitCode.NO_TESTS_COLLECTED),
+        ("import os\ndef test_dies(): os._exit(7)\n", 7),
+        ("import pytest\ndef test_stops(): raise KeyboardInterrupt\n", pytest.ExitCode.INTERRUPTED),
+    ],
+    ids=["collection error", "no tests", "process died", "interrupted"],
+)
+def test_run_that_did_not_finish_is_not_repeated(run: Run, source: str, expected: int) -> None:
+    status, printed = run(source)
+    assert status == expected
+    assert "once more" not in printed
+
+
+def test_notes_stand_before_the_closing_line(run: Run) -> None:
+    _, printed = run(PASSES, notes=["MISSING Browser", "FLAKY test_a (SQLite)"])
+    assert printed.splitlines()[-3:-1] == ["MISSING Browser", "FLAKY test_a (SQLite)"]
+
+
+def test_flaky_test_is_named_in_the_next_run_too(run: Run) -> None:
+    run(FLAKY, notes=(notes := []))
+    assert notes == ["FLAKY test_0.py::test_lucky (SQLite)"]

@@ -1,0 +1,50 @@
+"""How good a version is, as pages show it: a share never stands without its number of cases."""
+
+from typing import Any
+
+import pytest
+
+from predictions.models import ModelVersion
+from predictions.web.figures import VersionPresenter
+from predictions.web.formatting import wilson_interval
+
+
+def headline(accuracy: float, held_out: int) -> Any:
+    manifest = {
+        "task": "classification",
+        "target": {"name": "species"},
+        "metrics": {"accuracy": accuracy},
+        "rows": {"training": 100, "held_out": held_out},
+    }
+    return VersionPresenter(ModelVersion(number=1, manifest=manifest)).headline
+
+
+def test_accuracy_is_counted_with_its_interval() -> None:
+    assert headline(1.0, 45) == {"value": "45 of 45", "label": "right on data it had not seen (92\u2013100 %)"}
+    assert headline(0.959, 171) == {"value": "164 of 171", "label": "right on data it had not seen (92\u201398 %)"}
+
+
+def test_table_of_metrics_counts_right_answers() -> None:
+    manifest = {
+        "task": "classification",
+        "target": {"name": "species"},
+        "metrics": {"accuracy": 1.0, "baseline_accuracy": 1 / 3},
+        "rows": {"training": 100, "held_out": 45},
+    }
+
+    rows = VersionPresenter(ModelVersion(number=1, manifest=manifest)).metrics_rows
+
+    assert [row["value"] for row in rows] == ["45 of 45", "33 %"]
+
+
+def test_task_without_true_answers_has_no_headline() -> None:
+    manifest = {"task": "clusters", "target": {"name": "y"}, "metrics": {}}
+
+    assert VersionPresenter(ModelVersion(number=1, manifest=manifest)).headline is None
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "low", "high"), [(45, 45, 0.9213, 1.0), (0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634)]
+)
+def test_wilson_interval(right: int, of: int, low: float, high: float) -> None:
+    assert wilson_interval(right, of) == pytest.approx((low, high), abs=5e-5)

@@ -1,0 +1,106 @@
+"""Numbers, shares and times as people read them."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictions.web.formatting import (
+    duration_text,
+    exact_text,
+    frequency_text,
+    number_text,
+    probability_text,
+    rounded_text,
+)
+
+shares = st.floats(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (152.13, "152.1"),
+        (9.99996, "10"),
+        (-3.5, "\u22123.5"),
+        (1234.5, "1234"),
+        (1234567.0, "1\u202f234\u202f567"),
+        (67_060_000.0, "67\u202f060\u202f000"),
+        (1.2345e18, "1.234e18"),
+        (0.00012, "0.00012"),
+        (0.00001, "1e\u22125"),
+    ],
+)
+def test_number_has_four_significant_digits_and_no_fewer_whole_ones(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+def test_exact_number_keeps_all_its_digits() -> None:
+    assert [exact_text(value) for value in (0.1 + 0.2, 20.0, 123456.75, -1e-7)] == [
+        "0.30000000000000004",
+        "20",
+        "123\u202f456.75",
+        "\u22121e\u22127",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "text"), [(152.13, 1, "150"), (152.13, 0, "152"), (1.5, -2, "1.50"), (-0.4, 0, "0")]
+)
+def test_number_is_rounded_to_a_place(value: float, place: int, text: str) -> None:
+    assert rounded_text(value, place) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "< 0.1 %"), (0.0009, "< 0.1 %"), (0.001, "0.1 %"), (0.5, "50.0 %"), (0.9995, "> 99.9 %"), (1.0, "> 99.9 %")],
+)
+def test_probability_is_never_shown_as_certain(share: float, text: str) -> None:
+    assert probability_text(share) == text
+
+
+@given(shares)
+def test_probability_is_never_zero_or_hundred(share: float) -> None:
+    assert probability_text(share) not in ("0.0 %", "100.0 %")
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "fewer than 5 in 100"),
+        (0.05, "about 5 in 100"),
+        (0.1, "about 10 in 100"),
+        (0.7, "about 7 in 10"),
+        (0.72, "about 7 in 10"),
+        (0.75, "about 75 in 100"),
+        (0.95, "about 95 in 100"),
+        (0.951, "more than 95 in 100"),
+        (1.0, "more than 95 in 100"),
+    ],
+)
+def test_share_is_a_natural_frequency(share: float, text: str) -> None:
+    assert frequency_text(share) == text
+
+
+@given(shares)
+def test_frequency_is_within_three_points_and_never_one_in_something(share: float) -> None:
+    text = frequency_text(share)
+
+    number, total = map(int, re.findall(r"\d+", text))
+    assert number != 1
+    if text.startswith("about"):
+        assert abs(number / total - share) < 0.03
+    else:
+        assert share > 0.95 if text.startswith("more") else share < 0.05
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 ms"), (0.0304, "30 ms"), (1, "1.0 s"), (75.26, "75.3 s"), (300, "5 min"), (7200, "2 h")],
+)
+def test_duration_is_in_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert duration_text(timedelta(seconds=seconds)) == text

@@ -1,0 +1,259 @@
+"""Each sentence about sureness appears where it is true, and not where it is false."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictions.web.answer import AnswerPresenter
+from predictions.web.formatting import interval_text
+from predictions.web.number_input import read_number
+from predictions.web.sureness import CLUSTER, OUTSIDE, UNUSUAL, USUAL
+
+EVIDENCE = {"right": 152, "of": 154}
+CLEAR = "A clear case: only benign fits. The true answer fits in about 9 in 10 cases like those it was tested on."
+SEVERAL = (
+    "The model cannot tell between benign and malignant."
+    " The true answer is among them in about 9 in 10 cases like those it was tested on."
+)
+NONE_FITS = (
+    "The model is unusually unsure. The true answer fits well enough in about 9 in 10 cases like those it was tested"
+    " on; here no answer does."
+)
+TIE = "A tie: benign has 50.4 % and malignant 49.6 %. Either may be right."
+SHARE = "Clear answers were right in 152 of 154 cases it had not seen, and wrong in 2: more than 95 in 100 were right."
+
+
+def classified(benign: float = 0.9, **facts: Any) -> dict[str, Any]:
+    return {
+        "kind": "classification",
+        "label": "benign",
+        "probabilities": {"malignant": 1 - benign, "benign": benign},
+        "prediction_set": ["benign"],
+        "coverage": 0.9,
+        **facts,
+    }
+
+
+def regressed(value: float = 152.13, interval: Any = (60.2, 248.3), **facts: Any) -> dict[str, Any]:
+    bounds = list(interval) if interval else None
+    return {"kind": "regression", "value": value, "unit": "mm", "interval": bounds, "coverage": 0.9, **facts}
+
+
+def said(output: dict[str, Any], task: str = "") -> list[str]:
+    return AnswerPresenter(output, task).sentences
+
+
+# --- Classification ---------------------------------------------------------------------------------------------------
+def test_clear_answer_names_the_one_class_and_how_often_it_was_wrong() -> None:
+    assert said(classified(grade="clear", grade_evidence=EVIDENCE)) == [CLEAR, SHARE]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},  # a row of an older version: its set was filled up with the answer
+        {"grade": "uncertain", "prediction_set": []},
+        {"grade": "uncertain", "prediction_set": ["benign", "malignant"]},
+        {"grade": "outside", "prediction_set": None},
+        {"grade": "clear", "prediction_set": None, "coverage": None},
+        {"grade": "clear", "benign": 0.504},
+    ],
+)
+def test_only_one_class_fits_is_not_said_where_it_is_false(facts: Any) -> None:
+    assert not [sentence for sentence in said(classified(**facts)) if "clear case" in sentence or "only" in sentence]
+
+
+def test_several_classes_are_named_with_how_often_the_truth_is_among_them() -> None:
+    output = classified(0.7, grade="uncertain", prediction_set=["benign", "malignant"])
+
+    assert said(output) == [SEVERAL]
+
+
+@pytest.mark.parametrize("labels", [None, [], ["benign"]])
+@pytest.mark.parametrize("grade", [None, "clear", "uncertain", "outside"])
+def test_cannot_tell_between_is_not_said_of_fewer_than_two_classes(labels: Any, grade: Any) -> None:
+    assert "cannot tell" not in " ".join(said(classified(prediction_set=labels, grade=grade)))
+
+
+def test_many_classes_of_a_set_are_counted() -> None:
+    labels = [f"town {number}" for number in range(40)]
+
+    [sentence] = said(classified(grade="uncertain", prediction_set=labels))
+
+    assert "town 0, town 1, town 2, town 3, town 4 and 35 more. The true" in sentence
+
+
+def test_empty_set_says_that_the_model_is_unusually_unsure() -> None:
+    assert said(classified(grade="uncertain", prediction_set=[])) == [NONE_FITS]
+
+
+@pytest.mark.parametrize(
+    ("grade", "labels"), [(None, ["benign"]), ("clear", ["benign"]), ("uncertain", ["a", "b"]), ("outside", None)]
+)
+def test_unusually_unsure_is_not_said_where_an_answer_fits(grade: Any, labels: Any) -> None:
+    assert "unusually" not in " ".join(said(classified(grade=grade, prediction_set=labels)))
+
+
+def test_tie_is_said_as_a_tie() -> None:
+    assert said(classified(0.504, grade="uncertain", prediction_set=["benign", "malignant"])) == [TIE, SEVERAL]
+
+
+@pytest.mark.parametrize("benign", [0.506, 0.9, 1.0])
+def test_tie_is_not_said_of_classes_that_are_apart(benign: float) -> None:
+    assert "tie" not in " ".join(said(classified(benign, grade="clear")))
+
+
+def test_class_without_probabilities_has_no_sentence() -> None:
+    output = classified(probabilities=None, prediction_set=None, coverage=None)
+
+    answer = AnswerPresenter(output)
+
+    assert (answer.text, answer.sentences, answer.bars) == ("benign", [], [])
+
+
+@pytest.mark.parametrize(
+    ("evidence", "sentence"),
+    [
+        ({"right": 154, "of": 154}, "right in 154 of 154 cases it had not seen: more than 95 in 100 were right."),
+        ({"right": 14, "of": 20}, "right in 14 of 20 cases it had not seen, and wrong in 6: about 7 in 10 were right."),
+        ({"right": 9, "of": 11}, "right in 9 of 11 cases it had not seen, and wrong in 2."),
+    ],
+)
+def test_evidence_is_counted_and_a_share_only_from_twenty_cases_on(evidence: Any, sentence: str) -> None:
+    output = classified(grade="uncertain", prediction_set=[], grade_evidence=evidence)
+
+    assert said(output)[1] == f"Uncertain answers were {sentence}"
+
+
+@pytest.mark.parametrize("evidence", [None, {"right": 0, "of": 0}])
+def test_evidence_that_was_not_gathered_is_not_given(evidence: Any) -> None:
+    assert said(classified(grade="clear", grade_evidence=evidence)) == [CLEAR]
+
+
+# --- Outside ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("output", [classified, regressed])
+def test_outside_is_warned_of_and_has_neither_set_nor_interval(output: Any) -> None:
+    answer = AnswerPresenter(output(grade="outside"))
+
+    assert (answer.is_outside, answer.warning) == (True, OUTSIDE)
+    assert (answer.sentences, answer.interval, answer.scale) == ([], None, None)
+    assert not [bar for bar in answer.bars if bar["in_set"]]
+
+
+def test_outside_gives_the_evidence_that_there_is() -> None:
+    answer = AnswerPresenter(classified(grade="outside", prediction_set=None, grade_evidence={"right": 3, "of": 8}))
+
+    assert answer.sentences == ["Answers for such values were right in 3 of 8 cases it had not seen, and wrong in 5."]
+
+
+@pytest.mark.parametrize("grade", [None, "clear", "uncertain"])
+@pytest.mark.parametrize("output", [classified, regressed])
+def test_outside_is_not_said_of_other_answers(output: Any, grade: Any) -> None:
+    answer = AnswerPresenter(output(grade=grade))
+
+    assert (answer.is_outside, answer.warning) == (False, "")
+
+
+# --- Regression -------------------------------------------------------------------------------------------------------
+def test_number_follows_the_digits_of_its_interval_which_is_rounded_outwards() -> None:
+    answer = AnswerPresenter(regressed())
+
+    assert answer.text == "150 mm"
+    assert answer.sentences == [
+        "The true value lies between 60 and 250 in about 9 in 10 cases like those it was tested on."
+    ]
+
+
+def test_number_gives_the_evidence_of_its_interval() -> None:
+    assert said(regressed(grade="clear", grade_evidence={"right": 118, "of": 131}))[1] == (
+        "In 118 of 131 cases it had not seen, the true value lay inside such an interval."
+    )
+
+
+@pytest.mark.parametrize("facts", [{"interval": None}, {"coverage": None}, {"grade": "outside"}])
+def test_interval_is_not_promised_where_there_is_none(facts: Any) -> None:
+    assert said(regressed(**facts)) == []
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), st.floats(1e-6, 1e9))
+def test_interval_that_is_shown_holds_the_one_that_was_computed(value: float, below: float, above: float) -> None:
+    low, high = value - below, value + above
+    _, *shown = interval_text(value, low, high)
+
+    assert float(read_number(shown[0])) <= low + abs(low) * 1e-12
+    assert float(read_number(shown[1])) >= high - abs(high) * 1e-12
+
+
+def test_scale_is_drawn_in_proportion() -> None:
+    assert AnswerPresenter(regressed(15.0, (10.0, 40.0))).scale == {
+        "interval_x": 20.0,
+        "interval_width": 60.0,
+        "value_x": 30.0,
+        "min_text": "0",
+        "max_text": "50",
+    }
+
+
+@pytest.mark.parametrize("interval", [None, (15.0, 15.0)])
+def test_number_without_a_width_has_no_scale(interval: Any) -> None:
+    assert AnswerPresenter(regressed(15.0, interval)).scale is None
+
+
+# --- Names: outliers and clusters -------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("label", "task", "sentence"),
+    [
+        ("usual", "outliers", USUAL),
+        ("unusual", "outliers", UNUSUAL),
+        ("cluster 3", "clusters", CLUSTER),
+    ],
+)
+def test_name_says_what_it_stands_for(label: str, task: str, sentence: str) -> None:
+    output = classified(label=label, probabilities=None, prediction_set=None, coverage=None)
+
+    assert said(output, task) == [sentence]
+    assert said(output, "classification") == []
+
+
+# --- All --------------------------------------------------------------------------------------------------------------
+outputs = st.builds(
+    classified,
+    st.floats(0, 1),
+    grade=st.sampled_from([None, "clear", "uncertain", "outside"]),
+    prediction_set=st.sampled_from([None, [], ["benign"], ["benign", "malignant"]]),
+    coverage=st.sampled_from([0.8, 0.9, 0.95, 0.98, None]),
+    grade_evidence=st.one_of(st.none(), st.builds(lambda a, b: {"right": a, "of": a + b}, *[st.integers(0, 300)] * 2)),
+)
+
+
+@given(outputs)
+def test_words_are_those_that_people_understand(output: dict[str, Any]) -> None:
+    text = " ".join(said(output))
+
+    assert not re.search(r"coverage|plausible|\b1 in \d|100.0 %|\b0.0 %", text)
+
+
+# --- Bars -------------------------------------------------------------------------------------------------------------
+def test_classes_stand_the_most_probable_first() -> None:
+    output = classified(probabilities={"a": 0.0004, "b": 0.2, "benign": 0.7996})
+
+    assert [
+        (bar["label"], bar["percent"], bar["is_answer"], bar["in_set"]) for bar in AnswerPresenter(output).bars
+    ] == [
+        ("benign", "80.0 %", True, True),
+        ("b", "20.0 %", False, False),
+        ("a", "< 0.1 %", False, False),
+    ]
+
+
+@pytest.mark.parametrize(("classes", "shown", "folded"), [(2, 2, 0), (8, 8, 0), (9, 5, 4), (400, 5, 395)])
+def test_many_classes_are_folded_after_the_likeliest(classes: int, shown: int, folded: int) -> None:
+    output = classified(probabilities={f"c{number}": 1 / (number + 2) for number in range(classes)})
+
+    answer = AnswerPresenter(output)
+
+    assert (len(answer.likeliest), len(answer.folded)) == (shown, folded)
+    assert [bar["label"] for bar in answer.likeliest] == [f"c{number}" for number in range(shown)]
