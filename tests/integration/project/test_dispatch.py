@@ -99,7 +99,7 @@ def test_request_may_have_several_cookie_headers(door: Door, show: Callable[...,
 
 
 @pytest.mark.parametrize("address", ["/api/v1/models", "/api/v1/predictions"])
-def test_address_without_its_slash_redirects(door: Door, iris: ModelVersion, address: str) -> None:
+def test_address_without_its_slash_leads_to_the_right_one(door: Door, iris: ModelVersion, address: str) -> None:
     answer = door.ask("GET", address)
 
     assert (answer.status_code, answer.headers["location"]) == (301, f"{address}/")
@@ -227,12 +227,12 @@ def test_error_in_a_view_is_500_without_its_text(show: Callable[..., Any], caplo
     def view(request: HttpRequest) -> HttpResponse:
         raise RuntimeError("hunter2")
 
-    page, problem = show(view), show(view, address="/api/view")
+    pages, programs = show(view), show(view, address="/api/view")
 
-    assert (page.status_code, problem.status_code) == (500, 500)
-    assert b"<h1>" in page.content
-    assert problem.json()["code"] == "internal_error"
-    assert b"hunter2" not in page.content + problem.content
+    assert (pages.status_code, programs.status_code) == (500, 500)
+    assert b"<h1>" in pages.content
+    assert programs.json()["code"] == "internal_error"
+    assert b"hunter2" not in pages.content + programs.content
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [RuntimeError] * 2
 
 
@@ -308,8 +308,8 @@ def test_views_run_concurrently(door: Door, show: Callable[..., Any]) -> None:
     assert sorted(answer.content for answer in answers) == [b"0", b"1", b"2", b"3"]
 
 
-def test_door_closes_its_database_connections(iris: ModelVersion) -> None:
-    """PostgreSQL cannot drop a test database with open connections."""
+def test_door_leaves_no_connection_behind(iris: ModelVersion) -> None:
+    """What the other tests of this file rely upon: PostgreSQL drops no database that somebody is connected to."""
     with open_door() as door:
         door.ask_at_once([("GET", "/", b"", {}), ("POST", API, ROW, JSON), ("GET", "/models/iris/", b"", {})])
         kept = list(door._connections)
