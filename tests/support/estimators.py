@@ -1,4 +1,4 @@
-"""A tiny estimator for all kinds of values. Pickling requires that it can be imported."""
+"""A tiny estimator that takes every kind of value. It is importable, as whatever is pickled must be."""
 
 from typing import Any
 

@@ -126,7 +126,7 @@ def test_train_creates_a_version_without_promotion(own_models: Path) -> None:
     assert ModelVersion.objects.count() == 2
 
 
-def test_train_of_an_unknown_model_fails(own_models: Path) -> None:
+def test_train_of_a_model_that_is_not_there_says_so(own_models: Path) -> None:
     with pytest.raises(CommandError, match=r"^no model is called 'nothing'$"):
         run("train", "nothing")
 
@@ -151,7 +151,7 @@ def test_prepare_trains_missing_versions_and_creates_an_analyst_once(own_models:
     assert champion() == 1
 
 
-def test_prepare_outside_development_creates_no_user(own_models: Path, settings: Any) -> None:
+def test_prepare_outside_development_makes_nobody(own_models: Path, settings: Any) -> None:
     settings.DEVELOPMENT = False
 
     run("prepare")

@@ -105,7 +105,7 @@ def test_address_without_its_slash_leads_to_the_right_one(door: Door, iris: Mode
     assert (answer.status_code, answer.headers["location"]) == (301, f"{address}/")
 
 
-def test_unknown_api_address_denies_framing(door: Door, iris: ModelVersion) -> None:
+def test_api_that_is_not_there_is_framed_by_nobody(door: Door, iris: ModelVersion) -> None:
     answer = door.ask("GET", "/api/nope/")
 
     assert (answer.status_code, answer.headers["x-frame-options"]) == (404, "DENY")
