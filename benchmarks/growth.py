@@ -217,22 +217,6 @@ async def _read(service: ConfiguredForetell, name: str, workload: Workload) -> f
 # --- The page -------------------------------------------------------------------------------------------------------
 def page(results: Json) -> str:
     about = results["machine"]
-    head = [
-        "",
-        "p50 at 1, ms",
-        "/s at 32",
-        "p99 at 32, ms",
-        "202, p50 ms",
-        "GET, p50 ms",
-        "PSS, MB",
-        "wrong, lost, errors",
-    ]
-    names = ["single_ms", "loaded_per_second", "loaded_p99_ms", "submit_ms", "read_ms", "pss_mb"]
-
-    def lines(part: str) -> str:
-        return table(head, [[line["what"], *(significant(line[name]) for name in names), str(line["bad"])]
-                            for line in results[part]])  # fmt: skip
-
     return f"""\
 # Growth
 
@@ -248,15 +232,30 @@ meanwhile: trends matter, single digits do not.
 
 ## Predictions in the table
 
-{lines("rows")}
+{_table(results["rows"])}
 ## Registered models
 
 With the defaults, on SQLite. Requests go to all models in turn.
 
-{lines("models")}
+{_table(results["models"])}
 ## Worker processes
 
-{lines("workers")}"""
+{_table(results["workers"])}"""
+
+
+_COLUMNS = {
+    "single_ms": "p50 at 1, ms",
+    "loaded_per_second": "/s at 32",
+    "loaded_p99_ms": "p99 at 32, ms",
+    "submit_ms": "202, p50 ms",
+    "read_ms": "GET, p50 ms",
+    "pss_mb": "PSS, MB",
+}
+
+
+def _table(measured: Sequence[Json]) -> str:
+    rows = [[line["what"], *(significant(line[name]) for name in _COLUMNS), str(line["bad"])] for line in measured]
+    return table(["", *_COLUMNS.values(), "wrong, lost, errors"], rows)
 
 
 if __name__ == "__main__":
