@@ -6,7 +6,7 @@ from pathlib import Path
 
 from predictions.queue.redis_client import COMMAND_SECONDS
 from project.dev_redis import embedded_url
-from tests.chaos.proxy import before
+from tests.chaos.proxy import Proxy, before
 from tests.chaos.scenario import Scene, scenario
 from tests.chaos.stage import LINES, Stage, postgres_folder, second_worker
 from tests.support.product import procfile
@@ -87,12 +87,7 @@ def _behind_proxies(stage: Stage) -> Iterator[Stack]:
 @scenario("T3, T5", seconds=5, opens=_behind_proxies, longest=LONGEST)
 def network_to_redis_fails(scene: Scene) -> None:
     """A proxy in front of Redis delays all data by 20 ms, then passes no data, then resets all connections."""
-    redis = scene.stage.proxies["redis"]
-    for fault in (redis.slow(0.02), redis.silent(), redis.cut()):
-        scene.mark_fault()
-        with fault:
-            scene.pause(scene.seconds)
-        scene.pause(2.0)
+    _inject_network_faults(scene, scene.stage.proxies["redis"], recovery_seconds=2.0)
 
 
 @scenario(
@@ -101,9 +96,12 @@ def network_to_redis_fails(scene: Scene) -> None:
 )  # fmt: skip
 def network_to_database_fails(scene: Scene) -> None:
     """A proxy in front of PostgreSQL delays all data by 20 ms, then passes no data, then resets all connections."""
-    database = scene.stage.proxies["database"]
-    for fault in (database.slow(0.02), database.silent(), database.cut()):
+    _inject_network_faults(scene, scene.stage.proxies["database"], recovery_seconds=3.0)
+
+
+def _inject_network_faults(scene: Scene, proxy: Proxy, recovery_seconds: float) -> None:
+    for fault in (proxy.slow(0.02), proxy.silent(), proxy.cut()):
         scene.mark_fault()
         with fault:
             scene.pause(scene.seconds)
-        scene.pause(3.0)
+        scene.pause(recovery_seconds)
