@@ -87,7 +87,7 @@ def test_status_request_sends_one_statement(
     ("address", "most"),
     [("/predictions/", 6), ("/api/v1/predictions/", 6), ("/monitor/", 10), ("/monitor/feed/", 9)],
 )
-def test_list_sends_the_same_statements_for_one_row_and_for_three(
+def test_list_costs_the_same_for_one_row_and_for_three(
     iris: ModelVersion, admin_client: Client, admin_user: object, address: str, most: int
 ) -> None:
     caller = f"user:{admin_user.pk}"  # type: ignore[attr-defined]
