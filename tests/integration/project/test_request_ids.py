@@ -140,7 +140,7 @@ def test_worker_knows_the_request_of_its_notification(
 PRODUCTION = {
     "PRODUCTION": "true",
     "DEBUG": "false",
-    "SECRET_KEY": "k" * 60,
+    "SECRET_KEY": "kR7wq2nX9vB4mZ1tL6yD3hJ8sF5gP0cA-eU_iO2xQ7rW4nT9bVzM1kY6",
     "ALLOWED_HOSTS": "example.org",
     "REDIS_URL": "redis://:hunter2hunter2@127.0.0.1:1/0",
     "METRICS_TOKEN": "another-hunter2-token",

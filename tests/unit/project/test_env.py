@@ -8,7 +8,12 @@ import pytest
 
 from project.env import Env, broker_address, example, read_env, secret_key, unsafe
 
-SAFE = {"debug": False, "secret_key": "s" * 50, "allowed_hosts": ["example.org"], "redis_url": "redis://localhost/0"}
+SAFE = {
+    "debug": False,
+    "secret_key": "kR7wq2nX9vB4mZ1tL6yD3hJ8sF5gP0cA-eU_iO2xQ7rW4nT9bVzM1kY6",
+    "allowed_hosts": ["example.org"],
+    "redis_url": "redis://localhost/0",
+}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,8 @@ def test_list_is_comma_separated() -> None:
         ({"secret_key": "short"}, "SECRET_KEY"),
         ({"allowed_hosts": ["*"]}, "ALLOWED_HOSTS"),
         ({"metrics_token": "guess"}, "METRICS_TOKEN"),
-        ({"metrics_token": "m" * 16}, None),
+        ({"metrics_token": "m" * 16}, "METRICS_TOKEN"),
+        ({"metrics_token": "0123456789abcdef"}, None),
         ({"redis_url": "redis://cache.example.org/0"}, "REDIS_URL"),
         ({"redis_url": "rediss://:secret@cache.example.org/0"}, None),
         ({"redis_url": "rediss://:secret@cache.example.org/0?ssl_cert_reqs=none"}, "REDIS_URL"),

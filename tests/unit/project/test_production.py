@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from project.env import BASE_DIR
+from project.env import BASE_DIR, Env, unsafe
 
 SAFE = {
     "PRODUCTION": "true",
@@ -82,3 +82,36 @@ def test_unsafe_production_does_not_start_and_prints_no_secret(variables: dict[s
     assert "REDIS_URL: a Redis on another machine needs a password" in done.stderr
     assert "hunter2" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SECRET_KEY", "a" * 50),
+        ("SECRET_KEY", "django-insecure-" + SAFE["SECRET_KEY"]),
+        ("ALLOWED_HOSTS", ".example.org"),
+        ("CSRF_TRUSTED_ORIGINS", "https://*.example.org"),
+        ("CSRF_TRUSTED_ORIGINS", "http://example.org"),
+        ("METRICS_TOKEN", "a" * 16),
+        ("REDIS_URL", "rediss://:pass@cache.example.org/0?ssl_cert_reqs=CERT_NONE"),
+        ("REDIS_URL", "rediss://:pass@cache.example.org/0?ssl_cert_reqs=optional"),
+        ("BROKER_URL", "redis://queue.example.org/0"),
+        ("BROKER_URL", "amqp://guest:guest@queue.example.org//"),
+        ("BROKER_URL", "amqps://me:pass@queue.example.org//?ssl_cert_reqs=none"),
+        ("DATABASE_URL", "postgres://me:pass@db.example.org/name?sslmode=prefer"),
+    ],
+)
+def test_unsafe_value_is_refused_in_production(variable: str, value: str) -> None:
+    safe = {name.lower(): setting for name, setting in SAFE.items()}
+
+    (problem,) = unsafe(Env.model_validate({**safe, variable.lower(): value}))
+
+    assert problem.startswith(f"{variable}: ")
+
+
+def test_reachable_address_is_refused_without_https() -> None:
+    safe = {name.lower(): setting for name, setting in SAFE.items()}
+
+    (problem,) = unsafe(Env.model_validate({**safe, "host": "0.0.0.0", "https": "false"}))
+
+    assert problem.startswith("HOST: ")
