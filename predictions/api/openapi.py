@@ -66,12 +66,9 @@ def add_models(result: dict[str, Any], generator: Any, request: Any, public: boo
 
     Only in the served schema: the one in the repository must not depend on what a database holds.
     """
+    _set_security(result, may_be_anonymous=request is not None and settings.PUBLIC_PREDICTIONS)
     if request is None or PREDICT_PATH not in result["paths"]:
         return result
-    if settings.PUBLIC_PREDICTIONS:  # then nobody has to say who they are
-        for methods in result["paths"].values():
-            for said in methods.values():
-                said["security"] = [*said.get("security", []), {}]
     general = result["paths"].pop(PREDICT_PATH)["post"]
     for model in RegisteredModel.objects.listed():
         if model.champion is None:
@@ -91,6 +88,13 @@ def add_models(result: dict[str, Any], generator: Any, request: Any, public: boo
             }
         }
     return result
+
+
+def _set_security(result: dict[str, Any], *, may_be_anonymous: bool) -> None:
+    """A token for every operation; none is needed where predictions are public."""
+    for methods in result["paths"].values():
+        for said in methods.values():
+            said["security"] = [{"token": []}, *([{}] if may_be_anonymous else [])]
 
 
 def _features(schema: dict[str, Any]) -> dict[str, Any]:

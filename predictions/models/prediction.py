@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterable, Sequence
+from contextvars import Context, copy_context
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import takewhile
@@ -258,6 +259,8 @@ class Prediction(models.Model):
 
     # Set by the code that submits a new row: for the log; and the key that `accept` inserts beside the row.
     request_id: str = ""
+    # The context in which the workers are notified: it names the request, and the span that traces it.
+    request_context: Context = copy_context()
     idempotency: IdempotencyKey | None = None
 
     # What may differ between two reads of one row.

@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from predictions.context import acting_for, request_id
+from predictions.context import request_id
 from predictions.lifecycle import registry
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, Source
 from predictions.models.idempotency_key import KeyTaken
@@ -101,8 +102,9 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
         )
         for new_id, values in zip(command.ids, command.rows, strict=True)
     ]
+    context = copy_context()
     for prediction in predictions:
-        prediction.request_id = request_id.get()
+        prediction.request_id, prediction.request_context = request_id.get(), context
     if command.idempotency_key is not None:
         predictions[0].idempotency = _key(command, command.idempotency_key)
     return predictions
@@ -161,10 +163,8 @@ def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
     """One transaction for all, then one notification for each lane that got rows."""
     predictions = list(chain.from_iterable(admitted))
     Prediction.objects.accept(predictions)
-    requests_of_lanes = {prediction.lane: prediction.request_id for prediction in predictions}
-    for lane, id_of_request in requests_of_lanes.items():
-        with acting_for(id_of_request):
-            notifications.notify(lane)
+    for lane, context in {prediction.lane: prediction.request_context for prediction in predictions}.items():
+        context.run(notifications.notify, lane)
     ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 

@@ -429,8 +429,8 @@ def test_fetches_at_one_time_share_statements(door: Door, iris: ModelVersion) ->
     answers = door.ask_at_once([("GET", address, b"", {}) for address in addresses])
 
     assert [f"/api/v1/predictions/{answer.json()['id']}/" for answer in answers] == addresses
-    # The first begins at once; the others gather meanwhile.
-    assert len(door.statements) <= 3
+    # The first is read at once; others gather meanwhile.
+    assert len(door.statements) < len(addresses) / 2
 
 
 # --- Waiting ----------------------------------------------------------------------------------------------------------

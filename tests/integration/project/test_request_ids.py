@@ -107,8 +107,8 @@ def test_notification_carries_the_request_it_is_for(iris: ModelVersion, monkeypa
     heard: list[str] = []
     monkeypatch.setattr(notifications, "notify", lambda *_: heard.append(context.request_id.get()))
     command = submit.PredictCommand(iris, [IRIS], [new_prediction_id()], Caller("visitor:named"), Source.API)
-    with context.acting_for("request-that-asks"):
-        submission = submit.submission_of(command)
+    context.request_id.set("request-that-asks")
+    submission = submit.submission_of(command)
     context.request_id.set("request-that-commits")
 
     submit.accept([submission])
