@@ -5,6 +5,7 @@ them for itself.
 """
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExportResult
     from sentry_sdk.types import Event, Hint
+
+
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def start(process: str) -> None:
@@ -31,7 +35,13 @@ def traced(application: Any) -> Any:
         return application
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
 
-    return OpenTelemetryMiddleware(application, exclude_spans=["receive", "send"])
+    return OpenTelemetryMiddleware(application, default_span_details=_span_details, exclude_spans=["receive", "send"])
+
+
+def _span_details(scope: Any) -> tuple[str, dict[str, Any]]:
+    """Name and attributes of a request's span. A name that held ids would be a name of its own for each request."""
+    name, attributes = f"{scope['method']} {UUID.sub('<id>', scope['path'])}", {"http.request.method": scope["method"]}
+    return name, attributes
 
 
 def stop() -> None:

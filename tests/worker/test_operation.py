@@ -43,7 +43,7 @@ def test_trace_spans_web_and_worker(prepare_stack: Callable[..., AbstractContext
                 return {span.trace_id for origin, span in collector.spans() if (origin, span.name) == (service, name)}
 
             def are_joined() -> bool:
-                web = traces("foretell-web", "POST api/v1/models/<slug:name>/predictions/")
+                web = traces("foretell-web", "POST /api/v1/models/iris/predictions/")
                 return bool(web & traces("foretell-worker", "run/predictions.drain"))
 
             wait_until(are_joined, 30, "one trace has spans of both")
