@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from predictions.serving.artifacts import repository
+from predictions.serving.registration import Split, TrainingData
 from predictions.serving.training import register
-from predictions.serving.training.register import Split, TrainingData
 
 ROWS = 256
 TOLERANCE = 1e-6

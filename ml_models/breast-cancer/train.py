@@ -6,7 +6,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from predictions.serving.training.register import Split, TrainingData
+from predictions.serving.registration import Split, TrainingData
 
 
 def train() -> TrainingData:

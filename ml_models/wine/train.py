@@ -4,7 +4,7 @@ from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
-from predictions.serving.training.register import Split, TrainingData
+from predictions.serving.registration import Split, TrainingData
 
 
 def train() -> TrainingData:

@@ -99,7 +99,7 @@ class ModelUrls(serializers.Serializer[Any]):
 class ModelLine(serializers.Serializer[Any]):
     name = serializers.CharField()
     title = serializers.CharField()
-    task = serializers.ChoiceField(["classification", "regression"])
+    task = serializers.ChoiceField(["classification", "regression", "outliers", "clusters"])
     version = serializers.IntegerField(allow_null=True)
     urls = ModelUrls()
 

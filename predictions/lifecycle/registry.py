@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.db import transaction
 
 from predictions.models import ModelVersion, Prediction, RegisteredModel
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import BrokenFile, Description, Manifest
+from predictions.serving.artifacts.description import Description
+from predictions.serving.artifacts.repository import BrokenFile, Manifest, OutdatedVersion
 
 logger = logging.getLogger(__name__)
 
@@ -116,10 +118,22 @@ def _sync_model(root: Path, description: Description, position: int, broken: lis
     )
     versions = [
         _sync_version(model, description, manifest)
-        for manifest in repository.manifests(root, description.name, broken.append)
+        for manifest in repository.manifests(root, description.name, partial(_note_broken, broken))
     ]
-    if versions and model.champion is None:
+    if versions and (model.champion is None or _is_outdated(model.champion)):
         model.promote(versions[-1])
+
+
+def _note_broken(broken: list[BrokenFile], error: BrokenFile) -> None:
+    """An outdated version is no damage: it stays as history, and the loader refuses it with the remedy."""
+    if isinstance(error, OutdatedVersion):
+        logger.info("Not read: %s", error)
+    else:
+        broken.append(error)
+
+
+def _is_outdated(version: ModelVersion) -> bool:
+    return "input_schema" not in version.manifest
 
 
 def _sync_version(model: RegisteredModel, description: Description, manifest: Manifest) -> ModelVersion:

@@ -7,6 +7,13 @@ from django.db import models
 
 from predictions.serving.schema.signature import Signature
 
+TASKS = [
+    ("classification", "Classification"),
+    ("regression", "Regression"),
+    ("outliers", "Outlier detection"),
+    ("clusters", "Clustering"),
+]
+
 
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def listed(self) -> "RegisteredModelQuerySet":
@@ -20,7 +27,7 @@ class RegisteredModel(models.Model):
     name = models.SlugField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
     summary = models.TextField(blank=True)
-    task = models.CharField(max_length=20, choices=[("classification", "Classification"), ("regression", "Regression")])
+    task = models.CharField(max_length=20, choices=TASKS)
     description = models.JSONField(default=dict)
     position = models.PositiveIntegerField(default=0)
     is_present = models.BooleanField(default=True)

@@ -11,7 +11,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from predictions.models import ModelVersion
-from predictions.serving.engines.loader import Loaded, Loader, limit_threads
+from predictions.serving.engines.loader import Loader
+from predictions.serving.engines.opening import Loaded, limit_threads
 from predictions.serving.schema.errors import ModelUnavailable
 
 logger = logging.getLogger(__name__)

@@ -124,7 +124,8 @@ def trained_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
 
     from predictions.serving.artifacts.repository import describe
-    from predictions.serving.training.register import Split, register
+    from predictions.serving.registration import Split
+    from predictions.serving.training.register import register
     from tests.support.estimators import Sizes
 
     root = tmp_path_factory.mktemp("kinds")

@@ -1,4 +1,4 @@
-"""A tiny estimator that takes every kind of value. It is importable, as whatever is pickled must be."""
+"""Tiny estimators and steps. They are importable, as everything that is pickled must be."""
 
 from typing import Any
 
@@ -20,3 +20,35 @@ class Sizes(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if (size == POISON).any():
             raise ValueError("secret: /home/someone/data.csv")
         return size + x[:, 1].astype(np.float64)
+
+
+def days_of(frame: Any) -> Any:
+    """Dates as days since 2024 began. A frame as it was in training has datetime columns, whatever rows it holds."""
+    return frame.apply(lambda column: column.dt.normalize().sub(np.datetime64("2024-01-01")).dt.days.astype(float))
+
+
+def first_column(frame: Any) -> Any:
+    """Works on a DataFrame only."""
+    return frame[["a"]]
+
+
+class Dice(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Answers otherwise each time."""
+
+    def fit(self, x: Any, y: Any) -> "Dice":
+        self.n_features_in_ = np.asarray(x).shape[1]
+        return self
+
+    def predict(self, x: Any) -> Any:
+        return np.random.default_rng().normal(size=len(x))
+
+
+class Widths(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Answers the number of characters of the first column's values, "40.0" for a float and "40" for a whole number."""
+
+    def fit(self, x: Any, y: Any) -> "Widths":
+        self.n_features_in_ = x.shape[1]
+        return self
+
+    def predict(self, x: Any) -> Any:
+        return x["a"].astype(str).str.len().to_numpy(dtype=float)

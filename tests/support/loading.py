@@ -1,5 +1,6 @@
 """Changes of a stored version, and the reason why it does not load."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,3 +23,16 @@ def reason(cache: Loader, number: int, sha256: str) -> str:
     with pytest.raises(ModelUnavailable) as caught:
         cache.get("fruit", number, sha256)
     return caught.value.reason
+
+
+def unproved(*_: object) -> None:
+    """Replaces the proof in a process of its own, which costs seconds, where a test is not about it."""
+
+
+def make_outdated(manifest: Path) -> None:
+    """Rewrites a version.json as Foretell wrote it before versions kept the types of their training data."""
+    content = json.loads(manifest.read_text())
+    for name in ("input_schema", "batching", "code", "remarks"):
+        del content[name]
+    manifest.unlink()
+    manifest.write_text(json.dumps({**content, "input": "array"}))

@@ -188,7 +188,7 @@ def test_only_the_loader_unpickles() -> None:
     found = {
         named(path) for path in files(*PRODUCT) if path.suffix == ".py" for name, _ in calls(path) if name in opening
     }
-    assert found == {"predictions/serving/engines/loader.py"}
+    assert found == {"predictions/serving/engines/opening.py"}
 
 
 def test_only_the_record_changes_a_predictions_state() -> None:

@@ -30,15 +30,16 @@ class Command(BaseCommand):
             self.make_analyst()
 
     def collect_static(self) -> None:
-        """Only after a change: collecting compresses every file anew, which takes longer than all the rest."""
+        """Only after a change: collecting compresses every file anew, which takes longer than all other steps."""
         collected, sources = Path(settings.STATIC_ROOT) / ".sources", static_sources()
         if not collected.exists() or collected.read_text() != sources:
             call_command("collectstatic", interactive=False, verbosity=0)
             collected.write_text(sources)
 
     def train_missing(self) -> None:
+        """Models without a version, or with none that this Foretell can serve."""
         for description in repository.descriptions(settings.MODELS_DIR):
-            if not repository.manifests(settings.MODELS_DIR, description.name):
+            if not repository.manifests(settings.MODELS_DIR, description.name, on_broken=_reported_by_sync):
                 call_command("train", description.name, "--no-sync", stdout=self.stdout)
 
     def make_analyst(self) -> None:
@@ -50,8 +51,12 @@ class Command(BaseCommand):
         self.stdout.write(f"The board for analysts is at /monitor/. Sign in as {ANALYST} with the password {password}")
 
 
+def _reported_by_sync(error: repository.BrokenFile) -> None:
+    """sync_models reads the same files afterwards and names those that are broken."""
+
+
 def static_sources() -> str:
-    """What changes when a static file comes, goes or is written."""
+    """A digest that changes when a static file is added, removed or written."""
     files = (Path(storage.path(name)) for finder in get_finders() for name, storage in finder.list([]))
     marks = sorted(f"{path} {status.st_size} {status.st_mtime_ns}" for path in files if (status := path.stat()))
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()

@@ -1,10 +1,15 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from predictions.models import RegisteredModel
 from predictions.serving.artifacts.repository import BrokenFile, NoSuchModel
+from predictions.serving.registration import CannotRegister
+
+if TYPE_CHECKING:
+    from predictions.serving.artifacts.repository import Manifest
 
 
 class Command(BaseCommand):
@@ -15,23 +20,42 @@ class Command(BaseCommand):
         parser.add_argument("--no-sync", action="store_true", help="leave the database as it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            from predictions.serving.training.register import (  # noqa: PLC0415 - only when something is trained
-                CannotRegister,
-                train_and_register,
-            )
-        except ModuleNotFoundError as error:
-            raise CommandError(f"Training needs {error.name}: pip install -r requirements/run.txt") from error
-
         name = options["name"]
         self.stdout.write(f"Training {name}…", ending="")
         self.stdout.flush()
-        try:
-            manifest = train_and_register(settings.MODELS_DIR, name)
-        except (NoSuchModel, BrokenFile, CannotRegister) as error:
-            raise CommandError(str(error)) from error
+        manifest = _train(name)
         metrics = ", ".join(f"{metric} {value:.3g}" for metric, value in manifest.metrics.items())
-        self.stdout.write(f" version {manifest.version}: {metrics}")
+        self.stdout.write(f" version {manifest.version}: {metrics or manifest.task}")
+        for remark in manifest.remarks:
+            self.stdout.write(remark)
         if not options["no_sync"]:
             call_command("sync_models", stdout=self.stdout, stderr=self.stderr)
-            self.stdout.write(f"It serves after: manage.py promote {name} {manifest.version}")
+            self.stdout.write(_what_serves(name, manifest.version))
+
+
+def _train(name: str) -> "Manifest":
+    """Raises CommandError: a person who trains reads one sentence and no traceback."""
+    try:
+        from predictions.serving.training.register import train_and_register  # noqa: PLC0415 - only when training
+    except ModuleNotFoundError as error:
+        raise CommandError(f"Training needs {error.name}: pip install -r requirements/run.txt") from error
+    try:
+        return train_and_register(settings.MODELS_DIR, name)
+    except (NoSuchModel, BrokenFile, CannotRegister) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"{name} cannot be stored: {error}. Free some space, or correct the rights.") from error
+    except MemoryError as error:
+        raise CommandError(f"{name} needs more memory than there is here: train it on fewer rows.") from error
+    except Exception as error:
+        raise CommandError(
+            f"{name} cannot be trained, and Foretell does not know why: {type(error).__name__}: {error}. "
+            f"The option --traceback shows where."
+        ) from error
+
+
+def _what_serves(name: str, number: int) -> str:
+    champion = RegisteredModel.objects.select_related("champion").get(name=name).champion
+    if champion is not None and champion.number == number:
+        return f"It serves now: /models/{name}/"
+    return f"It serves after: manage.py promote {name} {number}"

@@ -4,13 +4,21 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Manifest
 
 
-def write_version(root: Path, draft: Manifest, estimator: bytes, compiled: bytes | None = None) -> Manifest:
+def write_version(
+    root: Path,
+    draft: Manifest,
+    estimator: bytes,
+    compiled: bytes | None = None,
+    code: Mapping[str, bytes] = MappingProxyType({}),
+) -> Manifest:
     """Stores a version under the next free number and returns the manifest that says so.
 
     The draft's own number is ignored. The folder appears whole or not at all, is never overwritten,
@@ -23,6 +31,8 @@ def write_version(root: Path, draft: Manifest, estimator: bytes, compiled: bytes
         _write(incoming / repository.ESTIMATOR, estimator)
         if compiled is not None:
             _write(incoming / repository.COMPILED, compiled)
+        for path, source in code.items():
+            _write(incoming / repository.CODE / path, source)
         return _claim_number(versions, incoming, draft)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
@@ -35,7 +45,7 @@ def _claim_number(versions: Path, incoming: Path, draft: Manifest) -> Manifest:
         numbered = draft.model_copy(update={"version": number})
         _write(incoming / repository.MANIFEST, numbered.model_dump_json(indent=1).encode())
         try:
-            # Renaming onto a folder that is not empty fails: whoever comes second takes the next number.
+            # Renaming onto a folder that is not empty fails: the second of two takes the next number.
             incoming.rename(versions / str(number))
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -47,6 +57,7 @@ def _claim_number(versions: Path, incoming: Path, draft: Manifest) -> Manifest:
 
 def _write(path: Path, content: bytes) -> None:
     """Writes a file to the disk, then takes the right to write away: versions do not change."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with path.open("wb") as file:
         file.write(content)

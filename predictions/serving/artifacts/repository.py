@@ -3,6 +3,7 @@
     <root>/<name>/model.toml, CARD.md, train.py            written by hand
     <root>/<name>/versions/<n>/estimator.joblib            written once by `publication`,
     <root>/<name>/versions/<n>/estimator.onnx              the compiled ones, then
+    <root>/<name>/versions/<n>/code/                       modules that were beside train.py
     <root>/<name>/versions/<n>/version.json                immutable
 
 Nothing here opens an estimator, so the web process may import it.
@@ -15,19 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AwareDatetime, Field, ValidationError
 
-from predictions.serving.schema.errors import InvalidInput
+from predictions.serving.artifacts.description import ClassLabel, Description, Frozen, Target, Task
+from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
 
 logger = logging.getLogger(__name__)
@@ -38,11 +30,10 @@ VERSIONS = "versions"
 MANIFEST = "version.json"
 ESTIMATOR = "estimator.joblib"
 COMPILED = "estimator.onnx"
+CODE = "code"
 
-Task: TypeAlias = Literal["classification", "regression"]
 Layout: TypeAlias = Literal["table", "columns"]
-Number: TypeAlias = Literal["float32", "float64"]
-ClassLabel: TypeAlias = StrictBool | StrictInt | StrictStr | float
+FloatType: TypeAlias = Literal["float32", "float64"]
 
 # Names come from URLs too: what does not match is no model, whatever the file system would make of it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -57,7 +48,7 @@ class NoSuchVersion(LookupError):
 
 
 class BrokenFile(ValueError):
-    """A file of a registered model does not say what it must; the text names the file and the places."""
+    """A file of a registered model does not have the content that it must; the text names the file and the places."""
 
     def __init__(self, path: Path, problems: list[str]) -> None:
         super().__init__(f"{path}: {'; '.join(problems)}")
@@ -65,54 +56,7 @@ class BrokenFile(ValueError):
         self.problems = problems
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Target(_Frozen):
-    """What is predicted. `labels` pairs each class with its display label; a class without one shows itself."""
-
-    name: str
-    unit: str | None = None
-    labels: tuple[tuple[ClassLabel, str], ...] = ()
-
-    def label(self, class_: ClassLabel) -> str:
-        return dict(self.labels).get(class_, str(class_))
-
-
-class Example(_Frozen):
-    title: str
-    values: dict[str, Value]
-
-
-class Description(_Frozen):
-    """A registered model as its model.toml and CARD.md describe it; `name` is the folder's."""
-
-    name: str
-    title: str
-    summary: str
-    task: Task
-    target: Target
-    signature: Signature = Field(alias="features")
-    groups: tuple[str, ...] = ()
-    examples: tuple[Example, ...] = ()
-    card: str = ""
-
-    @model_validator(mode="after")
-    def _parts_agree(self) -> "Description":
-        unlisted = {f.group for f in self.signature.features if f.group} - set(self.groups)
-        if unlisted:
-            raise ValueError(f"groups does not list {', '.join(sorted(unlisted))}")
-        for example in self.examples:
-            try:
-                self.signature.clean(example.values)
-            except InvalidInput as error:
-                wrong = ", ".join(f"{p.feature}: {p.message}" for p in error.problems)
-                raise ValueError(f"example {example.title!r}: {wrong}") from None
-        return self
-
-
-class Golden(_Frozen):
+class Golden(Frozen):
     """Rows with the raw answers of the estimator; a version serves only where it reproduces them.
 
     An output is a class position or a number, and `probabilities` are in estimator order.
@@ -123,7 +67,7 @@ class Golden(_Frozen):
     probabilities: list[list[float]] | None = None
 
 
-class Conformal(_Frozen):
+class Conformal(Frozen):
     """Split conformal calibration on held-out rows: see `profile.conformal_quantile`.
 
     `measured` is the coverage seen on held-out rows that a calibration did not use.
@@ -136,26 +80,30 @@ class Conformal(_Frozen):
     measured: float | None = None
 
 
-class Compiled(_Frozen):
+class Compiled(Frozen):
     """The estimator as ONNX, which serves in its place, and how closely it was seen to reproduce it.
 
     It takes one table, or a column per feature; numbers differ by `tolerance` at most. Where the two likeliest classes
-    are no further apart than `doubt`, the estimator itself is asked.
+    are no further apart than `tie_margin`, the estimator itself predicts.
     """
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(ge=0)
     layout: Layout
-    number: Number
+    float_type: FloatType
     tolerance: float = Field(ge=0)
     largest_difference: float = Field(ge=0)
-    doubt: float = Field(ge=0)
+    tie_margin: float = Field(ge=0)
     rows: int = Field(ge=0)
     predict_ms: float = Field(ge=0)
 
 
-class Manifest(_Frozen):
-    """version.json: everything that is known of one immutable version without opening its estimator."""
+class Manifest(Frozen):
+    """version.json: everything that is known of one immutable version without opening its estimator.
+
+    Without `batching` the estimator is given one row a call, since its answers depend on the rows beside. `code` are
+    the modules that were beside train.py, by their SHA-256. `remarks` tell analysts what was found while it was made.
+    """
 
     model: str
     version: int = Field(ge=1)
@@ -167,7 +115,10 @@ class Manifest(_Frozen):
     classes: list[ClassLabel] = []
     labels: list[str] = []
     signature: Signature
-    input: Literal["array", "frame"] = "array"
+    input_schema: InputSchema
+    batching: bool = True
+    code: dict[str, str] = {}
+    remarks: list[str] = []
     libraries: dict[str, str]
     metrics: dict[str, float] = {}
     rows: dict[Literal["training", "held_out"], int]
@@ -181,6 +132,13 @@ class Manifest(_Frozen):
     @property
     def unit(self) -> str | None:
         return self.target.unit
+
+
+class OutdatedVersion(BrokenFile):
+    """The version was made before versions kept the types of their training data."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(path, [f"it was made by an earlier Foretell: run manage.py train {name}"])
 
 
 def is_name(name: str) -> bool:
@@ -233,6 +191,8 @@ def manifest(root: Path, name: str, number: int) -> Manifest:
     try:
         found = Manifest.model_validate_json(text)
     except ValidationError as error:
+        if {("input", "extra_forbidden"), ("input_schema", "missing")} <= _kinds(error):
+            raise OutdatedVersion(path, name) from None
         raise BrokenFile(path, _places(error)) from error
     if (found.model, found.version) != (name, number):
         raise BrokenFile(path, [f"says it is version {found.version} of {found.model}"])
@@ -275,6 +235,10 @@ def numbers(versions: Path) -> list[int]:
     if not versions.is_dir():
         return []
     return sorted(int(path.name) for path in versions.iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", path.name))
+
+
+def _kinds(error: ValidationError) -> set[tuple[str, str]]:
+    return {(str(detail["loc"][0]), detail["type"]) for detail in error.errors() if detail["loc"]}
 
 
 def _places(error: ValidationError) -> list[str]:

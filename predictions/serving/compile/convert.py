@@ -10,16 +10,17 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import is_classifier
 
-from predictions.serving.artifacts.repository import Compiled, Layout, Number
+from predictions.serving.artifacts.repository import Compiled, FloatType, Layout
 from predictions.serving.compile import trees
 from predictions.serving.compile.equivalence import NotCompiled, Rows, prove, said
 from predictions.serving.engines.base import is_numeric
 from predictions.serving.engines.onnx import TABLE, OnnxEngine, open_session
 from predictions.serving.engines.sklearn import SklearnEngine
-from predictions.serving.schema.signature import Signature
+from predictions.serving.schema.signature import Date, Signature, Text
 
 # The newest that skl2onnx writes; trees.py marks what it writes itself.
 OPSETS = {"": 18, "ai.onnx.ml": 3}
+_SHORT_FLOATS = {"float16", "float32", "Float32"}
 
 trees.register()
 
@@ -30,48 +31,66 @@ class Compilation:
     content: bytes
 
 
-def compile_estimator(oracle: SklearnEngine, rows: Rows) -> Compilation:
+def compile_estimator(engine: SklearnEngine, rows: Rows) -> Compilation:
     """The estimator as ONNX, proved on the rows and on many around them. Raises NotCompiled."""
-    if any(not (is_numeric(f) or f.required) for f in oracle.signature.features):
-        raise NotCompiled("ONNX has no word for a text that is missing, and model.toml allows one to be.")
+    if reason := _obstacle(engine):
+        raise NotCompiled(reason)
     refusals = []
-    for layout, number in _candidates(oracle):
+    for layout, float_type in _candidates(engine):
         try:
-            content = _converted(oracle, layout, number)
-            return _proved(oracle, content, layout, number, rows)
+            content = _converted(engine, layout, float_type)
+            return _proved(engine, content, layout, float_type, rows)
         except NotCompiled as refusal:
             refusals.append(refusal)
-    # What a candidate that could be built said is worth more than why another could not be.
+    # A refusal of a candidate that could be built tells more than why another could not be built.
     raise next((refusal for refusal in refusals if refusal.__cause__ is None), refusals[0])
 
 
-def _candidates(oracle: SklearnEngine) -> Iterator[tuple[Layout, Number]]:
+def _obstacle(engine: SklearnEngine) -> str | None:
+    """Why ONNX could not be trusted with such input, whatever a comparison of some rows shows."""
+    features, columns = engine.signature.features, engine.schema.columns
+    if not engine.batching:
+        return "Its answer to a row depends on the rows beside it."
+    if any(isinstance(feature, Text | Date) for feature in features):
+        return "It reads raw texts or dates, which ONNX splits in another way."
+    if any(not (is_numeric(feature) or feature.required) for feature in features):
+        return "ONNX cannot express a missing text, and model.toml allows one."
+    if any(column.categories is not None for column in columns):
+        return "Its columns are categories, whose codes ONNX does not know."
+    if len({column.dtype in _SHORT_FLOATS for column in columns}) > 1:
+        return "Its columns are floats of different widths."
+    return None
+
+
+def _candidates(engine: SklearnEngine) -> Iterator[tuple[Layout, FloatType]]:
     """The forms of input to try, the most exact and the quickest first."""
-    layouts: list[Layout] = ["table"] if all(map(is_numeric, oracle.signature.features)) else []
-    if oracle.input == "frame" or not layouts:
+    layouts: list[Layout] = ["table"] if all(map(is_numeric, engine.signature.features)) else []
+    if engine.schema.container == "frame" or not layouts:
         layouts.append("columns")
-    numbers: tuple[Number, ...] = ("float64", "float32")
-    yield from ((layout, number) for number in numbers for layout in layouts)
+    # An estimator that was trained on float32 sees each value rounded to that.
+    is_short = engine.schema.columns[0].dtype in _SHORT_FLOATS
+    float_types: tuple[FloatType, ...] = ("float32",) if is_short else ("float64", "float32")
+    yield from ((layout, float_type) for float_type in float_types for layout in layouts)
 
 
-def _converted(oracle: SklearnEngine, layout: Layout, number: Number) -> bytes:
-    types = _types(oracle.signature, layout, number)
+def _converted(engine: SklearnEngine, layout: Layout, float_type: FloatType) -> bytes:
+    types = _types(engine.signature, layout, float_type)
     # Probabilities as a tensor, not as a list of dictionaries.
-    options = {id(oracle.estimator): {"zipmap": False}} if is_classifier(oracle.estimator) else None
+    options = {id(engine.estimator): {"zipmap": False}} if is_classifier(engine.estimator) else None
     try:
         with warnings.catch_warnings(action="ignore"):
             try:
-                graph = convert_sklearn(oracle.estimator, initial_types=types, options=options, target_opset=OPSETS)
+                graph = convert_sklearn(engine.estimator, initial_types=types, options=options, target_opset=OPSETS)
             except NameError:  # it has no such option, since it gives a tensor anyhow
-                graph = convert_sklearn(oracle.estimator, initial_types=types, target_opset=OPSETS)
+                graph = convert_sklearn(engine.estimator, initial_types=types, target_opset=OPSETS)
         content: bytes = trees.mark(graph).SerializeToString()
     except Exception as error:  # a converter may raise anything
         raise NotCompiled(f"ONNX cannot express it: {said(error)}.") from error
     return content
 
 
-def _types(signature: Signature, layout: Layout, number: Number) -> list[tuple[str, Any]]:
-    numbers = DoubleTensorType if number == "float64" else FloatTensorType
+def _types(signature: Signature, layout: Layout, float_type: FloatType) -> list[tuple[str, Any]]:
+    numbers = DoubleTensorType if float_type == "float64" else FloatTensorType
     if layout == "table":
         return [(TABLE, numbers([None, len(signature.features)]))]
     return [
@@ -80,24 +99,24 @@ def _types(signature: Signature, layout: Layout, number: Number) -> list[tuple[s
     ]
 
 
-def _proved(oracle: SklearnEngine, content: bytes, layout: Layout, number: Number, rows: Rows) -> Compilation:
+def _proved(engine: SklearnEngine, content: bytes, layout: Layout, float_type: FloatType, rows: Rows) -> Compilation:
     try:
         session = open_session(content)
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise NotCompiled(f"ONNX Runtime cannot run it: {said(error)}.") from error
-    has_probabilities = hasattr(oracle.estimator, "predict_proba")
+    has_probabilities = hasattr(engine.estimator, "predict_proba")
     plain = OnnxEngine(
-        session, oracle.signature, oracle.classes, layout, number, has_probabilities, 0.0, lambda: oracle
+        session, engine.signature, engine.classes, layout, float_type, has_probabilities, 0.0, lambda: engine
     )
-    proof = prove(oracle, plain, rows)
+    proof = prove(engine, plain, rows)
     record = Compiled(
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
         layout=layout,
-        number=number,
+        float_type=float_type,
         tolerance=proof.tolerance,
         largest_difference=proof.largest_difference,
-        doubt=proof.doubt,
+        tie_margin=proof.tie_margin,
         rows=proof.rows,
         predict_ms=proof.milliseconds,
     )

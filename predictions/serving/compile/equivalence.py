@@ -12,15 +12,16 @@ import numpy as np
 from predictions.serving.compile import perturbation
 from predictions.serving.engines.base import Engine, RawPredictions, WrongShape, differences
 from predictions.serving.engines.onnx import OnnxEngine
-from predictions.serving.engines.sklearn import SklearnEngine, parts
+from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.signature import Value
 
 Rows: TypeAlias = Sequence[list[Value]]
 
-# Of a probability, or of the range of a regression's answers: far below what anyone reads, far above a rounding.
+# Of a probability, or of the range of a regression's answers: far below the digits that people read, far above a
+# rounding.
 TOLERANCE = 1e-5
 # The distance between two classes below which a rounding might decide, as a multiple of the largest difference seen.
-DOUBT = 10
+TIE_FACTOR = 10
 MOVED_ROWS = 1500
 WIDE_ROWS = 1500
 SPLIT_ROWS = 1000
@@ -36,72 +37,71 @@ class NotCompiled(ValueError):
 class Proof:
     tolerance: float
     largest_difference: float
-    doubt: float
+    tie_margin: float
     rows: int
     milliseconds: float
 
 
-def prove(oracle: SklearnEngine, plain: OnnxEngine, rows: Rows) -> Proof:
-    """Compares all answers, `plain` having no doubt as yet. Raises NotCompiled."""
+def prove(source: SklearnEngine, plain: OnnxEngine, rows: Rows) -> Proof:
+    """Compares all answers, `plain` having no tie margin yet. Raises NotCompiled."""
     random = np.random.default_rng(0)
-    around = [*rows, *_around(oracle, rows, random)]
-    expected, given = _expected(oracle, around), _given(plain, around)
-    tolerance = TOLERANCE if oracle.classes else TOLERANCE * float(np.ptp(expected.outputs))
-    largest = _largest_difference(oracle, expected, given)
+    around = [*rows, *_around(source, rows, random)]
+    expected, given = _expected(source, around), _given(plain, around)
+    tolerance = TOLERANCE if source.classes else TOLERANCE * float(np.ptp(expected.outputs))
+    largest = _largest_difference(source, expected, given)
     if not largest <= tolerance:
         raise NotCompiled(f"Compiled, its numbers differ by up to {largest:.1e}; {tolerance:.1e} is allowed.")
-    engine = replace(plain, doubt=largest * DOUBT if oracle.classes else 0.0)
-    others = int((_given(engine, around).outputs != expected.outputs).sum()) if oracle.classes else 0
+    engine = replace(plain, tie_margin=largest * TIE_FACTOR if source.classes else 0.0)
+    others = int((_given(engine, around).outputs != expected.outputs).sum()) if source.classes else 0
     if others:
         raise NotCompiled(f"Compiled, it gives another label to {others} of {len(around)} rows.")
-    _prove_odd_rows(oracle, engine, perturbation.odd(rows, oracle.signature, random), tolerance)
-    return Proof(tolerance, largest, engine.doubt, len(around), _quicker(oracle, engine, rows))
+    _prove_odd_rows(source, engine, perturbation.odd(rows, source.signature, random), tolerance)
+    return Proof(tolerance, largest, engine.tie_margin, len(around), _quicker(source, engine, rows))
 
 
-def _around(oracle: SklearnEngine, rows: Rows, random: np.random.Generator) -> list[list[Value]]:
-    signature = oracle.signature
-    found = [part.tree_ for part in parts(oracle.estimator) if hasattr(part, "tree_")]
-    own = [tree for tree in found if tree.n_features == len(signature.features)]
+def _around(source: SklearnEngine, rows: Rows, random: np.random.Generator) -> list[list[Value]]:
+    signature = source.signature
+    splits = perturbation.split_values(source.estimator, len(signature.features))
     return [
         *perturbation.moved(rows, signature, MOVED_ROWS, random),
         *perturbation.wide(rows, signature, WIDE_ROWS, random),
-        *perturbation.on_splits(rows, signature, own, SPLIT_ROWS, random),
+        *perturbation.on_splits(rows, signature, splits, SPLIT_ROWS, random),
     ]
 
 
-def _expected(oracle: SklearnEngine, rows: Rows) -> RawPredictions:
+def _expected(source: SklearnEngine, rows: Rows) -> RawPredictions:
     try:
-        answers = oracle.ask(rows)
+        answers = source.predict(rows)
     except Exception as error:  # an estimator may raise anything
         raise NotCompiled(f"It fails itself on rows that model.toml allows ({type(error).__name__}).") from error
-    if not _is_finite(answers):
+    if not answers.are_finite:
         raise NotCompiled("Its own answers to rows that model.toml allows are not all finite numbers.")
     return answers
 
 
 def _given(engine: Engine, rows: Rows) -> RawPredictions:
     try:
-        return engine.ask(rows)
+        return engine.predict(rows)
     except WrongShape as error:
         raise NotCompiled(f"Compiled, it answers in another form: {error}.") from error
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise NotCompiled(f"ONNX Runtime cannot run it: {said(error)}.") from error
 
 
-def _largest_difference(oracle: SklearnEngine, expected: RawPredictions, given: RawPredictions) -> float:
-    if not oracle.classes:
+def _largest_difference(source: SklearnEngine, expected: RawPredictions, given: RawPredictions) -> float:
+    if not source.classes:
         return float(np.abs(given.outputs - expected.outputs).max())
     if given.probabilities is None or expected.probabilities is None:
         return 0.0  # a label is right or wrong
     return float(np.abs(given.probabilities - expected.probabilities).max())
 
 
-def _prove_odd_rows(oracle: SklearnEngine, engine: Engine, rows: Rows, tolerance: float) -> None:
-    """Where the estimator fails on a row, what was compiled must fail too, and not make an answer up."""
-    if _agree(_answer(oracle, rows), _answer(engine, rows), tolerance):
+def _prove_odd_rows(source: SklearnEngine, engine: Engine, rows: Rows, tolerance: float) -> None:
+    """Where the estimator fails on a row, the compiled one must fail too."""
+    if _agree(_answer(source, rows), _answer(engine, rows), tolerance):
         return
     for row in rows:
-        expected, given = _answer(oracle, [row]), _answer(engine, [row])
+        expected, given = _answer(source, [row]), _answer(engine, [row])
         if expected is None and given is not None:
             raise NotCompiled("Compiled, it answers rows on which it fails itself.")
         if expected is not None and not _agree(expected, given, tolerance):
@@ -114,22 +114,17 @@ def _agree(expected: RawPredictions | None, given: RawPredictions | None, tolera
 
 def _answer(engine: Engine, rows: Rows) -> RawPredictions | None:
     try:
-        answers = engine.ask(rows)
-    except Exception:  # noqa: BLE001  # whatever it is, a user would be told that there is no answer
+        answers = engine.predict(rows)
+    except Exception:  # noqa: BLE001  # a user would be told that there is no answer
         return None
-    return answers if _is_finite(answers) else None
+    return answers if answers.are_finite else None
 
 
-def _is_finite(answers: RawPredictions) -> bool:
-    shares = answers.probabilities
-    return bool(np.isfinite(answers.outputs).all() and (shares is None or np.isfinite(shares).all()))
-
-
-def _quicker(oracle: SklearnEngine, engine: Engine, rows: Rows) -> float:
+def _quicker(source: SklearnEngine, engine: Engine, rows: Rows) -> float:
     """Milliseconds for one row, if that and a batch are quicker than by the estimator."""
     batch = [rows[place % len(rows)] for place in range(TIMED_ROWS)]
     one = _milliseconds(engine, batch[:1])
-    if one > _milliseconds(oracle, batch[:1]) or _milliseconds(engine, batch) > _milliseconds(oracle, batch):
+    if one > _milliseconds(source, batch[:1]) or _milliseconds(engine, batch) > _milliseconds(source, batch):
         raise NotCompiled("Compiled, it is no quicker.")
     return one
 
@@ -138,7 +133,7 @@ def _milliseconds(engine: Engine, rows: Rows) -> float:
     spent = []
     for _ in range(TIMED_CALLS):
         started = time.perf_counter()
-        engine.ask(rows)
+        engine.predict(rows)
         spent.append(time.perf_counter() - started)
     return median(spent) * 1000
 

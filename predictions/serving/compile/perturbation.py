@@ -1,10 +1,12 @@
-"""Rows around known ones: what people may enter, though no data set holds it."""
+"""Rows around known ones: values that people may enter though no data set holds them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from predictions.serving.engines.sklearn import parts
 from predictions.serving.schema.errors import InvalidInput
 from predictions.serving.schema.signature import Boolean, Choice, Integer, Number, Signature, Value
 
@@ -13,7 +15,7 @@ Row = list[Value]
 STEP = 0.2  # of a feature's standard deviation
 SWITCHED = 0.1  # of the choices and booleans of a row
 WIDE = 0.5  # of the range that was seen, beyond it
-FAR = 3.0  # likewise
+FAR = 3.0  # of that range, too
 EACH = 3  # rows for each odd value
 
 
@@ -45,30 +47,55 @@ def wide(rows: Sequence[Row], signature: Signature, count: int, random: np.rando
     return _allowed(zip(*columns, strict=True), signature)
 
 
-def on_splits(rows: Sequence[Row], signature: Signature, trees: Sequence[Any], count: int, random: Any) -> list[Row]:
-    """Rows that stand on a split of a tree, or one float32 beside it: where a rounding would be seen.
-
-    `trees` are scikit-learn's `tree_`, over the features of the signature.
-    """
+def on_splits(
+    rows: Sequence[Row], signature: Signature, splits: Sequence[tuple[int, float]], count: int, random: Any
+) -> list[Row]:
+    """`count` rows at most with one value on a split of a tree, or one float32 beside it: a rounding shows there."""
     made: list[Row] = []
-    for _ in range(count if trees else 0):
-        tree = trees[random.integers(len(trees))]
-        node = int(random.integers(tree.node_count))
-        if tree.feature[node] < 0:
-            continue
-        split = np.float64(tree.threshold[node])
-        beside = np.nextafter(np.float32(split), np.float32(random.choice([-np.inf, np.inf])))
+    for _ in range(count if splits else 0):
+        feature, split = splits[random.integers(len(splits))]
         row = list(rows[random.integers(len(rows))])
-        row[int(tree.feature[node])] = float(random.choice([split, np.nextafter(split, np.inf), float(beside)]))
+        row[feature] = _like(signature.features[feature], random.choice(beside(split)))
         made.append(row)
     return _allowed(made, signature)
+
+
+def beside(split: float) -> list[float]:
+    """A split and its neighbours in float64 and float32."""
+    rounded = [float(np.nextafter(np.float32(split), np.float32(side))) for side in (-np.inf, np.inf)]
+    return [split, float(np.nextafter(split, np.inf)), *rounded]
+
+
+def split_values(estimator: Any, width: int) -> list[tuple[int, float]]:
+    """(feature, threshold) of each split of the trees that see the signature's features themselves."""
+    found: list[tuple[int, float]] = []
+    for part in parts(estimator):
+        tree = getattr(part, "tree_", None)
+        if tree is not None and tree.n_features == width:
+            inner = tree.feature >= 0
+            found += zip(tree.feature[inner].tolist(), tree.threshold[inner].tolist(), strict=True)
+        elif hasattr(part, "_predictors") and getattr(part, "n_features_in_", None) == width:
+            found += _boosted_splits(part)
+    return found
+
+
+def _boosted_splits(estimator: Any) -> Iterator[tuple[int, float]]:
+    for member in chain.from_iterable(estimator._predictors):
+        nodes = member.nodes[member.nodes["is_leaf"] == 0]
+        nodes = nodes[(nodes["is_categorical"] == 0) & np.isfinite(nodes["num_threshold"])]
+        yield from zip(nodes["feature_idx"].tolist(), nodes["num_threshold"].tolist(), strict=True)
+
+
+def _like(feature: object, value: float) -> Value:
+    """The number as the feature allows it: a whole number goes to the next one below or above."""
+    return round(value) if isinstance(feature, Integer) else float(value)
 
 
 def odd(rows: Sequence[Row], signature: Signature, random: np.random.Generator) -> list[Row]:
     """Rows with one value that is missing, extreme, or a choice that no row has, as far as the signature allows it."""
     made: list[Row] = []
     for place, (feature, column) in enumerate(zip(signature.features, zip(*rows, strict=True), strict=True)):
-        for value in _odd_values(feature, column):
+        for value in odd_values(feature, column):
             drawn = [rows[row] for row in random.integers(len(rows), size=EACH)]
             made.extend([*row[:place], value, *row[place + 1 :]] for row in drawn)
     return _allowed(made, signature)
@@ -96,7 +123,8 @@ def _within(feature: Number | Integer, numbers: Any) -> list[Value]:
     ]
 
 
-def _odd_values(feature: object, column: Sequence[Value]) -> list[Value]:
+def odd_values(feature: object, column: Sequence[Value]) -> list[Value]:
+    """A missing value, extremes and unused choices, as far as the feature allows them."""
     missing: list[Value] = [] if getattr(feature, "required", True) else [None]
     if isinstance(feature, Number | Integer):
         present = [float(value) for value in column if value is not None] or [0.0]

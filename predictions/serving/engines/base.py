@@ -1,21 +1,20 @@
-"""Rows of values in, raw answers out: what every engine takes and gives, and how answers are compared.
+"""The engine interface: rows of values in, raw predictions out; and how predictions are compared.
 
 Nothing here imports scikit-learn, since not every engine needs it.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from predictions.serving.schema.signature import Boolean, Choice, Integer, Number, Signature, Value
+from predictions.serving.schema.signature import Boolean, Choice, Integer, Number, Value
 
 Floats = npt.NDArray[np.float64]
 
-# How far a stored number may be off: the same library on another processor sums in another order, and
+# The allowed distance from a stored number: the same library on another processor sums in another order, and
 # a probability computed as 1 - p carries that rounding in full.
 RELATIVE_TOLERANCE = 1e-9
 ABSOLUTE_TOLERANCE = 1e-12
@@ -33,57 +32,68 @@ class RawPredictions:
     outputs: Floats
     probabilities: Floats | None
 
+    @property
+    def are_finite(self) -> bool:
+        shares = self.probabilities
+        return bool(np.isfinite(self.outputs).all() and (shares is None or np.isfinite(shares).all()))
+
 
 class Engine(Protocol):
-    """What answers rows: golden rows, metrics, calibration and serving all ask through one."""
+    """Predicts rows. Golden rows, metrics, calibration and serving all use this interface."""
 
-    def ask(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
+    def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
         """One answer per row, in order. Raises what the estimator raises, and WrongShape rather than mix rows up."""
 
 
-def to_columns(rows: Sequence[Sequence[Value]], signature: Signature, kind: Literal["array", "frame"]) -> Any:
-    """Cleaned rows as the estimator's input.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row, by its position, with its expected and its given answer in words."""
 
-    A missing number becomes NaN; a missing text, or choice of texts, stays None. Numbers alone give float64;
-    a text, or a choice of texts, makes it an object array.
-    """
-    if kind == "frame":
-        return _frame(rows, signature)
-    if all(is_numeric(feature) for feature in signature.features):
-        # numpy reads None as NaN here, which saves a pass over the rows.
-        return np.array(rows, dtype=np.float64)
-    table = np.array(rows, dtype=object)
-    for place, feature in enumerate(signature.features):
-        if is_numeric(feature):
-            table[:, place] = table[:, place].astype(np.float64)
-    return table
+    row: int
+    expected: str
+    given: str
+
+    def __str__(self) -> str:
+        return f"row {self.row + 1}: {self.given} instead of {self.expected}"
 
 
-def differences(stored: RawPredictions, given: RawPredictions, tolerance: float = ABSOLUTE_TOLERANCE) -> list[str]:
-    """How answers differ from stored ones: outputs of classes exactly, numbers within the tolerance."""
+def differences(
+    expected: RawPredictions, given: RawPredictions, tolerance: float = ABSOLUTE_TOLERANCE
+) -> list[Difference]:
+    """The rows whose outputs or probabilities differ by more than the tolerance. Missing probabilities differ too."""
+    found = {row: _outputs(row, expected, given) for row in _unlike(expected.outputs, given.outputs, tolerance)}
+    before, after = expected.probabilities, given.probabilities
+    if before is None and after is None:
+        return list(found.values())
+    if before is None or after is None or before.shape != after.shape:
+        return [*found.values(), Difference(0, _shape(before), _shape(after))]
+    for row in _unlike(before, after, tolerance):
+        found.setdefault(
+            row, Difference(row, f"probabilities {before[row].tolist()}", f"probabilities {after[row].tolist()}")
+        )
+    return [found[row] for row in sorted(found)]
 
-    def is_close(old: float, new: float) -> bool:
-        return math.isclose(old, new, rel_tol=RELATIVE_TOLERANCE, abs_tol=tolerance)
 
-    found = []
-    for row, (old, new) in enumerate(zip(stored.outputs.tolist(), given.outputs.tolist(), strict=True), start=1):
-        if not is_close(old, new):
-            found.append(f"row {row}: {new!r} instead of {old!r}")
-    if (stored.probabilities is None) != (given.probabilities is None):
-        return [*found, "probabilities are given by only one of the two"]
-    if stored.probabilities is not None and given.probabilities is not None:
-        if stored.probabilities.shape != given.probabilities.shape:
-            return [*found, f"{given.probabilities.shape} probabilities"]
-        pairs = zip(stored.probabilities.tolist(), given.probabilities.tolist(), strict=True)
-        for row, (before, after) in enumerate(pairs, start=1):
-            if not all(map(is_close, before, after)):
-                found.append(f"row {row}: probabilities {after!r} instead of {before!r}")
+def _unlike(expected: Floats, given: Floats, tolerance: float) -> list[int]:
+    if expected.shape != given.shape:
+        raise WrongShape(f"answers of shape {given.shape} where {expected.shape} was due")
+    allowed = np.maximum(RELATIVE_TOLERANCE * np.maximum(np.abs(expected), np.abs(given)), tolerance)
+    close = (np.abs(expected - given) <= allowed).reshape(len(expected), -1).all(axis=1)
+    found: list[int] = np.flatnonzero(~close).tolist()
     return found
+
+
+def _outputs(row: int, expected: RawPredictions, given: RawPredictions) -> Difference:
+    return Difference(row, repr(float(expected.outputs[row])), repr(float(given.outputs[row])))
+
+
+def _shape(probabilities: Floats | None) -> str:
+    return "no probabilities" if probabilities is None else f"probabilities of {probabilities.shape[1]} classes"
 
 
 def expect(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     if shape != expected:
-        raise WrongShape(f"the estimator answered in shape {shape} where {expected} was due")
+        raise WrongShape(f"the estimator answers in shape {shape} where {expected} is due")
 
 
 def positions(labels: Sequence[Any], classes: Sequence[Any]) -> Floats:
@@ -94,17 +104,5 @@ def positions(labels: Sequence[Any], classes: Sequence[Any]) -> Floats:
 
 def is_numeric(feature: object) -> bool:
     if isinstance(feature, Choice):
-        return all(isinstance(value, int) for value in feature.values)
+        return all(isinstance(value, int | float) for value in feature.values)
     return isinstance(feature, Number | Integer | Boolean)
-
-
-def _frame(rows: Sequence[Sequence[Value]], signature: Signature) -> Any:
-    import pandas  # noqa: PLC0415  # only estimators that were trained on a DataFrame need pandas
-
-    columns = zip(*rows, strict=True)
-    return pandas.DataFrame(
-        {
-            feature.name: np.array(column, dtype=np.float64) if None in column and is_numeric(feature) else list(column)
-            for feature, column in zip(signature.features, columns, strict=True)
-        }
-    )

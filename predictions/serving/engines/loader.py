@@ -1,81 +1,25 @@
-"""Versions in memory, and the only file that unpickles.
-
-A pickle is code. It is opened only when its bytes have the SHA-256 that was registered, and a version serves only when
-it reproduces its golden rows on this machine. Everything else is ModelUnavailable with a reason for analysts.
-
-A compiled version is served without its estimator, which is opened when a row needs it and not before. So joblib and
-scikit-learn are imported inside functions here: a worker of compiled versions never pays for them.
-"""
+"""A cache of opened versions in memory."""
 
 import gc
-import io
 import threading
 import time
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-from threadpoolctl import threadpool_limits
+from typing import TypeAlias
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Compiled, Manifest
-from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, Engine
-from predictions.serving.engines.verify import check_golden, check_hash, check_libraries
+from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.engines.opening import Files, Loaded, open_version
 from predictions.serving.schema.errors import ModelUnavailable
-
-if TYPE_CHECKING:
-    from predictions.serving.engines.sklearn import SklearnEngine
 
 # Long enough that a broken version does not cost a load per prediction, short enough that a repair is noticed.
 FAILURE_REMEMBERED_SECONDS = 30.0
 
 Key: TypeAlias = tuple[str, int, str]
-
-
-class Pickled:
-    """The estimator of a version, opened when it is first asked for."""
-
-    def __init__(self, manifest: Manifest, read: Callable[[], bytes]) -> None:
-        self._manifest = manifest
-        self._read = read
-        self._lock = threading.Lock()
-        self._oracle: SklearnEngine | None = None
-
-    def open(self) -> "SklearnEngine":
-        """Raises ModelUnavailable, or what reading raises."""
-        with self._lock:
-            if self._oracle is None:
-                self._oracle = _open_estimator(self._manifest, self._read())
-            return self._oracle
-
-    @property
-    def size(self) -> int:
-        return self._manifest.bytes if self._oracle else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A version that has proved itself here, and what answers for it."""
-
-    manifest: Manifest
-    oracle: Engine = field(repr=False)
-    pickled: Pickled = field(repr=False)
-    compiled_size: int = 0
-
-    @property
-    def estimator(self) -> Any:
-        """The scikit-learn object. Raises ModelUnavailable."""
-        return self.pickled.open().estimator
-
-    @property
-    def size(self) -> int:
-        """That of the files which are held open, in bytes."""
-        return self.compiled_size + self.pickled.size
 
 
 @dataclass(slots=True)
@@ -124,7 +68,7 @@ class Loader:
         try:
             return pending.result()
         except ModelUnavailable as error:
-            # Each thread raises an error of its own: one that is shared would gather everybody's tracebacks.
+            # Each thread raises an error of its own: a shared one would gather the tracebacks of all threads.
             raise ModelUnavailable(error.reason) from None
 
     def release(self) -> None:
@@ -180,32 +124,6 @@ class Loader:
         return sum(loaded.size for loaded in self._kept.values())
 
 
-def limit_threads() -> None:
-    """One thread for BLAS and OpenMP in this process, since processes are the parallelism.
-
-    Reaches only libraries that are loaded already, so it is called again after each estimator was opened.
-    """
-    threadpool_limits(1)
-
-
-def open_version(manifest: Manifest, read: Callable[[], bytes], compiled: bytes | None = None) -> Loaded:
-    """A version from the bytes of its estimator, after every check that serving demands.
-
-    It is served as compiled if that is given. Raises ModelUnavailable, or what `read` raises.
-    """
-    check_libraries(manifest)
-    pickled = Pickled(manifest, read)
-    if compiled is None or manifest.compiled is None:
-        oracle = pickled.open()
-        check_golden(manifest, oracle, ABSOLUTE_TOLERANCE)
-        return Loaded(manifest, oracle, pickled)
-    # What may be asked for later is looked at now: a version is whole, or it does not serve.
-    check_hash(manifest.sha256, read())
-    engine = _open_compiled(manifest, manifest.compiled, compiled, pickled.open)
-    check_golden(manifest, engine, manifest.compiled.tolerance)
-    return Loaded(manifest, engine, pickled, len(compiled))
-
-
 def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool) -> Loaded:
     try:
         manifest = repository.manifest(root, name, number)
@@ -214,63 +132,25 @@ def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool
                 f"{repository.MANIFEST} of {name} version {number} names SHA-256 {manifest.sha256}, "
                 f"registered is {sha256}."
             )
-        find = partial(repository.artefact, root, name, number)
-        compiled = find(repository.COMPILED).read_bytes() if use_compiled and manifest.compiled else None
-        return open_version(manifest, find().read_bytes, compiled)
+        return open_version(manifest, _files(root, manifest, use_compiled=use_compiled))
     except (LookupError, OSError) as error:
         raise ModelUnavailable(
             f"Version {number} of {name} cannot be read here; the log says why. Run manage.py train {name}, "
             f"or bring its folder to this machine."
         ) from error
+    except repository.OutdatedVersion as error:
+        raise ModelUnavailable(f"Version {number} of {name} does not serve: {error.problems[0]}.") from error
     except repository.BrokenFile as error:
         raise ModelUnavailable(
             f"{error.path.name} of {name} version {number} is broken: {'; '.join(error.problems)}"
         ) from error
 
 
-def _open_estimator(manifest: Manifest, content: bytes) -> "SklearnEngine":
-    from predictions.serving.engines.sklearn import SklearnEngine, use_one_job  # noqa: PLC0415  # scikit-learn, when it is needed
-
-    check_hash(manifest.sha256, content)
-    estimator = _unpickle(content)
-    limit_threads()
-    use_one_job(estimator)
-    return SklearnEngine(estimator, manifest.signature, list(manifest.classes), manifest.input)
-
-
-def _open_compiled(manifest: Manifest, record: Compiled, content: bytes, estimator: Callable[[], Engine]) -> Engine:
-    from predictions.serving.engines.onnx import OnnxEngine, open_session  # noqa: PLC0415  # likewise ONNX Runtime
-
-    check_hash(record.sha256, content, "compiled estimator")
-    try:
-        session = open_session(content)
-    except Exception as error:  # ONNX Runtime's errors have no common class
-        raise ModelUnavailable(
-            "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
-        ) from error
-    return OnnxEngine(
-        session,
-        manifest.signature,
-        list(manifest.classes),
-        record.layout,
-        record.number,
-        manifest.golden.probabilities is not None,
-        record.doubt,
-        estimator,
+def _files(root: Path, manifest: Manifest, *, use_compiled: bool) -> Files:
+    find = partial(repository.artefact, root, manifest.model, manifest.version)
+    return Files(
+        estimator=find().read_bytes,
+        compiled=find(repository.COMPILED).read_bytes() if use_compiled and manifest.compiled else None,
+        code={path: (find(repository.CODE) / path).read_bytes() for path in manifest.code},
+        code_folder=find(repository.CODE),
     )
-
-
-def _unpickle(content: bytes) -> Any:
-    import joblib  # noqa: PLC0415  # with scikit-learn, when it is needed
-    from sklearn.exceptions import InconsistentVersionWarning  # noqa: PLC0415
-
-    # Not undone afterwards: filters belong to the whole process, and undoing one in a thread undoes another's.
-    warnings.simplefilter("error", InconsistentVersionWarning)
-    try:
-        return joblib.load(io.BytesIO(content))
-    except MemoryError:
-        raise
-    except Exception as error:  # a pickle may raise anything
-        raise ModelUnavailable(
-            "The estimator cannot be opened; the log says why. Install what it imports, or train a new version."
-        ) from error

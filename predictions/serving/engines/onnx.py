@@ -1,4 +1,4 @@
-"""A compiled estimator, asked through ONNX Runtime: no scikit-learn, and nothing is unpickled."""
+"""Predicts with a compiled estimator through ONNX Runtime: no scikit-learn, and nothing is unpickled."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from predictions.serving.artifacts.repository import Layout, Number
+from predictions.serving.artifacts.repository import FloatType, Layout
 from predictions.serving.engines.base import Engine, Floats, RawPredictions, expect, is_numeric
 from predictions.serving.schema.signature import Signature, Value
 
@@ -20,32 +20,32 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class OnnxEngine:
-    """Asks the session, and the estimator itself about the few rows on which a rounding could decide.
+    """Runs the session, and the estimator itself for the few rows on which a rounding could decide.
 
-    `doubt` is the distance between the two likeliest classes within which the estimator is asked.
+    `tie_margin` is the distance between the two likeliest classes within which the estimator predicts.
     """
 
     session: Any
     signature: Signature
     classes: list[Any]
     layout: Layout
-    number: Number
+    float_type: FloatType
     has_probabilities: bool
-    doubt: float
+    tie_margin: float
     estimator: Callable[[], Engine]
 
-    def ask(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
+    def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
         """Raises what ONNX Runtime raises, and WrongShape rather than mix rows up."""
         inputs = self._table(rows) if self.layout == "table" else self._columns(rows)
         if inputs is None:
-            return self.estimator().ask(rows)
+            return self.estimator().predict(rows)
         given = self.session.run(self._outputs, inputs)
         return self._classified(rows, *given) if self.classes else _regressed(given[0], len(rows))
 
     def _table(self, rows: Sequence[Sequence[Value]]) -> dict[str, Any] | None:
         # numpy reads None as NaN here.
         table = np.array(rows, dtype=np.float64)
-        return {TABLE: table.astype(self.number, copy=False)} if _fits(table) else None
+        return {TABLE: table.astype(self.float_type, copy=False)} if _fits(table) else None
 
     def _columns(self, rows: Sequence[Sequence[Value]]) -> dict[str, Any] | None:
         inputs = {}
@@ -54,7 +54,7 @@ class OnnxEngine:
                 column = np.array(values, dtype=np.float64)
                 if not _fits(column):
                     return None
-                column = column.astype(self.number, copy=False)
+                column = column.astype(self.float_type, copy=False)
             else:
                 column = np.array(values, dtype=object)
             inputs[feature.name] = column.reshape(-1, 1)
@@ -68,14 +68,14 @@ class OnnxEngine:
             return RawPredictions(outputs, None)
         expect(shares.shape, (len(rows), len(self.classes)))
         answers = RawPredictions(outputs, shares.astype(np.float64, copy=False))
-        return self._resolved(rows, answers, answers.probabilities) if self.doubt else answers
+        return self._resolved(rows, answers, answers.probabilities) if self.tie_margin else answers
 
     def _resolved(self, rows: Sequence[Sequence[Value]], answers: RawPredictions, shares: Any) -> RawPredictions:
         """The answers, with the estimator's own where the two likeliest classes are too close to call."""
         ranked = np.partition(shares, -2, axis=1)
-        close = (ranked[:, -1] - ranked[:, -2] <= self.doubt).nonzero()[0].tolist()
+        close = (ranked[:, -1] - ranked[:, -2] <= self.tie_margin).nonzero()[0].tolist()
         if close:
-            own = self.estimator().ask([rows[place] for place in close])
+            own = self.estimator().predict([rows[place] for place in close])
             answers.outputs[close] = own.outputs
             shares[close] = own.probabilities
         return answers

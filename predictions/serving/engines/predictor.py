@@ -8,7 +8,7 @@ from typing import Any
 
 from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.base import RawPredictions
-from predictions.serving.engines.loader import Loaded
+from predictions.serving.engines.opening import Loaded
 from predictions.serving.schema.errors import ForetellError, ModelFailure
 from predictions.serving.schema.signature import Value
 
@@ -43,7 +43,7 @@ def predict(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
 
 
 def _outcomes(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
-    answers = loaded.oracle.ask(rows)
+    answers = loaded.engine.predict(rows)
     outputs = _classes(loaded.manifest, answers) if loaded.manifest.classes else _numbers(loaded.manifest, answers)
     return [_outcome(loaded.manifest, output) for output in outputs]
 

@@ -1,9 +1,9 @@
-"""An estimator in memory, asked by scikit-learn itself."""
+"""Predicts with the estimator itself, through scikit-learn's interface."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -14,11 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from predictions.serving.engines.base import Floats, RawPredictions, expect, positions, to_columns
+from predictions.serving.engines.base import Floats, RawPredictions, expect, positions
+from predictions.serving.engines.table import build_table, typing_groups
+from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
 
 # Classifiers whose own `predict` is the argmax of their `predict_proba`, or of scores that rise with it, so
-# that the two can differ only where two classes tie. Others (SVC, tuned thresholds, …) are asked for both.
+# that the two can differ only where two classes tie. For others (SVC, tuned thresholds, …) both are called.
 _ARGMAX_CLASSIFIERS = (
     CalibratedClassifierCV,
     DecisionTreeClassifier,
@@ -30,22 +32,36 @@ _ARGMAX_CLASSIFIERS = (
 
 @dataclass(frozen=True)
 class SklearnEngine:
-    """An estimator together with all that is decided about asking it, once and not per call."""
+    """An estimator and all that is decided once about its calls: the types of its input, and its classes.
+
+    Without `batching` each row is predicted by a call of its own: the estimator looks at all rows of a call.
+    """
 
     estimator: Any
     signature: Signature
     classes: list[Any]
-    input: Literal["array", "frame"] = "array"
+    schema: InputSchema
+    batching: bool = True
 
     @cached_property
     def one_call(self) -> bool:
-        """Whether probabilities answer for the label too; decided once."""
+        """Whether the label follows from the probabilities, so that one call gives both."""
         return predicts_argmax(self.estimator)
 
-    def ask(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
-        """Raises whatever the estimator raises, and WrongShape rather than mixing rows up."""
-        columns = to_columns(rows, self.signature, self.input)
-        return self._classify(columns, len(rows)) if self.classes else self._regress(columns, len(rows))
+    def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
+        """Raises what the estimator raises, and WrongShape rather than mix rows up."""
+        groups = typing_groups(rows, self.schema) if self.batching else [[place] for place in range(len(rows))]
+        if len(groups) == 1:
+            return self.predict_table(build_table(rows, self.schema), len(rows))
+        parts = [
+            self.predict_table(build_table([rows[place] for place in group], self.schema), len(group))
+            for group in groups
+        ]
+        return _in_order(groups, parts, len(rows))
+
+    def predict_table(self, table: Any, count: int) -> RawPredictions:
+        """Predictions for a table as the estimator takes it, `count` rows of it."""
+        return self._classify(table, count) if self.classes else self._regress(table, count)
 
     def _regress(self, columns: Any, count: int) -> RawPredictions:
         values = np.asarray(self.estimator.predict(columns), dtype=np.float64)
@@ -65,8 +81,21 @@ class SklearnEngine:
 
     def _predicted(self, columns: Any, count: int) -> Floats:
         labels = np.asarray(self.estimator.predict(columns))
+        if labels.shape == (count, 1):  # trained on a target of one column
+            labels = labels[:, 0]
         expect(labels.shape, (count,))
         return positions(labels.tolist(), self.classes)
+
+
+def _in_order(groups: Sequence[Sequence[int]], parts: Sequence[RawPredictions], count: int) -> RawPredictions:
+    outputs = np.empty(count)
+    first = parts[0].probabilities
+    probabilities = None if first is None else np.empty((count, first.shape[1]))
+    for group, part in zip(groups, parts, strict=True):
+        outputs[list(group)] = part.outputs
+        if probabilities is not None:
+            probabilities[list(group)] = part.probabilities
+    return RawPredictions(outputs, probabilities)
 
 
 def predicts_argmax(estimator: Any) -> bool:

@@ -1,13 +1,19 @@
-"""What a version must stand before it serves. Whatever fails is ModelUnavailable, with a reason for analysts."""
+"""The checks that a version must pass before it serves. A failure is ModelUnavailable, with a reason for analysts."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from typing import TypeAlias
 
 import numpy as np
 
 from predictions.serving.artifacts.repository import Golden, Manifest
-from predictions.serving.engines.base import Engine, RawPredictions, differences
+from predictions.serving.engines.base import Difference, Engine, RawPredictions, differences
 from predictions.serving.schema.errors import ModelUnavailable
+from predictions.serving.schema.signature import Value
+
+Rows: TypeAlias = Sequence[Sequence[Value]]
 
 
 def check_hash(sha256: str, content: bytes, what: str = "artefact") -> None:
@@ -36,16 +42,52 @@ def installed(package: str) -> str | None:
         return None
 
 
-def check_golden(manifest: Manifest, oracle: Engine, tolerance: float) -> None:
+def check_golden(manifest: Manifest, engine: Engine, tolerance: float) -> None:
+    expected = stored_answers(manifest.golden)
     try:
-        differing = differences(stored_answers(manifest.golden), oracle.ask(manifest.golden.rows), tolerance)
+        found = compare_arrangements(engine, manifest.golden.rows, expected, tolerance, batching=manifest.batching)
     except (MemoryError, ModelUnavailable):
         raise
     except Exception as error:  # an estimator may raise anything
         raise ModelUnavailable("The golden rows fail; the log says why.") from error
-    if differing:
-        shown = "; ".join(differing[:3])
+    if found:
+        shown = "; ".join(f"{how}, {difference}" for how, difference in found[:3])
         raise ModelUnavailable(f"The golden rows are not reproduced here. {shown}.{_other_libraries(manifest)}")
+
+
+def compare_arrangements(
+    engine: Engine, rows: Rows, expected: RawPredictions, tolerance: float, *, batching: bool = True, alone: int = 256
+) -> list[tuple[str, Difference]]:
+    """How the engine's answers differ from the expected ones: row by row, together, shuffled, beside missing values.
+
+    At most `alone` rows, evenly spread, are predicted alone. Without batching nothing else is tried. The differences
+    come with the name of their arrangement, and with positions in `rows`. Raises what the engine raises.
+    """
+    spread = np.unique(np.linspace(0, len(rows) - 1, min(alone, len(rows))).round().astype(int)).tolist()
+    arrangements = [("alone", [place]) for place in spread]
+    if batching:
+        arrangements += _company(rows)
+    found: list[tuple[str, Difference]] = []
+    for how, places in arrangements:
+        given = engine.predict([rows[place] for place in places])
+        unlike = differences(_some(expected, places), given, tolerance)
+        found += [(how, replace(difference, row=places[difference.row])) for difference in unlike]
+    return found
+
+
+def _company(rows: Rows) -> list[tuple[str, list[int]]]:
+    everything = list(range(len(rows)))
+    shuffled = np.random.default_rng(0).permutation(len(rows)).tolist()
+    complete = [place for place in everything if None not in rows[place]]
+    arrangements = [("together", everything), ("shuffled", shuffled)]
+    if 0 < len(complete) < len(rows):
+        arrangements.append(("beside complete rows only", complete))
+    return arrangements
+
+
+def _some(answers: RawPredictions, places: list[int]) -> RawPredictions:
+    shares = answers.probabilities
+    return RawPredictions(answers.outputs[places], None if shares is None else shares[places])
 
 
 def _other_libraries(manifest: Manifest) -> str:

@@ -1,17 +1,22 @@
 """The kinds of feature: what each says about itself, its rule, and its JSON Schema."""
 
+import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
     StrictBool,
+    StrictFloat,
     StrictInt,
     StrictStr,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -20,6 +25,8 @@ Value: TypeAlias = float | int | str | bool | None
 
 # The whole numbers that JSON (RFC 8259, section 6) and an estimator's float64 both keep exactly.
 LARGEST_INTEGER = 2**53 - 1
+
+ChoiceValue: TypeAlias = StrictInt | StrictStr | StrictFloat
 
 
 class _Described(BaseModel):
@@ -93,20 +100,23 @@ class Integer(_Bounded):
 
 
 class Choice(_Described):
-    """One of `choices`, given as (value, label) pairs; a value is a text or a whole number."""
+    """One of `choices`, given as (value, label) pairs; a value is a text (the empty one too) or a number."""
 
     kind: Literal["choice"] = "choice"
-    choices: tuple[tuple[StrictInt | StrictStr, str], ...] = Field(min_length=1)
-    default: StrictInt | StrictStr | None = None
+    choices: tuple[tuple[ChoiceValue, str], ...] = Field(min_length=1)
+    default: ChoiceValue | None = None
 
     @property
-    def values(self) -> list[int | str]:
+    def values(self) -> list[int | str | float]:
         return [value for value, _ in self.choices]
 
     @model_validator(mode="after")
     def _choices_hold(self) -> "Choice":
         if len(set(self.values)) < len(self.choices):
             raise ValueError("choices repeats a value")
+        # Forms, files and tensors carry a choice as its text.
+        if len({str(value) for value in self.values}) < len(self.choices):
+            raise ValueError("two choices are written alike, as a number and as a text: keep one of them")
         if self.default is not None and self.default not in self.values:
             raise ValueError(f"default {self.default!r} is not one of the choices")
         return self
@@ -114,10 +124,10 @@ class Choice(_Described):
     def rule(self) -> Any:
         known = {value: value for value in self.values}
 
-        def pick(value: object) -> int | str:
-            # True == 1 for Python, but nobody who says True means choice 1.
+        def pick(value: object) -> int | str | float:
+            # True == 1 in Python, but true is not choice 1.
             if isinstance(value, str | int | float) and not isinstance(value, bool) and value in known:
-                return known[value]  # type: ignore[index]  # 1.0 finds 1, as for whole numbers
+                return known[value]  # 1.0 finds 1, as for whole numbers
             raise PydanticCustomError("unknown_choice", "not one of the choices")
 
         return Annotated[Any, PlainValidator(pick)]
@@ -138,11 +148,15 @@ class Boolean(_Described):
 
 
 class Text(_Described):
-    """A text of at most `max_length` characters, without NUL (which no database column keeps)."""
+    """A text of at most `max_length` characters, without NUL (which no database column keeps).
+
+    `multiline` only helps the form: a text area, or a field of one line.
+    """
 
     kind: Literal["text"] = "text"
     default: str | None = None
     max_length: int = Field(default=1000, gt=0)
+    multiline: bool = True
 
     def rule(self) -> Any:
         least = 1 if self.required else 0
@@ -153,7 +167,50 @@ class Text(_Described):
         return {"type": "string", "minLength": int(self.required), "maxLength": self.max_length}
 
 
-Feature: TypeAlias = Annotated[Number | Integer | Choice | Boolean | Text, Field(discriminator="kind")]
+class Date(_Bounded):
+    """A day, as ISO 8601 text: 2024-05-31. `minimum` and `maximum` are included. model.toml may write TOML dates."""
+
+    kind: Literal["date"] = "date"
+    default: str | None = None
+    minimum: str | None = None
+    maximum: str | None = None
+
+    @field_validator("default", "minimum", "maximum", mode="before")
+    @classmethod
+    def _iso(cls, value: Any) -> Any:
+        text = value.isoformat() if isinstance(value, date) else value
+        if text is not None and not _is_iso_date(text):
+            raise ValueError(f"{text!r} is no date: write 2024-05-31")
+        return text
+
+    def rule(self) -> Any:
+        return Annotated[str, Field(strict=True), AfterValidator(self._checked)]
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "date"}
+
+    def _checked(self, value: str) -> str:
+        if not _is_iso_date(value):
+            raise PydanticCustomError("not_a_date", "not a date")
+        # Texts of this form sort as the days do.
+        if self.minimum is not None and value < self.minimum:
+            raise PydanticCustomError("greater_than_equal", "too early")
+        if self.maximum is not None and value > self.maximum:
+            raise PydanticCustomError("less_than_equal", "too late")
+        return value
+
+
+Feature: TypeAlias = Annotated[Number | Integer | Choice | Boolean | Text | Date, Field(discriminator="kind")]
+
+
+def _is_iso_date(value: object) -> bool:
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(value: object) -> object:

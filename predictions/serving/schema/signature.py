@@ -4,6 +4,7 @@ API and the file reader; the form, the JSON Schema and the advice are made from 
 The web process imports this module, so nothing here may import numpy or scikit-learn.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, c
 
 from predictions.serving.schema import wording
 from predictions.serving.schema.errors import InvalidInput, Problem
-from predictions.serving.schema.kinds import Boolean, Choice, Feature, Integer, Number, Text, Value
+from predictions.serving.schema.kinds import Boolean, Choice, Date, Feature, Integer, Number, Text, Value
 
-__all__ = ["Advice", "Boolean", "Choice", "Feature", "Integer", "Number", "Signature", "Text", "Value"]
+__all__ = ["Advice", "Boolean", "Choice", "Date", "Feature", "Integer", "Number", "Signature", "Text", "Value"]
 
 # A body of a hundred thousand wrong names must not become an answer of a hundred thousand sentences.
 UNKNOWN_NAMED = 20
@@ -42,7 +43,7 @@ class Signature(RootModel[tuple[Feature, ...]]):
     def _names_differ(self) -> "Signature":
         if not self.root:
             raise ValueError("a signature needs at least one feature")
-        repeated = sorted({n for n in self.names if self.names.count(n) > 1})
+        repeated = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if repeated:
             raise ValueError(f"features repeat a name: {', '.join(repeated)}")
         return self

@@ -12,6 +12,7 @@ _KINDS = {
     "integer": "Must be a whole number.",
     "boolean": "Must be true or false.",
     "text": "Must be text.",
+    "date": "Must be a date, written as year-month-day: 2024-05-31.",
 }
 # Names and choices come from outside and are repeated in messages: a bound keeps those readable.
 _LONGEST = 80
@@ -65,12 +66,12 @@ def _exceeds_float(given: object) -> bool:
 
 def _limit(feature: Any, which: str) -> str:
     limit = getattr(feature, which)
-    if limit is None:  # only a whole number has bounds that nobody wrote down
+    if limit is None:  # only a whole number has bounds without model.toml
         return "9007199254740991" if which == "maximum" else "-9007199254740991"
     return _with_unit(limit, feature.unit)
 
 
-def _with_unit(value: float, unit: str) -> str:
+def _with_unit(value: float | str, unit: str) -> str:
     return f"{_plain(value)} ({unit})" if unit else _plain(value)
 
 
@@ -78,8 +79,8 @@ def _measure(value: float, unit: str) -> str:
     return f"{_plain(value)} {unit}".rstrip()
 
 
-def _plain(value: float) -> str:
-    return str(value) if isinstance(value, int) else format(value, ".12g")
+def _plain(value: float | str) -> str:
+    return format(value, ".12g") if isinstance(value, float) else str(value)
 
 
 def _choices(feature: Any) -> str:

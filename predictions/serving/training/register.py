@@ -1,75 +1,73 @@
 """Makes a version from a fitted estimator: measures it, proves that it can be served, and stores it."""
 
 import hashlib
-import importlib.machinery
-import importlib.util
-import io
-import platform
-import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
-import joblib
 import numpy as np
-from sklearn.base import is_classifier
 
 from predictions.serving.artifacts import publication, repository
-from predictions.serving.artifacts.repository import Description, Golden, Manifest
-from predictions.serving.compile.convert import compile_estimator
+from predictions.serving.artifacts.description import Description
+from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.base import Floats, RawPredictions
-from predictions.serving.engines.loader import open_version
-from predictions.serving.engines.sklearn import SklearnEngine, parts, use_one_job
-from predictions.serving.engines.verify import installed
-from predictions.serving.schema.errors import InvalidInput, ModelUnavailable
-from predictions.serving.schema.signature import Boolean, Signature, Value
-from predictions.serving.training import metrics, profile
+from predictions.serving.engines.sklearn import SklearnEngine, use_one_job
+from predictions.serving.registration import CannotRegister, Split
+from predictions.serving.schema.input_schema import InputSchema
+from predictions.serving.schema.signature import Signature, Value
+from predictions.serving.training import artefact, metrics, profile, train_file
+from predictions.serving.training.fresh_process import prove_in_fresh_process
+from predictions.serving.training.input_types import clean_rows, default_schema, read_schema, with_missing_of
+from predictions.serving.training.proof import (
+    compare_with_estimator,
+    estimator_answers,
+    is_independent,
+    said,
+)
+from predictions.serving.training.proof_rows import proof_rows, working
+from predictions.serving.training.targets import check_task, classes_of, labels_of, truth_of
+
+Prove: TypeAlias = Callable[[Path, Manifest, bytes, bytes | None, Mapping[str, bytes], Golden], None]
 
 TIMED_CALLS = 20
-COMPUTES = {"numpy", "scipy", "joblib", "scikit-learn", "skl2onnx", "onnxruntime"}
-
-
-class CannotRegister(ValueError):
-    """The estimator, its data and its description do not fit together; the text says where and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Rows and their true targets. `x` has a column per feature in signature order: an array, or a DataFrame."""
-
-    x: Any
-    y: Any
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """What a `train()` returns: an estimator fitted on `training` alone, never on a row of `held_out`."""
-
-    estimator: Any
-    training: Split
-    held_out: Split
+ONE_ROW_A_CALL = (
+    "Its answer to a row depends on the rows beside it (a step looks at the whole batch), so each row is predicted by "
+    "a call of its own."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
     values: list[list[Value]]
-    truth: Floats
+    truth: Floats | None
 
 
-def train_and_register(root: Path, name: str) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class _Proved:
+    """The engine as it will serve, the rows that prove it, and what was noticed."""
+
+    engine: SklearnEngine
+    answers: RawPredictions
+    golden: list[list[Value]]
+    remarks: list[str]
+
+
+def train_and_register(root: Path, name: str, prove: Prove = prove_in_fresh_process) -> Manifest:
     """Runs `train()` of a model's train.py and stores what it returns as the next version.
 
-    Raises repository.NoSuchModel, repository.BrokenFile, CannotRegister, or what train.py raises.
+    Raises repository.NoSuchModel, repository.BrokenFile or CannotRegister, whose text is for people.
     """
     description = repository.describe(root, name)
-    data = _train_function(root / name / "train.py")()
-    return register(root, description, data.estimator, data.training, data.held_out)
+    folder = root / name
+    with train_file.own_imports(folder):
+        data = train_file.run(folder / "train.py")
+        return register(root, description, data.estimator, data.training, data.held_out, prove)
 
 
 def register(
@@ -78,6 +76,7 @@ def register(
     estimator: Any,
     training: Split | None,
     held_out: Split | None,
+    prove: Prove = prove_in_fresh_process,
 ) -> Manifest:
     """Stores a fitted estimator as the next version of a described model.
 
@@ -88,13 +87,29 @@ def register(
     Raises CannotRegister.
     """
     use_one_job(estimator)
-    oracle = _oracle(description, estimator, training or held_out)
-    seen = _rows("training", training, oracle) if training else None
-    unseen = _rows("held-out", held_out, oracle) if held_out else None
-    proving = _proving_rows(description, unseen or seen)
-    content = _dump(estimator)
-    answers = _ask(oracle, unseen.values) if unseen else None
-    manifest = Manifest(
+    code = train_file.modules_beside(root / description.name)
+    content = artefact.dump(estimator)
+    engine = _engine(description, estimator, training, held_out)
+    seen = _rows("training", training, engine, description) if training else None
+    unseen = _rows("held-out", held_out, engine, description) if held_out else None
+    proved = _prove_here(engine, description, _data(training, seen), _data(held_out, unseen))
+    manifest = _manifest(description, proved, seen, unseen, content, code)
+    asked = _asked(proved, unseen or seen)
+    manifest, compiled = _compiled(manifest, proved.engine, asked.rows)
+    prove(root / description.name, manifest, content, compiled, code, asked)
+    return publication.write_version(root, manifest, content, compiled, code)
+
+
+def _manifest(
+    description: Description,
+    proved: _Proved,
+    seen: _Rows | None,
+    unseen: _Rows | None,
+    content: bytes,
+    code: Mapping[str, bytes],
+) -> Manifest:
+    engine, answers = proved.engine, proved.answers if unseen else None
+    return Manifest(
         model=description.name,
         version=1,  # write_version knows the true one
         created_at=datetime.now(UTC),
@@ -102,51 +117,34 @@ def register(
         bytes=len(content),
         task=description.task,
         target=description.target,
-        classes=oracle.classes,
-        labels=[description.target.label(class_) for class_ in oracle.classes],
+        classes=engine.classes,
+        labels=labels_of(description, engine.classes),
         signature=description.signature,
-        input=oracle.input,
-        libraries=_libraries(estimator),
-        metrics=_measure(oracle, answers, seen, unseen),
+        input_schema=engine.schema,
+        batching=engine.batching,
+        code={path: hashlib.sha256(source).hexdigest() for path, source in code.items()},
+        remarks=proved.remarks,
+        libraries=artefact.libraries(engine.estimator),
+        metrics=_measure(engine, answers, seen, unseen),
         rows={"training": len(seen.values) if seen else 0, "held_out": len(unseen.values) if unseen else 0},
-        profile=profile.profile(seen.values, oracle.signature) if seen else {},
-        golden=_golden(oracle, proving),
-        conformal=_calibrate(oracle, answers, unseen),
-        predict_ms=_predict_ms(oracle, proving[0]),
+        profile=profile.profile(seen.values, engine.signature) if seen else {},
+        golden=_golden(engine, proved.golden),
+        conformal=_calibrate(engine, answers, unseen),
+        predict_ms=_predict_ms(engine, proved.golden[0]),
     )
-    # A version is stored only if it would be served: the stored bytes, opened anew, give the golden answers.
-    open_version(manifest, lambda: content)
-    manifest, compiled = _compiled(manifest, oracle, proving, content)
-    return publication.write_version(root, manifest, content, compiled)
 
 
-def _compiled(
-    manifest: Manifest, oracle: SklearnEngine, rows: list[list[Value]], content: bytes
-) -> tuple[Manifest, bytes | None]:
-    """The manifest that says how the version was compiled, and what came of it; or why it was not."""
-    try:
-        made = compile_estimator(oracle, rows)
-        manifest_with = manifest.model_copy(update={"compiled": made.record})
-        open_version(manifest_with, lambda: content, made.content)
-    except (NotCompiled, ModelUnavailable) as error:
-        return manifest.model_copy(update={"not_compiled": str(error)}), None
-    return manifest_with, made.content
-
-
-def _oracle(description: Description, estimator: Any, data: Split | None) -> SklearnEngine:
-    if (description.task == "classification") != is_classifier(estimator):
-        raise CannotRegister(f"model.toml says {description.task}, and {type(estimator).__name__} is not made for it.")
+# --- The engine -------------------------------------------------------------------------------------------------------
+def _engine(description: Description, estimator: Any, training: Split | None, held_out: Split | None) -> SklearnEngine:
+    check_task(description, estimator)
     _check_columns(description.signature, estimator)
-    frame = hasattr(estimator, "feature_names_in_") or (data is not None and hasattr(data.x, "columns"))
-    input_: Literal["array", "frame"] = "frame" if frame else "array"
-    classes = np.asarray(estimator.classes_).tolist() if description.task == "classification" else []
-    labels = [description.target.label(class_) for class_ in classes]
-    strangers = [class_ for class_, _ in description.target.labels if class_ not in classes]
-    if classes and strangers:
-        raise CannotRegister(f"target.labels names {strangers}, but the estimator knows only {classes}.")
-    if len(set(labels)) < len(labels):
-        raise CannotRegister(f"target.labels gives one label to several classes: {labels}.")
-    return SklearnEngine(estimator, description.signature, classes, input_)
+    schema = _schema(description.signature, estimator, training, held_out)
+    answered: Sequence[Any] = []
+    if description.task == "clusters" and (data := training or held_out):
+        answered = _answered(estimator, data.x)
+    classes = classes_of(description, estimator, answered)
+    labels_of(description, classes)
+    return SklearnEngine(estimator, description.signature, classes, schema)
 
 
 def _check_columns(signature: Signature, estimator: Any) -> None:
@@ -158,138 +156,123 @@ def _check_columns(signature: Signature, estimator: Any) -> None:
         raise CannotRegister(f"Features must be described in the estimator's order: {', '.join(names)}.")
 
 
-def _rows(which: str, split: Split, oracle: SklearnEngine) -> _Rows:
-    values = [
-        _clean(f"Row {number} of the {which} data", row, oracle.signature)
-        for number, row in enumerate(_listed(split.x, oracle.signature), start=1)
-    ]
-    truth = np.asarray(split.y).tolist()
-    if not values or len(truth) != len(values):
-        raise CannotRegister(f"The {which} data has {len(values)} rows and {len(truth)} targets.")
-    if oracle.classes:
-        truth = [_position(class_, oracle.classes, which) for class_ in truth]
-    return _Rows(values, np.array(truth, dtype=np.float64))
+def _schema(signature: Signature, estimator: Any, training: Split | None, held_out: Split | None) -> InputSchema:
+    if training is None and held_out is None:
+        return default_schema(signature, frame=hasattr(estimator, "feature_names_in_"))
+    unseen = read_schema("held-out", held_out.x, signature) if held_out else None
+    if training is None:
+        assert unseen is not None  # noqa: S101  # one of the two is given
+        return unseen
+    seen = read_schema("training", training.x, signature)
+    if held_out is None or unseen is None:
+        return seen
+    return with_missing_of(seen, unseen, seen=training.x)
 
 
-def _listed(x: Any, signature: Signature) -> list[list[Any]]:
-    """A table as rows of plain Python values: NaN becomes None, and 0.0 and 1.0 become booleans where one is due."""
-    table = x[list(signature.names)].to_numpy(dtype=object) if hasattr(x, "columns") else np.asarray(x)
-    rows: list[list[Any]] = table.tolist()
-    flags = [isinstance(feature, Boolean) for feature in signature.features]
-    return [
-        [_plain(value, flag) for value, flag in zip(row, flags, strict=True)] if len(row) == len(flags) else row
-        for row in rows
-    ]
-
-
-def _plain(value: Any, flag: bool) -> Any:
-    if value != value:  # only NaN differs from itself
-        return None
-    value = value.item() if isinstance(value, np.generic) else value
-    return bool(value) if flag and value in (0, 1) else value
-
-
-def _clean(place: str, row: list[Any], signature: Signature) -> list[Value]:
+def _answered(estimator: Any, x: Any) -> list[Any]:
     try:
-        return signature.clean(row)
-    except InvalidInput as error:
-        wrong = "; ".join(f"{p.feature or 'row'}: {p.message}" for p in error.problems)
-        raise CannotRegister(f"{place} does not fit model.toml: {wrong}") from None
+        found: list[Any] = np.unique(np.asarray(estimator.predict(x))).tolist()
+    except Exception as error:  # an estimator may raise anything
+        raise CannotRegister(f"The estimator fails on its own data: {said(error)}.") from error
+    return found
 
 
-def _position(class_: Any, classes: Sequence[Any], which: str) -> int:
-    if class_ not in classes:
-        raise CannotRegister(f"The {which} data has class {class_!r}, which the estimator does not know.")
-    return classes.index(class_)
+def _rows(which: str, split: Split, engine: SklearnEngine, description: Description) -> _Rows:
+    values = clean_rows(which, split.x, engine.signature)
+    return _Rows(values, truth_of(which, split, len(values), description.task, engine.classes))
 
 
-def _ask(oracle: SklearnEngine, rows: list[list[Value]]) -> RawPredictions:
-    try:
-        return oracle.ask(rows)
-    except ImportError as error:
-        raise CannotRegister(f"The estimator was trained on a DataFrame; install pandas ({error}).") from error
+# --- The proof --------------------------------------------------------------------------------------------------------
+_Data: TypeAlias = tuple[Split, _Rows]
 
 
-def _proving_rows(description: Description, data: _Rows | None) -> list[list[Value]]:
-    if data:
-        return data.values
+def _data(split: Split | None, rows: _Rows | None) -> _Data | None:
+    return None if split is None or rows is None else (split, rows)
+
+
+def _prove_here(
+    engine: SklearnEngine, description: Description, training: _Data | None, held_out: _Data | None
+) -> _Proved:
+    """Compares the engine with its estimator, and decides whether rows may share a call. Raises CannotRegister."""
+    data = held_out or training
+    if data is None:
+        rows = _examples(description, engine)
+        which = "example"
+    else:
+        which = "held-out" if held_out else "training"
+        split, rows = data[0], data[1].values
+        raw = estimator_answers(engine, which, split.x)
+        compare_with_estimator(engine, which, split.x, rows, raw)
+    answers = _finite(engine.predict(rows), which)
+    golden, remarks = proof_rows(engine, rows, answers)
+    if is_independent(engine, golden, rows):
+        return _Proved(engine, answers, golden, remarks)
+    engine = replace(engine, batching=False)
+    return _Proved(engine, _finite(engine.predict(rows), which), working(engine, golden), [*remarks, ONE_ROW_A_CALL])
+
+
+def _examples(description: Description, engine: SklearnEngine) -> list[list[Value]]:
     if not description.examples:
         raise CannotRegister("Give data, or examples in model.toml: a version proves itself on rows.")
-    return [description.signature.clean(example.values) for example in description.examples]
+    rows = [description.signature.clean(example.values) for example in description.examples]
+    if len(working(engine, rows)) < len(rows):
+        raise CannotRegister("The estimator fails on an example of model.toml: correct the example, or its types.")
+    return rows
 
 
-def _golden(oracle: SklearnEngine, rows: list[list[Value]]) -> Golden:
-    chosen = [rows[place] for place in profile.golden_positions(_ask(oracle, rows))]
-    answers = _ask(oracle, chosen)
+def _finite(answers: RawPredictions, which: str) -> RawPredictions:
+    if not answers.are_finite:
+        row = int((~np.isfinite(answers.outputs)).argmax())
+        raise CannotRegister(f"The estimator's answer to row {row + 1} of the {which} data is not a finite number.")
+    if (answers.outputs < 0).any() and answers.probabilities is not None:
+        raise CannotRegister(f"The estimator answers the {which} data with a class that it does not name.")
+    return answers
+
+
+def _asked(proved: _Proved, data: _Rows | None) -> Golden:
+    """The rows of the last proof with the answers that were given here."""
+    rows = [*proved.golden, *(data.values if data else [])]
+    return _golden(proved.engine, rows)
+
+
+def _golden(engine: SklearnEngine, rows: list[list[Value]]) -> Golden:
+    answers = engine.predict(rows)
     shares = answers.probabilities
-    if not np.isfinite(answers.outputs).all() or (shares is not None and not np.isfinite(shares).all()):
-        raise CannotRegister("The estimator's answers to its own data are not all finite numbers.")
     return Golden(
-        rows=chosen,
-        outputs=answers.outputs.tolist(),
-        probabilities=None if shares is None else shares.tolist(),
+        rows=rows, outputs=answers.outputs.tolist(), probabilities=None if shares is None else shares.tolist()
     )
 
 
+def _compiled(manifest: Manifest, engine: SklearnEngine, rows: list[list[Value]]) -> tuple[Manifest, bytes | None]:
+    """The manifest with the record of the compilation, and the compiled bytes; or the manifest with the refusal."""
+    try:
+        made: Compilation = compile_estimator(engine, rows)
+    except NotCompiled as error:
+        return manifest.model_copy(update={"not_compiled": str(error)}), None
+    return manifest.model_copy(update={"compiled": made.record}), made.content
+
+
+# --- The numbers ------------------------------------------------------------------------------------------------------
 def _calibrate(
-    oracle: SklearnEngine, answers: RawPredictions | None, data: _Rows | None
+    engine: SklearnEngine, answers: RawPredictions | None, data: _Rows | None
 ) -> repository.Conformal | None:
-    if answers is None or data is None or (oracle.classes and answers.probabilities is None):
+    if answers is None or data is None or data.truth is None or (engine.classes and answers.probabilities is None):
         return None
     return profile.calibrate(answers, data.truth)
 
 
 def _measure(
-    oracle: SklearnEngine, answers: RawPredictions | None, seen: _Rows | None, unseen: _Rows | None
+    engine: SklearnEngine, answers: RawPredictions | None, seen: _Rows | None, unseen: _Rows | None
 ) -> dict[str, float]:
-    if answers is None or unseen is None:
+    if answers is None or unseen is None or unseen.truth is None:
         return {}
-    return metrics.measure(answers, unseen.truth, seen.truth if seen else None, len(oracle.classes))
+    return metrics.measure(answers, unseen.truth, seen.truth if seen else None, len(engine.classes))
 
 
-def _predict_ms(oracle: SklearnEngine, row: list[Value]) -> float:
+def _predict_ms(engine: SklearnEngine, row: list[Value]) -> float:
     spent = []
     for _ in range(TIMED_CALLS):
         started = time.perf_counter()
-        oracle.ask([row])
+        engine.predict([row])
         spent.append(time.perf_counter() - started)
     return median(spent) * 1000
-
-
-def _dump(estimator: Any) -> bytes:
-    buffer = io.BytesIO()
-    try:
-        joblib.dump(estimator, buffer)
-    except Exception as error:  # an estimator's own pickling may raise anything
-        raise CannotRegister(
-            f"The estimator cannot be stored ({error}). A class or function that it uses must be importable, "
-            f"so it cannot be defined in train.py."
-        ) from error
-    return buffer.getvalue()
-
-
-def _libraries(estimator: Any) -> dict[str, str]:
-    """Versions of Python, of what computes, and of each package that a part of the estimator comes from."""
-    known = packages_distributions()
-    modules = {type(part).__module__.partition(".")[0] for part in parts(estimator)}
-    names = COMPUTES | {known[m][0] for m in modules if m in known}
-    versions = {name: found for name in sorted(names) if (found := installed(name))}
-    return {"python": platform.python_version(), **versions}
-
-
-def _train_function(path: Path) -> Callable[[], TrainingData]:
-    if not path.is_file():
-        raise CannotRegister(f"{path} is missing: write one that defines train(), or use manage.py register_model.")
-    name = f"_train_{path.parent.name.replace('-', '_')}"
-    loader = importlib.machinery.SourceFileLoader(name, str(path))
-    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(path)))
-    sys.modules[name] = module
-    try:
-        loader.exec_module(module)
-    finally:
-        # What a worker could not import must not be found here either, or it would only fail there.
-        del sys.modules[name]
-    if not callable(getattr(module, "train", None)):
-        raise CannotRegister(f"{path} defines no function train().")
-    train: Callable[[], TrainingData] = module.train
-    return train

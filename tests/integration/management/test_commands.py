@@ -17,6 +17,7 @@ from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TRANSITIONS
 from tests.integration.conftest import make
 from tests.support.commands import run
+from tests.support.loading import make_outdated
 from tests.support.versions import add_version, rewrite
 
 
@@ -126,6 +127,32 @@ def test_train_creates_a_version_without_promotion(own_models: Path) -> None:
     assert ModelVersion.objects.count() == 2
 
 
+def test_train_of_a_first_version_says_that_it_serves(own_models: Path) -> None:
+    shutil.rmtree(own_models / "iris/versions")
+
+    assert run("train", "iris").endswith("It serves now: /models/iris/\n")
+    assert champion() == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device"), "iris cannot be stored: .*No space left on device"),
+        (MemoryError(), "iris needs more memory than there is here"),
+        (ZeroDivisionError("by zero"), "Foretell does not know why: ZeroDivisionError: by zero"),
+    ],
+)
+def test_train_shows_a_sentence_and_no_traceback(
+    own_models: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("predictions.serving.training.register.train_and_register", fail)
+    with pytest.raises(CommandError, match=sentence):
+        run("train", "iris")
+
+
 def test_train_of_a_model_that_is_not_there_says_so(own_models: Path) -> None:
     with pytest.raises(CommandError, match=r"^no model is called 'nothing'$"):
         run("train", "nothing")
@@ -149,6 +176,16 @@ def test_prepare_trains_missing_versions_and_creates_an_analyst_once(own_models:
     assert User.objects.get(username="analyst").check_password(sign_in.rsplit(" ", 1)[1])
     assert second == ""
     assert champion() == 1
+
+
+def test_prepare_trains_anew_what_an_earlier_release_made(own_models: Path) -> None:
+    run("sync_models")
+    make_outdated(own_models / "iris/versions/1/version.json")
+    ModelVersion.objects.update(manifest={"signature": [], "metrics": {}, "profile": {}})
+
+    assert run("prepare").replace("…\n", "…").startswith("Training iris… version 2: accuracy ")
+    assert champion() == 2
+    assert "Training" not in run("prepare")
 
 
 def test_prepare_outside_development_makes_nobody(own_models: Path, settings: Any) -> None:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from predictions.serving.artifacts.repository import Description, Manifest, describe
-from predictions.serving.training.register import Split, register
+from predictions.serving.artifacts.description import Description
+from predictions.serving.artifacts.repository import Manifest, describe
+from predictions.serving.registration import Split
+from predictions.serving.training.register import register
+from tests.support.loading import unproved
 
 DESCRIPTION = """
 title = "Fruit"
@@ -66,6 +69,6 @@ def store(root: Path, description: Description, data: tuple[Split, Split]) -> Ca
     def make(estimator: Any = None) -> Manifest:
         training, held_out = data
         fitted = (estimator or LogisticRegression()).fit(training.x, training.y)
-        return register(root, description, fitted, training, held_out)
+        return register(root, description, fitted, training, held_out, unproved)
 
     return make

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.publication import write_version
 from predictions.serving.artifacts.repository import (
     BrokenFile,
-    Description,
     Manifest,
     NoSuchModel,
     NoSuchVersion,

@@ -31,6 +31,7 @@ from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.onnx import OnnxEngine, open_session
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.signature import Signature, Value
+from predictions.serving.training.input_types import read_schema
 from tests.unit.serving import estimators
 
 ABC = [
@@ -74,7 +75,8 @@ def fitted(estimator: Any, x: Any, y: Any, signature: Signature = NUMBERS) -> Sk
     if is_classifier(estimator) and y.dtype.kind == "f":
         y = np.where(y > 10, "high", np.where(y > 8, "middle", "low"))
     estimator.fit(x, y)
-    return SklearnEngine(estimator, signature, np.asarray(getattr(estimator, "classes_", [])).tolist())
+    classes = np.asarray(getattr(estimator, "classes_", [])).tolist()
+    return SklearnEngine(estimator, signature, classes, read_schema("training", x, signature))
 
 
 def cleaned(x: Any, signature: Signature = NUMBERS) -> list[list[Value]]:
@@ -84,18 +86,18 @@ def cleaned(x: Any, signature: Signature = NUMBERS) -> list[list[Value]]:
     return [signature.clean(row) for row in rows]
 
 
-def engine(oracle: SklearnEngine, made: Compilation) -> OnnxEngine:
+def engine(source: SklearnEngine, made: Compilation) -> OnnxEngine:
     record = made.record
-    has_probabilities = hasattr(oracle.estimator, "predict_proba")
+    has_probabilities = hasattr(source.estimator, "predict_proba")
     return OnnxEngine(
         open_session(made.content),
-        oracle.signature,
-        oracle.classes,
+        source.signature,
+        source.classes,
         record.layout,
-        record.number,
+        record.float_type,
         has_probabilities,
-        record.doubt,
-        lambda: oracle,
+        record.tie_margin,
+        lambda: source,
     )
 
 
@@ -127,20 +129,20 @@ CLOSE = [
 @pytest.mark.parametrize("estimator", EXACT, ids=lambda e: type(e).__name__)
 def test_trees_are_compiled_to_the_last_bit(estimator: Any) -> None:
     x, y = numbers()
-    oracle = fitted(clone(estimator), x, y, OPTIONAL)
-    record = compile_estimator(oracle, cleaned(x)).record
-    assert (record.largest_difference, record.doubt, record.number) == (0.0, 0.0, "float64")
+    source = fitted(clone(estimator), x, y, OPTIONAL)
+    record = compile_estimator(source, cleaned(x)).record
+    assert (record.largest_difference, record.tie_margin, record.float_type) == (0.0, 0.0, "float64")
 
 
 @pytest.mark.parametrize("estimator", CLOSE, ids=lambda e: type(e).__name__)
 def test_compiled_answers_as_the_estimator_does(estimator: Any) -> None:
     x, y = numbers()
     estimator = clone(estimator)
-    oracle = fitted(estimator, x, y - y.min() if getattr(estimator, "loss", "") == "poisson" else y)
-    made = compile_estimator(oracle, cleaned(x))
+    source = fitted(estimator, x, y - y.min() if getattr(estimator, "loss", "") == "poisson" else y)
+    made = compile_estimator(source, cleaned(x))
     rows = cleaned(np.random.default_rng(9).normal([10, 0, 4], [6, 2, 0], (500, 3)))
-    own, given = oracle.ask(rows), engine(oracle, made).ask(rows)
-    if oracle.classes:
+    own, given = source.predict(rows), engine(source, made).predict(rows)
+    if source.classes:
         assert given.outputs.tolist() == own.outputs.tolist()
     else:
         assert given.outputs.tolist() == pytest.approx(own.outputs.tolist(), abs=made.record.tolerance)
@@ -159,29 +161,29 @@ def encoding(final: Any) -> Any:
 @pytest.mark.parametrize("final", [LogisticRegression(), RandomForestClassifier(10, random_state=0)])
 def test_encoders_are_compiled_with_a_column_per_feature(final: Any) -> None:
     x, y = mixed()
-    oracle = fitted(encoding(final), x, y, MIXED)
-    made = compile_estimator(oracle, cleaned(x, MIXED))
+    source = fitted(encoding(final), x, y, MIXED)
+    made = compile_estimator(source, cleaned(x, MIXED))
     assert made.record.layout == "columns"
     rows: list[list[Value]] = [[12.0, "red", True], [9.0, "blue", False], [9.0, "grey", True]]
-    own, given = oracle.ask(rows), engine(oracle, made).ask(rows)
+    own, given = source.predict(rows), engine(source, made).predict(rows)
     assert given.outputs.tolist() == own.outputs.tolist()
     assert given.probabilities == pytest.approx(own.probabilities, abs=made.record.tolerance)
 
 
 def test_forest_that_ties_keeps_the_estimators_label() -> None:
     x, y = numbers()
-    oracle = fitted(ExtraTreesClassifier(2, random_state=0), x, np.where(y > 10, 1, 0))
-    made = compile_estimator(oracle, cleaned(x))
+    source = fitted(ExtraTreesClassifier(2, random_state=0), x, np.where(y > 10, 1, 0))
+    made = compile_estimator(source, cleaned(x))
     rows = cleaned(np.random.default_rng(9).normal([10, 0, 4], [3, 1, 0], (2000, 3)))
-    own, given = oracle.ask(rows), engine(oracle, made).ask(rows)
+    own, given = source.predict(rows), engine(source, made).predict(rows)
     assert own.probabilities is not None
     assert (own.probabilities[:, 0] == own.probabilities[:, 1]).sum() > 20
     assert given.outputs.tolist() == own.outputs.tolist()
 
 
-def refusal(oracle: SklearnEngine, rows: list[list[Value]]) -> str:
+def refusal(source: SklearnEngine, rows: list[list[Value]]) -> str:
     with pytest.raises(NotCompiled) as caught:
-        compile_estimator(oracle, rows)
+        compile_estimator(source, rows)
     return str(caught.value)
 
 
@@ -202,18 +204,19 @@ def test_estimator_that_rounding_changes_is_not_compiled(monkeypatch: pytest.Mon
 
 def test_label_that_differs_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = numbers()
-    oracle = fitted(SVC(), x, y)
-    shuffled = SklearnEngine(oracle.estimator, NUMBERS, oracle.classes[::-1])
-    # Asked alone, the estimator's labels are in another order than those of what was compiled.
-    monkeypatch.setattr(SklearnEngine, "ask", lambda self, rows: _reversed(oracle, rows))
+    source = fitted(SVC(), x, y)
+    shuffled = SklearnEngine(source.estimator, NUMBERS, source.classes[::-1], source.schema)
+    # The estimator's labels are in another order than those of the compiled one.
+    monkeypatch.setattr(SklearnEngine, "predict", lambda self, rows: _reversed(source, rows))
     assert "another label to" in refusal(shuffled, cleaned(x))
 
 
-def _reversed(oracle: SklearnEngine, rows: Any) -> Any:
-    from predictions.serving.engines.base import RawPredictions, positions, to_columns
+def _reversed(source: SklearnEngine, rows: Any) -> Any:
+    from predictions.serving.engines.base import RawPredictions, positions
+    from predictions.serving.engines.table import build_table
 
-    labels = oracle.estimator.predict(to_columns(rows, NUMBERS, "array")).tolist()
-    return RawPredictions(positions(labels, oracle.classes), None)
+    labels = source.estimator.predict(build_table(rows, source.schema)).tolist()
+    return RawPredictions(positions(labels, source.classes), None)
 
 
 def test_estimator_that_refuses_missing_values_where_the_compiled_would_answer() -> None:
@@ -224,17 +227,17 @@ def test_estimator_that_refuses_missing_values_where_the_compiled_would_answer()
 
 def test_estimator_that_fails_on_rows_around() -> None:
     x, y = numbers()
-    oracle = fitted(LinearRegression(), x, y)
-    oracle.estimator.coef_ = np.array([np.inf, 0.0, 0.0])
-    assert refusal(oracle, cleaned(x)).startswith("Its own answers to rows that model.toml allows are not all finite")
+    source = fitted(LinearRegression(), x, y)
+    source.estimator.coef_ = np.array([np.inf, 0.0, 0.0])
+    assert refusal(source, cleaned(x)).startswith("Its own answers to rows that model.toml allows are not all finite")
 
 
-def test_missing_text_is_not_compiled() -> None:
+def test_raw_text_is_not_compiled() -> None:
     signature = Signature.model_validate([{"kind": "text", "name": "words", "required": False}])
     vectors = ColumnTransformer([("words", CountVectorizer(), 0)])
     x = np.array([["good day"], ["bad day"]] * 10, dtype=object)
-    oracle = fitted(make_pipeline(vectors, LogisticRegression()), x, np.array([1, 0] * 10), signature)
-    assert "a text that is missing" in refusal(oracle, [["good day"]])
+    source = fitted(make_pipeline(vectors, LogisticRegression()), x, np.array([1, 0] * 10), signature)
+    assert "raw texts" in refusal(source, [["good day"]])
 
 
 def test_what_is_no_quicker_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

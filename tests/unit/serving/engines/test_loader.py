@@ -16,7 +16,7 @@ from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.sklearn import parts, use_one_job
 from predictions.serving.schema.errors import ModelUnavailable
-from tests.support.loading import change_manifest, reason
+from tests.support.loading import change_manifest, make_outdated, reason
 from tests.unit.serving import estimators
 
 PLENTY = 10**9
@@ -70,13 +70,21 @@ def test_get_other_scikit_learn(root: Path, store: Callable[[], Manifest]) -> No
     assert "Trained with scikit-learn 0.1, but" in reason(opener(root, PLENTY), 1, manifest.sha256)
 
 
+def test_get_version_of_an_earlier_release_says_to_train_again(root: Path, store: Callable[[], Manifest]) -> None:
+    manifest = store()
+    make_outdated(repository.artefact(root, "fruit", 1, repository.MANIFEST))
+    assert reason(opener(root, PLENTY), 1, manifest.sha256) == (
+        "Version 1 of fruit does not serve: it was made by an earlier Foretell: run manage.py train fruit."
+    )
+
+
 @pytest.mark.parametrize("factor", [1 + 1e-7, -1.0])
 def test_get_golden_row_off(root: Path, store: Callable[[], Manifest], factor: float) -> None:
     manifest = store()
     assert manifest.golden.probabilities is not None
     probabilities = [[share * factor for share in row] for row in manifest.golden.probabilities]
     change_manifest(root, 1, golden=manifest.golden.model_copy(update={"probabilities": probabilities}))
-    assert "The golden rows are not reproduced here. row 1" in reason(opener(root, PLENTY), 1, manifest.sha256)
+    assert "The golden rows are not reproduced here. alone, row 1: " in reason(opener(root, PLENTY), 1, manifest.sha256)
 
 
 def test_get_golden_row_off_within_tolerance_serves(root: Path, store: Callable[[], Manifest]) -> None:
@@ -94,10 +102,7 @@ def test_get_golden_label_other(root: Path, store: Callable[[], Manifest]) -> No
     assert "instead of" in reason(opener(root, PLENTY), 1, manifest.sha256)
 
 
-def test_get_estimator_that_cannot_be_opened(
-    root: Path, store: Callable[..., Manifest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("predictions.serving.training.register.open_version", lambda *_: None)
+def test_get_estimator_that_cannot_be_opened(root: Path, store: Callable[..., Manifest]) -> None:
     manifest = store(estimators.Explosive())
     assert "cannot be opened; the log says why" in reason(opener(root, PLENTY), 1, manifest.sha256)
 

@@ -12,14 +12,16 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Description, Manifest
+from predictions.serving.artifacts.description import Description
+from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.onnx import LARGEST, OnnxEngine, open_session
 from predictions.serving.engines.predictor import predict
 from predictions.serving.engines.sklearn import SklearnEngine
+from predictions.serving.registration import Split
 from predictions.serving.schema.errors import ModelFailure, ModelUnavailable
-from predictions.serving.training.register import Split, register
-from tests.support.loading import change_manifest, reason
+from predictions.serving.training.register import register
+from tests.support.loading import change_manifest, reason, unproved
 from tests.unit.serving import estimators
 
 PLENTY = 10**9
@@ -28,7 +30,8 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 SERVE = """
 import sys
 from pathlib import Path
-from predictions.serving.engines.loader import Loader, limit_threads
+from predictions.serving.engines.loader import Loader
+from predictions.serving.engines.opening import limit_threads
 from predictions.serving.engines.predictor import predict
 limit_threads()
 loaded = Loader(Path(sys.argv[1]), 10**9).get("fruit", 1, sys.argv[2])
@@ -43,7 +46,7 @@ def store(root: Path, description: Description, data: tuple[Split, Split]) -> Ca
     def make(estimator: Any = None) -> Manifest:
         training, held_out = data
         fitted = (estimator or RandomForestClassifier(5, random_state=0)).fit(training.x, training.y)
-        return register(root, description, fitted, training, held_out)
+        return register(root, description, fitted, training, held_out, unproved)
 
     return make
 
@@ -60,7 +63,7 @@ def test_registered_version_is_compiled_and_serves_so(root: Path, store: Callabl
     assert manifest.compiled is not None
     assert compiled_file(root).stat().st_size == manifest.compiled.bytes
     loaded = Loader(root, PLENTY).get("fruit", 1, manifest.sha256)
-    assert isinstance(loaded.oracle, OnnxEngine)
+    assert isinstance(loaded.engine, OnnxEngine)
     assert loaded.size == manifest.compiled.bytes
 
 
@@ -94,7 +97,7 @@ def test_version_that_could_not_be_compiled_says_why(root: Path, store: Callable
     assert manifest.compiled is None
     assert (manifest.not_compiled or "").startswith("ONNX cannot express it: ")
     assert not repository.artefact(root, "fruit", 1, repository.COMPILED).exists()
-    assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).oracle, SklearnEngine)
+    assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).engine, SklearnEngine)
 
 
 def test_manifest_of_before_serves_by_the_estimator(root: Path, store: Callable[[], Manifest]) -> None:
@@ -102,13 +105,13 @@ def test_manifest_of_before_serves_by_the_estimator(root: Path, store: Callable[
     path = repository.artefact(root, "fruit", 1, repository.MANIFEST)
     path.chmod(0o644)
     path.write_text(manifest.model_dump_json(exclude={"compiled", "not_compiled"}))
-    assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).oracle, SklearnEngine)
+    assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).engine, SklearnEngine)
 
 
 def test_switch_serves_by_the_estimator(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
     compiled_file(root).unlink()
-    assert isinstance(Loader(root, PLENTY, use_compiled=False).get("fruit", 1, manifest.sha256).oracle, SklearnEngine)
+    assert isinstance(Loader(root, PLENTY, use_compiled=False).get("fruit", 1, manifest.sha256).engine, SklearnEngine)
 
 
 def test_changed_file_is_never_opened(
@@ -151,30 +154,30 @@ def test_golden_rows_hold_within_the_recorded_tolerance(
 
 
 class Asked:
-    """Stands where the estimator would, and counts the rows."""
+    """Predicts as the estimator does, and counts the rows."""
 
-    def __init__(self, oracle: SklearnEngine) -> None:
-        self.oracle, self.rows = oracle, 0
+    def __init__(self, engine: SklearnEngine) -> None:
+        self.engine, self.rows = engine, 0
 
-    def ask(self, rows: Any) -> Any:
+    def predict(self, rows: Any) -> Any:
         self.rows += len(rows)
-        return self.oracle.ask(rows)
+        return self.engine.predict(rows)
 
 
 def test_row_too_close_to_call_is_asked_of_the_estimator(root: Path, store: Callable[..., Manifest]) -> None:
     manifest = store(LogisticRegression())
     loaded = Loader(root, PLENTY).get("fruit", 1, manifest.sha256)
     asked = Asked(loaded.pickled.open())
-    engine = loaded.oracle
+    engine = loaded.engine
     assert isinstance(engine, OnnxEngine)
     rows = [[10.0, 90.0], [55.0, 50.0], [100.0, 90.0]]
-    shares = engine.ask(rows).probabilities
+    shares = engine.predict(rows).probabilities
     assert shares is not None
     gap = abs(float(shares[1, 0] - shares[1, 1]))
     doubting = OnnxEngine(
-        engine.session, engine.signature, engine.classes, "table", engine.number, True, gap, lambda: asked
+        engine.session, engine.signature, engine.classes, "table", engine.float_type, True, gap, lambda: asked
     )
-    assert doubting.ask(rows).outputs.tolist() == asked.oracle.ask(rows).outputs.tolist()
+    assert doubting.predict(rows).outputs.tolist() == asked.engine.predict(rows).outputs.tolist()
     assert asked.rows == 1
 
 

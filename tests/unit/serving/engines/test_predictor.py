@@ -10,18 +10,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from predictions.serving.artifacts.repository import Conformal, Golden, Manifest, Target
-from predictions.serving.engines.base import to_columns
-from predictions.serving.engines.loader import Loaded, Pickled
+from predictions.serving.artifacts.description import Target
+from predictions.serving.artifacts.repository import Conformal, Golden, Manifest
+from predictions.serving.engines.opening import Files, Loaded, Pickled
 from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.engines.sklearn import SklearnEngine, predicts_argmax
 from predictions.serving.schema.errors import ModelFailure
+from predictions.serving.schema.input_schema import Column, InputSchema
 from predictions.serving.schema.signature import Signature, Value
 from tests.unit.serving import estimators
 
 SIGNATURE = Signature.model_validate(
     [{"kind": "number", "name": "a"}, {"kind": "number", "name": "b", "required": False}]
 )
+SCHEMA = InputSchema(container="array", columns=(Column(dtype="float64"),) * 2)
 X = np.array([[0.0, 1.0], [20.0, 1.0], [80.0, 1.0], [100.0, 1.0]])
 Y = np.array(["a", "a", "b", "b"])
 
@@ -40,13 +42,14 @@ def loaded(estimator: Any, conformal: Conformal | None = None) -> Loaded:
         classes=classes,
         labels=[name.upper() for name in classes],
         signature=SIGNATURE,
+        input_schema=SCHEMA,
         libraries={},
         rows={"training": 4, "held_out": 0},
         golden=Golden(rows=[], outputs=[]),
         conformal=conformal,
         predict_ms=0,
     )
-    return Loaded(manifest, SklearnEngine(estimator, SIGNATURE, classes), Pickled(manifest, bytes))
+    return Loaded(manifest, SklearnEngine(estimator, SIGNATURE, classes, SCHEMA), Pickled(manifest, Files(bytes)))
 
 
 def conformal(quantile: float) -> Conformal:
@@ -161,13 +164,3 @@ def test_predict_memory_error_concerns_all_rows() -> None:
 def test_predict_class_never_announced_is_a_failure() -> None:
     outcomes = predict(loaded(estimators.Stranger()), [[10.0, 1.0], [60.0, 1.0]])
     assert [outcome.error is None for outcome in outcomes] == [True, False]
-
-
-def test_to_columns_of_texts_keeps_types() -> None:
-    signature = Signature.model_validate(
-        [{"kind": "number", "name": "n", "required": False}, {"kind": "choice", "name": "c", "choices": [["x", "X"]]}]
-    )
-    columns = to_columns([[1, "x"], [None, "x"]], signature, "array")
-    assert columns.dtype == object
-    assert columns[0].tolist() == [1.0, "x"]
-    assert np.isnan(columns[1, 0])

@@ -1,6 +1,6 @@
 import numpy as np
 
-from predictions.serving.training.register import Split, TrainingData
+from predictions.serving.registration import Split, TrainingData
 from tests.worker.estimators import Probe
 
 

@@ -1,0 +1,158 @@
+"""Opens a version after every check that serving demands. The only file that unpickles.
+
+A pickle is code. It is opened only when its bytes have the registered SHA-256, and so is code that a version brings
+along. A version serves only when it reproduces its golden rows in this process.
+
+A compiled version is served without its estimator, which is opened when a row needs it and not before. So joblib and
+scikit-learn are imported inside functions here: a worker of compiled versions never pays for them.
+"""
+
+import io
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from threadpoolctl import threadpool_limits
+
+from predictions.serving.artifacts.repository import Compiled, Manifest
+from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, Engine
+from predictions.serving.engines.bundled_code import importable
+from predictions.serving.engines.verify import check_golden, check_hash, check_libraries
+from predictions.serving.schema.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from predictions.serving.engines.sklearn import SklearnEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a version. `estimator` reads its bytes, at once or later; `code` are sources by relative path."""
+
+    estimator: Callable[[], bytes]
+    compiled: bytes | None = None
+    code: Mapping[str, bytes] = field(default_factory=dict)
+    code_folder: Path = Path()
+
+
+class Pickled:
+    """The estimator of a version, opened when it is first needed."""
+
+    def __init__(self, manifest: Manifest, files: Files) -> None:
+        self._manifest = manifest
+        self._files = files
+        self._lock = threading.Lock()
+        self._engine: SklearnEngine | None = None
+
+    def open(self) -> "SklearnEngine":
+        """Raises ModelUnavailable, or what reading raises."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = _open_estimator(self._manifest, self._files)
+            return self._engine
+
+    @property
+    def size(self) -> int:
+        return self._manifest.bytes if self._engine else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version that has reproduced its golden rows in this process, and the engine that predicts for it."""
+
+    manifest: Manifest
+    engine: Engine = field(repr=False)
+    pickled: Pickled = field(repr=False)
+    compiled_size: int = 0
+
+    @property
+    def estimator(self) -> Any:
+        """The scikit-learn object. Raises ModelUnavailable."""
+        return self.pickled.open().estimator
+
+    @property
+    def size(self) -> int:
+        """The size of the files that are held open, in bytes."""
+        return self.compiled_size + self.pickled.size
+
+
+def limit_threads() -> None:
+    """One thread for BLAS and OpenMP in this process, since processes are the parallelism.
+
+    Reaches only libraries that are loaded already, so it is called again after each estimator was opened.
+    """
+    threadpool_limits(1)
+
+
+def open_version(manifest: Manifest, files: Files) -> Loaded:
+    """A version that passed every check. It is served as compiled if the files have that.
+
+    Raises ModelUnavailable, or what reading the estimator raises.
+    """
+    check_libraries(manifest)
+    for path, sha256 in manifest.code.items():
+        check_hash(sha256, files.code[path], f"module {path}")
+    pickled = Pickled(manifest, files)
+    if files.compiled is None or manifest.compiled is None:
+        engine: Engine = pickled.open()
+        check_golden(manifest, engine, ABSOLUTE_TOLERANCE)
+        return Loaded(manifest, engine, pickled)
+    # The estimator may be needed later. It is checked now: a version is whole, or it does not serve.
+    check_hash(manifest.sha256, files.estimator())
+    engine = _open_compiled(manifest, manifest.compiled, files.compiled, pickled.open)
+    check_golden(manifest, engine, manifest.compiled.tolerance)
+    return Loaded(manifest, engine, pickled, len(files.compiled))
+
+
+def _open_estimator(manifest: Manifest, files: Files) -> "SklearnEngine":
+    from predictions.serving.engines.sklearn import SklearnEngine, use_one_job  # noqa: PLC0415  # scikit-learn, when it is needed
+
+    content = files.estimator()
+    check_hash(manifest.sha256, content)
+    with importable(files.code, files.code_folder):
+        estimator = _unpickle(content)
+    limit_threads()
+    use_one_job(estimator)
+    return SklearnEngine(
+        estimator, manifest.signature, list(manifest.classes), manifest.input_schema, manifest.batching
+    )
+
+
+def _open_compiled(manifest: Manifest, record: Compiled, content: bytes, estimator: Callable[[], Engine]) -> Engine:
+    from predictions.serving.engines.onnx import OnnxEngine, open_session  # noqa: PLC0415  # ONNX Runtime, when it is needed
+
+    check_hash(record.sha256, content, "compiled estimator")
+    try:
+        session = open_session(content)
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise ModelUnavailable(
+            "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
+        ) from error
+    return OnnxEngine(
+        session,
+        manifest.signature,
+        list(manifest.classes),
+        record.layout,
+        record.float_type,
+        manifest.golden.probabilities is not None,
+        record.tie_margin,
+        estimator,
+    )
+
+
+def _unpickle(content: bytes) -> Any:
+    import joblib  # noqa: PLC0415  # with scikit-learn, when it is needed
+    from sklearn.exceptions import InconsistentVersionWarning  # noqa: PLC0415
+
+    # Not undone afterwards: filters belong to the whole process, and undoing one in a thread undoes another's.
+    warnings.simplefilter("error", InconsistentVersionWarning)
+    try:
+        return joblib.load(io.BytesIO(content))
+    except MemoryError:
+        raise
+    except Exception as error:  # a pickle may raise anything
+        raise ModelUnavailable(
+            "The estimator cannot be opened; the log says why. Install what it imports, or train a new version."
+        ) from error

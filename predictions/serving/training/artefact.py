@@ -1,0 +1,36 @@
+"""An estimator as bytes, and the libraries that it was made with."""
+
+import io
+import platform
+from importlib.metadata import packages_distributions
+from typing import Any
+
+import joblib
+
+from predictions.serving.engines.sklearn import parts
+from predictions.serving.engines.verify import installed
+from predictions.serving.registration import CannotRegister
+from predictions.serving.training.proof import said
+
+COMPUTES = {"numpy", "scipy", "joblib", "scikit-learn", "pandas", "skl2onnx", "onnxruntime"}
+
+
+def dump(estimator: Any) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        joblib.dump(estimator, buffer)
+    except Exception as error:  # an estimator's own pickling may raise anything
+        raise CannotRegister(
+            f"The estimator cannot be stored ({said(error)}). A class or function that it uses must be importable: "
+            f"define it in a module beside train.py, not in train.py."
+        ) from error
+    return buffer.getvalue()
+
+
+def libraries(estimator: Any) -> dict[str, str]:
+    """Versions of Python, of what computes, and of each package that a part of the estimator comes from."""
+    known = packages_distributions()
+    modules = {type(part).__module__.partition(".")[0] for part in parts(estimator)}
+    names = COMPUTES | {known[m][0] for m in modules if m in known}
+    versions = {name: found for name in sorted(names) if (found := installed(name))}
+    return {"python": platform.python_version(), **versions}

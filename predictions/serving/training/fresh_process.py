@@ -1,0 +1,48 @@
+"""Proves a version where serving happens: in a process of its own, which imports what a worker can import."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import predictions
+from predictions.serving.artifacts import publication, repository
+from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.registration import CannotRegister
+
+# A proof is some hundred predict calls; what takes longer could not serve.
+SECONDS = 1800
+
+
+def prove_in_fresh_process(
+    home: Path, manifest: Manifest, content: bytes, compiled: bytes | None, code: Mapping[str, bytes], rows: Golden
+) -> None:
+    """Stores the version in a temporary folder, and has it loaded there and asked the rows. Raises CannotRegister."""
+    with tempfile.TemporaryDirectory(prefix="foretell-proof-") as folder:
+        root = Path(folder)
+        (root / home.name).mkdir()
+        shutil.copy(home / repository.DESCRIPTION, root / home.name)
+        stored = publication.write_version(root, manifest, content, compiled, code)
+        asked, verdict = root / "rows.json", root / "verdict.txt"
+        asked.write_text(rows.model_dump_json())
+        words = [str(root), home.name, str(stored.version), str(asked), str(verdict)]
+        _run([sys.executable, "-m", "predictions.serving.training.prove_version", *words])
+        if reason := verdict.read_text() if verdict.exists() else "the process ended without a word":
+            raise CannotRegister(
+                f"A worker could not serve it: {reason.rstrip('.')}. Workers import installed packages and the modules "
+                f"beside train.py, and run scikit-learn with its default configuration."
+            )
+
+
+def _run(command: list[str]) -> None:
+    # Where manage.py and the workers start, too.
+    home = Path(str(predictions.__file__)).parents[1]
+    try:
+        done = subprocess.run(command, cwd=home, capture_output=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise CannotRegister(f"A worker could not serve it: its proof took longer than {SECONDS} s.") from None
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise CannotRegister(f"A worker could not serve it: the process ended with {done.returncode}. {last}")

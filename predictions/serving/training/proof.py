@@ -1,0 +1,129 @@
+"""Compares a version with its estimator: the same answers to the raw data, and to each row alone and in company."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+
+from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, RawPredictions, differences
+from predictions.serving.engines.sklearn import SklearnEngine
+from predictions.serving.engines.table import build_table
+from predictions.serving.engines.verify import compare_arrangements
+from predictions.serving.registration import CannotRegister
+from predictions.serving.schema.signature import Value
+from predictions.serving.training.input_types import cells
+
+Row = list[Value]
+
+# Rows of the data that are predicted alone, evenly spread.
+ALONE = 64
+
+
+def estimator_answers(engine: SklearnEngine, which: str, x: Any) -> RawPredictions:
+    """The estimator's answers to the raw data. Raises CannotRegister, naming the row on which it fails."""
+    count = row_count(x)
+    try:
+        return engine.predict_table(x, count)
+    except Exception as error:  # an estimator may raise anything
+        row = _failing_row(engine, x)
+        place = "the" if row is None else f"row {row + 1} of the"
+        raise CannotRegister(f"The estimator fails on {place} {which} data: {said(error)}.") from error
+
+
+def compare_with_estimator(engine: SklearnEngine, which: str, x: Any, rows: Sequence[Row], raw: RawPredictions) -> None:
+    """Raises CannotRegister where serving would answer otherwise than the estimator does to the raw data."""
+    given = _served(engine, which, rows)
+    found = differences(raw, given, ABSOLUTE_TOLERANCE)
+    if not found:
+        return
+    _check_repeats(engine, raw, estimator_answers(engine, which, x))
+    first = found[0]
+    column = _other_column(engine, x, rows[first.row], first.row)
+    raise CannotRegister(
+        f"Row {first.row + 1} of the {which} data{column}: the estimator answers {_named(engine, first.expected)}, "
+        f"and {_named(engine, first.given)} when the row is built as for serving ({len(found)} of {len(rows)} rows "
+        f"differ). Give each column one type, and write its missing values in one way, in training and held-out data."
+    )
+
+
+def is_independent(engine: SklearnEngine, golden: Sequence[Row], rows: Sequence[Row]) -> bool:
+    """Whether a row's answer is the same in any company. Raises CannotRegister if two calls differ for one row."""
+    alone = replace(engine, batching=False)
+    spread = np.unique(np.linspace(0, len(rows) - 1, min(ALONE, len(rows))).round().astype(int)).tolist()
+    some = [*golden, *(rows[place] for place in spread)]
+    expected = alone.predict(some)
+    _check_repeats(engine, expected, alone.predict(some))
+    try:
+        return not compare_arrangements(engine, some, expected, ABSOLUTE_TOLERANCE, alone=0) and not differences(
+            expected, _first(engine.predict([*some, *rows]), len(some)), ABSOLUTE_TOLERANCE
+        )
+    except Exception:  # noqa: BLE001  # it answers these rows alone, and fails on several
+        return False
+
+
+def _check_repeats(engine: SklearnEngine, first: RawPredictions, second: RawPredictions) -> None:
+    if found := differences(first, second, ABSOLUTE_TOLERANCE):
+        raise CannotRegister(
+            f"The estimator gives two answers to the same row ({_named(engine, found[0].expected)}, then "
+            f"{_named(engine, found[0].given)}): fix its random_state."
+        )
+
+
+def row_count(x: Any) -> int:
+    return int(x.shape[0]) if hasattr(x, "shape") else len(x)
+
+
+def said(error: BaseException) -> str:
+    """What an error says, on one line of readable length."""
+    text = " ".join(str(error).split()).rstrip(".:, ")
+    return shorten(f"{type(error).__name__}: {text}" if text else type(error).__name__, 240, placeholder="…")
+
+
+def _served(engine: SklearnEngine, which: str, rows: Sequence[Row]) -> RawPredictions:
+    try:
+        return engine.predict(rows)
+    except Exception as error:
+        raise CannotRegister(
+            f"The estimator answers the {which} data as train() gave it, and fails when it is built as for serving: "
+            f"{said(error)}. Give each column one type."
+        ) from error
+
+
+def _failing_row(engine: SklearnEngine, x: Any) -> int | None:
+    """The first row on which the estimator fails alone; None if it fails on no single row."""
+    for row in range(min(row_count(x), 1000)):
+        try:
+            engine.predict_table(_slice(x, row), 1)
+        except Exception:  # noqa: BLE001  # an estimator may raise anything
+            return row
+    return None
+
+
+def _slice(x: Any, row: int) -> Any:
+    return x.iloc[row : row + 1] if hasattr(x, "iloc") else x[row : row + 1]
+
+
+def _other_column(engine: SklearnEngine, x: Any, row: Row, position: int) -> str:
+    """The first column that is built otherwise than it was, as words after a row's number."""
+    dense = [part.toarray() if hasattr(part, "toarray") else part for part in (x, build_table([row], engine.schema))]
+    given, built = _slice(dense[0], position), dense[1]
+    for place, name in enumerate(engine.signature.names):
+        before, after = cells(given, place)[0], cells(built, place)[0]
+        if type(before) is not type(after) or (before != after and before == before):
+            return f", column {name} ({before!r} became {after!r})"
+    return ""
+
+
+def _named(engine: SklearnEngine, answer: str) -> str:
+    """A class by its name, where the answer is its position."""
+    try:
+        return repr(engine.classes[int(float(answer))]) if engine.classes else answer
+    except (ValueError, IndexError):
+        return answer
+
+
+def _first(answers: RawPredictions, count: int) -> RawPredictions:
+    shares = answers.probabilities
+    return RawPredictions(answers.outputs[:count], None if shares is None else shares[:count])

@@ -1,0 +1,125 @@
+"""Reads the true targets of the training and held-out data, and the classes that a version can answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from sklearn.mixture._base import BaseMixture
+from sklearn.pipeline import Pipeline
+
+from predictions.serving.artifacts.description import Description, Target, Task
+from predictions.serving.engines.base import Floats
+from predictions.serving.registration import CannotRegister, Split
+
+# scikit-learn's outlier detectors answer 1 and -1.
+OUTLIER_CLASSES = [1, -1]
+OUTLIER_LABELS = {1: "usual", -1: "unusual"}
+_SEVERAL = (
+    "The estimator predicts several targets. Foretell serves one target a model for now: train an estimator for each, "
+    "with a folder of its own."
+)
+
+
+def check_task(description: Description, estimator: Any) -> None:
+    """Raises CannotRegister if the estimator is not made for the task, and says what to write."""
+    name = type(_final(estimator)).__name__
+    if not hasattr(estimator, "predict"):
+        raise CannotRegister(f"{name} has no predict(): it cannot answer rows that it was not fitted on.")
+    task = _task_of(estimator)
+    if task is not None and task != description.task:
+        raise CannotRegister(
+            f'model.toml says task = "{description.task}", and {name} is made for {task}: write task = "{task}".'
+        )
+    if task is None and description.task != "regression":
+        raise CannotRegister(f"model.toml says {description.task}, and {name} is not made for it.")
+    if isinstance(getattr(estimator, "classes_", None), list):
+        raise CannotRegister(_SEVERAL)
+
+
+def classes_of(description: Description, estimator: Any, answered: Sequence[Any]) -> list[Any]:
+    """The classes in the estimator's order. `answered` are its answers to the data, which name a clusterer's."""
+    if description.task == "regression":
+        return []
+    if description.task == "outliers":
+        return OUTLIER_CLASSES
+    if description.task == "classification":
+        found: list[Any] = np.asarray(estimator.classes_).tolist()
+        return found
+    final = _final(estimator)
+    count = getattr(final, "n_clusters", getattr(final, "n_components", 0)) or 0
+    return sorted({*range(count), *(int(answer) for answer in answered)})
+
+
+def labels_of(description: Description, classes: Sequence[Any]) -> list[str]:
+    """What people read for each class. Raises CannotRegister if names are unknown or the same."""
+    labels = [_label(description.task, description.target, class_) for class_ in classes]
+    strangers = [class_ for class_, _ in description.target.labels if class_ not in classes]
+    if classes and strangers:
+        raise CannotRegister(f"target.labels names {strangers}, but the estimator knows only {list(classes)}.")
+    if len(set(labels)) < len(labels):
+        raise CannotRegister(f"target.labels gives one label to several classes: {labels}.")
+    return labels
+
+
+def truth_of(which: str, split: Split, count: int, task: Task, classes: Sequence[Any]) -> Floats | None:
+    """Numbers, or positions in the classes. None for outliers and clusters, whose data has no true answer."""
+    if task in ("outliers", "clusters"):
+        return None
+    values = _column(which, split.y)
+    if not count or len(values) != count:
+        raise CannotRegister(f"The {which} data has {count} rows and {len(values)} targets.")
+    if classes:
+        return np.array([_position(value, classes, which) for value in values], dtype=np.float64)
+    return np.array([_number(value, row, which) for row, value in enumerate(values, start=1)], dtype=np.float64)
+
+
+def _task_of(estimator: Any) -> Task | None:
+    if is_classifier(estimator):
+        return "classification"
+    if is_outlier_detector(estimator):
+        return "outliers"
+    if is_clusterer(estimator) or isinstance(_final(estimator), BaseMixture):
+        return "clusters"
+    return "regression" if is_regressor(estimator) else None
+
+
+def _final(estimator: Any) -> Any:
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+
+
+def _label(task: Task, target: Target, class_: Any) -> str:
+    named = dict(target.labels)
+    if class_ in named:
+        return named[class_]
+    if task == "outliers":
+        return OUTLIER_LABELS[class_]
+    return f"cluster {class_}" if task == "clusters" else target.label(class_)
+
+
+def _column(which: str, y: Any) -> list[Any]:
+    if y is None:
+        raise CannotRegister(f"The {which} data has no targets: give Split(x, y).")
+    table = np.asarray(y, dtype=object) if hasattr(y, "iloc") else np.asarray(y)
+    if table.ndim == 2 and table.shape[1] == 1:
+        table = table[:, 0]
+    if table.ndim != 1:
+        raise CannotRegister(f"The {which} data has targets of shape {table.shape}. {_SEVERAL}")
+    found: list[Any] = table.tolist()
+    return found
+
+
+def _position(class_: Any, classes: Sequence[Any], which: str) -> int:
+    if class_ not in classes:
+        raise CannotRegister(f"The {which} data has class {class_!r}, which the estimator does not know.")
+    return list(classes).index(class_)
+
+
+def _number(value: Any, row: int, which: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise CannotRegister(f"The target of row {row} of the {which} data is {value!r}: it must be a finite number.")
+    return number

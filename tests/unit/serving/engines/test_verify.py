@@ -1,0 +1,80 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from predictions.serving.engines.base import RawPredictions, differences
+from predictions.serving.engines.verify import compare_arrangements
+from predictions.serving.schema.signature import Value
+
+OUTPUTS = np.array([0.0, 1.0])
+SHARES = np.array([[0.9, 0.1], [0.2, 0.8]])
+ROWS: list[list[Value]] = [[1.0], [None], [3.0]]
+SUMS = RawPredictions(np.array([1.0, 0.0, 3.0]), None)
+
+
+@pytest.mark.parametrize(
+    ("expected", "given", "said"),
+    [
+        (SHARES, None, "row 1: no probabilities instead of probabilities of 2 classes"),
+        (None, SHARES, "row 1: probabilities of 2 classes instead of no probabilities"),
+        (SHARES, np.full((2, 3), 1 / 3), "row 1: probabilities of 3 classes instead of probabilities of 2 classes"),
+    ],
+)
+def test_differences_mind_missing_probabilities(
+    expected: np.ndarray | None, given: np.ndarray | None, said: str
+) -> None:
+    found = differences(RawPredictions(OUTPUTS, expected), RawPredictions(OUTPUTS, given))
+    assert [str(difference) for difference in found] == [said]
+
+
+def test_differences_name_each_row_once() -> None:
+    found = differences(RawPredictions(OUTPUTS, SHARES), RawPredictions(np.array([0.0, 0.0]), SHARES[::-1]))
+    assert [difference.row for difference in found] == [0, 1]
+
+
+def test_nan_differs_from_every_number() -> None:
+    assert differences(RawPredictions(OUTPUTS, None), RawPredictions(np.array([np.nan, 1.0]), None))
+
+
+class Engine:
+    """Answers the row's number, and `wrong` under one condition on the rows of its call."""
+
+    def __init__(self, condition: str) -> None:
+        self.condition = condition
+
+    def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
+        outputs = np.array([row[0] or 0.0 for row in rows], dtype=np.float64)
+        numbers = [row[0] for row in rows]
+        wrong = {
+            "never": False,
+            "alone": len(rows) == 1,
+            "together": len(rows) > 1,
+            "out of order": len(rows) > 1 and numbers != sorted(numbers, key=ROWS_ORDER.index),
+            "beside missing": len(rows) > 1 and None in numbers,
+            "beside complete": len(rows) > 1 and None not in numbers,
+        }
+        return RawPredictions(outputs + wrong[self.condition], None)
+
+
+ROWS_ORDER = [row[0] for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("condition", "arrangements"),
+    [
+        ("never", set()),
+        ("alone", {"alone"}),
+        ("together", {"together", "shuffled", "beside complete rows only"}),
+        ("out of order", {"shuffled"}),
+        ("beside missing", {"together", "shuffled"}),
+        ("beside complete", {"beside complete rows only"}),
+    ],
+)
+def test_compare_arrangements_finds_each_dependence(condition: str, arrangements: set[str]) -> None:
+    found = compare_arrangements(Engine(condition), ROWS, SUMS, 1e-12)
+    assert {how for how, _ in found} == arrangements
+
+
+def test_compare_arrangements_without_batching_asks_rows_alone() -> None:
+    assert compare_arrangements(Engine("together"), ROWS, SUMS, 1e-12, batching=False) == []
