@@ -217,14 +217,14 @@ def test_json_encoder_error_with_a_value_is_not_shown(ask: Any, monkeypatch: pyt
 
 # --- Errors in a worker ---------------------------------------------------------------------------------------------
 WORKER_ERRORS = [
-    ("predictions.serving.engines.onnx.OnnxEngine.ask", LibraryError(TEXT), "model_error"),
-    ("predictions.serving.engines.onnx.OnnxEngine.ask", Fail(TEXT), "model_error"),
-    ("predictions.serving.engines.onnx.OnnxEngine.ask", FileNotFoundError(2, TEXT, PATH), "model_error"),
+    ("predictions.serving.engines.onnx.OnnxEngine.predict", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.engines.onnx.OnnxEngine.predict", Fail(TEXT), "model_error"),
+    ("predictions.serving.engines.onnx.OnnxEngine.predict", FileNotFoundError(2, TEXT, PATH), "model_error"),
     ("predictions.serving.engines.onnx.open_session", Fail(TEXT), "model_unavailable"),
     ("predictions.serving.artifacts.repository.manifest", PermissionError(13, TEXT, PATH), "model_unavailable"),
     ("pathlib.Path.read_bytes", OSError(5, TEXT, PATH), "model_unavailable"),
     ("joblib.load", LibraryError(TEXT), "model_unavailable"),
-    ("predictions.serving.engines.sklearn.SklearnEngine.ask", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.engines.sklearn.SklearnEngine.predict", LibraryError(TEXT), "model_error"),
 ]
 
 
@@ -266,7 +266,7 @@ def test_error_of_a_row_is_not_shown_by_the_inference_protocol(
     monkeypatch.setattr("predictions.queue.notifications.notify", lambda lane: run_worker(iris, lane))
     settings.WAIT_MAX = 0.05
     preload.load(iris.pk)
-    monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.ask", raising(LibraryError(TEXT)))
+    monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.predict", raising(LibraryError(TEXT)))
 
     response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")
 
