@@ -1,10 +1,10 @@
-"""A client of Foretell's JSON API in one file. It needs httpx; copy it to wherever you need it.
+"""A client of Foretell's JSON API in one file. It needs httpx. Copy the file into your project.
 
     with Client("http://127.0.0.1:8000") as foretell:
         prediction = foretell.predict("iris", [5.1, 3.5, 1.4, 0.2])
         print(prediction.output)
 
-What is sent again after a lost connection carries the same Idempotency-Key, so nothing is predicted twice.
+A request that is repeated after a lost connection carries the same Idempotency-Key, so no row is predicted twice.
 """
 
 import json
@@ -23,13 +23,13 @@ import httpx
 
 Features = Mapping[str, Any] | Sequence[Any]
 
-# "Not now" rather than "no": nothing was accepted, and asking again may help.
-NOT_NOW = frozenset({429, 502, 503, 504})
+# Temporary refusals: the server accepted nothing, and a repetition may succeed.
+RETRY_STATUSES = frozenset({429, 502, 503, 504})
 FINISHED = frozenset({"succeeded", "failed", "canceled", "expired"})
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
 
-# --- What comes back --------------------------------------------------------------------------------------------------
+# --- Results --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Classification:
     """`prediction_set` holds the labels that cannot be ruled out, with the stated coverage."""
@@ -52,7 +52,7 @@ class Regression:
 
 @dataclass(frozen=True)
 class Advice:
-    """A value that is allowed, but unlike what the model learned from."""
+    """A remark on a valid value that differs from the training data."""
 
     feature: str
     code: str
@@ -68,7 +68,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One prediction as the server last described it. `output` is there once `status` is "succeeded"."""
+    """One prediction as the server last described it. `output` is set once `status` is "succeeded"."""
 
     id: str
     model: str
@@ -88,7 +88,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Model:
-    """`version` is the number of the one that serves, if one does."""
+    """`version` is the number of the version that serves, or None."""
 
     name: str
     title: str
@@ -96,10 +96,10 @@ class Model:
     version: int | None
 
 
-# --- What can go wrong ------------------------------------------------------------------------------------------------
+# --- Errors ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Problem:
-    """One thing to correct in a request; `pointer` is a JSON Pointer (RFC 6901) to it."""
+    """One invalid value in a request; `pointer` is a JSON Pointer (RFC 6901) to it."""
 
     pointer: str
     code: str
@@ -107,7 +107,7 @@ class Problem:
 
 
 class ForetellError(Exception):
-    """`code` is stable, `message` is for people."""
+    """Base of all errors. `code` is stable; `message` is for people."""
 
     def __init__(self, code: str, message: str, problems: Sequence[Problem] = ()) -> None:
         details = "".join(f"\n  {problem.pointer}: {problem.message}" for problem in problems)
@@ -118,26 +118,26 @@ class ForetellError(Exception):
 
 
 class Unreachable(ForetellError):
-    """The connection failed, also when it was tried again."""
+    """The connection failed, and so did its repetitions."""
 
     def __init__(self, error: httpx.TransportError) -> None:
         super().__init__("unreachable", f"The server cannot be reached: {error or type(error).__name__}")
 
 
 class Refused(ForetellError):
-    """The server answered with an error; `retry_after` is in seconds, if it says so."""
+    """The server answered with an error. `retry_after` is in seconds, or None if the server does not give it."""
 
     def __init__(self, response: httpx.Response) -> None:
-        said = _problem_details(response)
-        problems = [Problem(entry["pointer"], entry["code"], entry["message"]) for entry in said.get("errors", [])]
-        message = said.get("detail") or f"The server answered {response.status_code} {response.reason_phrase}."
-        super().__init__(said.get("code", "unexpected"), message, problems)
+        details = _problem_details(response)
+        problems = [Problem(entry["pointer"], entry["code"], entry["message"]) for entry in details.get("errors", [])]
+        message = details.get("detail") or f"The server answered {response.status_code} {response.reason_phrase}."
+        super().__init__(details.get("code", "unexpected"), message, problems)
         self.status = response.status_code
         self.retry_after = _retry_after(response)
 
 
 class NoAnswer(ForetellError):
-    """The prediction has ended without an answer: it failed, expired or was canceled."""
+    """The prediction failed, expired or was canceled."""
 
     def __init__(self, prediction: Prediction) -> None:
         failure = prediction.error or Failure(prediction.status, f"The prediction was {prediction.status}.", False)
@@ -146,23 +146,23 @@ class NoAnswer(ForetellError):
 
 
 class NotFinished(ForetellError):
-    """The time is over, the work goes on: `result(prediction.id)` reads the answer later."""
+    """The prediction did not finish in time. The server goes on with it: `result(prediction.id)` reads it later."""
 
     def __init__(self, prediction: Prediction) -> None:
         super().__init__("not_finished", f"Prediction {prediction.id} is still {prediction.status}.")
         self.prediction = prediction
 
 
-# --- The client -------------------------------------------------------------------------------------------------------
+# --- The client -----------------------------------------------------------------------------------------------------
 class Client:
-    """Asks one Foretell server; may be shared by threads.
+    """A client of one Foretell server. Threads may share it.
 
     Args:
-        base_url: where its pages are, for example https://foretell.example.org.
-        token: of `Authorization: Bearer …`; not needed where predictions are public.
-        timeout: seconds for a single answer of the server, beyond what a call waits for by itself.
-        patience: seconds for which a request is repeated that met a lost connection or "not now". 0: never repeated.
-        transport: how to reach the server, if not by the network.
+        base_url: the address of the server, for example https://foretell.example.org.
+        token: sent as `Authorization: Bearer …`. Not needed if predictions are public.
+        timeout: seconds for one response of the server, in addition to the `wait` of a call.
+        patience: seconds during which a request is repeated after a lost connection or a temporary refusal. 0: never.
+        transport: a transport of httpx other than the network, for tests.
     """
 
     def __init__(
@@ -190,18 +190,18 @@ class Client:
         self._http.close()
 
     def predict(self, model: str, features: Features, wait: float = 5.0, within: float = 60.0) -> Prediction:
-        """The succeeded prediction for one row.
+        """Predict one row, and return the succeeded prediction.
 
         Args:
-            features: by name, or in the order of the signature.
-            wait: seconds that the server may hold the request; when they are over, the client asks from time to time.
-            within: seconds for all of it.
+            features: values by name, or in the order of the signature.
+            wait: seconds for which the server may hold the request. After that, the client polls.
+            within: seconds for the whole call.
 
         Raises:
-            Refused: the request was not accepted; `problems` names every value to correct.
+            Refused: the server did not accept the request; `problems` names every invalid value.
             NoAnswer: the prediction failed, expired or was canceled.
-            NotFinished: not within that time.
-            Unreachable: no connection.
+            NotFinished: the prediction did not finish within `within` seconds.
+            Unreachable: the server cannot be reached.
         """
         end = time.monotonic() + within
         prediction = self.submit(model, features, wait=wait)
@@ -218,35 +218,35 @@ class Client:
     def submit(
         self, model: str, features: Features, wait: float = 0.0, idempotency_key: str | None = None
     ) -> Prediction:
-        """Ask, and get the prediction as it is after at most `wait` seconds, in whatever state.
+        """Submit one row. Returns the prediction in its state after at most `wait` seconds.
 
-        An `idempotency_key` of your own makes it safe to ask again even after your process was restarted.
+        With your own `idempotency_key` you can repeat the call safely, even after a restart of your process.
         """
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         if wait > 0:
             headers["Prefer"] = f"wait={wait:g}"
-        # NaN is no JSON: the ValueError comes from here, and not as an answer of the server.
-        body = json.dumps({"features": _row(features)}, default=_plain, allow_nan=False)
+        # JSON has no NaN: this raises a ValueError before anything is sent.
+        body = json.dumps({"features": _row(features)}, default=_as_json, allow_nan=False)
         response = self._send("POST", f"models/{quote(model, safe='')}/predictions/", wait, headers, body)
         return _prediction(response)
 
     def result(self, prediction_id: str) -> Prediction:
-        """The prediction as it is now, in whatever state."""
+        """The prediction in its current state."""
         return _prediction(self._send("GET", f"predictions/{quote(prediction_id, safe='')}/"))
 
     def cancel(self, prediction_id: str) -> Prediction:
-        """The canceled prediction. Refused (409) if it has ended otherwise."""
+        """Cancel a prediction. Raises Refused (409) if it has already ended in another state."""
         try:
             return _prediction(self._send("POST", f"predictions/{quote(prediction_id, safe='')}/cancel/"))
         except Refused as refused:
-            # A first try whose answer was lost may have canceled it.
+            # An earlier attempt may have canceled it although its response was lost.
             if refused.status == 409 and (prediction := self.result(prediction_id)).status == "canceled":
                 return prediction
             raise
 
     def models(self) -> list[Model]:
-        found = self._send("GET", "models/").json()["results"]
-        return [Model(one["name"], one["title"], one["task"], one["version"]) for one in found]
+        listed = self._send("GET", "models/").json()["results"]
+        return [Model(entry["name"], entry["title"], entry["task"], entry["version"]) for entry in listed]
 
     def _send(
         self,
@@ -256,7 +256,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: str | None = None,
     ) -> httpx.Response:
-        """Send until there is an answer that stays, pausing ever longer, and at least as long as the server says."""
+        """Send a request, and repeat it on temporary failures with exponential backoff. Obeys Retry-After."""
         end = time.monotonic() + self._patience
         pause = FIRST_PAUSE
         while True:
@@ -264,12 +264,12 @@ class Client:
             try:
                 return self._send_once(method, path, wait, headers, body)
             except Unreachable as error:
-                failure, least = error, 0.0
+                failure, minimum = error, 0.0
             except Refused as error:
-                if error.status not in NOT_NOW:
+                if error.status not in RETRY_STATUSES:
                     raise
-                failure, least = error, error.retry_after or 0.0
-            this_pause = max(pause * random.uniform(0.5, 1.0), least)  # noqa: S311 - jitter, not a secret
+                failure, minimum = error, error.retry_after or 0.0
+            this_pause = max(pause * random.uniform(0.5, 1.0), minimum)  # noqa: S311 - jitter, not a secret
             if time.monotonic() + this_pause > end:
                 raise failure
             time.sleep(this_pause)
@@ -287,62 +287,62 @@ class Client:
         return response
 
 
-# --- Reading and writing ----------------------------------------------------------------------------------------------
+# --- Parsing --------------------------------------------------------------------------------------------------------
 def _row(features: Features) -> dict[str, Any] | list[Any]:
     return dict(features) if isinstance(features, Mapping) else list(features)
 
 
-def _plain(value: Any) -> Any:
-    """Numbers and arrays of numpy or pandas as JSON's own."""
+def _as_json(value: Any) -> Any:
+    """Numbers and arrays of numpy or pandas as Python numbers and lists."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no value of JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _prediction(response: httpx.Response) -> Prediction:
-    said = response.json()
+    body = response.json()
     return Prediction(
-        id=said["id"],
-        model=said["model"],
-        version=said["version"],
-        status=said["status"],
-        features=said["features"],
-        output=_output(said["output"]),
-        advice=[Advice(one["feature"], one["code"], one["message"]) for one in said["advice"]],
-        error=_failure(said["error"]),
-        retry_after=said["retry_after"],
-        page=said["urls"]["page"],
+        id=body["id"],
+        model=body["model"],
+        version=body["version"],
+        status=body["status"],
+        features=body["features"],
+        output=_output(body["output"]),
+        advice=[Advice(entry["feature"], entry["code"], entry["message"]) for entry in body["advice"]],
+        error=_failure(body["error"]),
+        retry_after=body["retry_after"],
+        page=body["urls"]["page"],
     )
 
 
-def _output(said: dict[str, Any] | None) -> Classification | Regression | None:
-    if said is None:
+def _output(output: dict[str, Any] | None) -> Classification | Regression | None:
+    if output is None:
         return None
-    if said["kind"] == "classification":
-        return Classification(said["label"], said["probabilities"], said["prediction_set"], said["coverage"])
-    interval = (said["interval"][0], said["interval"][1]) if said["interval"] else None
-    return Regression(said["value"], said["unit"], interval, said["coverage"])
+    if output["kind"] == "classification":
+        return Classification(output["label"], output["probabilities"], output["prediction_set"], output["coverage"])
+    interval = (output["interval"][0], output["interval"][1]) if output["interval"] else None
+    return Regression(output["value"], output["unit"], interval, output["coverage"])
 
 
-def _failure(said: dict[str, Any] | None) -> Failure | None:
-    return None if said is None else Failure(said["code"], said["message"], said["retryable"])
+def _failure(error: dict[str, Any] | None) -> Failure | None:
+    return None if error is None else Failure(error["code"], error["message"], error["retryable"])
 
 
 def _problem_details(response: httpx.Response) -> dict[str, Any]:
-    """RFC 9457; a proxy in between may answer in any other form."""
+    """The body as problem details (RFC 9457); empty if a proxy answered in another format."""
     try:
-        said = response.json()
+        body = response.json()
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
 def _retry_after(response: httpx.Response) -> float | None:
     """Seconds, from a number or a date (RFC 9110, section 10.2.3)."""
-    said = response.headers.get("Retry-After", "")
-    if said.isdigit():
-        return float(said)
+    value = response.headers.get("Retry-After", "")
+    if value.isdigit():
+        return float(value)
     try:
-        return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
     except (TypeError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""python -m benchmarks: the reference design, and whatever peers are there, beside Foretell."""
+"""python -m benchmarks: compare Foretell with the reference design and with the installed peers."""
 
 import argparse
 import asyncio
@@ -24,10 +24,10 @@ from project.env import BASE_DIR
 
 OUT = BASE_DIR / "var" / "bench"
 DOCS = BASE_DIR / "docs/reference"
-ENDINGS = (signal.SIGTERM, signal.SIGINT)
-ENDED = 130
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+INTERRUPTED = 130
 ARTEFACTS = "artefacts"
-QUICK = Plan(seconds=1.5, lone_rows=5, settle_seconds=0.5)
+QUICK = Plan(seconds=1.5, single_rows=5, settle_seconds=0.5)
 
 
 def main() -> int:
@@ -35,12 +35,12 @@ def main() -> int:
     plan = QUICK if options.quick else Plan(seconds=options.seconds)
     folder = OUT / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder.mkdir(parents=True)
-    for ending in ENDINGS:
-        signal.signal(ending, _end)
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
     try:
         return _run(options, plan, folder)
     finally:
-        # The results and the logs stay; estimators and databases can be made again.
+        # Keep the results and the logs. Estimators and databases can be rebuilt.
         shutil.rmtree(folder / ARTEFACTS, ignore_errors=True)
 
 
@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace, plan: Plan, folder: Path) -> int:
         for kind in kinds
     }
     for number in range(1 if options.quick else options.rounds):
-        # Every round begins with another one, so that a drift of the machine favours nobody.
+        # Each round starts with another service, so that a drift of the machine favours none of them.
         start = number % len(kinds)
         round_ = _round(number + 1, [*kinds[start:], *kinds[:start]], workloads, plan, folder)
         results["rounds"].append(round_)
@@ -67,17 +67,19 @@ def _options() -> argparse.Namespace:
     names = ", ".join(PEERS)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="one short round, to see that all works; figures mean nothing"
+        "--quick", action="store_true", help="one short round to test the setup; its figures mean nothing"
     )
-    parser.add_argument("--only", type=_names, default=list(KINDS), help=f"workloads of {', '.join(KINDS)}")
-    parser.add_argument("--rounds", type=int, default=3, help="each is measured so many times, in turn (3)")
-    parser.add_argument("--seconds", type=float, default=7.0, help="the length of one load (7)")
-    parser.add_argument("--peers", type=_names, default=list(PEERS), help=f"of {names}, or none; needs BENCH_VENVS")
+    parser.add_argument("--only", type=_names, default=list(KINDS), help=f"workloads to run, of: {', '.join(KINDS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="the number of rounds (3)")
+    parser.add_argument("--seconds", type=float, default=7.0, help="the duration of one load (7)")
+    parser.add_argument(
+        "--peers", type=_names, default=list(PEERS), help=f"peers of: {names}; or none. Needs BENCH_VENVS"
+    )
     options = parser.parse_args()
     if unknown := set(options.only) - KINDS.keys():
-        parser.error(f"no such workload: {', '.join(unknown)}; there are {', '.join(KINDS)}")
+        parser.error(f"unknown workload: {', '.join(unknown)}; choose from {', '.join(KINDS)}")
     if unknown := set(options.peers) - PEERS.keys():
-        parser.error(f"no such peer: {', '.join(unknown)}; there are {names}")
+        parser.error(f"unknown peer: {', '.join(unknown)}; choose from {names}")
     return options
 
 
@@ -85,16 +87,16 @@ def _names(text: str) -> list[str]:
     return [] if text == "none" else [name.strip() for name in text.split(",")]
 
 
-def _end(signum: int, frame: FrameType | None) -> None:
-    """A request to end runs every `finally`, which ends what was started; a second one must not break that off."""
-    for ending in ENDINGS:
-        signal.signal(ending, signal.SIG_IGN)
-    print(f"{signal.Signals(signum).name}: ending what was started…", flush=True)
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """Exit through every `finally`, which stops the started processes. A second signal must not interrupt that."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    print(f"{signal.Signals(signum).name}: stopping the started processes…", flush=True)
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        sys.exit(ENDED)
-    # uvloop would swallow an exit that is raised inside one of its callbacks.
+        sys.exit(INTERRUPTED)
+    # uvloop suppresses a SystemExit that is raised in one of its callbacks.
     for task in asyncio.all_tasks(loop):
         task.cancel()
 
@@ -105,7 +107,7 @@ def _results(options: argparse.Namespace, plan: Plan, folder: Path) -> dict[str,
         "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
         "quick": options.quick,
         "seconds": plan.seconds,
-        "crowds": list(plan.crowds),
+        "connections": list(plan.connections),
         "revision": machine.revision(BASE_DIR),
         "machine": machine.describe(folder),
         "rounds": [],
@@ -119,8 +121,8 @@ def _workloads(names: Sequence[str], folder: Path) -> list[Workload]:
 
 
 def _services(peers: Sequence[str]) -> tuple[list[type[Service]], list[str]]:
-    """What is measured, and the names of the peers that are not there."""
-    present = [PEERS[name] for name in peers if PEERS[name].is_there()]
+    """The services to measure, and the names of the peers that are not installed."""
+    present = [PEERS[name] for name in peers if PEERS[name].is_installed()]
     absent = [name for name in PEERS if PEERS[name] not in present]
     return [Foretell, Reference, *present], absent
 
@@ -132,19 +134,19 @@ def _round(
     plan: Plan,
     folder: Path,
 ) -> dict[str, Any]:
-    """One that fails does not take the others with it; what failed is told."""
+    """Measure each service once. A failure is recorded and does not stop the round."""
     round_: dict[str, Any] = {"services": {}, "failed": {}}
     for kind in kinds:
 
-        def say(text: str, name: str = kind.name) -> None:
+        def log(text: str, name: str = kind.name) -> None:
             print(f"{time.strftime('%H:%M:%S')} round {number}, {name}: {text}", flush=True)
 
         place = folder / f"{kind.name}-{number}"
         try:
-            round_["services"][kind.name] = measure(kind, place, folder / ARTEFACTS, workloads, plan, say)
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the others are measured
+            round_["services"][kind.name] = measure(kind, place, folder / ARTEFACTS, workloads, plan, log)
+        except Exception as error:  # noqa: BLE001 - any failure is recorded, and the next service is measured
             round_["failed"][kind.name] = str(error) or repr(error)
-            say(f"failed: {error!r}")
+            log(f"failed: {error!r}")
     return round_
 
 
@@ -160,5 +162,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except asyncio.CancelledError:
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-            raise  # nobody asked for an end
-        sys.exit(ENDED)
+            raise  # no signal caused it
+        sys.exit(INTERRUPTED)

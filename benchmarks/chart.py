@@ -1,4 +1,4 @@
-"""A chart of horizontal bars as SVG: numbers in, text out."""
+"""Draws a horizontal bar chart as SVG text."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -20,20 +20,22 @@ Bars = Sequence[tuple[str, float]]
 
 
 def draw(groups: Mapping[str, Bars]) -> str:
-    """One group of bars for each workload, each with a scale of its own."""
+    """Draw one group of bars for each workload. Each group has its own scale."""
     parts, top = [], TOP
     for name, bars in groups.items():
         parts.append(_group(name, bars, top))
         top += len(bars) * LINE + GAP
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" role="img" '
-        f'aria-label="Predictions a second at 32 connections">\n<style>{STYLE}</style>\n{"".join(parts)}</svg>\n'
+        f'aria-label="Predictions per second at 32 connections">\n<style>{STYLE}</style>\n{"".join(parts)}</svg>\n'
     )
 
 
 def _group(name: str, bars: Bars, top: int) -> str:
     longest = max((figure for _, figure in bars), default=0.0)
-    lines = [f'<text class="head" x="0" y="{top - 8}">{escape(name)}: predictions a second at 32 connections</text>\n']
+    lines = [
+        f'<text class="head" x="0" y="{top - 8}">{escape(name)}: predictions per second at 32 connections</text>\n'
+    ]
     for place, (title, figure) in enumerate(bars):
         lines.append(_bar(title, figure, longest, top + place * LINE))
     return "".join(lines)

@@ -1,4 +1,7 @@
-"""The load client's HTTP: a keep-alive connection, one request at a time. Raw, to take little of the machine."""
+"""A minimal HTTP/1.1 client for the load client: one keep-alive connection, one request at a time.
+
+It parses raw bytes to use little processor time: the load client shares the machine with the measured service.
+"""
 
 import asyncio
 from typing import NamedTuple, cast
@@ -16,7 +19,7 @@ class ConnectionLost(ConnectionError):
 
 
 class ReplyParser:
-    """One reply of HTTP/1.1, from the pieces in which it comes."""
+    """Parses one HTTP/1.1 reply from pieces of any size."""
 
     def __init__(self) -> None:
         self.has_begun = False
@@ -27,7 +30,7 @@ class ReplyParser:
         self._is_chunked = False
 
     def feed(self, data: bytes) -> Reply | None:
-        """The reply, once its last piece is there."""
+        """Add a piece. Returns the reply once it is complete."""
         self.has_begun = True
         self._buffer += data
         if self._status is None and not self._read_head():
@@ -35,7 +38,7 @@ class ReplyParser:
         return self._reply(self._whole_body())
 
     def end(self) -> Reply | None:
-        """The reply whose end is the connection's, if it is of that kind."""
+        """The reply after the connection was closed, if its length was not given; else None."""
         is_open_ended = self._length is None and not self._is_chunked
         return self._reply(bytes(self._buffer)) if is_open_ended else None
 
@@ -65,7 +68,7 @@ class ReplyParser:
 
 
 def _unchunked(buffer: bytearray) -> bytes | None:
-    """The body, once its last chunk is there."""
+    """The body of a chunked reply, or None while the last chunk is missing."""
     body, place = bytearray(), 0
     while (line_end := buffer.find(b"\r\n", place)) >= 0:
         size = int(buffer[place:line_end].split(b";")[0], 16)
@@ -128,7 +131,7 @@ class _Stream(asyncio.Protocol):
 
 
 class Connection:
-    """To one port of this machine; opened anew when the server has closed it."""
+    """A connection to one port of this machine. It reconnects after the server has closed it."""
 
     def __init__(self, port: int, seconds: float = SECONDS) -> None:
         self.requests = 0
@@ -136,8 +139,13 @@ class Connection:
         self._seconds = seconds
         self._stream: _Stream | None = None
 
-    async def ask(self, request: bytes) -> Reply:
-        """Raises ConnectionLost, OSError, or TimeoutError after the connection's `seconds`."""
+    async def send(self, request: bytes) -> Reply:
+        """Send a request and return its reply.
+
+        Raises:
+            ConnectionLost, OSError: the connection failed.
+            TimeoutError: there was no reply within `seconds` of this connection.
+        """
         self.requests += 1
         try:
             async with asyncio.timeout(self._seconds):
@@ -153,7 +161,7 @@ class Connection:
         except ConnectionLost:
             if is_new or stream.has_begun:
                 raise
-        # The server had dropped an idle connection; it never saw the request.
+        # The server closed the idle connection before it read the request, so a repetition is safe.
         stream, _ = await self._open_stream()
         return await stream.send(request)
 
@@ -174,7 +182,7 @@ def get(path: str) -> bytes:
 
 
 def post(path: str, body: bytes, headers: str = "") -> bytes:
-    """A JSON body; each line of `headers` ends with its own CRLF."""
+    """A POST of a JSON body. Each line of `headers` ends with CRLF."""
     return (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n{headers}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

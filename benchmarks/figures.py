@@ -1,4 +1,4 @@
-"""From measurements to the few numbers that are shown."""
+"""Statistics of the measurements."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,17 +8,18 @@ from typing import Any
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of all do not exceed; NaN of nothing."""
+    """The nearest-rank percentile; NaN without values."""
     if not values:
         return nan
     return sorted(values)[max(ceil(share * len(values)), 1) - 1]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One load on one service: what it carried, and how long an answer took, in milliseconds.
+class LoadResult:
+    """The result of one load on one service. Times are in milliseconds.
 
-    `lost` were accepted and never answered; `errors` were refused, broken off, or reported as failed.
+    `lost` counts accepted predictions without an answer. `errors` counts refusals, broken connections and predictions
+    that failed.
     """
 
     right: int
@@ -36,20 +37,20 @@ class Cell:
         return asdict(self)
 
 
-def middle(values: Sequence[float | None]) -> float | None:
-    """The median over the rounds that have the figure."""
+def median_of_known(values: Sequence[float | None]) -> float | None:
+    """The median over the rounds that have this value; None if no round has it."""
     known = [value for value in values if value is not None and value == value]
     return median(known) if known else None
 
 
-def middle_ratio(above: Sequence[float | None], below: Sequence[float | None]) -> float | None:
-    """The median of the ratios round by round: both sides of one round saw the machine in about the same state."""
+def median_ratio(above: Sequence[float | None], below: Sequence[float | None]) -> float | None:
+    """The median of the ratios of each round. Within a round the machine is in about the same state for both sides."""
     pairs = zip(above, below, strict=True)
-    return middle([a / b if a is not None and b else None for a, b in pairs])
+    return median_of_known([a / b if a is not None and b else None for a, b in pairs])
 
 
 def significant(value: float | None, digits: int = 2) -> str:
-    """A number as a reader wants it, of 0 or more: 0.123 → 0.12, 12.34 → 12, 1234.5 → 1,234; a dash for none."""
+    """Format a number >= 0 with significant digits: 0.123 → 0.12, 12.34 → 12, 1234.5 → 1,234; None and NaN → a dash."""
     if value is None or value != value:
         return "-"
     before_point = floor(log10(value)) + 1 if value else 1

@@ -1,4 +1,4 @@
-"""python -m benchmarks.growth: the same figures as the table of predictions, the models and the workers become more."""
+"""python -m benchmarks.growth: measure with growing numbers of stored predictions, models and worker processes."""
 
 import argparse
 import json
@@ -26,25 +26,25 @@ from tests.support import postgres
 
 PAGE = BASE_DIR / "docs/reference/growth.md"
 OUT = BASE_DIR / "var" / "bench"
-# Of its rows there are many, so they are short: ten numbers.
+# The table holds millions of rows, so this workload has short ones: ten numbers.
 WORKLOAD = "hgb"
-CROWD = 32
-ALONE = 150
+CONNECTIONS = 32
+SINGLE_REQUESTS = 150
 READS = 300
-# PostgreSQL as it is installed: every commit is on the disk before it is answered.
+# Durability as in a default installation of PostgreSQL: a commit is on the disk before it is confirmed.
 POSTGRES = {"listen_addresses": "", "max_connections": "300", "log_min_messages": "warning", "shared_buffers": "512MB"}
 
 Json = dict[str, Any]
 
 
-class Grown(Foretell):
-    """The stack with settings of its own, and nothing prepared beforehand."""
+class ConfiguredForetell(Foretell):
+    """Foretell with additional variables. It prepares its own database instead of copying a prepared one."""
 
     variables: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
-    def with_variables(cls, **variables: str) -> type["Grown"]:
-        return type("Grown", (cls,), {"variables": variables})
+    def with_variables(cls, **variables: str) -> type["ConfiguredForetell"]:
+        return type("ConfiguredForetell", (cls,), {"variables": variables})
 
     def prepare(self) -> None:
         self._manage_prepare(self.folder / "var")
@@ -82,22 +82,25 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--databases", type=lambda text: text.split(","), default=["SQLite", "PostgreSQL"])
     parser.add_argument("--models", type=counts, default=[1, 8, 50])
     parser.add_argument("--workers", type=counts, default=[1, 2, 3, 4])
-    parser.add_argument("--seconds", type=float, default=5.0, help="the length of one load (5)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="the duration of one load (5)")
     return parser.parse_args()
 
 
-# --- What grows -------------------------------------------------------------------------------------------------------
+# --- Dimensions of growth -------------------------------------------------------------------------------------------
 def _rows(database: str, options: argparse.Namespace, folder: Path, workload: Workload) -> Iterator[Json]:
     server = postgres.cluster(POSTGRES) if database == "PostgreSQL" else nullcontext("")
-    with server as url, _running(folder / database, Grown.with_variables(DATABASE_URL=url), folder) as service:
+    with (
+        server as url,
+        _running(folder / database, ConfiguredForetell.with_variables(DATABASE_URL=url), folder) as service,
+    ):
         _warm_up(service, [workload.name], workload)
         for count in options.rows:
             start = time.perf_counter()
             history.fill(url or service.folder / "var" / "foretell.sqlite3", count)
-            print(f"{database}: {count:,} predictions there after {time.perf_counter() - start:.0f} s", flush=True)
+            print(f"{database}: {count:,} predictions stored after {time.perf_counter() - start:.0f} s", flush=True)
             yield {
                 "what": f"{count:,} predictions, {database}",
-                **_figures(service, options, [workload.name], workload),
+                **_measure(service, options, [workload.name], workload),
             }
 
 
@@ -106,30 +109,30 @@ def _models(count: int, options: argparse.Namespace, folder: Path, workload: Wor
     for name in names[1:]:
         _copy(folder / "artefacts" / "models", workload.name, name)
     try:
-        with _running(folder / f"{count}-models", Grown, folder) as service:
+        with _running(folder / f"{count}-models", ConfiguredForetell, folder) as service:
             _warm_up(service, names, workload)
-            return {"what": f"{count} models, all asked", **_figures(service, options, names, workload)}
+            return {"what": f"{count} models, requested in turn", **_measure(service, options, names, workload)}
     finally:
         for name in names[1:]:
             shutil.rmtree(folder / "artefacts" / "models" / name)
 
 
 def _workers(count: int, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
-    variables = Grown.with_variables(WORKER_PROCESSES=str(count))
+    variables = ConfiguredForetell.with_variables(WORKER_PROCESSES=str(count))
     with _running(folder / f"{count}-workers", variables, folder) as service:
         _warm_up(service, [workload.name], workload)
-        return {"what": f"WORKER_PROCESSES={count}", **_figures(service, options, [workload.name], workload)}
+        return {"what": f"WORKER_PROCESSES={count}", **_measure(service, options, [workload.name], workload)}
 
 
 def _copy(models: Path, name: str, new_name: str) -> None:
-    """Another registered model with the same estimator."""
+    """Copy a registered model under another name."""
     shutil.copytree(models / name, models / new_name)
     for path in (models / new_name).rglob("version.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"model": new_name}))
 
 
 @contextmanager
-def _running(folder: Path, kind: type[Grown], above: Path) -> Iterator[Grown]:
+def _running(folder: Path, kind: type[ConfiguredForetell], above: Path) -> Iterator[ConfiguredForetell]:
     service = kind(folder, above / "artefacts")
     try:
         service.prepare()
@@ -140,17 +143,17 @@ def _running(folder: Path, kind: type[Grown], above: Path) -> Iterator[Grown]:
         shutil.rmtree(folder / "var", ignore_errors=True)
 
 
-# --- What is measured -------------------------------------------------------------------------------------------------
-def _targets(service: Grown, names: Sequence[str], workload: Workload) -> Target:
-    """One target that asks all models in turn."""
-    way = Waiting()
-    requests = [way.request(names[place % len(names)], row) for place, row in enumerate(workload.rows)]
-    return Target(service.port, way, workload, requests)
+# --- Measurements ---------------------------------------------------------------------------------------------------
+def _target(service: ConfiguredForetell, names: Sequence[str], workload: Workload) -> Target:
+    """A target whose requests go to all models in turn."""
+    style = Waiting()
+    requests = [style.request(names[place % len(names)], row) for place, row in enumerate(workload.rows)]
+    return Target(service.port, style, workload, requests)
 
 
-def _warm_up(service: Grown, names: Sequence[str], workload: Workload) -> None:
+def _warm_up(service: ConfiguredForetell, names: Sequence[str], workload: Workload) -> None:
     until = time.monotonic() + 120
-    target = _targets(service, names, workload)
+    target = _target(service, names, workload)
     while True:
         try:
             uvloop.run(target.first_answer())
@@ -162,31 +165,33 @@ def _warm_up(service: Grown, names: Sequence[str], workload: Workload) -> None:
     uvloop.run(target.load(8, 60.0, most=max(200, 8 * len(names))))
 
 
-def _figures(service: Grown, options: argparse.Namespace, names: Sequence[str], workload: Workload) -> Json:
-    target = _targets(service, names, workload)
-    alone = uvloop.run(target.load(1, 30.0, most=ALONE))
-    uvloop.run(target.load(CROWD, 1.0))
-    crowd = uvloop.run(target.load(CROWD, options.seconds))
+def _measure(
+    service: ConfiguredForetell, options: argparse.Namespace, names: Sequence[str], workload: Workload
+) -> Json:
+    target = _target(service, names, workload)
+    single = uvloop.run(target.load(1, 30.0, most=SINGLE_REQUESTS))
+    uvloop.run(target.load(CONNECTIONS, 1.0))
+    loaded = uvloop.run(target.load(CONNECTIONS, options.seconds))
     found = {
-        "alone_ms": alone.p50,
-        "crowd_per_second": crowd.per_second,
-        "crowd_p99_ms": crowd.p99,
+        "single_ms": single.p50,
+        "loaded_per_second": loaded.per_second,
+        "loaded_p99_ms": loaded.p99,
         "submit_ms": uvloop.run(_submit(service, names[0], workload)),
         "read_ms": uvloop.run(_read(service, names[0], workload)),
         "pss_mb": service.processes.pss_megabytes(),
-        "bad": alone.wrong + alone.lost + alone.errors + crowd.wrong + crowd.lost + crowd.errors,
+        "bad": single.wrong + single.lost + single.errors + loaded.wrong + loaded.lost + loaded.errors,
     }
     print({name: round(figure, 2) for name, figure in found.items()}, flush=True)
     return found
 
 
-async def _submit(service: Grown, name: str, workload: Workload) -> float:
-    """The median time of a 202, in milliseconds: validated, committed, rung for."""
+async def _submit(service: ConfiguredForetell, name: str, workload: Workload) -> float:
+    """The median time until a 202, in milliseconds: validation, commit and notification of the worker."""
     connection, spent = Connection(service.port), []
-    for place in range(ALONE):
+    for place in range(SINGLE_REQUESTS):
         request = Polling().request(name, workload.rows[place % len(workload.rows)])
         start = time.perf_counter()
-        reply = await connection.ask(request)
+        reply = await connection.send(request)
         spent.append((time.perf_counter() - start) * 1000)
         if reply.status not in (200, 202):
             raise Refused(str(reply.status))
@@ -194,63 +199,63 @@ async def _submit(service: Grown, name: str, workload: Workload) -> float:
     return percentile(spent, 0.5)
 
 
-async def _read(service: Grown, name: str, workload: Workload) -> float:
-    """The median time of a look at a prediction, in milliseconds."""
+async def _read(service: ConfiguredForetell, name: str, workload: Workload) -> float:
+    """The median time of a GET of a finished prediction, in milliseconds."""
     connection, spent = Connection(service.port), []
     await predict(connection, Waiting(), Waiting().request(name, workload.rows[0]))
-    reply = await connection.ask(Waiting().request(name, random.choice(workload.rows)))
+    reply = await connection.send(Waiting().request(name, random.choice(workload.rows)))
     path = f"/api/v1/predictions/{json.loads(reply.body)['id']}/"
     for _ in range(READS):
         start = time.perf_counter()
-        if (await connection.ask(get(path))).status != 200:
+        if (await connection.send(get(path))).status != 200:
             raise Refused(path)
         spent.append((time.perf_counter() - start) * 1000)
     connection.close()
     return percentile(spent, 0.5)
 
 
-# --- The page ---------------------------------------------------------------------------------------------------------
+# --- The page -------------------------------------------------------------------------------------------------------
 def page(results: Json) -> str:
     about = results["machine"]
-    head = [
-        "",
-        "alone, p50 ms",
-        "/s at 32",
-        "p99 at 32, ms",
-        "202, p50 ms",
-        "look, p50 ms",
-        "PSS, MB",
-        "wrong, lost, errors",
-    ]
-    names = ["alone_ms", "crowd_per_second", "crowd_p99_ms", "submit_ms", "read_ms", "pss_mb"]
-
-    def lines(part: str) -> str:
-        return table(head, [[line["what"], *(significant(line[name]) for name in names), str(line["bad"])]
-                            for line in results[part]])  # fmt: skip
-
     return f"""\
-# As it grows
+# Growth
 
 <!-- Written by `python -m benchmarks.growth`. -->
 
-What a prediction costs should not depend on how many there have been.
+The cost of a prediction should not depend on the number of stored predictions.
 {results["started"][:10]}, `{results["command"]}`,
 at {results["revision"] or "an unknown revision"}: {about["cpu"]}, {about["cores"]} cores, {about["memory_gib"]} GiB,
-{about["system"]}, Python {about["python"]}. The model is a HistGradientBoostingRegressor of ten numbers; every request
-waits for its answer (`Prefer: wait`), and every answer is compared with the estimator's own. Within a table the lines
-were measured one after the other on a machine that may drift: look for a trend, not for a digit.
+{about["system"]}, Python {about["python"]}. The model is a HistGradientBoostingRegressor with ten number features. Each
+request waits for its answer (`Prefer: wait`), and each answer is compared with the answer of the estimator. "at 1" and
+"at 32" are numbers of connections. The lines of a table were measured one after the other, and the machine may drift
+meanwhile: trends matter, single digits do not.
 
 ## Predictions in the table
 
-{lines("rows")}
+{_table(results["rows"])}
 ## Registered models
 
-With the defaults, on SQLite; all models are asked in turn.
+With the defaults, on SQLite. Requests go to all models in turn.
 
-{lines("models")}
-## Processes of the worker
+{_table(results["models"])}
+## Worker processes
 
-{lines("workers")}"""
+{_table(results["workers"])}"""
+
+
+_COLUMNS = {
+    "single_ms": "p50 at 1, ms",
+    "loaded_per_second": "/s at 32",
+    "loaded_p99_ms": "p99 at 32, ms",
+    "submit_ms": "202, p50 ms",
+    "read_ms": "GET, p50 ms",
+    "pss_mb": "PSS, MB",
+}
+
+
+def _table(measured: Sequence[Json]) -> str:
+    rows = [[line["what"], *(significant(line[name]) for name in _COLUMNS), str(line["bad"])] for line in measured]
+    return table(["", *_COLUMNS.values(), "wrong, lost, errors"], rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A long history: copies of a prediction that has ended, written by the database itself."""
+"""Fills the table of predictions with copies of a finished prediction. The database makes the copies."""
 
 import sqlite3
 from pathlib import Path
@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 TABLE = "predictions_prediction"
-# One call writes so many: a transaction of millions would keep others waiting.
+# Rows per transaction: a transaction of millions of rows would block other writers.
 STEP = 20_000
 
 SQLITE = {
@@ -25,7 +25,7 @@ POSTGRES = {
 
 
 def fill(database: str | Path, count: int) -> None:
-    """Bring the table to `count` rows; there must be one that succeeded. The service may run meanwhile."""
+    """Fill the table up to `count` rows. It must hold a succeeded prediction. The service may run meanwhile."""
     if isinstance(database, Path):
         _fill_sqlite(database, count)
     else:
@@ -37,12 +37,12 @@ def _fill_sqlite(path: Path, count: int) -> None:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("PRAGMA cache_size=-500000")
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({TABLE})")]
-        there = connection.execute(f"SELECT count(*) FROM {TABLE}").fetchone()[0]
+        existing = connection.execute(f"SELECT count(*) FROM {TABLE}").fetchone()[0]
         statement = f"""
             WITH RECURSIVE numbers(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n < :last)
             INSERT INTO {TABLE} ({_names(columns)}) SELECT {_values(columns, SQLITE)}
             FROM numbers, (SELECT * FROM {TABLE} WHERE state = 'succeeded' LIMIT 1)"""
-        for first in range(there + 1, count + 1, STEP):
+        for first in range(existing + 1, count + 1, STEP):
             connection.execute(statement, {"first": first, "last": min(first + STEP - 1, count)})
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -52,12 +52,12 @@ def _fill_postgres(url: str, count: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         found = connection.execute(f"SELECT * FROM {TABLE} LIMIT 0").description
         columns = [column.name for column in found or ()]
-        (there,) = connection.execute(f"SELECT count(*) FROM {TABLE}").fetchone() or (0,)
+        (existing,) = connection.execute(f"SELECT count(*) FROM {TABLE}").fetchone() or (0,)
         statement = sql.SQL(f"""
             INSERT INTO {TABLE} ({_names(columns)}) SELECT {_values(columns, POSTGRES)}
             FROM generate_series(%(first)s::int, %(last)s::int) AS n,
                  (SELECT * FROM {TABLE} WHERE state = 'succeeded' LIMIT 1) AS one""")
-        for first in range(there + 1, count + 1, STEP):
+        for first in range(existing + 1, count + 1, STEP):
             connection.execute(statement, {"first": first, "last": min(first + STEP - 1, count)})
         connection.execute(f"ANALYZE {TABLE}")
 

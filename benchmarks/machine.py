@@ -1,4 +1,4 @@
-"""The machine: what it is, and how fast it is at this moment."""
+"""Describes the machine, and measures its current speed."""
 
 import os
 import platform
@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 
-# A fixed piece of pure Python; it prints the mean in milliseconds. Long enough to lose its turn where others compute.
-PIECE = """
+# Fixed work in pure Python; prints the mean time in milliseconds. It is long enough to be preempted on a busy machine.
+CALIBRATION = """
 import json, time
 start = time.perf_counter()
 for _ in range(60):
@@ -21,14 +21,17 @@ print((time.perf_counter() - start) * 1000 / 60)
 
 
 def calibration() -> float:
-    """Milliseconds for the fixed piece on all cores at once. Shared machines drift; what is compared must be near."""
-    command = [sys.executable, "-c", PIECE]
+    """Milliseconds of the fixed work, run on all cores at once.
+
+    Shared machines drift: only loads with similar calibrations can be compared.
+    """
+    command = [sys.executable, "-c", CALIBRATION]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(os.cpu_count() or 1)]
     return mean(float(run.communicate(timeout=60)[0]) for run in runs)
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """`folder` is where the databases lie: a commit is as quick as its disk."""
+    """`folder` holds the databases: its disk limits the speed of commits."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -52,7 +55,7 @@ def _file_system(folder: Path) -> str:
 
 
 def revision(folder: Path) -> str:
-    """The commit that is measured, marked where the tree differs from it; empty outside a checkout."""
+    """The measured commit, marked `-dirty` if files differ from it; empty outside a git checkout."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()

@@ -1,4 +1,4 @@
-"""What is measured of one service in one round, as JSON."""
+"""Measures one service in one round. The result is JSON."""
 
 import asyncio
 import json
@@ -14,25 +14,25 @@ import uvloop
 from benchmarks import machine
 from benchmarks.exchange import Connection, get
 from benchmarks.figures import percentile
-from benchmarks.load import COARSE, FINE, Pending, Refused, Target, Way, probe
+from benchmarks.load import COARSE, FINE, Pending, Refused, RequestStyle, Target, probe
 from benchmarks.services.ours import Foretell, Waiting
 from benchmarks.services.service import Service
 from benchmarks.workloads import Workload
 
 COLD_SECONDS = 120.0
 SATURATING = 32
-MOST_ALONE = 200
+MAX_SINGLE_REQUESTS = 200
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a load lasts, and how many are asking."""
+    """Durations, and numbers of connections."""
 
     seconds: float = 7.0
-    crowds: Sequence[int] = (32, 256)
-    lone_rows: int = 20
+    connections: Sequence[int] = (32, 256)
+    single_rows: int = 20
     settle_seconds: float = 2.0
 
 
@@ -42,23 +42,23 @@ def measure(
     artefacts: Path,
     workloads: Sequence[Workload],
     plan: Plan,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Json:
-    """Start a service, measure it, and end it, whatever happens."""
+    """Start a service, measure it, and stop it."""
     service = kind(folder, artefacts)
     try:
         service.prepare()
         found: Json = {"cold_start_s": _cold_start(service, workloads[0])}
-        say(f"first answer after {found['cold_start_s']:.1f} s")
+        log(f"first answer after {found['cold_start_s']:.1f} s")
         _warm_up(service, workloads)
         time.sleep(plan.settle_seconds)
         found["pss_idle_mb"] = service.processes.pss_megabytes()
         if isinstance(service, Foretell):
-            found["lone"] = uvloop.run(_lone_rows(service, workloads[0], plan.lone_rows))
-        # Before the crowds: some services take minutes to work off what a crowd leaves behind.
+            found["single"] = uvloop.run(_single_rows(service, workloads[0], plan.single_rows))
+        # Measured before the loads: some services need minutes to finish the requests of a load.
         heaviest = next((workload for workload in workloads if workload.name == "rf"), workloads[-1])
         found["saturated"] = uvloop.run(_saturated(service, heaviest, plan))
-        found["workloads"] = {workload.name: _workload(service, workload, plan, say) for workload in workloads}
+        found["workloads"] = {workload.name: _workload(service, workload, plan, log) for workload in workloads}
         return found
     finally:
         service.stop()
@@ -67,7 +67,7 @@ def measure(
 
 def _cold_start(service: Service, workload: Workload) -> float:
     """Seconds from the start of the processes to the first right answer."""
-    target = Target.of(service.port, service.ways()[0], workload)
+    target = Target.create(service.port, service.styles()[0], workload)
     start = time.perf_counter()
     service.start()
     last: Exception | None = None
@@ -85,38 +85,38 @@ def _cold_start(service: Service, workload: Workload) -> float:
 
 
 def _warm_up(service: Service, workloads: Sequence[Workload]) -> None:
-    """Every process of a pool should have loaded every estimator."""
+    """Send requests until each process of a pool has probably loaded each estimator."""
     for workload in workloads:
-        target = Target.of(service.port, service.ways()[0], workload)
+        target = Target.create(service.port, service.styles()[0], workload)
         uvloop.run(target.load(8, seconds=20.0, most=100))
 
 
-def _workload(service: Service, workload: Workload, plan: Plan, say: Callable[[str], None]) -> Json:
+def _workload(service: Service, workload: Workload, plan: Plan, log: Callable[[str], None]) -> Json:
     found: Json = {}
-    for way in service.ways():
+    for style in service.styles():
         before = machine.calibration()
-        loads = _loads(service, way, workload, plan)
+        loads = _loads(service, style, workload, plan)
         calibration = (before + machine.calibration()) / 2
-        found[way.name] = {"calibration_ms": calibration, "loads": loads}
-        for crowd, cell in loads.items():
-            say(f"{workload.name}, {way.name}, {crowd}: {_sentence(cell)}; machine {calibration:.0f} ms")
+        found[style.name] = {"calibration_ms": calibration, "loads": loads}
+        for connections, cell in loads.items():
+            log(f"{workload.name}, {style.name}, {connections}: {_sentence(cell)}; machine {calibration:.0f} ms")
     return found
 
 
-def _loads(service: Service, way: Way, workload: Workload, plan: Plan) -> Json:
-    """Alone, alone with fine polling where there is polling, then in crowds."""
-    target = Target.of(service.port, way, workload)
+def _loads(service: Service, style: RequestStyle, workload: Workload, plan: Plan) -> Json:
+    """Load with one connection (also with fine polling, if the style polls), then with many."""
+    target = Target.create(service.port, style, workload)
 
-    def alone(pauses: Sequence[float]) -> Json:
-        cell: Json = uvloop.run(target.load(1, plan.seconds, MOST_ALONE, pauses)).as_json()
+    def single(pauses: Sequence[float]) -> Json:
+        cell: Json = uvloop.run(target.load(1, plan.seconds, MAX_SINGLE_REQUESTS, pauses)).as_json()
         return cell
 
-    cells = {"1": alone(COARSE)}
-    if way.name == "polling":
-        cells["1 fine"] = alone(FINE)
-    for crowd in plan.crowds:
-        uvloop.run(target.load(crowd, plan.seconds / 5))
-        cells[str(crowd)] = uvloop.run(target.load(crowd, plan.seconds)).as_json()
+    cells = {"1": single(COARSE)}
+    if style.name == "polling":
+        cells["1 fine"] = single(FINE)
+    for connections in plan.connections:
+        uvloop.run(target.load(connections, plan.seconds / 5))
+        cells[str(connections)] = uvloop.run(target.load(connections, plan.seconds)).as_json()
     return cells
 
 
@@ -127,26 +127,26 @@ def _sentence(cell: Json) -> str:
 
 
 async def _saturated(service: Service, workload: Workload, plan: Plan) -> Json:
-    """A cheap page while the heaviest workload saturates the machine; then, still under load, the memory."""
-    target = Target.of(service.port, service.ways()[0], workload)
+    """Time a cheap page while the heaviest workload saturates the machine; then measure the memory under load."""
+    target = Target.create(service.port, service.styles()[0], workload)
     load = asyncio.create_task(target.load(SATURATING, plan.seconds + 1.0))
     await asyncio.sleep(0.5)
     spent = await probe(service.port, get(service.page), plan.seconds - 0.5)
-    # Counting memory holds processes up for a moment: not while anything is timed.
+    # Reading the memory maps pauses the processes for a moment, so it follows the timing.
     memory = await asyncio.to_thread(service.processes.pss_megabytes)
     await load
     return {"workload": workload.name, "page_ms": _summary(spent), "pss_mb": memory}
 
 
-async def _lone_rows(service: Foretell, workload: Workload, count: int) -> Json:
-    """The prediction's own account of its time, when nothing else is going on and nobody lingers at the bell."""
-    target = Target.of(service.port, Waiting(), workload)
+async def _single_rows(service: Foretell, workload: Workload, count: int) -> Json:
+    """The `timing` of single predictions on an idle stack. The pause before each ends the wait of idle workers."""
+    target = Target.create(service.port, Waiting(), workload)
     connection = Connection(service.port)
     timings = []
     for place in range(count):
         await asyncio.sleep(0.5)
-        reply = await connection.ask(target.requests[place])
-        if isinstance(target.way.read(reply), Pending):
+        reply = await connection.send(target.requests[place])
+        if isinstance(target.style.read(reply), Pending):
             continue
         timings.append(json.loads(reply.body)["timing"])
     connection.close()

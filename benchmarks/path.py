@@ -1,8 +1,8 @@
-"""python -m benchmarks.path: the functions of our own that a prediction passes, by file, counted by the interpreter.
+"""python -m benchmarks.path: list the functions of this repository that one prediction calls, by file.
 
-Three paths are recorded in the real processes: a form POST until its result, an API POST with `Prefer: wait`, and the
-claim in the worker. Each is recorded several times, each time directly after a warm-up; a function counts if most
-recordings have it, so that the work of a timer which happened to fall into one of them does not.
+Three paths are recorded in real processes: a form POST until its result, an API POST with `Prefer: wait`, and a claim
+in the worker. Each path is recorded several times, directly after a warm-up. A function counts if most recordings
+contain it: this leaves out timers that fired during one of them.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from project.env import BASE_DIR
 WORKLOAD = "lr"
 WARM_UPS = 30
 RECORDINGS = 5
-# The processes without the keeper: its canaries would pass the same functions at times of their own.
+# The keeper is left out: its canaries call the same functions at other times.
 LINES = ("redis", "web", "worker")
-# The most functions and files of a path.
+# The maximum number of functions and of files of each path.
 BOUNDS = {"form": (50, 16), "api": (60, 16), "claim": (30, 16)}
 TITLES = {
     "form": "a form POST until its result, in the web process",
@@ -35,11 +35,11 @@ TITLES = {
     "claim": "a claim, in the worker",
 }
 
-Path_ = Mapping[str, set[str]]
+FunctionsByFile = Mapping[str, set[str]]
 
 
 class Recorded(Foretell):
-    """The stack whose processes record their calls."""
+    """Foretell with a recorder of calls in each process."""
 
     def environment(self) -> Mapping[str, str]:
         return {
@@ -67,7 +67,7 @@ class Recorded(Foretell):
     def recording(self, epoch: int) -> Iterator[None]:
         self._write_epoch(epoch)
         yield
-        # The worker still leaves its task when the answer is there.
+        # The worker may still finish its task after the answer has arrived.
         time.sleep(0.5)
         self._write_epoch(0)
 
@@ -75,8 +75,8 @@ class Recorded(Foretell):
         with self.epoch_file.open("r+b") as file:  # a truncated file would end the processes that map it
             file.write(bytes([epoch]))
 
-    def passed(self, epoch: int, process: str) -> set[tuple[str, str]]:
-        """File and name of each function of one recording."""
+    def recorded(self, epoch: int, process: str) -> set[tuple[str, str]]:
+        """The file and the name of each function in one recording."""
         lines = (line.split(" ", 3) for line in self.log.read_text().splitlines())
         return {(file, name) for number, seen_in, file, name in lines if (int(number), seen_in) == (epoch, process)}
 
@@ -117,26 +117,26 @@ def _wait_until_ready(client: httpx.Client) -> None:
     raise TimeoutError("the stack did not answer within 60 s")
 
 
-def _paths(stack: Recorded, client: httpx.Client, workload: Workload) -> dict[str, Path_]:
-    form = _paths_of(stack, _ByForm(client, workload).ask, first_epoch=1)
-    api = _paths_of(stack, lambda: _ask_by_api(client, workload), first_epoch=1 + RECORDINGS)
+def _paths(stack: Recorded, client: httpx.Client, workload: Workload) -> dict[str, FunctionsByFile]:
+    form = _paths_of(stack, _FormClient(client, workload).predict, first_epoch=1)
+    api = _paths_of(stack, lambda: _predict_by_api(client, workload), first_epoch=1 + RECORDINGS)
     return {"form": form["web"], "api": api["web"], "claim": api["worker"]}
 
 
-def _paths_of(stack: Recorded, ask: Callable[[], None], first_epoch: int) -> dict[str, Path_]:
-    """The functions that most recordings have, for each kind of process."""
+def _paths_of(stack: Recorded, predict: Callable[[], None], first_epoch: int) -> dict[str, FunctionsByFile]:
+    """The functions that most recordings contain, for each kind of process."""
     times: dict[str, Counter[tuple[str, str]]] = {"web": Counter(), "worker": Counter()}
     for epoch in range(first_epoch, first_epoch + RECORDINGS):
         for _ in range(WARM_UPS):
-            ask()
+            predict()
         with stack.recording(epoch):
-            ask()
+            predict()
         for process, counter in times.items():
-            counter.update(stack.passed(epoch, process))
+            counter.update(stack.recorded(epoch, process))
     return {process: _by_file(counter) for process, counter in times.items()}
 
 
-def _by_file(times: Counter[tuple[str, str]]) -> Path_:
+def _by_file(times: Counter[tuple[str, str]]) -> FunctionsByFile:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for (file, function), count in times.items():
         if count > RECORDINGS // 2:
@@ -144,7 +144,7 @@ def _by_file(times: Counter[tuple[str, str]]) -> Path_:
     return found
 
 
-def _ask_by_api(client: httpx.Client, workload: Workload) -> None:
+def _predict_by_api(client: httpx.Client, workload: Workload) -> None:
     response = client.post(
         f"/api/v1/models/{WORKLOAD}/predictions/",
         content=json.dumps({"features": list(workload.rows[0])}),
@@ -153,8 +153,8 @@ def _ask_by_api(client: httpx.Client, workload: Workload) -> None:
     assert response.json()["status"] == "succeeded", response.text
 
 
-class _ByForm:
-    """The POST of a form and the polls of its result, as htmx sends them. The page of the form is fetched before."""
+class _FormClient:
+    """Posts a form and polls its result, as htmx does. The constructor fetches the page of the form."""
 
     def __init__(self, client: httpx.Client, workload: Workload) -> None:
         self._client = client
@@ -164,7 +164,7 @@ class _ByForm:
         values = {name: str(value) for name, value in zip(names, workload.rows[0], strict=True)}
         self._data = {**values, "csrfmiddlewaretoken": token}
 
-    def ask(self) -> None:
+    def predict(self) -> None:
         headers = {"HX-Request": "true"}
         response = self._client.post(f"/models/{WORKLOAD}/predictions/", data=self._data, headers=headers)
         url = response.headers["HX-Push-Url"]
@@ -173,16 +173,16 @@ class _ByForm:
             assert response.status_code in (200, 286), response.text
 
 
-def _report(paths: Mapping[str, Path_]) -> int:
-    is_within = True
+def _report(paths: Mapping[str, FunctionsByFile]) -> int:
+    is_within_bounds = True
     for name, files in paths.items():
         functions = sum(map(len, files.values()))
         most_functions, most_files = BOUNDS[name]
-        is_within &= functions <= most_functions and len(files) <= most_files
+        is_within_bounds &= functions <= most_functions and len(files) <= most_files
         print(f"\n{TITLES[name]}: {functions} functions (at most {most_functions}), {len(files)} files ({most_files})")
         for file, names in sorted(files.items()):
             print(f"  {file}: {', '.join(sorted(names))}")
-    return 0 if is_within else 1
+    return 0 if is_within_bounds else 1
 
 
 if __name__ == "__main__":

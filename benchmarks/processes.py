@@ -1,7 +1,6 @@
-"""Processes of a service: started, counted, and ended by their own ids."""
+"""Starts and stops the processes of a service, and measures their memory."""
 
 import contextlib
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ END_SECONDS = 10.0
 
 
 class Processes:
-    """What one service runs. Each is a leader whose children belong to it."""
+    """The processes of one service. Each is the leader of its own session; its children belong to it."""
 
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._folder = folder
@@ -20,7 +19,7 @@ class Processes:
         self._leaders: list[subprocess.Popen[bytes]] = []
 
     def start(self, name: str, command: Sequence[str] | str, cwd: Path) -> None:
-        """A command line is run by a shell, as a supervisor would; output goes to `<name>.log`."""
+        """Start a command; a string is run by a shell. The output goes to `<name>.log`."""
         with (self._folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command, shell=isinstance(command, str), cwd=cwd, env=self._env, start_new_session=True,
@@ -32,7 +31,7 @@ class Processes:
         return all(process.poll() is None for process in self._leaders)
 
     def tree(self) -> list[psutil.Process]:
-        """Leaders and all their descendants, as they are now."""
+        """The leaders and all their current descendants."""
         found = []
         for process in self._leaders:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -41,7 +40,7 @@ class Processes:
         return found
 
     def pss_megabytes(self) -> float:
-        """Memory with shared pages counted once: each process has its share of them (Pss, Linux)."""
+        """The proportional set size (PSS, Linux) of all processes: shared pages count once."""
         kilobytes = 0
         for process in self.tree():
             with contextlib.suppress(OSError):
@@ -49,7 +48,7 @@ class Processes:
         return kilobytes / 1024
 
     def stop(self) -> None:
-        """Ask the leaders to end; what is left of their trees is killed."""
+        """Send SIGTERM to the leaders, and SIGKILL to processes that are left after END_SECONDS."""
         tree = self.tree()
         for process in self._leaders:
             if process.poll() is None:
@@ -65,10 +64,3 @@ class Processes:
 
 def _pss(rollup: str) -> int:
     return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

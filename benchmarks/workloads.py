@@ -1,4 +1,4 @@
-"""What is asked: three estimators of very different cost, and rows whose answers are known."""
+"""The workloads: three estimators of very different cost, and rows with known answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ Numbers = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Kind:
-    """How a workload's estimator is made, and what it stands for."""
+    """A description of a workload, its estimator and its data set."""
 
     text: str
     estimator: Callable[[], Any]
@@ -35,17 +35,17 @@ class Kind:
 
 KINDS = {
     "lr": Kind(
-        "StandardScaler and LogisticRegression, 30 numbers: nearly nothing to compute",
+        "StandardScaler and LogisticRegression, 30 numbers: almost no computation",
         lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
         load_breast_cancer,
     ),
     "rf": Kind(
-        "RandomForestClassifier of 300 trees, 30 numbers: much to compute for a row, little more for many",
+        "RandomForestClassifier of 300 trees, 30 numbers: expensive for one row, little more for many",
         lambda: RandomForestClassifier(n_estimators=300, n_jobs=1, random_state=0),
         load_breast_cancer,
     ),
     "hgb": Kind(
-        "HistGradientBoostingRegressor, 10 numbers: compiled code that starts threads of its own",
+        "HistGradientBoostingRegressor, 10 numbers: compiled code with its own threads",
         lambda: HistGradientBoostingRegressor(random_state=0),
         load_diabetes,
     ),
@@ -54,14 +54,14 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Workload:
-    """`expected` holds for each row the prediction, then the probabilities where the estimator gives them."""
+    """`expected` holds for each row the prediction, then the probabilities if the estimator gives them."""
 
     name: str
     rows: Sequence[Sequence[float]]
     expected: Sequence[Numbers]
 
     def is_right(self, place: int, answer: Numbers) -> bool:
-        """Whether every number of an answer is the estimator's own. It may leave the probabilities out."""
+        """True if all numbers of an answer equal those of the estimator. An answer may omit the probabilities."""
         known = self.expected[place]
         return 0 < len(answer) <= len(known) and all(
             abs(number - right) <= TOLERANCE for number, right in zip(answer, known, strict=False)
@@ -69,7 +69,7 @@ class Workload:
 
 
 def build(name: str, artefacts: Path, models: Path) -> Workload:
-    """Train one; leave `<artefacts>/<name>.joblib`, and a registered model of the same estimator in `models`."""
+    """Train an estimator, write it to `<artefacts>/<name>.joblib`, and register it as a model in `models`."""
     kind = KINDS[name]
     x, y = kind.data(return_X_y=True)
     x_seen, x_held_out, y_seen, y_held_out = train_test_split(x, y, test_size=0.3, random_state=0)
@@ -94,7 +94,7 @@ def _register(models: Path, name: str, data: TrainingData) -> None:
 
 
 def _description(name: str, data: TrainingData) -> str:
-    """A model.toml: numbers without bounds, and classes that are shown as they are."""
+    """The text of a model.toml: number features without bounds, and classes without labels."""
     task = "classification" if is_classifier(data.estimator) else "regression"
     head = (
         f'title = "{name}"\nsummary = "A workload of the benchmarks."\ntask = "{task}"\n\n[target]\nname = "target"\n'

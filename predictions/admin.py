@@ -1,4 +1,4 @@
-"""The admin: looking only. Predictions are changed by their transitions, models by the commands."""
+"""Read-only admin pages. Only transitions change predictions; only management commands change models."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the web server calls: `application`, made when it is first asked for."""
+"""The module that the web server loads: `application`, made when it is first asked for."""
 
 import os
 
@@ -8,7 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup(set_prefix=False)
 
 from project import telemetry  # noqa: E402 - Django first
-from project.server.dispatch import Handler  # noqa: E402 - likewise
+from project.server.dispatch import Site  # noqa: E402 - likewise
 
-telemetry.start("web")  # before the handler: tracing puts a middleware into it
-application = Handler()
+telemetry.start("web")
+application = telemetry.traced(Site())

@@ -1,4 +1,4 @@
-"""The Celery application. Workers run it; the web only publishes to it."""
+"""The Celery application. Workers run its tasks; web processes only publish messages."""
 
 import logging.config
 import os
@@ -11,7 +11,7 @@ from project import telemetry
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
-# The checks import every page, and a worker has none; `prepare` and `make check` ask them.
+# Workers skip the system checks, which import all views. `manage.py prepare` and `make check` run them.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("foretell")
@@ -19,9 +19,9 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]  # Celery's have no types
-def keep_the_log(**_: object) -> None:
-    """Celery would give the root logger handlers and a level of its own; with a receiver it leaves all to it."""
+@setup_logging.connect  # type: ignore[untyped-decorator]  # Celery's signals have no types
+def configure_logging(**_: object) -> None:
+    """Use the logging settings of Django. Without a receiver of this signal, Celery would configure the root logger."""
     logging.config.dictConfig(settings.LOGGING)
 
 

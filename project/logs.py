@@ -1,8 +1,7 @@
-"""Log lines: JSON in production, for people in development; each with the request that it belongs to, none with a
-secret.
+"""Log formatters: JSON in production, short text in development. Each line carries its request id and no secret.
 
-What somebody asked has no place in a log, and the text of an exception may quote it: in production only its type and
-the lines that it came through are written.
+Logs must not contain the inputs of predictions, and the text of an exception may quote them. So JSON lines name only
+the type of an exception and its traceback.
 """
 
 import json
@@ -22,42 +21,42 @@ from predictions.context import request_id
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
-# Django and Celery attach these: a request with its query, and a task with its arguments.
-NOT_WRITTEN = ("request", "data", "taskName", "server_time")
-# The ids of a line for people, at most.
+# Django and Celery attach these to records. They may contain inputs: a query, or the arguments of a task.
+OMITTED_FIELDS = ("request", "data", "taskName", "server_time")
+# A text line shows at most this many prediction ids.
 SHOWN_IDS = 3
 
 
 class Mask:
-    """Blots out how one signs in at an address, tokens, and the secrets that are known."""
+    """Replaces credentials in URLs, tokens and the known secrets by `***`."""
 
-    # What such a thing begins with, and how it goes on; most lines hold none, and are not searched further.
+    # A literal that each secret follows or begins with, and its pattern. Lines without these literals skip the regex.
     PATTERNS: Mapping[str, str] = {
         "://": r"""(?<=://)[^\s/@"']+(?=@)""",
         "Bearer ": r"(?<=Bearer )[\w.~+/=-]+",
         "ft_": r"\bft_\w+",
     }
-    # A shorter one is a word that may stand anywhere.
-    SHORTEST = 8
+    # Shorter secrets are not masked: they may be ordinary words.
+    MIN_LENGTH = 8
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {spelled for secret in secrets for spelled in (secret, json.dumps(secret)[1:-1])}
-        long_enough = sorted((word for word in known if len(word) >= self.SHORTEST), key=len, reverse=True)
-        self._signs = [*long_enough, *self.PATTERNS]
+        known = {spelling for secret in secrets for spelling in (secret, json.dumps(secret)[1:-1])}
+        long_enough = sorted((word for word in known if len(word) >= self.MIN_LENGTH), key=len, reverse=True)
+        self._literals = [*long_enough, *self.PATTERNS]
         self._secret = re.compile("|".join([*map(re.escape, long_enough), *self.PATTERNS.values()]))
 
     def __call__(self, text: str) -> str:
-        return self._secret.sub("***", text) if any(sign in text for sign in self._signs) else text
+        return self._secret.sub("***", text) if any(literal in text for literal in self._literals) else text
 
 
-class Lines(logging.Formatter):
-    """For people."""
+class TextFormatter(logging.Formatter):
+    """Short lines for people."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         super().__init__("{levelname} {name}: {message}", style="{")
         self._mask = Mask(secrets)
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging defines the name
         ids: list[str] = getattr(record, "predictions", [])
         more = [" …"] if len(ids) > SHOWN_IDS else []
         request = [f" [{record.request_id}]"] if hasattr(record, "request_id") else []
@@ -67,55 +66,55 @@ class Lines(logging.Formatter):
         return self._mask(super().format(record))
 
 
-class Json(JsonFormatter):
-    """For machines: one object a line."""
+class SafeJsonFormatter(JsonFormatter):
+    """One JSON object a line, without the text of exceptions."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         super().__init__(
             ["levelname", "name", "message"],
             rename_fields={"levelname": "level", "name": "logger"},
-            reserved_attrs=[*RESERVED_ATTRS, *NOT_WRITTEN],
+            reserved_attrs=[*RESERVED_ATTRS, *OMITTED_FIELDS],
             timestamp="time",
             json_ensure_ascii=False,
         )
         self._mask = Mask(secrets)
 
-    def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 - the name is logging's
+    def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 - logging defines the name
         return "\n".join(f"{''.join(traceback.format_tb(e.__traceback__))}{type(e).__name__}" for e in _chain(ei[1]))
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._mask(super().format(_unquoted(record)))
+        return self._mask(super().format(_without_exception_text(record)))
 
 
-def _unquoted(record: logging.LogRecord) -> logging.LogRecord:
-    """The record, or one whose message does not quote its exception, as Celery's do."""
+def _without_exception_text(record: logging.LogRecord) -> logging.LogRecord:
+    """A copy whose message names the type of its exception instead of the text: Celery's messages quote the text."""
     if not record.exc_info:
         return record
     message = record.getMessage()
     for error in _chain(record.exc_info[1]):
         for text in filter(None, (repr(error), str(error))):
             message = message.replace(text, type(error).__name__)
-    unquoted = copy(record)
-    unquoted.msg, unquoted.args = message, None
-    return unquoted
+    safe = copy(record)
+    safe.msg, safe.args = message, None
+    return safe
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception after those that led to it."""
+    """The causes of an exception, the first cause first, then the exception itself."""
     if error is not None:
         yield from _chain(error.__cause__ or (None if error.__suppress_context__ else error.__context__))
         yield error
 
 
 def with_request_id(record: logging.LogRecord) -> bool:
-    """A filter that lets everything through."""
+    """A logging filter that adds the id of the current request. It drops no record."""
     if current := request_id.get():
         record.request_id = current
     return True
 
 
 def passwords(*urls: str) -> list[str]:
-    """Those in the addresses, as they are written there and as they are meant."""
+    """The passwords in the URLs, both percent-encoded and decoded."""
     found = [password for url in urls if (password := urlsplit(url).password)]
     return [*found, *map(unquote, found)]
 
@@ -125,7 +124,7 @@ def config(level: str, *, as_json: bool, secrets: Sequence[str]) -> dict[str, An
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"request": {"()": lambda: with_request_id}},
-        "formatters": {"chosen": {"()": Json if as_json else Lines, "secrets": secrets}},
+        "formatters": {"chosen": {"()": SafeJsonFormatter if as_json else TextFormatter, "secrets": secrets}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["request"]}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {

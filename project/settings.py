@@ -41,12 +41,11 @@ INSTALLED_APPS = [
     "predictions",
 ]
 MIDDLEWARE = [
+    # Of pages only: requests of the API pass the layers of predictions.api.asgi instead.
     "project.middleware.request_id.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.middleware.limits.BodyLimits",
-    "project.programs.Programs",
-    # From here on only pages, and programs that bring a session.
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -55,7 +54,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "project.middleware.database_errors.DatabaseAwayMiddleware",
+    "project.middleware.errors.Errors",
     "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
@@ -230,7 +229,7 @@ AXES_RESET_ON_SUCCESS = True
 # Trying again meanwhile does not make it longer.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_USERNAME_CALLABLE = "predictions.web.lockout.name_of"
-AXES_CLIENT_IP_CALLABLE = "predictions.use_cases.callers.internet_address_of"
+AXES_CLIENT_IP_CALLABLE = "predictions.web.visitors.internet_address_of"
 AXES_LOCKOUT_CALLABLE = "predictions.web.lockout.locked_out"
 # Nothing is kept of sign-ins that succeed, and the log names neither people nor addresses.
 AXES_DISABLE_ACCESS_LOG = True
@@ -263,16 +262,14 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "predictions.api.authentication.BearerAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["predictions.api.permissions.MayPredict"],
+    # Authentication, permissions and the format of errors are the layers' of predictions.api.asgi.
+    "DEFAULT_AUTHENTICATION_CLASSES": ["predictions.api.threads.CallerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["predictions.api.parsers.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "predictions.api.negotiation.OnlyJSON",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "predictions.api.problems.handle",
+    "EXCEPTION_HANDLER": "predictions.api.threads.reraise",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
@@ -288,6 +285,8 @@ SPECTACULAR_SETTINGS = {
     # Its schemas are JSON Schema 2020-12, as the signatures are: `null` among types, lists by position.
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # The layers of the API have authenticated the schema's caller; its page is for everybody.
+    "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -5,7 +5,8 @@ them for itself.
 """
 
 import os
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -17,12 +18,30 @@ if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint
 
 
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
 def start(process: str) -> None:
     """For this process and not those that it forks; `process` is what a trace calls it."""
     if settings.ENV.sentry_dsn:
         _report_errors(settings.ENV.sentry_dsn, process)
     if settings.ENV.otel_exporter_otlp_endpoint:
         _trace(settings.ENV.otel_exporter_otlp_endpoint, process)
+
+
+def traced(application: Any) -> Any:
+    """The ASGI application, with a span for each request where traces are collected."""
+    if not settings.ENV.otel_exporter_otlp_endpoint:
+        return application
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
+
+    return OpenTelemetryMiddleware(application, default_span_details=_span_details, exclude_spans=["receive", "send"])
+
+
+def _span_details(scope: Any) -> tuple[str, dict[str, Any]]:
+    """Name and attributes of a request's span. A name that held ids would be a name of its own for each request."""
+    name, attributes = f"{scope['method']} {UUID.sub('<id>', scope['path'])}", {"http.request.method": scope["method"]}
+    return name, attributes
 
 
 def stop() -> None:
@@ -96,7 +115,6 @@ def _trace(endpoint: str, process: str) -> None:
     from opentelemetry import trace  # noqa: PLC0415
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415
-    from opentelemetry.instrumentation.django import DjangoInstrumentor  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
@@ -109,5 +127,4 @@ def _trace(endpoint: str, process: str) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
     provider.add_span_processor(BatchSpanProcessor(Exporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
     trace.set_tracer_provider(provider)
-    DjangoInstrumentor().instrument()
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]

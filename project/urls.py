@@ -7,7 +7,7 @@ from predictions.api.inference_protocol.views import Server
 handler400 = "project.error_responses.not_understood"
 handler404 = "predictions.web.views.errors.not_found"
 handler500 = "project.error_responses.failed"
-# No reset by mail: this service sends none. Whoever runs it gives a new password.
+# There is no password reset by mail: this service sends no mail. An administrator sets a new password.
 accounts = [
     path("login/", auth.LoginView.as_view(), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
@@ -15,9 +15,9 @@ accounts = [
     path("password_change/done/", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
 ]
 urlpatterns = [
-    # The addresses that are asked most stand first.
+    # Django tries the patterns in order, so the most frequent ones come first.
     path("api/v1/", include("predictions.api.urls")),
-    # Clients of the protocol follow no redirect to a slash.
+    # Clients of the Open Inference Protocol do not follow the redirect to a trailing slash.
     path("v2", Server.as_view()),
     path("v2/", include("predictions.api.inference_protocol.urls")),
     path("accounts/", include(accounts)),

@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
-# --- Redis ------------------------------------------------------------------------------------------------------------
+# --- Redis ----------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """A real Redis for this test process, at settings.REDIS_URL."""
@@ -55,7 +55,7 @@ def clean_redis(redis_server: str) -> redis.Redis:
     return redis_client.client()
 
 
-# --- Registered models ------------------------------------------------------------------------------------------------
+# --- Registered models ----------------------------------------------------------------------------------------------
 def _fingerprint() -> str:
     """What the trained versions depend on: the models' sources, the code that makes versions, and the libraries."""
     sources = [path for path in MODELS.glob("*/*") if path.is_file()]
@@ -100,7 +100,7 @@ def registered(db: None, models_dir: Path) -> dict[str, RegisteredModel]:
     return {model.name: model for model in RegisteredModel.objects.listed()}
 
 
-# --- A process without memories ---------------------------------------------------------------------------------------
+# --- A process without memories -------------------------------------------------------------------------------------
 @pytest.fixture(autouse=True)
 def _fresh_process() -> Iterator[None]:
     """What the product keeps in memory between requests belongs to the database of one test."""
@@ -111,7 +111,7 @@ def _fresh_process() -> Iterator[None]:
 
 def _forget() -> None:
     registry.forget()
-    health.forget()
+    health.clear_cache()
     context.request_id.set("")
     redis_client.breaker.reset()
     if preload := sys.modules.get("predictions.worker.preload"):

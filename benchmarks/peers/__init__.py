@@ -1,1 +1,1 @@
-"""The applications of the peers. Each runs in its own virtual environment, and imports nothing of ours."""
+"""Applications for the peer servers. Each runs in its own virtual environment, without this repository."""

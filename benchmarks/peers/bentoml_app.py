@@ -1,4 +1,4 @@
-"""bentoml serve bentoml_app:Predictions, with ARTEFACTS naming the folder of `<name>.joblib`."""
+"""Run by `bentoml serve bentoml_app:Predictions`. The variable ARTEFACTS names the folder of `<name>.joblib`."""
 
 import os
 from pathlib import Path

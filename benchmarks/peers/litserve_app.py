@@ -1,4 +1,4 @@
-"""python litserve_app.py PORT API_SERVERS, with ARTEFACTS naming the folder of `<name>.joblib`."""
+"""Run by `python litserve_app.py PORT API_SERVERS`. The variable ARTEFACTS names the folder of `<name>.joblib`."""
 
 import os
 import sys
@@ -21,12 +21,12 @@ class Predictions(litserve.LitAPI):
     def batch(self, inputs: list[tuple[str, list[float]]]) -> list[tuple[str, list[float]]]:
         return inputs
 
-    def predict(self, asked: list[tuple[str, list[float]]]) -> list[float]:
-        """Requests for several estimators may have been gathered: one call for each of these."""
-        answers = [0.0] * len(asked)
-        for name in {name for name, _ in asked}:
-            places = [place for place, (other, _) in enumerate(asked) if other == name]
-            found = self.estimators[name].predict(np.array([asked[place][1] for place in places])).tolist()
+    def predict(self, requests: list[tuple[str, list[float]]]) -> list[float]:
+        """Predict each estimator's rows of the batch in one call: a batch may mix several estimators."""
+        answers = [0.0] * len(requests)
+        for name in {name for name, _ in requests}:
+            places = [place for place, (other, _) in enumerate(requests) if other == name]
+            found = self.estimators[name].predict(np.array([requests[place][1] for place in places])).tolist()
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer
         return answers

@@ -1,8 +1,8 @@
-"""Python imports this module at start where its folder is on the path: it records which functions a process calls.
+"""Records the functions that a process calls. Python imports this module at start if its folder is on the path.
 
-`benchmarks.path` writes a number other than 0 into the file `RECORD_EPOCH` to begin a recording, and 0 to end it. For
-each function of this repository that is called meanwhile, one line `epoch process file function` is written, once for
-each process. CPython's `sys.setprofile` reports the calls; it sees every thread that starts after this import.
+`benchmarks.path` writes a number other than 0 into the file `RECORD_EPOCH` to begin a recording, and 0 to end it.
+During a recording each process writes one line `epoch process file function` for each called function of this
+repository. CPython's `sys.setprofile` reports the calls; it sees every thread that starts after this import.
 """
 
 import mmap
@@ -17,7 +17,7 @@ ROOT = os.environ["RECORD_ROOT"]
 OWN = tuple(f"{ROOT}/{folder}/" for folder in ("predictions", "project"))
 IS_WORKER = any("celery" in argument for argument in sys.orig_argv)
 
-_file = Path(os.environ["RECORD_EPOCH"]).open("rb")  # noqa: SIM115 - stays open as long as the process
+_file = Path(os.environ["RECORD_EPOCH"]).open("rb")  # noqa: SIM115 - stays open until the process ends
 _epoch = mmap.mmap(_file.fileno(), 1, access=mmap.ACCESS_READ)
 _seen: set[tuple[int, CodeType]] = set()
 
@@ -27,7 +27,7 @@ def record(frame: FrameType, event: str, argument: Any) -> None:
     if not epoch or event != "call":
         return
     code = frame.f_code
-    # A lambda or a generator expression is a part of the function that it stands in.
+    # Lambdas and generator expressions count as part of their function.
     if (epoch, code) in _seen or not code.co_filename.startswith(OWN) or code.co_name.startswith("<"):
         return
     _seen.add((epoch, code))

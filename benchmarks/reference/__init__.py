@@ -1,1 +1,1 @@
-"""The reference design as its guide would have it; run from this folder, as a project of its own."""
+"""The reference design, written as the guides of its libraries describe. A separate project, run from this folder."""

@@ -1,4 +1,4 @@
-"""The Celery application and its one task."""
+"""The Celery application and its only task."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 
 
 class ModelLoader:
-    """Loads an estimator at its first prediction in this process, and keeps it."""
+    """Caches estimators in this process after their first use."""
 
     _loaded: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""What `startproject` gives, with the API framework and Celery."""
+"""The settings of `startproject`, with Django REST framework and Celery."""
 
 import os
 
@@ -38,7 +38,7 @@ TEMPLATES = [
         },
     }
 ]
-# No view touches it: a prediction has no row here.
+# No view uses the database: the reference design stores no rows.
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 
 CELERY_BROKER_URL = os.environ["REDIS_URL"] + "/0"

@@ -6,16 +6,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 
-class Asked(serializers.Serializer):
+class PredictionRequest(serializers.Serializer):
     model = serializers.CharField()
     features = serializers.ListField(child=serializers.FloatField())
 
 
 @api_view(["POST"])
 def submit(request: Request) -> Response:
-    asked = Asked(data=request.data)
-    asked.is_valid(raise_exception=True)
-    task = predict.delay(asked.validated_data["model"], asked.validated_data["features"])
+    submitted = PredictionRequest(data=request.data)
+    submitted.is_valid(raise_exception=True)
+    task = predict.delay(submitted.validated_data["model"], submitted.validated_data["features"])
     return Response({"task_id": task.id, "status": "PENDING"}, status=202)
 
 

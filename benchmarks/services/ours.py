@@ -1,8 +1,6 @@
-"""Foretell itself: the lines of the Procfile, with a folder, a database, a Redis and a port of their own."""
+"""Foretell: the lines of the Procfile, with their own folder, database, Redis and port."""
 
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,11 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks.exchange import Reply, get, post
-from benchmarks.load import Pending, Refused, Way
+from benchmarks.load import Pending, Refused, RequestStyle
 from benchmarks.services.service import Service, numbers
 from benchmarks.workloads import Numbers
 from project.dev_redis import socket_folder
-from project.env import BASE_DIR, Env
+from project.env import BASE_DIR
+from tests.support.product import environment, procfile
 
 TERMINAL = {"succeeded", "failed", "canceled", "expired"}
 
@@ -26,7 +25,7 @@ class Foretell(Service):
     keeps = "a row in SQLite, committed before the 202, and again with its result"
     page = "/healthz/live"
     packages = ("django", "celery", "redis", "granian", "scikit-learn", "numpy")
-    # What is set otherwise than by default.
+    # Variables that differ from their defaults.
     variables: ClassVar[Mapping[str, str]] = {}
 
     @property
@@ -34,26 +33,14 @@ class Foretell(Service):
         return self.artefacts / "models"
 
     def environment(self) -> Mapping[str, str]:
-        """The shell's environment without what it says of Foretell. Named here, a variable of `.env` has no effect."""
-        shell = {name: value for name, value in os.environ.items() if name.lower() not in Env.model_fields}
-        defaults = {name.upper(): str(field.default) for name, field in Env.model_fields.items()}
-        return shell | defaults | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "DEBUG": "false",
-            "SECRET_KEY": "a key that signs nothing of value, in benchmarks only",
-            "ALLOWED_HOSTS": "localhost,127.0.0.1",
-            "CSRF_TRUSTED_ORIGINS": "",
-            "VAR_DIR": str(self.folder / "var"),
-            "MODELS_DIR": str(self.models),
-            "PORT": str(self.port),
-            **self.variables,
-        }  # fmt: skip
+        paths = {"VAR_DIR": self.folder / "var", "MODELS_DIR": self.models}
+        return environment(DEBUG="false", PORT=self.port, **paths, **self.variables)
 
-    def ways(self) -> Sequence[Way]:
+    def styles(self) -> Sequence[RequestStyle]:
         return [Waiting(), Polling()]
 
     def prepare(self) -> None:
-        """Database, static files and registered models are made once, and copied for each round."""
+        """Prepare the database, static files and registered models once, and copy them for each round."""
         prepared = self.artefacts / "var"
         if not prepared.exists():
             self._manage_prepare(prepared)
@@ -80,13 +67,8 @@ class Foretell(Service):
         shutil.rmtree(socket_folder(self.folder / "var"), ignore_errors=True)
 
 
-def procfile() -> dict[str, str]:
-    """The command of each line, by its name."""
-    return dict(re.findall(r"^(\w+): (.+)$", (BASE_DIR / "Procfile").read_text(), re.MULTILINE))
-
-
 class Waiting:
-    """One request that waits for its answer; where all waiting places are taken, polling as below."""
+    """One request that waits for its answer. Polls if the server has no free place to wait."""
 
     name = "waiting"
     headers = "Prefer: wait=10\r\n"
@@ -105,7 +87,7 @@ class Waiting:
 
 
 class Polling(Waiting):
-    """Submit, then look until it has ended."""
+    """Submit, then poll until the prediction is finished."""
 
     name = "polling"
     headers = ""

@@ -1,4 +1,4 @@
-"""Other model servers, each as its documentation sets it up for two cores, in a virtual environment of its own."""
+"""Other model servers, each configured as its documentation describes for two cores, in its own virtual environment."""
 
 import json
 import os
@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmarks.exchange import Reply, post
-from benchmarks.load import Refused, Way
-from benchmarks.processes import free_port
+from benchmarks.load import Refused, RequestStyle
 from benchmarks.services.service import Service, numbers
 from benchmarks.workloads import KINDS, Numbers
+from tests.support.product import free_port
 
 CODE = Path(__file__).parent.parent / "peers"
 
 
 class Peer(Service):
-    """`venv` names its virtual environment."""
+    """A model server. `venv` is the name of its virtual environment below BENCH_VENVS."""
 
     venv: ClassVar[str]
     keeps = "nothing"
@@ -26,10 +26,10 @@ class Peer(Service):
         path = f"{self.program('python').parent}:{os.environ['PATH']}"
         return os.environ | {"PATH": path, "ARTEFACTS": str(self.artefacts)}
 
-    def ways(self) -> Sequence[Way]:
+    def styles(self) -> Sequence[RequestStyle]:
         return [OneRequest(self)]
 
-    def ask(self, workload: str, row: Sequence[float]) -> bytes:
+    def request(self, workload: str, row: Sequence[float]) -> bytes:
         raise NotImplementedError
 
     def answer(self, body: bytes) -> Numbers:
@@ -40,7 +40,7 @@ class Peer(Service):
         return Path(os.environ.get("BENCH_VENVS", "")) / cls.venv / "bin" / name
 
     @classmethod
-    def is_there(cls) -> bool:
+    def is_installed(cls) -> bool:
         return "BENCH_VENVS" in os.environ and cls.program("python").exists()
 
     @classmethod
@@ -53,12 +53,12 @@ class Peer(Service):
 
 
 class OneRequest:
-    """The reply is the answer."""
+    """One request whose reply contains the answer."""
 
     name = "one request"
 
     def __init__(self, peer: Peer) -> None:
-        self.request = peer.ask
+        self.request = peer.request
         self._answer = peer.answer
 
     def read(self, reply: Reply) -> Numbers:
@@ -78,7 +78,7 @@ class LitServe(Peer):
         command = [str(self.program("python")), str(CODE / "litserve_app.py"), str(self.port), str(self.api_servers)]
         self.processes.start("server", command, self.folder)
 
-    def ask(self, workload: str, row: Sequence[float]) -> bytes:
+    def request(self, workload: str, row: Sequence[float]) -> bytes:
         return post("/predict", json.dumps({"model": workload, "features": row}).encode())
 
     def answer(self, body: bytes) -> Numbers:
@@ -87,7 +87,7 @@ class LitServe(Peer):
 
 class LitServeTwoServers(LitServe):
     name = "litserve-2api"
-    text = "the same with 2 API servers"
+    text = "as litserve, with 2 API servers"
     api_servers = 2
 
 
@@ -120,7 +120,7 @@ class MLServer(Peer):
     def start(self) -> None:
         self.processes.start("server", [str(self.program("mlserver")), "start", str(self.folder)], self.folder)
 
-    def ask(self, workload: str, row: Sequence[float]) -> bytes:
+    def request(self, workload: str, row: Sequence[float]) -> bytes:
         tensor = {"name": "x", "shape": [1, len(row)], "datatype": "FP64", "data": row}
         return post(f"/v2/models/{workload}/infer", json.dumps({"inputs": [tensor]}).encode())
 
@@ -144,7 +144,7 @@ class BentoML(Peer):
             "server", [str(self.program("bentoml")), "serve", "bentoml_app:Predictions", *listen], CODE
         )
 
-    def ask(self, workload: str, row: Sequence[float]) -> bytes:
+    def request(self, workload: str, row: Sequence[float]) -> bytes:
         return post(f"/{workload}", json.dumps({"rows": [row]}).encode())
 
     def answer(self, body: bytes) -> Numbers:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.exchange import Reply, get, post
-from benchmarks.load import Pending, Refused, Way
-from benchmarks.processes import free_port
+from benchmarks.load import Pending, Refused, RequestStyle
 from benchmarks.services.service import Service, numbers
 from benchmarks.workloads import Numbers
 from project.dev_redis import server_binary
+from tests.support.product import free_port
 
 CODE = Path(__file__).parent.parent / "reference"
 
@@ -34,7 +34,7 @@ class Reference(Service):
             "ARTEFACTS": str(self.artefacts),
         }
 
-    def ways(self) -> Sequence[Way]:
+    def styles(self) -> Sequence[RequestStyle]:
         return [Polling()]
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What a measured service is: processes behind a port, and the ways to ask it."""
+"""The interface of a measured service: processes behind a port, and the styles of its requests."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.load import Way
-from benchmarks.processes import Processes, free_port
+from benchmarks.load import RequestStyle
+from benchmarks.processes import Processes
 from benchmarks.workloads import Numbers
+from tests.support.product import free_port
 
 
 class Service:
-    """`page` is a cheap one, asked for while the service is saturated; `keeps` says what of a prediction is durable."""
+    """`page` is the path of a cheap page, timed under load. `keeps` names the durable part of a prediction."""
 
     name: ClassVar[str]
     text: ClassVar[str]
@@ -21,7 +22,7 @@ class Service:
     packages: ClassVar[Sequence[str]]
 
     def __init__(self, folder: Path, artefacts: Path) -> None:
-        """`folder` is the service's own; `artefacts` holds `<workload>.joblib`."""
+        """`folder` holds the files of this service; `artefacts` holds `<workload>.joblib`."""
         self.folder = folder
         self.artefacts = artefacts
         self.port = free_port()
@@ -31,11 +32,11 @@ class Service:
     def environment(self) -> Mapping[str, str]:
         return os.environ
 
-    def ways(self) -> Sequence[Way]:
+    def styles(self) -> Sequence[RequestStyle]:
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Once, before the first start; not part of the cold start."""
+        """Runs once before the start. The cold start does not include it."""
 
     def start(self) -> None:
         raise NotImplementedError
@@ -45,10 +46,10 @@ class Service:
 
     @classmethod
     def versions(cls) -> dict[str, str]:
-        """Of the packages of the service, as installed where it runs."""
+        """The versions of the packages in the environment of the service."""
         return {name: version(name) for name in cls.packages}
 
 
 def numbers(*values: object) -> Numbers:
-    """Values of a JSON answer as numbers; raises ValueError or TypeError for what is none."""
+    """Values of a JSON answer as floats. Raises ValueError or TypeError for other values."""
     return tuple(float(value) for value in values)  # type: ignore[arg-type]

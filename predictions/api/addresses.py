@@ -3,25 +3,18 @@
 import uuid
 from functools import cache
 
-from django.http import HttpRequest
 from django.urls import reverse
-from rest_framework.request import Request
 
 ROUTES = {"self": "api-prediction", "page": "prediction", "cancel": "api-cancel"}
 ANY = uuid.UUID(int=0)
 
 
-def of_prediction(request: Request | HttpRequest, prediction_id: uuid.UUID) -> str:
-    return _origin(request) + _path("api-prediction", prediction_id)
+def of_prediction(origin: str, prediction_id: uuid.UUID) -> str:
+    return origin + _path("api-prediction", prediction_id)
 
 
-def all_of_prediction(request: Request | HttpRequest, prediction_id: uuid.UUID) -> dict[str, str]:
-    origin = _origin(request)
+def all_of_prediction(origin: str, prediction_id: uuid.UUID) -> dict[str, str]:
     return {name: origin + _path(route, prediction_id) for name, route in ROUTES.items()}
-
-
-def _origin(request: Request | HttpRequest) -> str:
-    return f"{request.scheme}://{request.get_host()}"
 
 
 def _path(route: str, prediction_id: uuid.UUID) -> str:

@@ -1,13 +1,13 @@
 """What request headers ask for: Prefer (RFC 7240), Idempotency-Key, Cancel-After."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.http import HttpRequest
-from rest_framework.exceptions import APIException
-from rest_framework.request import Request
+
+from predictions.serving.schema.errors import BadHeader
 
 # 1 to 200 printable characters of ASCII, neither first nor last a space, which HTTP would take away.
 KEY = r"^[!-~]([ -~]{0,198}[!-~])?$"
@@ -15,11 +15,6 @@ DURATION = r"^([0-9]{1,9})(ms|s|m|h)?$"
 LONGEST_TIME = timedelta(hours=24)
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6}(?:\.\d{1,3})?)\"?", re.IGNORECASE)
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours"}
-
-
-class BadHeader(APIException):
-    status_code = 400
-    default_code = "bad_header"
 
 
 @dataclass(frozen=True)
@@ -31,16 +26,16 @@ class PredictOptions:
     time_allowed: timedelta | None = None
 
 
-def wishes(request: Request | HttpRequest) -> PredictOptions:
+def read_options(headers: Mapping[str, str]) -> PredictOptions:
     """Read the headers. A preference that cannot be understood is ignored, as RFC 7240 wants; the others are errors.
 
     Raises:
         BadHeader: an Idempotency-Key or a Cancel-After that means nothing.
     """
     return PredictOptions(
-        _wait(request.headers.get("Prefer", "")),
-        _key(request.headers.get("Idempotency-Key")),
-        _time(request.headers.get("Cancel-After")),
+        _wait(headers.get("prefer", "")),
+        _key(headers.get("idempotency-key")),
+        _time(headers.get("cancel-after")),
     )
 
 
@@ -65,11 +60,3 @@ def _time(text: str | None) -> timedelta | None:
     if not timedelta(0) < allowed <= LONGEST_TIME:
         raise BadHeader("Cancel-After must be a duration such as 30s, 5m or 1h, at most 24h.")
     return allowed
-
-
-def content_length(request: HttpRequest) -> int:
-    """In bytes, as the request says; 0 for what is no number."""
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0

@@ -10,9 +10,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from predictions.api import serializers as bodies
-from predictions.api.authentication import BearerAuthentication
 from predictions.api.headers import DURATION, KEY
 from predictions.api.problems import MEDIA_TYPE
+from predictions.api.threads import CallerAuthentication
 from predictions.models import RegisteredModel, State
 
 PREDICT_PATH = "/api/v1/models/{name}/predictions/"
@@ -66,12 +66,9 @@ def add_models(result: dict[str, Any], generator: Any, request: Any, public: boo
 
     Only in the served schema: the one in the repository must not depend on what a database holds.
     """
+    _set_security(result, may_be_anonymous=request is not None and settings.PUBLIC_PREDICTIONS)
     if request is None or PREDICT_PATH not in result["paths"]:
         return result
-    if settings.PUBLIC_PREDICTIONS:  # then nobody has to say who they are
-        for methods in result["paths"].values():
-            for said in methods.values():
-                said["security"] = [*said.get("security", []), {}]
     general = result["paths"].pop(PREDICT_PATH)["post"]
     for model in RegisteredModel.objects.listed():
         if model.champion is None:
@@ -93,6 +90,13 @@ def add_models(result: dict[str, Any], generator: Any, request: Any, public: boo
     return result
 
 
+def _set_security(result: dict[str, Any], *, may_be_anonymous: bool) -> None:
+    """A token for every operation; none is needed where predictions are public."""
+    for methods in result["paths"].values():
+        for said in methods.values():
+            said["security"] = [{"token": []}, *([{}] if may_be_anonymous else [])]
+
+
 def _features(schema: dict[str, Any]) -> dict[str, Any]:
     """An object by name, or a list in signature order."""
     by_name = {word: value for word, value in schema.items() if word != "$schema"}
@@ -104,7 +108,7 @@ def _features(schema: dict[str, Any]) -> dict[str, Any]:
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the OpenAPI schema calls it."""
 
-    target_class = BearerAuthentication
+    target_class = CallerAuthentication
     name = "token"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

@@ -4,39 +4,34 @@ import json
 from collections.abc import Mapping
 from typing import IO, Any
 
-from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
-from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
+
+from predictions.serving.schema.errors import NotJSON
+
+
+def parse(content: bytes) -> Any:
+    """Raises NotJSON; its sentence says where."""
+    try:
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_without_repeats, parse_constant=_refuse)
+    except UnicodeDecodeError:
+        raise NotJSON("The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise NotJSON(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except RecursionError:
+        raise NotJSON("The body is nested too deeply.") from None
+    except ValueError:  # a number of thousands of digits
+        raise NotJSON("The body has a number with too many digits.") from None
 
 
 class StrictJSONParser(BaseParser):
+    """The same for the views of REST framework."""
+
     media_type = "application/json"
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        content = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-        if len(content) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:  # Django asks this only where it reads the body itself
-            raise RequestDataTooBig
-        try:
-            return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_without_repeats, parse_constant=_refuse)
-        except UnicodeDecodeError:
-            raise ParseError("The body is not UTF-8.") from None
-        except json.JSONDecodeError as error:
-            raise ParseError(
-                f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-            ) from None
-        except RecursionError:
-            raise ParseError("The body is nested too deeply.") from None
-        except _Refused as refused:
-            raise ParseError(str(refused)) from None
-        except ValueError:  # a number of thousands of digits
-            raise ParseError("The body has a number with too many digits.") from None
-
-
-class _Refused(Exception):
-    pass
+        return parse(stream.read())
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -45,12 +40,10 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise _Refused(f"The body names {name[:100]!r} twice in one object.")
+                raise NotJSON(f"The body names {name[:100]!r} twice in one object.")
             seen.add(name)
     return found
 
 
 def _refuse(constant: str) -> Any:
-    raise _Refused(
-        f"The body has {constant}, which is not JSON; leave the value out or use null where that is allowed."
-    )
+    raise NotJSON(f"The body has {constant}, which is not JSON; leave the value out or use null where that is allowed.")

@@ -1,126 +1,136 @@
-"""Errors of a request as problem details (RFC 9457). Every error becomes its status here, and nowhere else."""
+"""Errors as replies, for both doors: problem details (RFC 9457) under /api/, `{"error": …}` under /v2.
+
+This is the only place where an error of the product becomes an HTTP status.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
-from rest_framework.response import Response
 
-from predictions.serving.schema.errors import ForetellError, InvalidInput, ModelUnavailable, Problem, QueueFull
-from predictions.use_cases.admission import TooMany
-from predictions.use_cases.submit import KeyReused
+from predictions.api.http import ApiReply, json_reply
+from predictions.serving.schema import errors
+from predictions.serving.schema.errors import ForetellError, InvalidInput, Problem
+from predictions.use_cases.database import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
+CHALLENGE = 'Bearer realm="foretell"'
 
-STATUS: Mapping[type[ForetellError], int] = {InvalidInput: 422, ModelUnavailable: 503, QueueFull: 503}
-# Seconds after which it is worth to try again.
-RETRY_SECONDS = 5
+STATUS: Mapping[type[ForetellError], int] = {
+    errors.InvalidInput: 422,
+    errors.ModelUnavailable: 503,
+    errors.QueueFull: 503,
+    errors.TooMany: 429,
+    errors.NotFound: 404,
+    errors.Removed: 410,
+    errors.NotAuthenticated: 401,
+    errors.InvalidToken: 401,
+    errors.Forbidden: 403,
+    errors.CannotCancel: 409,
+    errors.NoAnswer: 409,
+    errors.KeyReused: 422,
+    errors.DatabaseAway: 503,
+    errors.BadRequest: 400,
+    errors.NotJSON: 400,
+    errors.BadHeader: 400,
+    errors.MethodNotAllowed: 405,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.InternalError: 500,
+    # A row that has ended so, where the reply is about its answer.
+    errors.ModelFailure: 500,
+    errors.TimedOut: 504,
+    errors.WorkerLost: 503,
+    errors.Canceled: 409,
+    errors.NotInTime: 504,
+}
+# The Open Inference Protocol knows one status for a bad request.
+PROTOCOL_STATUS: Mapping[type[ForetellError], int] = {**STATUS, errors.InvalidInput: 400}
 
 
-class CannotCancel(exceptions.APIException):
-    status_code = 409
-    default_code = "not_cancelable"
-    default_detail = "The prediction has already ended; there is nothing to cancel."
+def reply(error: Exception, path: str) -> ApiReply:
+    """The reply to a request that failed, in the format of the door that `path` belongs to."""
+    known = of(error)
+    if path.startswith("/v2"):
+        return _protocol_reply(known)
+    status = STATUS[type(known)]
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": known.code}
+    more = {"errors": [entry(problem) for problem in known.problems]} if isinstance(known, InvalidInput) else {}
+    return json_reply(status, {**body, "detail": known.sentence, **more}, _headers(known), MEDIA_TYPE)
 
 
-class NoAnswer(exceptions.APIException):
-    status_code = 409
-    default_code = "no_answer"
-    default_detail = "Only a prediction that succeeded has an answer to give feedback on."
+def _protocol_reply(error: ForetellError) -> ApiReply:
+    body: dict[str, Any] = {"error": error.sentence}
+    headers = _headers(error)
+    if isinstance(error, errors.NotInTime):
+        body["predictions"], headers["Location"] = error.addresses, error.addresses[0]
+    return json_reply(PROTOCOL_STATUS[type(error)], body, headers)
 
 
-class Removed(exceptions.APIException):
-    status_code = 410
-    default_code = "removed"
-    default_detail = "The prediction's data was removed: its time was over, or its owner removed it."
+def _headers(error: ForetellError) -> dict[str, str]:
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.MethodNotAllowed):
+        headers["Allow"] = ", ".join([*error.allowed, "OPTIONS"])
+    if isinstance(error, errors.InvalidToken):
+        headers["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'
+    if isinstance(error, errors.NotAuthenticated):
+        headers["WWW-Authenticate"] = CHALLENGE
+    return headers
 
 
-def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler. None lets the error go on as a 500, which is logged and shown without its text."""
+def of(error: Exception) -> ForetellError:
+    """The error of our own tree for any exception; InternalError for one that is not expected."""
     if isinstance(error, ForetellError):
-        return _of_ours(error)
-    if isinstance(error, KeyReused):
-        return problem(422, "idempotency_key_reused", "This Idempotency-Key belongs to another request body.")
-    if isinstance(error, TooMany):
-        return problem(
-            429, "too_many", "Too many predictions asked for in a short time.", retry_after=error.retry_after
-        )
-    if isinstance(error, Http404):
-        return problem(404, "not_found", "There is no such model or prediction, or it is not yours.")
-    if isinstance(error, PermissionDenied):
-        return problem(403, "forbidden", "You may not do that.")
-    if isinstance(error, RequestDataTooBig):
-        return problem(413, "too_large", "The body is too large for one row; send files to the batches.")
-    if isinstance(error, OperationalError | InterfaceError):
+        return error
+    if isinstance(error, DATABASE_AWAY):
         logger.error("the database is away: %s", type(error).__name__)
-        return problem(
-            503, "database_away", "The database does not answer; nothing was kept.", retry_after=RETRY_SECONDS
-        )
+        return errors.DatabaseAway()
+    if isinstance(error, Http404):
+        return errors.NotFound()
+    if isinstance(error, RequestDataTooBig):
+        return errors.TooLarge()
     if isinstance(error, exceptions.APIException):
         return _of_the_framework(error)
-    return None
+    return errors.InternalError()
 
 
-def problem(status: int, code: str, detail: str, *, retry_after: int | None = None, **more: Any) -> Response:
-    """One answer: `type` is about:blank, so `title` is the status's own; `code` is stable."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        **more,
-    }
-    headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
-    return Response(body, status=status, headers=headers, content_type=MEDIA_TYPE)
+def _of_the_framework(error: exceptions.APIException) -> ForetellError:
+    if isinstance(error, exceptions.ValidationError):
+        return InvalidInput(list(_problems(error.detail)))
+    if isinstance(error, exceptions.NotFound):
+        return errors.NotFound(str(error.detail))
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return errors.UnsupportedMediaType(str(error.detail))
+    if isinstance(error, exceptions.ParseError):
+        return errors.NotJSON(str(error.detail))
+    return errors.InternalError()
 
 
-def _of_ours(error: ForetellError) -> Response:
-    status = STATUS[type(error)]
-    if isinstance(error, InvalidInput):
-        return problem(status, error.code, error.sentence, errors=[entry(p) for p in error.problems])
-    wait = error.retry_after if isinstance(error, QueueFull) else RETRY_SECONDS
-    return problem(status, error.code, error.sentence, retry_after=wait)
+def _problems(detail: Any, pointer: str = "") -> Iterator[Problem]:
+    """Nested errors of a serializer, flat."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _problems(inner, pointer if name == "non_field_errors" else f"{pointer}/{name}")
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _problems(inner, pointer)
+    else:
+        yield Problem(None, str(detail.code), str(detail), pointer)
 
 
 def entry(found: Problem) -> dict[str, str]:
-    """A JSON Pointer (RFC 6901) to the place, and what to do about it."""
-    name = (found.feature or "").replace("~", "~0").replace("/", "~1")
-    pointer = "/features" if found.feature is None else f"/features/{name}"
+    """One place to correct: a JSON Pointer (RFC 6901) into the body, a stable code, and a sentence."""
+    pointer = found.pointer
+    if pointer is None:
+        name = (found.feature or "").replace("~", "~0").replace("/", "~1")
+        pointer = "/features" if found.feature is None else f"/features/{name}"
     return {"pointer": pointer, "code": found.code, "message": found.message}
-
-
-def _entries(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
-    """DRF's nested errors, flat."""
-    if isinstance(detail, dict):
-        for name, inner in detail.items():
-            yield from _entries(inner, pointer if name == "non_field_errors" else f"{pointer}/{name}")
-    elif isinstance(detail, list):
-        for inner in detail:
-            yield from _entries(inner, pointer)
-    else:
-        yield {"pointer": pointer, "code": str(detail.code), "message": str(detail)}
-
-
-def _of_the_framework(error: exceptions.APIException) -> Response:
-    if isinstance(error, exceptions.ValidationError):
-        return problem(422, "invalid_input", "Some values need another look.", errors=list(_entries(error.detail)))
-    codes = error.get_codes()
-    code = codes if isinstance(codes, str) else "invalid_input"
-    wait = getattr(error, "wait", None)
-    response = problem(
-        error.status_code,
-        {"parse_error": "not_json", "throttled": "too_many"}.get(code, code),
-        str(error.detail),
-        retry_after=None if wait is None else max(1, round(wait)),
-    )
-    if header := getattr(error, "auth_header", None):
-        response["WWW-Authenticate"] = header
-    return response

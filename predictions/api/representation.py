@@ -3,9 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.http import HttpRequest
 from django.urls import reverse
-from rest_framework.request import Request
 
 from predictions.api import addresses
 from predictions.lifecycle import registry
@@ -16,7 +14,7 @@ from predictions.serving.schema.errors import ERRORS
 RETRY_AFTER = 1
 
 
-def model(request: Request, registered: RegisteredModel) -> dict[str, Any]:
+def model(origin: str, registered: RegisteredModel) -> dict[str, Any]:
     version = registry.champion(registered)
     return {
         "name": registered.name,
@@ -24,18 +22,18 @@ def model(request: Request, registered: RegisteredModel) -> dict[str, Any]:
         "task": registered.task,
         "version": version.number if version else None,
         "urls": {
-            "self": _url(request, "api-model", registered.name),
-            "predictions": _url(request, "api-predict", registered.name),
-            "page": _url(request, "model", registered.name),
+            "self": _url(origin, "api-model", registered.name),
+            "predictions": _url(origin, "api-predict", registered.name),
+            "page": _url(origin, "model", registered.name),
         },
     }
 
 
-def model_in_full(request: Request, registered: RegisteredModel, versions: list[ModelVersion]) -> dict[str, Any]:
+def model_in_full(origin: str, registered: RegisteredModel, versions: list[ModelVersion]) -> dict[str, Any]:
     champion = registered.champion
     examples = registered.description.get("examples", [])
     return {
-        **model(request, registered),
+        **model(origin, registered),
         "summary": registered.summary,
         "signature": champion.signature.json_schema() if champion else None,
         "versions": [version_line(version, champion) for version in versions],
@@ -54,7 +52,7 @@ def version_line(version: ModelVersion, champion: ModelVersion | None) -> dict[s
     }
 
 
-def prediction(request: Request | HttpRequest, row: Prediction) -> dict[str, Any]:
+def prediction(origin: str, row: Prediction) -> dict[str, Any]:
     signature = row.version.signature
     return {
         "id": str(row.pk),
@@ -75,7 +73,7 @@ def prediction(request: Request | HttpRequest, row: Prediction) -> dict[str, Any
         "deadline_at": row.deadline_at,
         "timing": timing(row),
         "retry_after": None if row.is_terminal else RETRY_AFTER,
-        "urls": addresses.all_of_prediction(request, row.pk),
+        "urls": addresses.all_of_prediction(origin, row.pk),
     }
 
 
@@ -98,5 +96,5 @@ def _error(row: Prediction) -> dict[str, Any] | None:
     return {"code": known.code, "message": known.sentence, "retryable": known.retryable}
 
 
-def _url(request: Request, name: str, *args: Any) -> str:
-    return request.build_absolute_uri(reverse(name, args=args))
+def _url(origin: str, name: str, *args: Any) -> str:
+    return origin + reverse(name, args=args)

@@ -1,15 +1,25 @@
+from collections.abc import Callable
+from typing import Any
+
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from rest_framework.views import exception_handler
 
-from predictions.api import resources
+from predictions.api import described, resources
 
-# The variant without inline scripts.
-docs = SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="api-schema")
+
+class Docs(SpectacularSwaggerSplitView):
+    """The variant without inline scripts. It is a page of the site: Django answers it, not the API's layers."""
+
+    def get_exception_handler(self) -> Callable[..., Any]:
+        return exception_handler
+
+
+docs = Docs.as_view(template_name="api/docs.html", url_name="api-schema")
 
 urlpatterns = [
-    # The addresses that are asked most stand first.
-    path("models/<slug:name>/predictions/", resources.predict, name="api-predict"),
-    path("predictions/<uuid:prediction_id>/", resources.prediction, name="api-prediction"),
+    path("models/<slug:name>/predictions/", described.predict, name="api-predict"),
+    path("predictions/<uuid:prediction_id>/", described.prediction, name="api-prediction"),
     path("models/", resources.models, name="api-models"),
     path("models/<slug:name>/", resources.model, name="api-model"),
     path("predictions/", resources.predictions, name="api-predictions"),
@@ -17,5 +27,5 @@ urlpatterns = [
     path("predictions/<uuid:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
-    re_path(r"^(?:[\s\S]*/)?\Z", resources.nothing),
+    re_path(r"^(?:[\s\S]*/)?\Z", resources.nothing, name="api-nothing"),
 ]

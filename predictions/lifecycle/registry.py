@@ -35,9 +35,8 @@ def find(name: str) -> RegisteredModel:
     Raises:
         RegisteredModel.DoesNotExist: no such model is here.
     """
-    known = _models.get(name)
-    if known and time.monotonic() - known[0] < FRESH_SECONDS:
-        return known[1]
+    if (known := cached(name)) is not None:
+        return known
     model = RegisteredModel.objects.listed().defer("champion__manifest").get(name=name)
     if model.champion:
         reason = model.champion.unavailable_reason
@@ -46,6 +45,12 @@ def find(name: str) -> RegisteredModel:
     with _lock:
         _models[name] = time.monotonic(), model
     return model
+
+
+def cached(name: str) -> RegisteredModel | None:
+    """The model as it was read a moment ago, without asking the database; None if that is too long ago."""
+    known = _models.get(name)
+    return known[1] if known and time.monotonic() - known[0] < FRESH_SECONDS else None
 
 
 def champion(model: RegisteredModel) -> ModelVersion | None:

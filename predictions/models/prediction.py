@@ -3,13 +3,13 @@
 import json
 import uuid
 from collections.abc import Iterable, Sequence
+from contextvars import Context, copy_context
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -61,11 +61,6 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
     def unfinished(self) -> "PredictionQuerySet":
         # Also by time: to SQLite a list of bound states does not imply the condition of the index `deadlines`.
         return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
-
-    def find(self, prediction_id: uuid.UUID, user: User | AnonymousUser) -> "Prediction | None":
-        """The prediction of that id, if it is there and the user may see it."""
-        found = self.find_all([prediction_id]).get(prediction_id)
-        return found if found and found.is_visible_to(user) else None
 
     def look(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
         """What `STATUS_FIELDS` names, of those that are there; one read for all of them."""
@@ -264,6 +259,8 @@ class Prediction(models.Model):
 
     # Set by the code that submits a new row: for the log; and the key that `accept` inserts beside the row.
     request_id: str = ""
+    # The context in which the workers are notified: it names the request, and the span that traces it.
+    request_context: Context = copy_context()
     idempotency: IdempotencyKey | None = None
 
     # What may differ between two reads of one row.
@@ -284,14 +281,6 @@ class Prediction(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
-
-    def is_visible_to(self, user: User | AnonymousUser) -> bool:
-        """Mine; all for analysts; and one that nobody owns for whoever has its unguessable id."""
-        if self.owner_id is None and settings.PUBLIC_PREDICTIONS:
-            return True
-        if not user.is_authenticated:
-            return False
-        return self.owner_id == user.pk or user.has_perm("predictions.view_monitor")
 
     @property
     def is_terminal(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the analysts' board shows: predictions that wait, the newest that ended, the last hour, and a standstill."""
+"""The data of the analysts' board: unfinished predictions, the newest finished ones, the last hour, and standstills."""
 
 from collections.abc import Set
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from predictions.models.states import TERMINAL
 from predictions.serving.artifacts.repository import is_name
 
 NEWEST = 30
-# Unfinished ones that are shown at most, the oldest first.
+# The board shows at most this many unfinished predictions, the oldest first.
 UNFINISHED = 10
-# Predictions that have waited for so long, while none ended for as long, are a standstill.
+# A standstill: a prediction has been queued for this time, and none has finished in this time.
 STANDSTILL = timedelta(seconds=30)
 WINDOW = timedelta(hours=1)
-# The median is that of the newest of the hour: exact below this many, close to it above.
+# The median is taken over at most this many of the newest rows. It is exact up to that number of rows in the hour.
 SAMPLE = 1000
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Empty fields let everything through. `of` drops values that cannot exist."""
+    """An empty field matches everything. `of` replaces impossible values by empty ones."""
 
     model: str = ""
     state: str = ""
@@ -42,20 +42,20 @@ class Filter:
 
 
 def unfinished(chosen: Filter) -> list[Prediction]:
-    """The queued and running ones that have waited longest, oldest first."""
+    """The oldest queued and running predictions, the oldest first."""
     rows = chosen.apply(Prediction.objects.of_people().unfinished())
     return registry.complete(rows.order_by("created_at")[:UNFINISHED])
 
 
 def newest(chosen: Filter) -> list[Prediction]:
-    """The ended ones, newest first."""
+    """The newest finished predictions, the newest first."""
     settled = Prediction.objects.of_people().filter(finished_at__isnull=False)
     return registry.complete(chosen.apply(settled).order_by("-finished_at")[:NEWEST])
 
 
 @dataclass(frozen=True)
 class Now:
-    """`oldest` is when the queued prediction that waits longest was asked; `last_end` is when one last ended."""
+    """`oldest` is the submission time of the oldest queued prediction; `last_end` is the newest time of an end."""
 
     by_state: dict[str, int]
     oldest: datetime | None
@@ -76,7 +76,7 @@ def now(chosen: Filter) -> Now:
 
 
 def _shown(counted: dict[str, int], chosen: Filter, states: Set[State]) -> dict[str, int]:
-    """A count for each of `states` that the filter lets through."""
+    """The count of each of `states` that the filter matches."""
     return {state: counted.get(state, 0) for state in State if state in states and chosen.state in ("", state)}
 
 
@@ -100,6 +100,6 @@ def _median(settled: PredictionQuerySet) -> timedelta | None:
 
 
 def cursor_of(rows: list[Prediction]) -> str:
-    """Changes exactly when the newest rows do."""
+    """The time at which the newest row ended, as text; "0" without rows."""
     newest_at: datetime | None = rows[0].finished_at if rows else None
     return f"{newest_at.timestamp():.6f}" if newest_at else "0"

@@ -1,4 +1,4 @@
-"""A copy of the SQLite database, made while everything runs, and checked before it gets its name."""
+"""Online backups of the SQLite database. A copy gets its final name only after an integrity check."""
 
 import os
 import sqlite3
@@ -8,12 +8,12 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-# A reader of the write-ahead log waits for nobody but a checkpoint.
-PATIENCE = 30.0
+# Seconds to wait for a lock. In WAL mode only a checkpoint can block a reader.
+LOCK_SECONDS = 30.0
 
 
 class BackupFailed(Exception):
-    """The sentence says why, and what to do."""
+    """There is no usable copy. The message names the cause."""
 
 
 def default_path() -> Path:
@@ -21,20 +21,20 @@ def default_path() -> Path:
 
 
 def copy(database: Path, path: Path) -> dict[str, int]:
-    """Copy `database` to `path`, which must not exist yet; the number of rows in each table of the copy.
+    """Copy `database` to `path`, which must not exist yet. Returns the number of rows in each table of the copy.
 
     Raises:
-        BackupFailed: there is no good copy, and nothing stands at `path` that did not before.
+        BackupFailed: the copy failed or is damaged. `path` is then unchanged.
     """
     if path.exists():
-        raise BackupFailed(f"{path} exists and is left as it is; name another file")
+        raise BackupFailed(f"{path} exists already; choose another file")
     unchecked = path.with_name(f"{path.name}.unchecked")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             _write(database, unchecked)
             rows = check(unchecked)
-            os.link(unchecked, path)  # unlike a renaming, it replaces nothing
+            os.link(unchecked, path)  # unlike a rename, this never replaces a file
         finally:
             unchecked.unlink(missing_ok=True)
     except (OSError, sqlite3.Error) as error:
@@ -43,27 +43,27 @@ def copy(database: Path, path: Path) -> dict[str, int]:
 
 
 def _write(database: Path, path: Path) -> None:
-    # It holds what people asked: made for its owner's eyes only, before anything is in it.
+    # The copy holds people's inputs: only its owner may read it, from the first byte on.
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as source:
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)) as source:
         source.execute("VACUUM INTO ?", [str(path)])
 
 
 def check(path: Path) -> dict[str, int]:
-    """The number of rows in each of our tables.
+    """Check the integrity of a copy. Returns the number of rows in each table of the app.
 
     Raises:
-        BackupFailed: SQLite finds the file damaged.
+        BackupFailed: the integrity check of SQLite found damage.
     """
     with closing(sqlite3.connect(path)) as copied:
         found = [row[0] for row in copied.execute("PRAGMA integrity_check(1)")]
         if found != ["ok"]:
-            raise BackupFailed(f"the copy is damaged, and so may be the database: {found[0]}")
+            raise BackupFailed(f"the copy is damaged, and the database may be too: {found[0]}")
         names = copied.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'predictions_%' ORDER BY name"
         )
         return {
-            name: copied.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0]  # noqa: S608 - a name of ours
+            name: copied.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0]  # noqa: S608 - the name of a table of this app
             for (name,) in names.fetchall()
         }

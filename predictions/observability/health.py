@@ -1,4 +1,4 @@
-"""Whether predictions are accepted, and whether they are answered."""
+"""Readiness: whether this service accepts predictions and whether it answers them."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ FRESH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Health:
-    """`ready`: all is well. `degraded`: accepted and answered, but slower. `down`: not accepted, or not answered."""
+    """The status is `ready`, `degraded` (answered, but slower) or `down` (not accepted or not answered)."""
 
     status: str
     database: str
@@ -34,11 +34,13 @@ class Health:
         return asdict(self)
 
 
+# The time of the last examination (monotonic) and its result.
 _latest: tuple[float, Health] | None = None
 
 
 def recent() -> Health:
-    """`examine`, once a second at most in this process: anybody may ask, and each look writes."""
+    """The result of `examine`, cached for FRESH_SECONDS in this process: requests need no permission, and each
+    examination writes to the database."""
     global _latest
     now = time.monotonic()
     if _latest is None or now - _latest[0] > FRESH_SECONDS:
@@ -46,16 +48,16 @@ def recent() -> Health:
     return _latest[1]
 
 
-def forget() -> None:
-    """Look anew."""
+def clear_cache() -> None:
+    """Make the next call of `recent` examine again."""
     global _latest
     _latest = None
 
 
 def examine() -> Health:
-    """One look: a write to the database, a word with the broker, the ages of the keeper's sweep and of the canaries.
+    """Write to the database, ping the broker, and read the ages of the last keeper sweep and of the last canaries.
 
-    Of the workers only the canaries decide: one that beats but answers nothing is of no use.
+    Canaries alone decide whether workers answer: a worker may send heartbeats and still answer nothing.
     """
     reachable = redis_client.is_reachable()
     try:
@@ -65,14 +67,14 @@ def examine() -> Health:
         ages = {lane: canary.age(lane) for lane in Lane.values}
         fallback = Heartbeat.objects.fallback_lanes()
     except DatabaseError:
-        return Health("down", "away", _word(reachable), None, None, {})
+        return Health("down", "away", _broker_state(reachable), None, None, {})
     fresh = {name: age is not None and age < canary.STALE for name, age in {**ages, "keeper": keeper}.items()}
     is_well = reachable and all(fresh.values()) and not fallback
     status = "down" if not fresh[Lane.INTERACTIVE] else "ready" if is_well else "degraded"
     return Health(
         status,
         "writable",
-        _word(reachable),
+        _broker_state(reachable),
         _seconds(keeper),
         _seconds(worker),
         {lane: _seconds(age) for lane, age in ages.items()},
@@ -83,5 +85,5 @@ def _seconds(age: timedelta | None) -> float | None:
     return None if age is None else round(age.total_seconds(), 1)
 
 
-def _word(reachable: bool) -> str:
+def _broker_state(reachable: bool) -> str:
     return "reachable" if reachable else "away"

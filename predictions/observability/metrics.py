@@ -1,6 +1,6 @@
-"""What /metrics tells, read from the database: it is right for any number of processes, and none has to be asked.
+"""The metrics of /metrics, read from the database, so that one scrape covers all processes.
 
-Nothing here reads history: the queue is bounded, and what has ended is counted by `predictions.maintenance.rollups`.
+No query reads the history: the queue is bounded, and `predictions.maintenance.rollups` counts finished predictions.
 """
 
 from collections.abc import Iterator
@@ -19,48 +19,50 @@ from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import redis_client
 
 HISTOGRAMS = {
-    "queue": ("foretell_queue_seconds", "From acceptance to the claim."),
-    "predict": ("foretell_predict_seconds", "The predict call that a row was in."),
-    "total": ("foretell_total_seconds", "From acceptance to the end."),
-    "claim": ("foretell_claim_rows", "Rows that were predicted in one call."),
+    "queue": ("foretell_queue_seconds", "Time from acceptance to the claim."),
+    "predict": ("foretell_predict_seconds", "Duration of the predict call that answered the row."),
+    "total": ("foretell_total_seconds", "Time from acceptance to the final state."),
+    "claim": ("foretell_claim_rows", "Rows predicted in one call."),
 }
 
 
-class FromDatabase(Collector):
+class DatabaseCollector(Collector):
     def collect(self) -> Iterator[Metric]:
-        yield from _waiting()
-        yield from _ended()
-        yield from _signs_of_life()
+        yield from _queue_metrics()
+        yield from _finished_metrics()
+        yield from _process_metrics()
 
 
 def exposition() -> bytes:
-    """Everything, in the text format of Prometheus."""
+    """All metrics in the text format of Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(FromDatabase())
+    registry.register(DatabaseCollector())
     return generate_latest(registry)
 
 
-def _waiting() -> Iterator[Metric]:
-    queued = GaugeMetricFamily("foretell_queued", "Rows that wait.", labels=["model", "lane"])
-    oldest = GaugeMetricFamily("foretell_queued_oldest_seconds", "Age of the oldest.", labels=["model", "lane"])
-    running = GaugeMetricFamily("foretell_running", "Rows that a worker has claimed.", labels=["model", "lane"])
+def _queue_metrics() -> Iterator[Metric]:
+    queued = GaugeMetricFamily("foretell_queued", "Queued rows.", labels=["model", "lane"])
+    oldest = GaugeMetricFamily(
+        "foretell_queued_oldest_seconds", "Age of the oldest queued row.", labels=["model", "lane"]
+    )
+    running = GaugeMetricFamily("foretell_running", "Rows claimed by a worker.", labels=["model", "lane"])
     waiting, claimed = _grouped(Prediction.objects.queued()), _grouped(Prediction.objects.running())
-    nothing = (0, 0.0)
-    listed = {(name, lane) for name in _listed() for lane in Lane.values}
+    none = (0, 0.0)
+    listed = {(name, lane) for name in _present_models() for lane in Lane.values}
     for model, lane in sorted(listed | waiting.keys() | claimed.keys()):
-        count, age = waiting.get((model, lane), nothing)
+        count, age = waiting.get((model, lane), none)
         queued.add_metric([model, lane], count)
         oldest.add_metric([model, lane], age)
-        running.add_metric([model, lane], claimed.get((model, lane), nothing)[0])
+        running.add_metric([model, lane], claimed.get((model, lane), none)[0])
     yield from (queued, oldest, running)
 
 
-def _listed() -> list[str]:
+def _present_models() -> list[str]:
     return list(RegisteredModel.objects.filter(is_present=True).values_list("name", flat=True))
 
 
 def _grouped(rows: PredictionQuerySet) -> dict[tuple[str, str], tuple[int, float]]:
-    """The number of rows and the age of the oldest in seconds, by model and lane."""
+    """By model and lane: the number of rows, and the age of the oldest row in seconds."""
     groups = rows.order_by().values("version__registered_model__name", "lane")
     counted = groups.annotate(count=Count("id"), oldest=Min("created_at"), now=Now()).values_list(
         "version__registered_model__name", "lane", "count", "oldest", "now"
@@ -70,11 +72,11 @@ def _grouped(rows: PredictionQuerySet) -> dict[tuple[str, str], tuple[int, float
     }
 
 
-def _ended() -> Iterator[Metric]:
-    settled = CounterMetricFamily("foretell_settled", "Predictions that ended.", labels=["model", "state"])
+def _finished_metrics() -> Iterator[Metric]:
+    settled = CounterMetricFamily("foretell_settled", "Finished predictions.", labels=["model", "state"])
     histograms = {
-        name: HistogramMetricFamily(called, meaning, labels=["model", "state"] if name == "total" else ["model"])
-        for name, (called, meaning) in HISTOGRAMS.items()
+        name: HistogramMetricFamily(metric, description, labels=["model", "state"] if name == "total" else ["model"])
+        for name, (metric, description) in HISTOGRAMS.items()
     }
     for histogram in MetricHistogram.objects.order_by("name", "model", "state"):
         labels = [histogram.model, histogram.state] if histogram.name == "total" else [histogram.model]
@@ -90,15 +92,19 @@ def _cumulative(histogram: MetricHistogram) -> list[tuple[str, float]]:
     return [*zip(bounds, counts, strict=True), ("+Inf", histogram.count)]
 
 
-def _signs_of_life() -> Iterator[Metric]:
-    yield GaugeMetricFamily("foretell_broker_up", "Whether Redis answers.", value=redis_client.is_reachable())
-    canaries = GaugeMetricFamily("foretell_canary_age_seconds", "Since one came back.", labels=["lane"])
-    delays = GaugeMetricFamily("foretell_canary_delay_seconds", "How late answers are.", labels=["lane"])
+def _process_metrics() -> Iterator[Metric]:
+    yield GaugeMetricFamily("foretell_broker_up", "1 if Redis answers.", value=redis_client.is_reachable())
+    canaries = GaugeMetricFamily(
+        "foretell_canary_age_seconds", "Time since the last canary was answered.", labels=["lane"]
+    )
+    delays = GaugeMetricFamily("foretell_canary_delay_seconds", "Current delay of answers.", labels=["lane"])
     for lane in Lane.values:
         if (age := canary.age(lane)) is not None:
             canaries.add_metric([lane], age.total_seconds())
         delays.add_metric([lane], canary.delay(lane).total_seconds())
-    beats = GaugeMetricFamily("foretell_heartbeat_age_seconds", "Since a process beat.", labels=["process"])
+    beats = GaugeMetricFamily(
+        "foretell_heartbeat_age_seconds", "Time since the last heartbeat of a process.", labels=["process"]
+    )
     for process, since in Heartbeat.objects.ages().items():
         beats.add_metric([process], since.total_seconds())
     memory = GaugeMetricFamily("foretell_loader_bytes", "Estimators in a worker's memory.", labels=["process"])

@@ -1,6 +1,6 @@
-"""Hearing of the end: one message for each settled claim wakes the requests that wait for its predictions.
+"""Completions: workers announce which predictions have ended, and each web process tells its waiting requests.
 
-A lost announcement costs only time: whoever waits reads the row at the end of the wait.
+An announcement carries ids only and may be lost. So a wait also reads its rows every `LOOK_SECONDS`.
 """
 
 import json
@@ -8,23 +8,29 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
+from concurrent.futures import Future
 from typing import Any
 
 import redis
-from django.conf import settings
+from django.db import close_old_connections
 from redis.client import PubSub
 
 from predictions.models import Prediction
+from predictions.models.states import TERMINAL
 from predictions.queue.redis_client import breaker, client
 
 logger = logging.getLogger(__name__)
 
 CHANNEL = "foretell:settled"
 RECONNECT_SECONDS = 0.5
+# A wait reads its rows at least this often, announced or not.
+LOOK_SECONDS = 2.0
+# The listener waits this long for a message before it checks which waits are due for a look.
+MESSAGE_SECONDS = 1.0
 
-Hearer = Callable[[Sequence[str] | None], None]
+# The values of `Prediction.STATUS_FIELDS`, the state first.
+Status = tuple[Any, ...]
 
 
 def announce(ids: Iterable[uuid.UUID]) -> None:
@@ -33,151 +39,122 @@ def announce(ids: Iterable[uuid.UUID]) -> None:
     breaker.call(lambda: client().publish(CHANNEL, message), "announce")
 
 
-class News:
-    """The rows of one announcement that somebody here waits for: one read for all, by whoever looks first."""
+class Subscription:
+    """One request's interest in the end of some predictions. Use it as a context manager.
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._ids = [uuid.UUID(key) for key in keys]
-        self._lock = threading.Lock()
-        self._seen: dict[uuid.UUID, tuple[Any, ...]] | None = None
+    Attributes:
+        ended: resolved by the listener's thread with the statuses of all predictions, by id, when all have ended.
+            A thread waits by `.result(timeout)`, a coroutine by `asyncio.wrap_future`.
+    """
 
-    def of(self, prediction_id: uuid.UUID) -> tuple[Any, ...] | None:
-        """What `Prediction.STATUS_FIELDS` names of that row; None if it is gone."""
-        with self._lock:
-            if self._seen is None:
-                self._seen = Prediction.objects.look(self._ids)
-        return self._seen.get(prediction_id)
+    def __init__(self, listener: "CompletionListener", ids: Collection[uuid.UUID]) -> None:
+        self._listener = listener
+        self._statuses: dict[uuid.UUID, Status] = {}
+        self.ids = {prediction_id.hex: prediction_id for prediction_id in ids}
+        self.looked_at = time.monotonic()
+        self.ended: Future[dict[uuid.UUID, Status]] = Future()
+        self.ended.set_running_or_notify_cancel()  # a waiter that gives up cancels nothing here
+
+    def __enter__(self) -> "Subscription":
+        self._listener.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.remove(self)
+
+    def look_now(self) -> None:
+        """Read the rows at the listener's next turn: they may have ended before this subscription began."""
+        self.looked_at = 0.0
+
+    def update(self, statuses: dict[uuid.UUID, Status]) -> None:
+        self.looked_at = time.monotonic()
+        own = {key: statuses[key] for key in self.ids.values() if key in statuses}
+        self._statuses |= {key: status for key, status in own.items() if status[0] in TERMINAL}
+        if len(self._statuses) == len(self.ids) and not self.ended.done():
+            self.ended.set_result(self._statuses)
 
 
-class Place(threading.Event):
-    """Where one request waits; `news` is what it was woken by, if that was an announcement."""
-
-    news: News | None = None
-
-    def seen(self, prediction_id: uuid.UUID) -> tuple[Any, ...] | None:
-        """What the news says of a row, once: at the next look they are old."""
-        news, self.news = self.news, None
-        return news.of(prediction_id) if news else None
-
-
-class Waiters:
-    """The requests of this process that wait, and the one thread that listens for them."""
+class CompletionListener:
+    """The subscriptions of this process, and the one thread that hears announcements for them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._places: dict[str, list[Place]] = {}
-        self._count = 0
-        self._listener: threading.Thread | None = None
-        self._hearers: list[Hearer] = []
+        self._by_key: dict[str, list[Subscription]] = {}
+        self._thread: threading.Thread | None = None
 
-    def also_tell(self, hearer: Hearer) -> None:
-        """Call `hearer`, in the thread that listens, with the keys of each announcement.
+    def subscribe(self, ids: Collection[uuid.UUID]) -> Subscription:
+        """Enter the subscription before the rows are committed or read, so that no announcement is missed."""
+        return Subscription(self, ids)
 
-        With None when something may have gone unheard.
-        """
+    def count(self, prediction_id: uuid.UUID) -> int:
+        """How many requests of this process wait for a prediction."""
+        return len(self._by_key.get(prediction_id.hex, ()))
+
+    def add(self, subscription: Subscription) -> None:
         with self._lock:
-            self._hearers.append(hearer)
-            self._listen_always()
+            for key in subscription.ids:
+                self._by_key.setdefault(key, []).append(subscription)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._listen, name="completions", daemon=True)
+                self._thread.start()
 
-    @contextmanager
-    def expecting(self, prediction_id: uuid.UUID, seconds: float) -> Iterator[Place | None]:
-        """A place, set when the prediction has probably ended; None for no time, or when as many wait as may.
-
-        Enter before the row is committed or read: an announcement between that and the wait would be missed.
-        """
-        with self.expecting_any([prediction_id], seconds) as place:
-            yield place
-
-    @contextmanager
-    def expecting_any(self, ids: Iterable[uuid.UUID], seconds: float) -> Iterator[Place | None]:
-        """Likewise for a request of several predictions: one place, set at each of their ends."""
-        keys = [prediction_id.hex for prediction_id in ids]
-        place = self._add(keys) if seconds > 0 else None
-        try:
-            yield place
-        finally:
-            if place is not None:
-                self._remove(keys, place)
-
-    def _add(self, keys: list[str]) -> Place | None:
+    def remove(self, subscription: Subscription) -> None:
         with self._lock:
-            if self._count >= settings.WAITERS_MAX:
-                return None
-            self._count += 1
-            place = Place()
-            for key in keys:
-                self._places.setdefault(key, []).append(place)
-            self._listen_always()
-            return place
+            for key in subscription.ids:
+                self._by_key[key].remove(subscription)
+                if not self._by_key[key]:
+                    del self._by_key[key]
 
-    def _listen_always(self) -> None:
-        if self._listener is None or not self._listener.is_alive():
-            self._listener = threading.Thread(target=self._listen, name="settlements", daemon=True)
-            self._listener.start()
-
-    def _remove(self, keys: list[str], place: Place) -> None:
-        with self._lock:
-            self._count -= 1
-            for key in keys:
-                self._places[key].remove(place)
-                if not self._places[key]:
-                    del self._places[key]
-
+    # --- The listener's thread ----------------------------------------------------------------------------------------
     def _listen(self) -> None:
+        """Never ends: a lost connection is made anew, and an error of ours is logged."""
         while True:
             try:
                 with client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
                     channel.subscribe(CHANNEL)
-                    # What was announced before this line went unheard: let everybody look once.
-                    self._wake_all()
+                    self._look(self._due(0.0))  # announcements before this line were not heard
                     self._hear(channel)
-            except (redis.RedisError, OSError, ValueError):
-                time.sleep(RECONNECT_SECONDS)
+            except (redis.RedisError, OSError):
+                self._look(self._due(LOOK_SECONDS))
+            except Exception:
+                logger.exception("the listener for completions failed and begins anew")
+            time.sleep(RECONNECT_SECONDS)
 
     def _hear(self, channel: PubSub) -> None:
         while True:
-            if (message := channel.get_message(timeout=5.0)) is not None:
-                self._wake(json.loads(message["data"]))
+            if (message := channel.get_message(timeout=MESSAGE_SECONDS)) is not None:
+                self._look(self._named(message["data"]))
+            self._look(self._due(LOOK_SECONDS))
 
-    def _wake_all(self) -> None:
+    def _named(self, message: bytes) -> dict[str, list[Subscription]]:
+        """The subscriptions to the predictions of an announcement, by key. Other messages name no prediction."""
+        try:
+            keys = [key for key in json.loads(message) if key in self._by_key]
+        except (ValueError, TypeError):
+            logger.warning("a message on %s is not an announcement", CHANNEL)
+            return {}
         with self._lock:
-            places = [place for expecting in self._places.values() for place in expecting]
-        for place in places:
-            place.set()
-        for hearer in self._hearers:
-            hearer(None)
+            return {key: list(self._by_key.get(key, ())) for key in keys}
 
-    def _wake(self, keys: list[str]) -> None:
+    def _due(self, age: float) -> dict[str, list[Subscription]]:
+        """The subscriptions whose rows were last read `age` seconds ago or earlier, by key."""
+        before = time.monotonic() - age
         with self._lock:
-            awaited = [key for key in keys if key in self._places]
-            places = [place for key in awaited for place in self._places[key]]
-        news = News(awaited)
-        for place in places:
-            place.news = news
-            place.set()
-        for hearer in self._hearers:
-            hearer(keys)
+            due = {key: [one for one in found if one.looked_at <= before] for key, found in self._by_key.items()}
+        return {key: found for key, found in due.items() if found}
+
+    def _look(self, awaited: dict[str, list[Subscription]]) -> None:
+        """Read the rows once for all subscriptions. If the database is away, each waits on and looks at its end."""
+        if not awaited:
+            return
+        try:
+            close_old_connections()
+            statuses = Prediction.objects.look([uuid.UUID(key) for key in awaited])
+        except Exception as error:  # noqa: BLE001 - the listener must survive whatever the database says
+            logger.warning("the rows of ended predictions were not read: %s", type(error).__name__)
+            return
+        for subscription in {one for found in awaited.values() for one in found}:
+            subscription.update(statuses)
 
 
-waiters = Waiters()
-
-
-def wait_for(prediction: Prediction, place: Place | None, seconds: float) -> bool:
-    """Wait until the prediction has ended, and see it as it is then."""
-    return wait(place, lambda: prediction.refresh_status(place.seen(prediction.pk) if place else None), seconds)
-
-
-def wait(place: Place | None, refresh_status: Callable[[], bool], seconds: float) -> bool:
-    """Wait until `refresh_status()`, which is asked at each announcement and at the end of the time, never in between.
-
-    Without a place the answer is False at once.
-    """
-    if place is None:
-        return False
-    end = time.monotonic() + seconds
-    while (remaining := end - time.monotonic()) > 0:
-        if place.wait(remaining):
-            place.clear()
-            if refresh_status():
-                return True
-    return refresh_status()
+listener = CompletionListener()

@@ -1,4 +1,4 @@
-"""Who is let in: a rate for each caller, and a bound on what waits. Asked before a row is kept."""
+"""Admission: a rate limit for each caller and a bound on queued rows, checked before a row is committed."""
 
 import math
 import threading
@@ -14,23 +14,13 @@ from limits.strategies import MovingWindowRateLimiter
 
 from predictions.models import Prediction
 from predictions.queue.redis_client import breaker, client
-from predictions.serving.schema.errors import QueueFull
+from predictions.serving.schema.errors import QueueFull, TooMany
 
 # A count of the queue is believed for so long, if it was far from full.
 FRESH_SECONDS = 0.2
 # The rate at which predictions settle is that of the last so many seconds.
 RATE_WINDOW = timedelta(seconds=30)
 SHORTEST_WAIT, LONGEST_WAIT = 1, 300
-
-
-class TooMany(Exception):
-    """The caller asks faster than `SUBMIT_RATE`."""
-
-    sentence = "Too many predictions asked for in a short time. Try again shortly."
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"again in {retry_after} s")
-        self.retry_after = retry_after
 
 
 def admit(caller: str, rows: int = 1) -> None:

@@ -1,32 +1,44 @@
-"""Who asks: a signed-in user, a visitor known by a cookie, or an address."""
+"""Callers: who asks, and what each may see and change. HTTP is read by the doors, which make these values."""
 
-import uuid
+from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 
 from predictions.models import Prediction
 from predictions.models.prediction import PredictionQuerySet
-from predictions.use_cases.submit import Caller
+from predictions.serving.schema.errors import Forbidden
 
-COOKIE = "visitor"
-COOKIE_SECONDS = 365 * 24 * 3600
+LOCAL_ADDRESSES = ("127.0.0.1", "::1")
 
 
-def caller_of(request: HttpRequest) -> Caller:
-    """The caller of a request, by the best that is known of them.
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `key` names the caller in rows: `user:…`, `visitor:…` or `address:…`.
 
-    An address is kept only as a keyed hash: enough to tell callers apart, too little to say who they are.
+    `has_history` is False for an address that several people may share: it has no list of its own predictions.
     """
-    if request.user.is_authenticated:
-        return Caller(key_of(request.user), request.user)
-    if visitor := visitor_of(request):
-        return Caller(f"visitor:{visitor}")
-    return Caller(f"address:{_hashed(address_of(request))}")
+
+    key: str
+    user: User | None = None
+    has_history: bool = True
+
+
+def of_user(user: User) -> Caller:
+    return Caller(key_of(user), user)
+
+
+def of_visitor(visitor: str) -> Caller:
+    """A person without an account, known by a cookie."""
+    return Caller(f"visitor:{visitor}")
+
+
+def of_address(address: str) -> Caller:
+    """The caller behind a network address, of which only a keyed hash is kept: enough to tell callers apart, too
+    little to say who they are."""
+    return Caller(f"address:{_hashed(address)}", has_history=is_this_machine(address))
 
 
 @lru_cache(maxsize=1024)
@@ -38,50 +50,37 @@ def key_of(user: User) -> str:
     return f"user:{user.pk}"
 
 
-def history_of(request: HttpRequest) -> PredictionQuerySet:
-    """What the caller of a request asked before, newest first.
-
-    Behind one address there may be many people, so an address has no history; but in development it is this machine.
-    """
-    caller = caller_of(request)
-    if caller.key.startswith("address:") and not is_of_this_machine(request):
-        return Prediction.objects.none()
-    return Prediction.objects.asked_by(caller.key)
+def is_this_machine(address: str) -> bool:
+    """In development only: behind a proxy on the same machine all clients would seem to be local."""
+    return address in LOCAL_ADDRESSES and settings.DEVELOPMENT and not settings.ENV.production
 
 
-def visitor_of(request: HttpRequest) -> str | None:
-    return request.get_signed_cookie(COOKIE, default=None, salt=COOKIE) or None
+def client_ip(remote: str, forwarded: str) -> str:
+    """The client's address: the last one in X-Forwarded-For if a proxy stands in front, else the connection's."""
+    return forwarded.rsplit(",", 1)[-1].strip() if settings.ENV.behind_proxy and forwarded else remote
 
 
-def new_visitor_id(request: HttpRequest) -> str | None:
-    """Give a person without an account a name for "my predictions"; None if they have one."""
-    if request.user.is_authenticated or visitor_of(request):
-        return None
-    return uuid.uuid4().hex
+def history_of(caller: Caller) -> PredictionQuerySet:
+    """The caller's predictions, newest first."""
+    return Prediction.objects.asked_by(caller.key) if caller.has_history else Prediction.objects.none()
 
 
-def remember(response: HttpResponse, visitor: str) -> None:
-    response.set_signed_cookie(
-        COOKIE, visitor, salt=COOKIE, max_age=COOKIE_SECONDS, httponly=True, samesite="Lax", secure=settings.ENV.https
-    )
+def may_see(caller: Caller, prediction: Prediction) -> bool:
+    """The owner; analysts; and, where predictions are public, every caller that knows the id of an unowned one."""
+    if prediction.owner_id is None and settings.PUBLIC_PREDICTIONS:
+        return True
+    user = caller.user
+    return user is not None and (prediction.owner_id == user.pk or user.has_perm("predictions.view_monitor"))
 
 
-def is_of_this_machine(request: HttpRequest) -> bool:
-    """In development only: behind a proxy on the same machine everybody would seem to be."""
-    is_local = address_of(request) in ("127.0.0.1", "::1")
-    return is_local and settings.DEVELOPMENT and not settings.ENV.production
+def may_change(caller: Caller, prediction: Prediction) -> bool:
+    """Of an unowned prediction only the caller that asked for it: a link is for reading."""
+    if prediction.owner_id is None:
+        return caller.key == prediction.caller
+    return may_see(caller, prediction)
 
 
-def address_of(request: HttpRequest) -> str:
-    """The client's address: what the proxy in front says, if there is one that may be believed."""
-    if settings.ENV.behind_proxy and (forwarded := request.headers.get("X-Forwarded-For", "")):
-        return forwarded.rsplit(",", 1)[-1].strip()
-    return str(request.META.get("REMOTE_ADDR", ""))
-
-
-def internet_address_of(request: HttpRequest) -> str | None:
-    """The same, for a column that takes nothing but addresses; None for a socket, or for what a proxy made up."""
-    try:
-        return str(ip_address(address_of(request)))
-    except ValueError:
-        return None
+def check_may_change(caller: Caller, prediction: Prediction) -> None:
+    """Raises Forbidden."""
+    if not may_change(caller, prediction):
+        raise Forbidden

@@ -1,210 +1,199 @@
-"""Ask: validate, keep a row, ring. What is accepted here is committed; everything after may fail and be done again."""
+"""Submit: admit, commit, notify. An accepted row is committed; each step after that may fail and be done again."""
 
 import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
-from django.db import InterfaceError, OperationalError
+from django.db import close_old_connections
 from django.utils import timezone
 
-from predictions.context import acting_for, request_id
+from predictions.context import request_id
 from predictions.lifecycle import registry
-from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source
+from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, Source
 from predictions.models.idempotency_key import KeyTaken
-from predictions.models.ids import new_prediction_id
 from predictions.queue import notifications
-from predictions.queue.group_commit import GroupCommit
-from predictions.queue.together import each
-from predictions.serving.schema.errors import ModelUnavailable, QueueFull
+from predictions.queue.batcher import Batcher, map_catching
+from predictions.serving.schema.errors import KeyReused, ModelUnavailable, QueueFull
 from predictions.serving.schema.signature import Value
 from predictions.use_cases import admission
+from predictions.use_cases.callers import Caller
+from predictions.use_cases.database import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
-DATABASE_AWAY = (OperationalError, InterfaceError)
+# Commands that arrive within this time are committed together, while several arrive at a time.
+GATHER_SECONDS = 0.002
 
 
-class KeyReused(Exception):
-    """An idempotency key came again with another body."""
+@dataclass(frozen=True, slots=True)
+class PredictCommand:
+    """Rows to predict, accepted all or none.
 
+    Args:
+        version: the version that answers, champion or not.
+        rows: at least one, each cleaned by the version's signature.
+        ids: of the predictions, one for each row.
+        idempotency_key: only for a single row. The same key with the same row gives the same prediction.
+    """
 
-@dataclass(frozen=True)
-class Caller:
-    """Who asks. `key` names them in the row: `user:…`, `visitor:…` or `address:…`."""
-
-    key: str
-    user: User | None = None
-
-
-@dataclass(frozen=True)
-class Request:
-    """One row to predict, as a door hands it in."""
-
-    model: RegisteredModel
-    raw: Mapping[str, Any] | Sequence[Any]
+    version: ModelVersion
+    rows: Sequence[list[Value]]
+    ids: Sequence[uuid.UUID]
     caller: Caller
     source: Source
     idempotency_key: str | None = None
     time_allowed: timedelta | None = None
-    id: uuid.UUID | None = None
-    # For the log; the current request's if none is given.
-    request_id: str = ""
 
 
-def submit(request: Request) -> Prediction:
-    """Accept one row: the prediction is committed and its version's doorbell rung when this returns.
+@dataclass(slots=True)
+class _Submission:
+    """A command's predictions on their way into the database. Admission counts each submission once."""
 
-    The same idempotency key with the same row gives the prediction that it gave before.
+    predictions: list[Prediction] = field(default_factory=list)
+    is_admitted: bool = False
 
-    Raises:
-        InvalidInput: the row does not fit the signature; all its problems at once.
-        ModelUnavailable: no version of the model serves.
+
+def submit(command: PredictCommand) -> "Future[list[Prediction]]":
+    """Accept rows: the future ends when the predictions are committed and the workers are notified.
+
+    Raises (the future does):
+        ModelUnavailable: the version does not serve.
         KeyReused: the key belongs to another row.
         TooMany, QueueFull: not now; both say when.
         django.db.DatabaseError: nothing was kept.
     """
-    [kept] = submit_each([request])
-    if isinstance(kept, Exception):
-        raise kept
-    return kept
+    return submissions.submit(submission_of(command))
 
 
-def submit_each(requests: Sequence[Request]) -> list[Prediction | Exception]:
-    """Likewise for rows that have nothing to do with each other: one commit and one ring for all of them.
-
-    Returns:
-        for each request its prediction, or what `submit` would raise.
-
-    Raises:
-        django.db.OperationalError, django.db.InterfaceError: the database was away before any row was to be kept.
-    """
-    admitted = each(_admitted, requests, DATABASE_AWAY)
-    refusals = iter(_door.submit_each([[row] for row in admitted if isinstance(row, Prediction)]))
-    return [_outcome(row, next(refusals)) if isinstance(row, Prediction) else row for row in admitted]
-
-
-def _admitted(request: Request) -> Prediction:
-    version = registry.champion(request.model)
-    if version is None:
-        raise ModelUnavailable(f"no version of {request.model.name} serves")
-    prediction = _row(request, version, version.signature.clean(request.raw))
-    try:
-        admission.admit(prediction.caller)
-    except QueueFull:
-        # A repeated request is answered with its earlier prediction also while the queue is full.
-        if _current_key(prediction) is None:
-            raise
+def submit_row(command: PredictCommand) -> Prediction:
+    """`submit` for a thread and a single row."""
+    [prediction] = submit(command).result()
     return prediction
 
 
-def _outcome(prediction: Prediction, refusal: Exception | None) -> Prediction | Exception:
-    if not isinstance(refusal, KeyTaken):
-        return refusal or prediction
-    try:
-        return _earlier(prediction)
-    except Exception as error:  # noqa: BLE001 - likewise
-        return error
+def submission_of(command: PredictCommand) -> _Submission:
+    """In the request's own context, whose id the rows carry."""
+    return _Submission(_predictions(command))
 
 
-def submit_together(
-    version: ModelVersion, rows: Sequence[Sequence[Value]], caller: Caller, source: Source, ids: Sequence[uuid.UUID]
-) -> list[Prediction]:
-    """Accept several rows of one version, all or none: one commit, one ring.
-
-    Args:
-        version: the very version that answers, champion or not.
-        rows: at least one, each cleaned by the version's signature.
-        ids: of the predictions, one for each row.
-
-    Raises:
-        ModelUnavailable: the version does not serve.
-        TooMany, QueueFull: not now; both say when.
-        django.db.DatabaseError: nothing was kept.
-    """
-    if not version.is_available:
-        raise ModelUnavailable(f"{version} does not serve")
-    model = version.registered_model
+def _predictions(command: PredictCommand) -> list[Prediction]:
+    now = timezone.now()
+    deadline = now + (command.time_allowed or settings.PREDICTION_TIME)
     predictions = [
-        _row(Request(model, row, caller, source, id=new_id), version, list(row))
-        for row, new_id in zip(rows, ids, strict=True)
+        Prediction(
+            id=new_id,
+            version=command.version,
+            owner=command.caller.user,
+            caller=command.caller.key,
+            source=command.source,
+            lane=Lane.INTERACTIVE,
+            values=values,
+            created_at=now,
+            deadline_at=deadline,
+        )
+        for new_id, values in zip(command.ids, command.rows, strict=True)
     ]
-    admission.admit(caller.key, len(rows))
-    _door.submit(predictions)
+    context = copy_context()
+    for prediction in predictions:
+        prediction.request_id, prediction.request_context = request_id.get(), context
+    if command.idempotency_key is not None:
+        predictions[0].idempotency = _key(command, command.idempotency_key)
     return predictions
 
 
-def _row(request: Request, version: ModelVersion, values: list[Any]) -> Prediction:
-    now = timezone.now()
-    row = Prediction(
-        id=request.id or new_prediction_id(),
-        version=version,
-        owner=request.caller.user,
-        caller=request.caller.key,
-        source=request.source,
-        lane=Lane.INTERACTIVE,
-        values=values,
-        created_at=now,
-        deadline_at=now + (request.time_allowed or settings.PREDICTION_TIME),
+def _key(command: PredictCommand, key: str) -> IdempotencyKey:
+    return IdempotencyKey(
+        caller=command.caller.key,
+        key=key,
+        prediction_id=command.ids[0],
+        request_hash=_hash(command.version.registered_model.name, command.rows[0]),
     )
-    if request.idempotency_key is not None:
-        row.idempotency = IdempotencyKey(
-            caller=row.caller,
-            key=request.idempotency_key,
-            prediction_id=row.pk,
-            request_hash=_hash(request.model.name, values),
-        )
-    row.request_id = request.request_id or request_id.get()
-    return row
 
 
 def _hash(model_name: str, values: list[Any]) -> str:
     return hashlib.sha256(json.dumps([model_name, values]).encode()).hexdigest()
 
 
-def _earlier(prediction: Prediction) -> Prediction:
-    """The earlier prediction of this caller's key; or this one, if the key has become free since.
+# --- In the batcher's thread ------------------------------------------------------------------------------------------
+def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Exception]:
+    """One commit and one notification for all that are admitted.
+
+    Raises:
+        KeyTaken: the key of one of several submissions is in use. The batcher tries them one by one.
+    """
+    close_old_connections()
+    outcomes = map_catching(_admit, submissions, DATABASE_AWAY)
+    admitted = [outcome for outcome in outcomes if isinstance(outcome, list)]
+    try:
+        if admitted:
+            _commit(admitted)
+    except KeyTaken:
+        if len(submissions) > 1:
+            raise
+        return [_earlier(admitted[0])]
+    return outcomes
+
+
+def _admit(submission: _Submission) -> list[Prediction]:
+    first, rows = submission.predictions[0], len(submission.predictions)
+    if submission.is_admitted:
+        return submission.predictions
+    if not first.version.is_available:
+        raise ModelUnavailable(f"{first.version} does not serve")
+    try:
+        admission.admit(first.caller, rows)
+    except QueueFull:
+        # An accepted row stays accepted: its key keeps this one out, and gives the earlier prediction.
+        if _current_key(first) is None:
+            raise
+    submission.is_admitted = True
+    return submission.predictions
+
+
+def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
+    """One transaction for all, then one notification for each lane that got rows."""
+    predictions = list(chain.from_iterable(admitted))
+    Prediction.objects.accept(predictions)
+    for lane, context in {prediction.lane: prediction.request_context for prediction in predictions}.items():
+        context.run(notifications.notify, lane)
+    ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
+    logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
+
+
+submissions = Batcher(accept, fatal=DATABASE_AWAY, pause=GATHER_SECONDS)
+
+
+# --- Idempotency ------------------------------------------------------------------------------------------------------
+def _earlier(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """The earlier prediction of this caller's key; or these predictions, if the key has become free since.
 
     Raises:
         KeyReused: the earlier prediction answers another row.
     """
+    [prediction] = predictions
     key = _current_key(prediction)
     if key is None or (earlier := Prediction.objects.filter(pk=key.prediction_id).first()) is None:
         # The key has expired, or its prediction was removed, since the insertion failed.
         IdempotencyKey.objects.release([key.prediction_id] if key else [])
         try:
-            _door.submit([prediction])
+            _commit([predictions])
         except KeyTaken:  # another request has taken the free key first
-            return _earlier(prediction)
-        return prediction
+            return _earlier(predictions)
+        return [prediction]
     if prediction.idempotency is None or key.request_hash != prediction.idempotency.request_hash:
         raise KeyReused
-    return registry.complete([earlier])[0]
+    return registry.complete([earlier])
 
 
 def _current_key(prediction: Prediction) -> IdempotencyKey | None:
     wanted = prediction.idempotency
     return wanted and IdempotencyKey.objects.current(wanted.caller, wanted.key)
-
-
-def _commit(together: Sequence[Sequence[Prediction]]) -> None:
-    """One transaction for all, then one notification for each lane that got rows."""
-    predictions = list(chain.from_iterable(together))
-    Prediction.objects.accept(predictions)
-    requests_of_lanes = {prediction.lane: prediction.request_id for prediction in predictions}
-    for lane, name in requests_of_lanes.items():
-        with acting_for(name):
-            notifications.notify(lane)
-    ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
-    logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
-
-
-# An item is what is accepted together or not at all.
-_door = GroupCommit[Sequence[Prediction]](_commit, fatal=DATABASE_AWAY)

@@ -1,22 +1,13 @@
-"""Fetch a model or a prediction, or answer 404; a prediction that the caller may not see is 404 too."""
+"""Access to pages: who may open them, and sign-in for the others."""
 
-import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django_htmx.http import HttpResponseClientRedirect
-
-from predictions.lifecycle import registry
-from predictions.models import Prediction, RegisteredModel, Tombstone
-
-
-class Removed(Http404):
-    """The prediction existed and its data has been removed. Answered with 410."""
-
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -41,17 +32,3 @@ def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
     back = request.get_full_path() if request.method == "GET" else "/"
     response = redirect_to_login(back)
     return HttpResponseClientRedirect(response.url) if request.headers.get("HX-Request") else response
-
-
-def find_model(name: str) -> RegisteredModel:
-    try:
-        return registry.find(name)
-    except RegisteredModel.DoesNotExist:
-        raise Http404("no such model") from None
-
-
-def find_prediction(request: HttpRequest, prediction_id: uuid.UUID) -> Prediction:
-    found = Prediction.objects.find(prediction_id, request.user)
-    if found is None:
-        raise Removed if Tombstone.objects.stands_for(prediction_id) else Http404("no such prediction")
-    return registry.complete([found])[0]

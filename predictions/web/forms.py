@@ -16,7 +16,7 @@ from django.utils.html import escape
 
 from predictions.models import ModelVersion
 from predictions.serving.schema.errors import InvalidInput
-from predictions.serving.schema.signature import Boolean, Choice, Feature, Signature, Text
+from predictions.serving.schema.signature import Boolean, Choice, Feature, Signature, Text, Value
 from predictions.web.formatting import number_text
 from predictions.web.number_input import Unreadable, read_number
 
@@ -115,6 +115,7 @@ class PredictionForm(forms.Form):
         for feature in self.signature.features:
             self.fields[name_of(feature.name)] = _field(feature, seen.get(feature.name, {}))
         self.values: dict[str, Any] = {}
+        self.row: list[Value] = []  # the values in signature order, once the form is valid
         self.helper = _helper(self.signature)
 
     @cached_property
@@ -126,7 +127,7 @@ class PredictionForm(forms.Form):
         given = {name: cleaned.get(name_of(name)) for name in self.signature.names}
         self.values = {name: value for name, value in given.items() if value is not None}
         try:
-            self.signature.clean(self.values)
+            self.row = self.signature.clean(self.values)
         except InvalidInput as error:
             self._show(error)
         return cleaned

@@ -1,16 +1,17 @@
-"""Bodies of requests: how large they may be, and that they come as they are."""
+"""The largest body of a page's request, and no compressed one."""
 
 from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from predictions.api.headers import content_length
-from project.error_responses import TOO_LARGE, refused
+from predictions.api.http import content_length
+from predictions.serving.schema.errors import TooLarge, UnsupportedMediaType
+from project.error_responses import refused
 
 
 class BodyLimits:
-    """Before anything reads a body: one that says that it is too large, or that it is compressed, is not read at all.
+    """Refuses a body by its declared length before anything reads it.
 
     Django's own limit does not count files, which it writes to the disk as they come.
     """
@@ -20,8 +21,11 @@ class BodyLimits:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-            sentence = "A compressed body is not understood; send it as it is."
-            return refused(request, 415, "unsupported_media_type", sentence)
-        if content_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return refused(request, 413, "too_large", TOO_LARGE)
+            return refused(UnsupportedMediaType())
+        if content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""}) > self.most:
+            return refused(TooLarge())
         return self.get_response(request)
+
+    @property
+    def most(self) -> int:
+        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

@@ -43,7 +43,7 @@ WIDE = {"width": 1280, "height": 800}
 expect.set_options(timeout=15_000)
 
 
-# --- The processes ----------------------------------------------------------------------------------------------------
+# --- The processes --------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="package")
 def shared_stack(
     trained_models: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
@@ -73,7 +73,7 @@ def stack(shared_stack: Stack) -> Stack:
 @pytest.fixture(scope="package")
 def impatient_url(shared_stack: Stack) -> Iterator[str]:
     """A second web process on the same database, whose pages ask a few times only."""
-    port = str(stacks._free_port())
+    port = str(stacks.free_port())
     env = shared_stack.env | {"PORT": port, "POLL_ATTEMPTS": str(FEW_ATTEMPTS), "WEB_PROCESSES": "1"}
     log = shared_stack["web"].log.with_name("impatient.log")
     line = Line("impatient", stacks.procfile()["web"], env, log)
@@ -93,7 +93,7 @@ def impatient_url(shared_stack: Stack) -> Iterator[str]:
         line.wipe_out()
 
 
-# --- The browser ------------------------------------------------------------------------------------------------------
+# --- The browser ----------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     found = provide.browser()

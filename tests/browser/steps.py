@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, Request, expect
 
+from tests.support.stack import Stack
+
 ANALYST, PASSWORD = "analyst", "a password of the tests alone"
 PREDICTION_PATH = re.compile(r"/predictions/([0-9a-f-]{36})/$")
 
@@ -77,3 +79,14 @@ def an_hour_later(page: Page) -> None:
     page.clock.fast_forward("01:00:00")
     with page.expect_request("**/healthz/live?later"):
         page.evaluate("fetch('/healthz/live?later').catch(() => null)")
+
+
+def freeze_workers(stack: Stack) -> None:
+    """No prediction is executed: not by workers, nor by the keeper, which would take over after some seconds."""
+    stack["keeper"].freeze()
+    stack["worker"].freeze()
+
+
+def thaw_workers(stack: Stack) -> None:
+    stack["worker"].thaw()
+    stack["keeper"].thaw()

@@ -10,9 +10,11 @@ from tests.browser.steps import (
     an_hour_later,
     answer,
     ask_probe,
+    freeze_workers,
     polls_of,
     prediction_id,
     press_predict,
+    thaw_workers,
     value,
 )
 from tests.support.stack import START_SECONDS, Stack
@@ -42,7 +44,7 @@ document.addEventListener("htmx:beforeRequest", (event) => { if (hidden) refused
 
 def test_capped_page_stops_asking_and_offers_to(page: Page, stack: Stack, impatient_url: str) -> None:
     page.clock.install()
-    stack["worker"].freeze()
+    freeze_workers(stack)
     with polls_of(page) as polls:
         asked = ask_probe(page, 20, base_url=impatient_url)
         again = page.get_by_role("link", name="Check again")
@@ -59,7 +61,7 @@ def test_capped_page_stops_asking_and_offers_to(page: Page, stack: Stack, impati
         expect(again).to_be_visible()
         expect(page.locator(".answer")).to_be_focused()
 
-        stack["worker"].thaw()
+        thaw_workers(stack)
         stack.wait_for_end([asked], 10)
         again.click()
         expect(value(page)).to_have_text("41")
@@ -88,7 +90,7 @@ def test_result_appears_when_the_worker_comes_back(page: Page, stack: Stack) -> 
 
 def test_result_appears_when_the_web_comes_back(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
-    stack["worker"].freeze()
+    freeze_workers(stack)
     ask_probe(page, 20)
     answer(page, "queued")
     stack["web"].terminate()
@@ -97,7 +99,7 @@ def test_result_appears_when_the_web_comes_back(page: Page, stack: Stack, consol
     # However long this machine takes to start the web, the page's patience is not what is tested here.
     page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)
     stack.start("web")
-    stack["worker"].thaw()
+    thaw_workers(stack)
     page.clock.resume()
     expect(value(page)).to_have_text("41")
     assert {complaint[: len(FAILED_LOAD)] for complaint in console.take()} <= {FAILED_LOAD}
@@ -105,11 +107,11 @@ def test_result_appears_when_the_web_comes_back(page: Page, stack: Stack, consol
 
 def test_poll_errors_are_retried(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
-    stack["worker"].freeze()
+    freeze_workers(stack)
     ask_probe(page, 20)
     failed = _fail_polls(page, ERRORS_IN_A_ROW - 1)
     _hurry_until(page, lambda: len(failed) == ERRORS_IN_A_ROW - 1)
-    stack["worker"].thaw()
+    thaw_workers(stack)
     _hurry_until(page, lambda: page.locator(".answer[data-state='succeeded']").is_visible())
     expect(value(page)).to_have_text("41")
     expect(page.locator("[data-stopped]")).to_have_count(0)
@@ -118,7 +120,7 @@ def test_poll_errors_are_retried(page: Page, stack: Stack, console: Console) -> 
 
 def test_page_stops_polling_after_repeated_errors(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
-    stack["worker"].freeze()
+    freeze_workers(stack)
     ask_probe(page, 20)
     failed = _fail_polls(page)
     stopped = page.locator("[data-stopped]")
@@ -130,14 +132,14 @@ def test_page_stops_polling_after_repeated_errors(page: Page, stack: Stack, cons
     assert console.take() == [SERVER_ERROR]
 
     page.unroute(STATUS)
-    stack["worker"].thaw()
+    thaw_workers(stack)
     stopped.get_by_role("link", name="Check again").click()
     expect(value(page)).to_have_text("41")
 
 
 def test_page_waits_for_a_lost_connection(page: Page, stack: Stack, console: Console) -> None:
     page.clock.install()
-    stack["worker"].freeze()
+    freeze_workers(stack)
     ask_probe(page, 20)
     answer(page, "queued")
     lost = page.get_by_text("No connection.")
@@ -150,7 +152,7 @@ def test_page_waits_for_a_lost_connection(page: Page, stack: Stack, console: Con
     expect(lost).to_be_visible()
     expect(page.locator("[data-stopped]")).to_have_count(0)
 
-    stack["worker"].thaw()
+    thaw_workers(stack)
     page.context.set_offline(False)
     expect(lost).to_be_hidden()
     expect(value(page)).to_have_text("41")
@@ -175,14 +177,14 @@ def test_predict_without_connection_says_so_and_keeps_the_values(page: Page, con
 def test_hidden_tab_does_not_ask(page: Page, stack: Stack) -> None:
     page.add_init_script(CAN_BE_HIDDEN)
     page.clock.install()
-    stack["worker"].freeze()
+    freeze_workers(stack)
     ask_probe(page, 20)
     answer(page, "queued")
     with polls_of(page) as polls:
         page.evaluate("hide(true)")
         _hurry_until(page, lambda: page.evaluate("refused") > 1)  # what was asked before has been answered
         polls.clear()
-        stack["worker"].thaw()
+        thaw_workers(stack)
         _hurry_until(page, lambda: page.evaluate("refused") > 4)
         assert polls == []
         page.evaluate("hide(false)")
@@ -192,14 +194,14 @@ def test_hidden_tab_does_not_ask(page: Page, stack: Stack) -> None:
 
 def test_each_state_is_announced_once(page: Page, stack: Stack) -> None:
     page.add_init_script(HEAR_ANNOUNCEMENTS)
-    stack["worker"].freeze()
+    freeze_workers(stack)
     page.goto("/models/probe/")
     page.get_by_label("x", exact=True).fill("20")
     page.get_by_label("Seconds that the predict call takes").fill("2.5")
     with polls_of(page) as polls:
         press_predict(page)
         expect(page.locator(".answer[hx-get$='attempt=3']")).to_be_attached()
-        stack["worker"].thaw()
+        thaw_workers(stack)
         expect(value(page)).to_have_text("41")
         assert len(polls) > len(page.evaluate("heard"))
     assert page.evaluate("heard") == ["Probe: In the queue", "Probe: Being predicted", "Probe: 41"]
@@ -207,7 +209,7 @@ def test_each_state_is_announced_once(page: Page, stack: Stack) -> None:
 
 def test_capped_page_is_announced(page: Page, stack: Stack, impatient_url: str) -> None:
     page.add_init_script(HEAR_ANNOUNCEMENTS)
-    stack["worker"].freeze()
+    freeze_workers(stack)
     ask_probe(page, 20, base_url=impatient_url)
     expect(page.get_by_role("link", name="Check again")).to_be_visible()
     queued, capped = page.evaluate("heard")
@@ -216,13 +218,13 @@ def test_capped_page_is_announced(page: Page, stack: Stack, impatient_url: str) 
 
 
 def test_cancel_while_queued(page: Page, stack: Stack) -> None:
-    stack["worker"].freeze()
+    freeze_workers(stack)
     asked = ask_probe(page, 20)
     page.get_by_role("button", name="Cancel").click()
     expect(answer(page, "canceled")).to_contain_text("It was canceled before it had a result.")
     expect(page.locator(".answer")).to_be_focused()
     assert prediction_id(page) == asked
-    stack["worker"].thaw()
+    thaw_workers(stack)
     assert stack.states([asked]) == ["canceled"]
 
     page.get_by_role("button", name="Try again").click()
@@ -231,10 +233,10 @@ def test_cancel_while_queued(page: Page, stack: Stack) -> None:
 
 
 def test_cancel_of_what_has_ended_shows_the_result(page: Page, stack: Stack) -> None:
-    stack["worker"].freeze()
+    freeze_workers(stack)
     page.route(STATUS, lambda route: None)  # no poll is answered
     asked = ask_probe(page, 20)
-    stack["worker"].thaw()
+    thaw_workers(stack)
     stack.wait_for_end([asked], 10)
     page.get_by_role("button", name="Cancel").click()
     expect(value(page)).to_have_text("41")
@@ -252,13 +254,13 @@ def test_failed_prediction_that_would_fail_again_leads_to_other_values(page: Pag
 
 
 def test_kept_page_finishes_itself_whole(page: Page, stack: Stack) -> None:
-    stack["worker"].freeze()
+    freeze_workers(stack)
     asked = ask_probe(page, 20)
     page.goto(f"/predictions/{asked}/")
     expect(answer(page, "queued")).to_contain_text("Without an answer by ")
     expect(page).to_have_title("In the queue · Probe · Foretell")
     expect(page.locator(".answer button, .answer a").first).to_have_text("Cancel")
-    stack["worker"].thaw()
+    thaw_workers(stack)
     expect(value(page)).to_have_text("41")
     expect(page).to_have_title("Finished · Probe · Foretell")
     expect(page.get_by_text("Was it right?")).to_be_visible()
@@ -269,14 +271,14 @@ def test_kept_page_finishes_itself_whole(page: Page, stack: Stack) -> None:
 def test_link_lets_others_look_and_not_act(
     page: Page, stack: Stack, new_context: Callable[..., BrowserContext]
 ) -> None:
-    stack["worker"].freeze()
+    freeze_workers(stack)
     asked = ask_probe(page, 20)
     elsewhere = new_context().new_page()
     elsewhere.goto(f"/predictions/{asked}/")
     expect(answer(elsewhere, "queued")).to_contain_text("Everyone who has its link can see it.")
     expect(elsewhere.get_by_role("button", name="Cancel")).to_have_count(0)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    stack["worker"].thaw()
+    thaw_workers(stack)
     expect(value(elsewhere)).to_have_text("41")
     expect(elsewhere.get_by_text("Was it right?")).to_have_count(0)
 
@@ -284,12 +286,12 @@ def test_link_lets_others_look_and_not_act(
 def test_address_opened_while_queued_follows_the_work(
     page: Page, stack: Stack, new_context: Callable[..., BrowserContext]
 ) -> None:
-    stack["worker"].freeze()
+    freeze_workers(stack)
     asked = ask_probe(page, 20)
     elsewhere = new_context().new_page()
     elsewhere.goto(f"/predictions/{asked}/")
     expect(answer(elsewhere, "queued")).to_contain_text("It is kept and waits for a worker.")
-    stack["worker"].thaw()
+    thaw_workers(stack)
     expect(value(elsewhere)).to_have_text("41")
     expect(value(page)).to_have_text("41")
 

@@ -3,7 +3,16 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FEW_ATTEMPTS, Console
-from tests.browser.steps import answer, ask_probe, predict_tumour, prediction_id, press_predict, value
+from tests.browser.steps import (
+    answer,
+    ask_probe,
+    freeze_workers,
+    predict_tumour,
+    prediction_id,
+    press_predict,
+    thaw_workers,
+    value,
+)
 from tests.support.stack import Stack
 
 
@@ -18,24 +27,24 @@ def test_result_appears(plain_page: Page) -> None:
 
 
 def test_page_reloads_itself_until_the_result(plain_page: Page, stack: Stack) -> None:
-    stack["worker"].freeze()
+    freeze_workers(stack)
     asked = ask_probe(plain_page, 20)
     answer(plain_page, "queued")
     with plain_page.expect_navigation(url=f"**/predictions/{asked}/?attempt=2"):
         pass
     answer(plain_page, "queued")
-    stack["worker"].thaw()
+    thaw_workers(stack)
     expect(value(plain_page)).to_have_text("41")
 
 
 def test_capped_page_no_longer_reloads_and_has_a_link(plain_page: Page, stack: Stack, impatient_url: str) -> None:
-    stack["worker"].freeze()
+    freeze_workers(stack)
     asked = ask_probe(plain_page, 20, base_url=impatient_url)
     again = plain_page.get_by_role("link", name="Check again")
     expect(again).to_be_visible()
     assert plain_page.url.endswith(f"?attempt={FEW_ATTEMPTS}")
     assert plain_page.locator("meta[http-equiv='refresh']").count() == 0
-    stack["worker"].thaw()
+    thaw_workers(stack)
     stack.wait_for_end([asked], 10)
     again.click()
     expect(value(plain_page)).to_have_text("41")
@@ -67,11 +76,11 @@ def test_form_of_a_page_that_is_too_old_explains_itself(plain_page: Page, consol
 
 
 def test_cancel_and_try_again(plain_page: Page, stack: Stack) -> None:
-    stack["worker"].freeze()
+    freeze_workers(stack)
     asked = ask_probe(plain_page, 20)
     plain_page.get_by_role("button", name="Cancel").click()
     answer(plain_page, "canceled")
-    stack["worker"].thaw()
+    thaw_workers(stack)
     plain_page.get_by_role("button", name="Try again").click()
     expect(value(plain_page)).to_have_text("41")
     assert stack.states([asked]) == ["canceled"]

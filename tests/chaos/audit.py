@@ -1,7 +1,7 @@
-"""The invariants, read from the database: nothing lost, one effect, the right answer, nothing stuck.
+"""Checks the promises in the database: no lost prediction, one effect, the right answer, no stuck prediction.
 
-A trigger of our own writes down each time that a prediction's end or its answer is written, in the transaction that
-does so. So a second effect shows even if it looks like the first.
+A trigger of the tests counts each write of a final state or of an output, in the transaction of that write. It detects
+a second effect even if that writes the same values again.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.chaos.ledger import Ledger
-from tests.chaos.load import kept_key
-from tests.chaos.oracle import Ended, expected, found
+from tests.chaos.load import stored_key
+from tests.chaos.oracle import Outcome, expected, outcome_of
 from tests.support.stack import TERMINAL, Stack, connected
 
 ENDED = ", ".join(f"'{state}'" for state in sorted(TERMINAL))
@@ -38,7 +38,7 @@ WHERE k.key BETWEEN '{first}' AND '{last}'
 
 
 def install(database_url: str) -> None:
-    """Begin to watch a database."""
+    """Install the trigger in a database."""
     with connected(database_url) as connection:
         if database_url.startswith("postgres"):
             connection.execute(POSTGRES)
@@ -52,11 +52,11 @@ def unfinished(stack: Stack) -> int:
 
 @dataclass(frozen=True)
 class Row:
-    """A prediction as it is kept. `ends` counts how often its end was written."""
+    """A stored prediction. `ends` counts the writes of its final state or output."""
 
     number: int
     state: str
-    ended: Ended
+    outcome: Outcome
     attempts: int
     created_at: float
     finished_at: float | None
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Findings:
-    """What became of the rows that a scenario asked about, the accepted ones and those without an answer."""
+    """The state of the predictions of a scenario: those that a client saw accepted, and those without a response."""
 
     accepted: int
     finished: int
@@ -98,18 +98,18 @@ def examine(rows: Sequence[Row], ledger: Ledger) -> Findings:
 
 
 def _is_right(row: Row, ledger: Ledger) -> bool:
-    asked = ledger.asked[row.number]
-    return row.ended == expected(asked.x) or row.ended.error_code in asked.or_else
+    submission = ledger.submitted[row.number]
+    return row.outcome == expected(submission.x) or row.outcome.error_code in submission.allowed_errors
 
 
 def recoveries(rows: Sequence[Row], faults: Sequence[float]) -> list[float]:
-    """Of what was unfinished when a fault struck: the seconds from the first such fault to the end."""
-    found = []
+    """For each row that was unfinished at a fault: the seconds from its first fault to its final state."""
+    seconds = []
     for row in rows:
-        struck = [at for at in faults if row.finished_at and row.created_at <= at < row.finished_at]
-        if row.finished_at and struck:
-            found.append(row.finished_at - min(struck))
-    return found
+        hits = [at for at in faults if row.finished_at and row.created_at <= at < row.finished_at]
+        if row.finished_at and hits:
+            seconds.append(row.finished_at - min(hits))
+    return seconds
 
 
 def percentile_95(values: Sequence[float]) -> float | None:
@@ -117,9 +117,9 @@ def percentile_95(values: Sequence[float]) -> float | None:
 
 
 def read(stack: Stack, ledger: Ledger) -> list[Row]:
-    if not ledger.asked:
+    if not ledger.submitted:
         return []
-    first, last = kept_key(min(ledger.asked)), kept_key(max(ledger.asked))
+    first, last = stored_key(min(ledger.submitted)), stored_key(max(ledger.submitted))
     return [_row(row) for row in stack.query(ROWS.format(first=first, last=last))]
 
 
@@ -127,16 +127,16 @@ def _row(row: Any) -> Row:
     return Row(
         int(row["key"].rpartition(":")[2]),
         row["state"],
-        found(row["output"], row["error_code"]),
+        outcome_of(row["output"], row["error_code"]),
         row["attempts"],
-        _moment(row["created_at"]) or 0.0,
-        _moment(row["finished_at"]),
+        _timestamp(row["created_at"]) or 0.0,
+        _timestamp(row["finished_at"]),
         row["ends"] or 0,
     )
 
 
-def _moment(value: Any) -> float | None:
-    """Seconds since the epoch; SQLite keeps times as text, in UTC."""
+def _timestamp(value: Any) -> float | None:
+    """Seconds since the epoch. SQLite stores times as text, in UTC."""
     if isinstance(value, str):
         return datetime.fromisoformat(value).replace(tzinfo=UTC).timestamp()
     return value.timestamp() if value else None

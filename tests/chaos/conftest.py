@@ -1,4 +1,4 @@
-"""The stage of the short programme: short faults, on a machine that may be busy."""
+"""The stage for short runs of the scenarios on a machine that may be busy."""
 
 import logging
 import os
@@ -11,8 +11,8 @@ from tests.support.stack import Stack
 
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-# Bounds on time are widened by this; those on what is lost, doubled or wrong are what they are.
-PATIENCE = 3.0
+# Time limits are multiplied by this factor. Limits on lost, duplicated and wrong predictions stay.
+TIME_FACTOR = 3.0
 SEED = 1
 
 
@@ -22,7 +22,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     database = "postgres" if os.environ.get("DATABASE_URL", "").startswith("postgres") else "sqlite"
     models = train(tmp_path_factory.mktemp("chaos") / "models")
     collected = request.config.cache.mkdir("foretell-static")
-    return Stage(database, models, collected, seed=SEED, quick=True, patience=PATIENCE)
+    return Stage(database, models, collected, seed=SEED, quick=True, time_factor=TIME_FACTOR)
 
 
 @pytest.fixture(scope="session")

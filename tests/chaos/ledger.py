@@ -1,4 +1,4 @@
-"""The client's side of the books: what was asked, what was promised, and how long the promise took."""
+"""The record of the clients: submitted rows, accepted rows, and response times."""
 
 import threading
 import time
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 import httpx
 
-# "Not now" with a time to come back; anything else but an acceptance is a defect.
+# Temporary refusals, valid with Retry-After. Any other response except an acceptance is a defect.
 REFUSALS = {503, 429}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A row: `x` decides the right answer; an error of `or_else` is right too."""
+class Submission:
+    """A submitted row. `x` determines the right answer; the error codes `allowed_errors` are right too."""
 
     x: float
-    or_else: tuple[str, ...] = ()
+    allowed_errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,23 +27,23 @@ class Accepted:
 
 @dataclass
 class Ledger:
-    """Safe for threads. A number names one row, and is its Idempotency-Key."""
+    """Thread-safe. Each row has a number, which is also its Idempotency-Key."""
 
-    asked: dict[int, Asked] = field(default_factory=dict)
+    submitted: dict[int, Submission] = field(default_factory=dict)
     accepted: dict[int, Accepted] = field(default_factory=dict)
     refused: int = 0
-    unanswered: int = 0
+    without_response: int = 0
     longest: float = 0.0
     unexpected: Counter[str] = field(default_factory=Counter)
     faults: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def fault(self) -> None:
-        """A fault strikes now."""
+    def mark_fault(self) -> None:
+        """Record that a fault begins now."""
         self.faults.append(time.time())
 
-    def note(self, number: int, response: httpx.Response, seconds: float) -> bool:
-        """Write an answer down; True if it is an acceptance."""
+    def record(self, number: int, response: httpx.Response, seconds: float) -> bool:
+        """Record a response. True if it accepts the row."""
         with self._lock:
             self.longest = max(self.longest, seconds)
             if response.status_code in {200, 202}:
@@ -55,13 +55,13 @@ class Ledger:
                 self.unexpected[f"{response.status_code} {response.text[:200]}"] += 1
             return False
 
-    def note_silence(self, seconds: float, error: httpx.TransportError) -> None:
-        """No answer: the connection broke, or the time was over. Nothing was promised."""
+    def record_no_response(self, seconds: float, error: httpx.TransportError) -> None:
+        """Record a broken connection or a timeout: the server promised nothing."""
         with self._lock:
-            self.unanswered += 1
+            self.without_response += 1
             self.longest = max(self.longest, seconds)
             if isinstance(error, httpx.ReadTimeout):
-                self.unexpected["no answer at all"] += 1
+                self.unexpected["request without a response"] += 1
 
     def _accept(self, number: int, prediction_id: str) -> None:
         earlier = self.accepted.setdefault(number, Accepted(prediction_id, time.time()))

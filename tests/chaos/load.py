@@ -1,4 +1,4 @@
-"""Clients: a few threads with connections that they keep, asking at a steady rate."""
+"""Clients: a few threads with keep-alive connections that submit rows at a steady rate."""
 
 import threading
 import time
@@ -8,25 +8,25 @@ from types import TracebackType
 
 import httpx
 
-from tests.chaos.ledger import Asked, Ledger
+from tests.chaos.ledger import Ledger, Submission
 
-# Longer than any bound that a scenario sets: what takes as long is no answer at all.
+# Longer than the limit of each scenario: after this time there is no response.
 TIMEOUT = 30.0
 PAUSE_AFTER_REFUSAL = 0.3
-# A row that was refused is asked again for so long after the load has ended.
-LAST_WORD_SECONDS = 20.0
+# After the end of the load, refused rows are submitted again for up to this time.
+FINAL_RETRY_SECONDS = 20.0
 
 
 class Client:
-    """Asks one row at a time, and writes down what it was told."""
+    """Submits one row at a time, and records the responses."""
 
     def __init__(self, base_url: str, ledger: Ledger) -> None:
         self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT)
         self._ledger = ledger
 
-    def ask(self, number: int, row: Asked, seconds: float = 0.0, model: str = "probe") -> bool:
+    def submit(self, number: int, row: Submission, seconds: float = 0.0, model: str = "probe") -> bool:
         """True if the row was accepted."""
-        self._ledger.asked[number] = row
+        self._ledger.submitted[number] = row
         start = time.monotonic()
         try:
             response = self._http.post(
@@ -35,26 +35,26 @@ class Client:
                 headers={"Idempotency-Key": key(number)},
             )
         except httpx.TransportError as error:
-            self._ledger.note_silence(time.monotonic() - start, error)
+            self._ledger.record_no_response(time.monotonic() - start, error)
             return False
-        return self._ledger.note(number, response, time.monotonic() - start)
+        return self._ledger.record(number, response, time.monotonic() - start)
 
     def close(self) -> None:
         self._http.close()
 
 
 def key(number: int) -> str:
-    """So that keys sort as numbers do."""
+    """The Idempotency-Key of a row. Keys sort like their numbers."""
     return f"{number:012d}"
 
 
-def kept_key(number: int) -> str:
-    """As the row has it."""
+def stored_key(number: int) -> str:
+    """The key as the database stores it."""
     return f"api:{key(number)}"
 
 
 class Load:
-    """While it is entered, `rate` rows are asked for in a second; each until it is accepted, if it `insists`."""
+    """A context in which clients submit `rate` rows per second. If `insists`, refused rows are submitted again."""
 
     def __init__(
         self,
@@ -95,17 +95,17 @@ class Load:
             turn = self._started_at + next(self._turns) / self._rate
             if self._stopped.wait(max(turn - time.monotonic(), 0)):
                 break
-            self._ask(client)
+            self._submit(client)
         client.close()
 
-    def _ask(self, client: Client) -> None:
+    def _submit(self, client: Client) -> None:
         number = next(self._numbers)
         give_up_at = None
-        while not client.ask(number, Asked(number), self._seconds):
+        while not client.submit(number, Submission(number), self._seconds):
             if not self._insists:
                 return
             if self._stopped.is_set():
-                give_up_at = give_up_at or time.monotonic() + LAST_WORD_SECONDS
+                give_up_at = give_up_at or time.monotonic() + FINAL_RETRY_SECONDS
                 if time.monotonic() > give_up_at:
                     return
             time.sleep(PAUSE_AFTER_REFUSAL)

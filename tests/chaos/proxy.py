@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a unix socket: it passes bytes on, passes them late, keeps them, or cuts the connections."""
+"""A TCP proxy in front of a unix socket that can delay data, hold it back, or reset connections."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Proxy:
-    """Runs in a thread of its own. Whoever is connected when it is silenced notices only that nothing comes."""
+    """The proxy runs in its own thread."""
 
     def __init__(self, upstream: Path) -> None:
         self.port = 0
@@ -19,8 +19,8 @@ class Proxy:
         self._is_cut = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
-        self._flows = asyncio.Event()
-        self._flows.set()
+        self._is_open = asyncio.Event()
+        self._is_open.set()
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
@@ -36,57 +36,57 @@ class Proxy:
         self._thread.join(10)
         self._loop.close()
 
-    # --- Faults -------------------------------------------------------------------------------------------------------
+    # --- Faults ------------------------------------------------------------------------------------------------------
     @contextmanager
     def slow(self, seconds: float) -> Iterator[None]:
-        """Everything arrives so much later, in both directions."""
+        """Delay all data in both directions by `seconds`."""
         self.latency = seconds
         yield
         self.latency = 0.0
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """A black hole: connections open, and nothing comes through."""
-        self._do(self._flows.clear)
+        """Pass no data. Connections stay open, and new ones open too."""
+        self._run(self._is_open.clear)
         yield
-        self._do(self._flows.set)
+        self._run(self._is_open.set)
 
     @contextmanager
     def cut(self) -> Iterator[None]:
-        """All connections are reset, and new ones too."""
+        """Reset all connections, including new ones."""
         self._is_cut = True
-        self._do(self._abort_all)
+        self._run(self._abort_all)
         yield
         self._is_cut = False
 
-    def _do(self, action: Callable[[], object]) -> None:
-        """In the proxy's thread; done when this returns."""
+    def _run(self, action: Callable[[], object]) -> None:
+        """Run an action in the thread of the proxy, and wait for it."""
 
         async def act() -> None:
             action()
 
         asyncio.run_coroutine_threadsafe(act(), self._loop).result(10)
 
-    # --- Connections --------------------------------------------------------------------------------------------------
+    # --- Connections -------------------------------------------------------------------------------------------------
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
             if self._is_cut:
                 return
-            there_reader, there_writer = await asyncio.open_unix_connection(str(self._upstream))
-            self._writers.add(there_writer)
-            await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
-            self._drop(there_writer)
+            upstream_reader, upstream_writer = await asyncio.open_unix_connection(str(self._upstream))
+            self._writers.add(upstream_writer)
+            await asyncio.gather(self._pump(reader, upstream_writer), self._pump(upstream_reader, writer))
+            self._drop(upstream_writer)
         except OSError:
             pass
         finally:
             self._drop(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Until one end closes; then the other is closed too."""
+        """Copy data until one side closes; then close the other side."""
         try:
             while data := await reader.read(65_536):
-                await self._flows.wait()
+                await self._is_open.wait()
                 if self.latency:
                     await asyncio.sleep(self.latency)
                 writer.write(data)
@@ -97,7 +97,7 @@ class Proxy:
             self._drop(writer)
 
     def _drop(self, writer: asyncio.StreamWriter) -> None:
-        """Reset, not closed: the other side meets an error, not an end."""
+        """Reset the connection, so that the other side gets an error instead of an end of data."""
         if not writer.transport.is_closing():
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
@@ -110,7 +110,7 @@ class Proxy:
     async def _end(self) -> None:
         assert self._server is not None
         self._server.close()
-        self._flows.set()
+        self._is_open.set()
         self._abort_all()
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(others, timeout=5)
@@ -118,6 +118,7 @@ class Proxy:
 
 @contextmanager
 def before(upstream: Path) -> Iterator[Proxy]:
+    """A running proxy in front of a unix socket."""
     proxy = Proxy(upstream)
     proxy.start()
     try:

@@ -1,4 +1,4 @@
-"""docs/reference/reliability.md, from the results of a run."""
+"""Writes docs/reference/reliability.md from the results of a run."""
 
 import platform
 from collections.abc import Sequence
@@ -18,42 +18,44 @@ HEAD = (
 
 TEXT = """# Reliability
 
-This page is written by `make chaos`: real processes (the lines of the Procfile), a real Redis, SQLite and PostgreSQL.
-Clients ask over HTTP at a steady rate while a fault is made; then the client's books are compared with the database.
+`make chaos` writes this page. It runs the real processes of the Procfile with a real Redis, on SQLite and PostgreSQL.
+Clients submit rows over HTTP at a steady rate while a fault is injected. Then the record of the clients is compared
+with the database.
 
 - **Run:** {command}, on {day}, in {minutes:.0f} minutes, seed {seed}
 - **Machine:** {machine}
 - **In all:** {accepted} predictions accepted, {finished} finished, {lost} lost, {duplicated} duplicated, {wrong} wrong
 - **Verdict:** {verdict}
 
-## What is promised, and how it is checked
+## Promises and checks
 
 | promise | check |
 |---|---|
-| Nothing is lost | each prediction that a client saw accepted (202) has ended when the scenario is over |
-| One effect | a trigger of the test writes down each time that an end is stored: once for each prediction |
-| The right answer | the model answers 2x + 1, and x is another for each row: an answer of another row shows |
-| Nothing is stuck | no row is queued or running at the end, not even one whose client got no answer |
-| Honest | while nothing can be kept, nothing is accepted; no 5xx but the documented 503 with `Retry-After` |
-| Nobody hangs | no request takes 10 s; {redis_seconds:g} s without Redis, {database_seconds:g} s without database |
+| No loss | at the end of the scenario, each prediction that a client saw accepted (202) has a final state |
+| One effect | a database trigger of the test counts the writes of a final state: one for each prediction |
+| The right answer | the model answers 2x + 1 and x differs for each row, so the answer of another row is detected |
+| Nothing stuck | at the end no row is queued or running, including rows whose client got no response |
+| Honest refusals | while no row can be stored, none is accepted; no 5xx except the documented 503 with `Retry-After` |
+| Bounded time | no request takes 10 s; without Redis {redis_seconds:g} s, without database {database_seconds:g} s |
 
-*Executions* are attempts: where there are more of them than predictions, work was done again, with one effect.
-*Recovery* is of what was unfinished when a fault struck: the time from that moment to its end.
-The *slowest answer* is the longest time from acceptance to the end.
-Leases last {lease:g} s here (25 s by default, 7 s at the shortest), and the keeper sweeps every half second.
+*Executions* counts attempts. If it exceeds the number of predictions, work was repeated, with one effect.
+*Recovery* is the time from a fault to the final state of a prediction that was unfinished at that fault.
+*Slowest answer* is the longest time from acceptance to the final state.
+Leases last {lease:g} s here (25 s by default, at least 7 s), and the keeper sweeps every half second.
 
 ## Results
 
 {table}
 
-## What was done
+## Faults
 
 {faults}
 
-{notes}## Not in this page
+{notes}## Outside this page
 
-- A soak of hours at half load (T20).
-- Malformed input (T17): Hypothesis and Schemathesis in `tests/integration`; pages in a browser (T21): `tests/browser`.
+- A run of several hours at half load (T20).
+- Malformed input (T17): Hypothesis and Schemathesis in `tests/integration`.
+- Pages in a browser (T21): `tests/browser`.
 """
 
 
@@ -118,4 +120,4 @@ def _faults(results: Sequence[Result]) -> str:
 
 def _notes(results: Sequence[Result]) -> str:
     lines = [f"- {result.scenario.name}, {result.database}: {note}." for result in results for note in result.notes]
-    return "## Measured beside\n\n" + "\n".join(lines) + "\n\n" if lines else ""
+    return "## Additional measurements\n\n" + "\n".join(lines) + "\n\n" if lines else ""

@@ -1,4 +1,4 @@
-"""Runs scenarios: load, fault, rest, and then the books of the client against those of the database."""
+"""Runs scenarios: load and fault, then a comparison of the record of the clients with the database."""
 
 import sys
 import time
@@ -12,14 +12,14 @@ import pytest
 from tests.chaos import audit
 from tests.chaos.audit import Findings
 from tests.chaos.load import Load
-from tests.chaos.scenario import Broken, NotRunHere, Scenario, Scene
+from tests.chaos.scenario import NotRunnable, PromiseBroken, Scenario, Scene
 from tests.chaos.stage import LINES, Stage
 from tests.support.stack import Stack
 
 
 @dataclass
 class Result:
-    """One scenario on one database. Without findings it was not run, and says why."""
+    """The result of one scenario on one database. `findings` is None if it did not run or raised an error."""
 
     scenario: Scenario
     database: str
@@ -28,7 +28,7 @@ class Result:
     not_run: str = ""
     notes: list[str] = field(default_factory=list)
     refused: int = 0
-    unanswered: int = 0
+    without_response: int = 0
     longest: float = 0.0
     seconds: float = 0.0
 
@@ -43,17 +43,17 @@ class Result:
         return "**broken**: " + "; ".join(self.problems) if self.problems else "held"
 
 
-def programme(stage: Stage, scenarios: Sequence[Scenario], say: Callable[[str], None]) -> Iterator[Result]:
-    """Those that share a stack first, then the others."""
+def run_all(stage: Stage, scenarios: Sequence[Scenario], log: Callable[[str], None]) -> Iterator[Result]:
+    """Run the scenarios that share a stack, then those with their own stack."""
     shared = [one for one in scenarios if one.opens is None]
     if shared:
         with stage.stack() as stack:
             stack.start(*LINES)
             for one in shared:
-                yield run(one, stage, nullcontext(stack), say)
+                yield run(one, stage, nullcontext(stack), log)
     for one in scenarios:
         if one.opens is not None:
-            yield run(one, stage, _opened(one, stage), say)
+            yield run(one, stage, _opened(one, stage), log)
 
 
 def _opened(one: Scenario, stage: Stage) -> AbstractContextManager[Stack]:
@@ -61,25 +61,25 @@ def _opened(one: Scenario, stage: Stage) -> AbstractContextManager[Stack]:
     return one.opens(stage)
 
 
-def run(one: Scenario, stage: Stage, opening: AbstractContextManager[Stack], say: Callable[[str], None]) -> Result:
-    """Whatever goes wrong is in the result."""
+def run(one: Scenario, stage: Stage, opening: AbstractContextManager[Stack], log: Callable[[str], None]) -> Result:
+    """Run one scenario. Errors are recorded in the result."""
     result = Result(one, stage.database)
     start = time.monotonic()
     if one.only_on and one.only_on[0] != stage.database:
         result.not_run = one.only_on[1]
-        say(f"{stage.database:8} {one.tests:4} {one.name}: {result.verdict}")
+        log(f"{stage.database:8} {one.tests:4} {one.name}: {result.verdict}")
         return result
-    say(f"{stage.database:8} {one.tests:4} {one.name}: {one.does}")
+    log(f"{stage.database:8} {one.tests:4} {one.name}: {one.does}")
     try:
         with opening as stack:
             _run(one, stage, stack, result)
-    except NotRunHere as error:
+    except NotRunnable as error:
         result.not_run = str(error)
-    except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - it is told, and the next one runs
+    except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - any error is recorded, and the next scenario runs
         traceback.print_exc()
         result.problems.append(f"{type(error).__name__}: {error}".splitlines()[0])
     result.seconds = time.monotonic() - start
-    say(f"{stage.database:8} {one.tests:4} {one.name}: {_summary(result)}")
+    log(f"{stage.database:8} {one.tests:4} {one.name}: {_summary(result)}")
     return result
 
 
@@ -94,10 +94,10 @@ def _run(one: Scenario, stage: Stage, stack: Stack, result: Result) -> None:
     try:
         with load:
             one.fault(scene)
-    except (Broken, AssertionError) as error:
+    except (PromiseBroken, AssertionError) as error:
         result.problems.append(str(error))
     finally:
-        _mend(one, stack)
+        _restore(one, stack)
         scene.close()
     _settle(one, scene, result)
     if result.problems:
@@ -105,33 +105,33 @@ def _run(one: Scenario, stage: Stage, stack: Stack, result: Result) -> None:
             print(f"--- log of {name} ---\n{tail}", file=sys.stderr)
 
 
-def _mend(one: Scenario, stack: Stack) -> None:
-    """Start or wake what the fault has left behind; nothing that it never had."""
+def _restore(one: Scenario, stack: Stack) -> None:
+    """Start or resume the processes of the scenario after its fault."""
     for name in one.starts:
         line = stack[name]
         line.thaw() if line.is_running else line.start()
 
 
 def _settle(one: Scenario, scene: Scene, result: Result) -> None:
-    """Wait until nothing is unfinished, and compare the books."""
-    stack, ledger, patience = scene.stack, scene.ledger, scene.stage.patience
-    end = time.monotonic() + one.settles * patience
+    """Wait until all predictions are finished, then check the promises."""
+    stack, ledger, factor = scene.stack, scene.ledger, scene.stage.time_factor
+    end = time.monotonic() + one.settles * factor
     while audit.unfinished(stack) and time.monotonic() < end:
         time.sleep(0.2)
     result.findings = findings = audit.examine(audit.read(stack, ledger), ledger)
     result.notes, result.longest = scene.notes, ledger.longest
-    result.refused, result.unanswered = ledger.refused, ledger.unanswered
+    result.refused, result.without_response = ledger.refused, ledger.without_response
     for name in ("lost", "duplicated", "wrong", "stuck"):
         if count := getattr(findings, name):
             result.problems.append(f"{count} {name}")
     if findings.finished != findings.accepted:
-        result.problems.append(f"{findings.accepted - findings.finished} accepted without an end")
+        result.problems.append(f"{findings.accepted - findings.finished} accepted without a final state")
     if not findings.accepted:
         result.problems.append("nothing was accepted")
     result.problems += [f"{count} times {text}" for text, count in ledger.unexpected.most_common(3)]
-    if ledger.refused and not one.refuses and not scene.stage.is_patient:
+    if ledger.refused and not one.refuses and not scene.stage.may_refuse:
         result.problems.append(f"{ledger.refused} refused")
-    if ledger.longest > one.longest * patience:
+    if ledger.longest > one.longest * factor:
         result.problems.append(f"a request took {ledger.longest:.1f} s, more than {one.longest:g}")
 
 
@@ -143,6 +143,6 @@ def _summary(result: Result) -> str:
     return (
         f"{found.accepted} accepted, {found.finished} finished, {found.lost} lost, {found.duplicated} duplicated, "
         f"{found.wrong} wrong, {found.executions} executions, recovery p95 {recovery}, "
-        f"slowest answer {found.slowest:.1f} s, {result.refused} refused, {result.unanswered} unanswered, "
+        f"slowest answer {found.slowest:.1f} s, {result.refused} refused, {result.without_response} without response, "
         f"longest request {result.longest:.1f} s, {result.seconds:.0f} s: {result.verdict}"
     )

@@ -1,4 +1,4 @@
-"""What a scenario is, and what its fault has at hand. A new fault is a function with `@scenario` in `scenarios/`."""
+"""Scenarios, and the operations that a fault can use. A new fault is a function with `@scenario` in `scenarios/`."""
 
 import random
 import time
@@ -7,22 +7,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from tests.chaos import audit
-from tests.chaos.ledger import Asked, Ledger
+from tests.chaos.ledger import Ledger, Submission
 from tests.chaos.load import Client
 from tests.chaos.stage import LINES, Stage
 from tests.support.stack import TERMINAL, Stack
 
 
-class NotRunHere(Exception):
-    """The fault cannot be made on this machine, or not on this database; says why."""
+class NotRunnable(Exception):
+    """The fault cannot be injected on this machine or database. The message gives the reason."""
 
 
-class Broken(AssertionError):
-    """A promise was not kept; says which."""
+class PromiseBroken(AssertionError):
+    """The promise in the message was not kept."""
 
 
 class Scene:
-    """A stack under load, while a fault is made."""
+    """A stack under load, and the operations of a fault."""
 
     def __init__(self, stack: Stack, stage: Stage, seconds: float, rng: random.Random) -> None:
         self.stack = stack
@@ -36,45 +36,45 @@ class Scene:
     def close(self) -> None:
         self._client.close()
 
-    def strike(self) -> None:
-        """A fault strikes now: recovery is measured from here."""
-        self.ledger.fault()
+    def mark_fault(self) -> None:
+        """Record that a fault begins now: recovery times start here."""
+        self.ledger.mark_fault()
 
-    def beats(self, every: float) -> Iterator[None]:
-        """Now, and again after each `every` seconds, for as long as the fault is to last."""
+    def every(self, seconds: float) -> Iterator[None]:
+        """Iterate every `seconds` for the duration of the fault."""
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
             yield
-            time.sleep(every)
+            time.sleep(seconds)
 
-    def rest(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def ask(
-        self, x: float | None = None, seconds: float = 0.0, model: str = "probe", or_else: tuple[str, ...] = ()
+    def submit(
+        self, x: float | None = None, seconds: float = 0.0, model: str = "probe", allowed_errors: tuple[str, ...] = ()
     ) -> int | None:
-        """Ask for one row more, beside the load; its number if it was accepted."""
+        """Submit one row in addition to the load. Returns its number if it was accepted."""
         number = next(self.stage.numbers)
-        row = Asked(number if x is None else x, or_else)
-        return number if self._client.ask(number, row, seconds, model) else None
+        row = Submission(number if x is None else x, allowed_errors)
+        return number if self._client.submit(number, row, seconds, model) else None
 
     def states(self) -> dict[int, str]:
-        """Of all rows asked for so far, by their numbers."""
+        """The states of all rows submitted so far, by number."""
         return {row.number: row.state for row in audit.read(self.stack, self.ledger)}
 
-    def have_ended(self, numbers: Collection[int | None]) -> bool:
+    def are_finished(self, numbers: Collection[int | None]) -> bool:
         states = self.states()
         return all(number in states and states[number] in TERMINAL for number in numbers)
 
     def check(self, holds: object, promise: str) -> None:
         if not holds:
-            raise Broken(promise)
+            raise PromiseBroken(promise)
 
     def wait_until(self, condition: Callable[[], object], seconds: float, what: str) -> None:
-        end = time.monotonic() + seconds * self.stage.patience
+        end = time.monotonic() + seconds * self.stage.time_factor
         while not condition():
             if time.monotonic() > end:
-                raise Broken(f"after {seconds:g} s still not: {what}")
+                raise PromiseBroken(f"after {seconds:g} s still not: {what}")
             time.sleep(0.2)
 
 
@@ -86,21 +86,21 @@ Opens = Callable[[Stage], AbstractContextManager[Stack]]
 class Scenario:
     """
     Args:
-        tests: its number in the list of faults, T1 to T21.
-        does: in a sentence.
-        fault: makes it, while the load lasts; returns when it is over.
-        seconds: how long the fault lasts; in the quick programme `quick_seconds`.
-        rate: rows asked for in a second.
-        row_seconds: what a predict call takes.
-        settles: everything has ended within so many seconds after the fault.
-        longest: no request may take longer, in seconds.
-        refuses: whether a 503 that says when to come back is right here.
-        insists: whether what was refused is asked again.
-        opens: a stack of its own; None for the one that most share.
-        starts: the lines that run at the start.
-        on_accepted: makes, for a stack, what is called after each acceptance.
-        only_on: the database that it runs on, and why not on another.
-        in_suite: whether `make test` runs it too, shortened.
+        tests: the number of the fault in the list of faults, T1 to T21.
+        does: a description in one sentence.
+        fault: injects the fault during the load. It returns when the fault is over.
+        seconds: the duration of the fault; `quick_seconds` in quick runs.
+        rate: submitted rows per second.
+        row_seconds: the duration of a predict call.
+        settles: seconds after the fault in which all predictions must finish.
+        longest: the maximum seconds of a request.
+        refuses: whether a 503 with Retry-After is a right response.
+        insists: whether clients submit refused rows again.
+        opens: creates a stack for this scenario; None for the shared stack.
+        starts: the processes of the Procfile that run at the start.
+        on_accepted: returns, for a stack, a function that is called after each acceptance.
+        only_on: the only database of this scenario, and the reason.
+        in_suite: whether `make test` runs a short version too.
     """
 
     name: str
@@ -127,7 +127,7 @@ REGISTERED: dict[str, Scenario] = {}
 
 
 def scenario(tests: str, **more: object) -> Callable[[Fault], Fault]:
-    """Register a fault; its name and its docstring are the scenario's."""
+    """Register a fault. The scenario takes its name and its docstring."""
 
     def register(fault: Fault) -> Fault:
         name = fault.__name__.replace("_", "-")

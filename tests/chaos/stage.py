@@ -1,4 +1,4 @@
-"""What a programme runs on: the models, one kind of database, and the stacks that are opened there."""
+"""The surroundings of the scenarios: the models, one kind of database, and the stacks."""
 
 import os
 import random
@@ -16,68 +16,70 @@ import psutil
 from tests.chaos import audit
 from tests.chaos.oracle import FIRST_NUMBER
 from tests.chaos.proxy import Proxy
-from tests.support.stack import Line, Stack, prepared, procfile
+from tests.support.product import procfile
+from tests.support.stack import Line, Stack, prepared
 
 PROBE = Path(__file__).parent.parent / "worker/models/probe"
-# Their artefacts come to harm.
-HARMED = ("probe-corrupted", "probe-deleted", "probe-replaced")
-# The shortest leases that the product allows: a lost claim is given back after TIME_LIMIT + 5 seconds. So many attempts
-# that a row which is always at the wrong place is not given up: what is given up is the subject of two scenarios.
+# A scenario damages the artefacts of these models.
+DAMAGED = ("probe-corrupted", "probe-deleted", "probe-replaced")
+# The shortest leases that the product allows: a lost claim is requeued after TIME_LIMIT + 5 seconds. MAX_ATTEMPTS is
+# high, so that no row fails because several faults hit it; other scenarios test failure after too many attempts.
 SETTINGS = {"TIME_LIMIT": 2, "KEEPER_SECONDS": 0.5, "PREDICTION_SECONDS": 180, "MAX_ATTEMPTS": 12}
 LEASE_SECONDS = 7.0
-LINES = ("redis", "worker", "relief", "keeper", "web")
+LINES = ("redis", "worker", "worker-2", "keeper", "web")
 
 
 def train(root: Path) -> Path:
-    """The models that answer 2x + 1."""
+    """Train the models, which answer 2x + 1."""
     from predictions.serving.training.register import train_and_register
 
-    for name in ("probe", *HARMED):
+    for name in ("probe", *DAMAGED):
         shutil.copytree(PROBE, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         train_and_register(root, name)
     return root
 
 
 class Stage:
-    """
+    """The surroundings of a run.
+
     Args:
-        database: "sqlite", or "postgres": then DATABASE_URL names a server that `tests.support.postgres` has started.
-        models: trained ones; the stage breaks them.
-        collected: keeps static files from one stack to the next.
-        patience: bounds on waiting are multiplied by this, and above 1 a refusal is no defect: a busy machine may have
-            to refuse. Never those on what is lost, doubled or wrong.
+        database: "sqlite" or "postgres". For "postgres", DATABASE_URL names a server of `tests.support.postgres`.
+        models: the folder of trained models. Scenarios damage them.
+        collected: a folder that keeps static files between stacks.
+        time_factor: multiplies time limits. Above 1 refusals are no defect, because a busy machine may have to refuse.
+            It does not change the limits on lost, duplicated and wrong predictions.
     """
 
     def __init__(
-        self, database: str, models: Path, collected: Path, *, seed: int, quick: bool, patience: float = 1.0
+        self, database: str, models: Path, collected: Path, *, seed: int, quick: bool, time_factor: float = 1.0
     ) -> None:
         self.database = database
         self.models = models
         self.quick = quick
-        self.patience = patience
+        self.time_factor = time_factor
         self.numbers = count(FIRST_NUMBER)
         self.proxies: dict[str, Proxy] = {}
         self._collected = collected
         self._seed = seed
 
     @property
-    def is_patient(self) -> bool:
-        return self.patience > 1
+    def may_refuse(self) -> bool:
+        return self.time_factor > 1
 
     def random(self, name: str) -> random.Random:
         return random.Random(f"{self._seed} {self.database} {name}")
 
     @contextmanager
     def stack(self, place: Path | None = None, **variables: object) -> Iterator[Stack]:
-        """A stack of which nothing runs yet; its second worker is called `relief`."""
+        """A stack without running processes, with a second worker named `worker-2`."""
         with prepared(self.models, self._collected, place, **{**SETTINGS, **variables}) as stack:
-            stack.lines["relief"] = relief(stack)
+            stack.lines["worker-2"] = second_worker(stack)
             audit.install(stack.database_url)
             yield stack
 
     @contextmanager
     def paused_database(self, stack: Stack) -> Iterator[None]:
-        """Nobody can write: SQLite's write lock is taken, or PostgreSQL's processes are frozen."""
+        """Block all writes: hold SQLite's write lock, or suspend PostgreSQL's processes."""
         if self.database == "sqlite":
             lock = sqlite3.connect(urlsplit(stack.database_url).path, timeout=30, isolation_level=None)
             lock.execute("BEGIN IMMEDIATE")
@@ -93,14 +95,14 @@ class Stage:
             _signal(frozen, signal.SIGCONT)
 
 
-def relief(stack: Stack, **variables: str) -> Line:
-    """The second worker, with variables of its own."""
-    command = procfile()["worker"].replace("worker@%h", "relief@%h")
-    return Line("relief", command, {**stack.env, **variables}, stack["worker"].log.with_name("relief.log"))
+def second_worker(stack: Stack, **variables: str) -> Line:
+    """The second worker, with additional variables."""
+    command = procfile()["worker"].replace("worker@%h", "worker-2@%h")
+    return Line("worker-2", command, {**stack.env, **variables}, stack["worker"].log.with_name("worker-2.log"))
 
 
 def postgres_folder(database_url: str) -> Path:
-    """Where the server's socket and its data lie."""
+    """The folder of the socket and the data of the server."""
     return Path(unquote(urlsplit(database_url).netloc.rpartition("@")[2]))
 
 

@@ -1,4 +1,4 @@
-"""The short programme: the same faults as `make chaos`, each for some seconds."""
+"""Short versions of the scenarios of `make chaos`."""
 
 from contextlib import nullcontext
 
@@ -13,7 +13,7 @@ from tests.support.stack import Stack
 SUITE = [one for one in SCENARIOS.values() if one.in_suite]
 
 
-def check(one: Scenario, stage: Stage, stack: Stack) -> None:
+def check_promises(one: Scenario, stage: Stage, stack: Stack) -> None:
     result = run(one, stage, nullcontext(stack), print)
     assert result.problems == []
     assert result.findings
@@ -22,11 +22,11 @@ def check(one: Scenario, stage: Stage, stack: Stack) -> None:
 
 @pytest.mark.parametrize("one", [one for one in SUITE if one.opens is None], ids=lambda one: one.name)
 def test_promises_are_kept(one: Scenario, stage: Stage, shared_stack: Stack) -> None:
-    check(one, stage, shared_stack)
+    check_promises(one, stage, shared_stack)
 
 
 @pytest.mark.parametrize("one", [one for one in SUITE if one.opens is not None], ids=lambda one: one.name)
-def test_promises_are_kept_on_a_stack_of_its_own(one: Scenario, stage: Stage) -> None:
+def test_promises_are_kept_on_a_separate_stack(one: Scenario, stage: Stage) -> None:
     assert one.opens
     with one.opens(stage) as stack:
-        check(one, stage, stack)
+        check_promises(one, stage, stack)

@@ -1,4 +1,4 @@
-"""What stands between the processes and Redis does what it says."""
+"""The faults of the proxy."""
 
 import socket
 import socketserver
@@ -37,11 +37,11 @@ def proxy(tmp_path: Path) -> Iterator[Proxy]:
 @pytest.fixture
 def connection(proxy: Proxy) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as connection:
-        assert echoed(connection)
+        assert is_echoed(connection)
         yield connection
 
 
-def echoed(connection: socket.socket) -> bool:
+def is_echoed(connection: socket.socket) -> bool:
     connection.sendall(b"hello\n")
     return connection.recv(100) == b"hello\n"
 
@@ -49,19 +49,19 @@ def echoed(connection: socket.socket) -> bool:
 def test_slow_delays_both_directions(proxy: Proxy, connection: socket.socket) -> None:
     start = time.monotonic()
     with proxy.slow(0.1):
-        assert echoed(connection)
+        assert is_echoed(connection)
     assert time.monotonic() - start >= 0.2
 
 
-def test_silent_keeps_the_connection_and_what_was_said(proxy: Proxy, connection: socket.socket) -> None:
+def test_silent_keeps_the_connection_and_its_data(proxy: Proxy, connection: socket.socket) -> None:
     connection.settimeout(0.2)
     with proxy.silent(), pytest.raises(TimeoutError):
-        echoed(connection)
+        is_echoed(connection)
     connection.settimeout(10)
     assert connection.recv(100) == b"hello\n"
 
 
-def test_cut_resets_connections_old_and_new(proxy: Proxy, connection: socket.socket) -> None:
+def test_cut_resets_existing_and_new_connections(proxy: Proxy, connection: socket.socket) -> None:
     with proxy.cut():
         with pytest.raises(ConnectionResetError):
             connection.recv(100)
@@ -71,4 +71,4 @@ def test_cut_resets_connections_old_and_new(proxy: Proxy, connection: socket.soc
         ):
             another.recv(100)
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as another:
-        assert echoed(another)
+        assert is_echoed(another)

@@ -12,14 +12,18 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection, connections
-from django.test import Client
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from predictions.lifecycle import registry
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.use_cases import admission
+from tests.support.door import close_all
+from tests.support.inline import run_inline
 from tests.support.query_plans import add_history
+from tests.support.site_client import Client
 
 KINDS = """
 title = "Fruit <b>sizes</b>"
@@ -82,6 +86,35 @@ IRIS = [5.1, 3.5, 1.4, 0.2]
 @pytest.fixture(autouse=True)
 def _no_earlier_counts() -> None:
     admission.forget()
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _connections_of_threads() -> Iterator[None]:
+    """PostgreSQL drops no database that threads of the process are connected to."""
+    kept: list[BaseDatabaseWrapper] = []
+
+    def keep(connection: BaseDatabaseWrapper, **_: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            kept.append(connection)
+
+    connection_created.connect(keep)
+    yield
+    connection_created.disconnect(keep)
+    close_all(kept)
+
+
+@pytest.fixture(autouse=True)
+def _one_transaction(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test inside a transaction sees its rows in its own thread only, so batches run there."""
+    marker = request.node.get_closest_marker("django_db")
+    is_committing = "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction"))
+    if not is_committing:
+        run_inline(monkeypatch)
 
 
 # --- Models -----------------------------------------------------------------------------------------------------------

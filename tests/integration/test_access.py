@@ -1,7 +1,7 @@
-"""Every route, every method, everybody: what docs/reference/access.md says is what happens.
+"""The permissions of docs/reference/access.md, tested for each route, method and kind of caller.
 
-A route that is new fails here until it has its rows there. Each page on the way is looked at too: its policy, and that
-nothing in it runs inline.
+A new route needs its rows on that page. The content security policy of each page is tested too, and that no page
+contains inline code.
 """
 
 import json
@@ -13,20 +13,21 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.test import Client
 
 from predictions.models import ApiToken, ModelVersion, Prediction, State
-from predictions.queue import completions, notifications
+from predictions.queue import notifications
+from predictions.web import polling
 from tests.integration.conftest import IRIS, make, run_worker, signed_in
 from tests.support.access import METHODS, PEOPLE, expected, is_api, routes, rows
+from tests.support.site_client import Client
 
 INFER = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}]}
 FORM = {"sepal length (cm)": "5", "sepal width (cm)": "3", "petal length (cm)": "1", "petal width (cm)": "0.2"}
-# What a POST carries where an empty one would not get far.
+# The bodies of POST requests; the others are empty.
 BODIES: dict[str, Any] = {
     "/models/<slug:name>/predictions/": FORM,
     "/predictions/<uuid:prediction_id>/feedback/": {"was_right": "yes"},
-    "/accounts/tokens/": {"name": "a program", "days": "30"},
+    "/accounts/tokens/": {"name": "a token", "days": "30"},
     "/api/v1/models/<slug:name>/predictions/": {"features": IRIS},
     "/api/v1/predictions/<uuid:prediction_id>/feedback/": {"was_right": True},
     "/v2/models/<str:name>/infer": INFER,
@@ -35,8 +36,8 @@ BODIES: dict[str, Any] = {
 SIGN_IN = ("/accounts/login/", "/admin/login/")
 
 
-class Inline(HTMLParser):
-    """What the policy would not let run, and so must not be there."""
+class InlineCode(HTMLParser):
+    """Finds inline code, which the content security policy blocks."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -47,7 +48,7 @@ class Inline(HTMLParser):
         given = dict(attrs)
         is_script = tag == "script" and "src" not in given and given.get("type") != "application/json"
         wrong = [name for name in given if name == "style" or name.startswith(("on", "hx-on", "hx-vars"))]
-        # What htmx would evaluate: a condition of a trigger, or values from a script.
+        # Code that htmx would evaluate: a condition of a trigger, or a value with a script.
         wrong += [name for name, value in attrs if (name == "hx-trigger" and "[" in (value or "")) or _is_code(value)]
         if is_script or tag == "style" or wrong:
             self.found.append(self.get_starttag_text() or tag)
@@ -60,17 +61,17 @@ def _is_code(value: str | None) -> bool:
 
 
 class World:
-    """One prediction of the owner, and everybody who might want it."""
+    """A model, and users with sessions and tokens."""
 
     def __init__(self, iris: ModelVersion, people: dict[str, User]) -> None:
         self.iris = iris
         self.people = people
-        self.secrets = {name: ApiToken.objects.create(user=user, name="a program")[1] for name, user in people.items()}
+        self.secrets = {name: ApiToken.objects.create(user=user, name="a token")[1] for name, user in people.items()}
         self.sessions = {name: signed_in(user).cookies for name, user in people.items()}
         self.group = Group.objects.create(name="a group")
 
     def address(self, route: str) -> str:
-        """An address of the route, about what belongs to the owner."""
+        """An address of the route, for an object of the owner."""
         owner = self.people["owner"]
         state = State.SUCCEEDED if "feedback" in route else State.QUEUED
         prediction = make(self.iris, state, owner=owner, caller=f"user:{owner.pk}").pk
@@ -97,13 +98,17 @@ class World:
         }
         for part, value in known.items():
             route = route.replace(part, str(value))
-        assert not re.search(r"[<>()^$]", route), f"say in World.address what stands for the part in {route}"
+        assert not re.search(r"[<>()^$]", route), f"add a value for the part in {route} to World.address"
         return route
 
     def session(self, name: str) -> Client:
         client = Client()
         client.cookies.load({key: cookie.value for key, cookie in self.sessions.get(name, {}).items()})
         return client
+
+    def client(self, name: str, route: str) -> Client:
+        """A session for pages; a token for the API, which reads no session."""
+        return self.token(name) if is_api(route) and name in self.people else self.session(name)
 
     def token(self, name: str) -> Client:
         return Client(headers={"Authorization": f"Bearer {self.secrets[name]}"})
@@ -113,17 +118,17 @@ class World:
 def world(
     iris: ModelVersion, owner: User, stranger: User, analyst: User, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> World:
-    """Whoever rings is answered at once, so nobody has to wait."""
+    """The worker runs at each notification, in this thread, so no request waits."""
     monkeypatch.setattr(notifications, "notify", lambda lane: run_worker(iris, lane))
-    monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: refresh_status())
-    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
+    settings.WAIT_MAX = 0.01
+    monkeypatch.setattr(polling, "HOLD_SECONDS", 0.01)
     superuser = User.objects.create_superuser("superuser", password="secret-of-superuser")
     return World(iris, {"owner": owner, "stranger": stranger, "analyst": analyst, "superuser": superuser})
 
 
 @pytest.fixture
 def ask(world: World) -> Callable[[Client, str, str], Any]:
-    """The response; whatever the request changed is undone."""
+    """Sends a request, and rolls its changes back."""
 
     def request(client: Client, route: str, method: str) -> Any:
         sent: dict[str, Any] = {}
@@ -139,18 +144,18 @@ def ask(world: World) -> Callable[[Client, str, str], Any]:
 
 
 def outcome(response: Any) -> str:
-    """The status; or that one is asked to sign in."""
+    """The status code, or "sign in" for a redirect to the login page."""
     if response.status_code == 302 and response["Location"].startswith(SIGN_IN):
         return "sign in"
     return str(response.status_code)
 
 
 def check_page(response: Any) -> None:
-    if response["Content-Type"].startswith("text/html"):
+    if response.headers.get("Content-Type", "").startswith("text/html"):
         policy = {part.strip() for part in response["Content-Security-Policy"].split(";")}
         assert policy >= {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"}
         html = response.content.decode()
-        assert Inline(html).found == []
+        assert InlineCode(html).found == []
         assert ("htmx" in html) <= ("&quot;allowEval&quot;: false" in html or '"allowEval": false' in html)
 
 
@@ -167,21 +172,21 @@ def check_page(response: Any) -> None:
         '<p hx-trigger="every 1s [x]">',
     ],
 )
-def test_what_runs_inline_is_found(html: str) -> None:
-    assert len(Inline(f'<script src="a.js"></script>{html}').found) == 1
+def test_inline_code_is_found(html: str) -> None:
+    assert len(InlineCode(f'<script src="a.js"></script>{html}').found) == 1
 
 
-def test_every_route_has_its_rows_and_every_row_its_route() -> None:
+def test_table_has_the_routes_of_the_url_configuration() -> None:
     assert sorted({row.route for row in rows()}) == routes()
 
 
 @pytest.mark.parametrize("route", routes())
-def test_everybody_gets_what_the_table_says(world: World, ask: Callable[..., Any], route: str, settings: Any) -> None:
+def test_response_is_that_of_the_table(world: World, ask: Callable[..., Any], route: str, settings: Any) -> None:
     found: dict[str, dict[str, str]] = {method: {} for method in METHODS}
     for name in PEOPLE:
         settings.PUBLIC_PREDICTIONS = name == "visitor"
         for method in METHODS:
-            response = ask(world.session(name), route, method)
+            response = ask(world.client(name, route), route, method)
             check_page(response)
             found[method][name] = outcome(response)
 
@@ -189,7 +194,7 @@ def test_everybody_gets_what_the_table_says(world: World, ask: Callable[..., Any
 
 
 @pytest.mark.parametrize("route", routes())
-def test_token_opens_the_api_and_nothing_else(world: World, ask: Callable[..., Any], route: str, settings: Any) -> None:
+def test_token_is_valid_for_the_api_only(world: World, ask: Callable[..., Any], route: str, settings: Any) -> None:
     settings.PUBLIC_PREDICTIONS = False
     names = list(world.people) if is_api(route) else ["superuser"]
     found = {
@@ -203,9 +208,11 @@ def test_token_opens_the_api_and_nothing_else(world: World, ask: Callable[..., A
     }
 
 
-@pytest.mark.parametrize("route", [route for route in routes() if expected(route)["POST"]["superuser"] != "405"])
-def test_session_alone_posts_nothing(world: World, route: str) -> None:
-    """Another site can make a browser send its cookies, but not the form's token."""
+@pytest.mark.parametrize(
+    "route", [route for route in routes() if expected(route)["POST"]["superuser"] != "405" and not is_api(route)]
+)
+def test_post_without_a_csrf_token_is_403(world: World, route: str) -> None:
+    """Another site can make a browser send its cookies, but not the CSRF token."""
     client = Client(enforce_csrf_checks=True)
     client.force_login(world.people["superuser"])
 
@@ -216,16 +223,15 @@ def test_session_alone_posts_nothing(world: World, route: str) -> None:
 
 
 @pytest.mark.parametrize(("public", "status"), [(True, 200), (False, 404)])
-def test_prediction_that_nobody_owns_is_for_whoever_knows_its_id(
+def test_prediction_without_an_owner_is_visible_if_predictions_are_public(
     world: World, settings: Any, public: bool, status: int
 ) -> None:
     settings.PUBLIC_PREDICTIONS = public
     row = make(world.iris, State.SUCCEEDED)
-    people = [Client(), world.session("stranger"), world.token("stranger")]
+    pages, programs = [Client(), world.session("stranger")], [Client(), world.token("stranger")]
 
-    assert [client.get(f"/predictions/{row.pk}/").status_code for client in people] == [status] * 3
-    assert [client.get(f"/api/v1/predictions/{row.pk}/").status_code for client in people] == [
+    assert [client.get(f"/predictions/{row.pk}/").status_code for client in pages] == [status] * 2
+    assert [client.get(f"/api/v1/predictions/{row.pk}/").status_code for client in programs] == [
         200 if public else 401,
-        status,
         status,
     ]

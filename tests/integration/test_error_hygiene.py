@@ -1,4 +1,4 @@
-"""Each layer fails with a message that holds a path and a secret: nothing of it reaches people, programs or rows."""
+"""Each layer raises an error whose text has a path and a secret. Responses, rows and logs must not contain them."""
 
 import json
 import re
@@ -13,22 +13,23 @@ from django.contrib.auth.models import User
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.template import TemplateSyntaxError
 from django.template.base import Template
-from django.test import Client
 from kombu.exceptions import OperationalError as BrokerError
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from predictions.lifecycle import registry
 from predictions.models import ApiToken, ModelVersion, Prediction, State
-from predictions.queue import completions, redis_client
+from predictions.queue import redis_client
+from predictions.web import polling
 from predictions.worker import preload
 from tests.integration.conftest import IRIS, make, run_worker, signed_in
+from tests.support.site_client import Client
 
 PATH, SECRET = "/srv/private/models", "hunter2"
 TEXT = f"cannot open {PATH} with postgres://foretell:{SECRET}@db"
 
 
 class LibraryError(Exception):
-    """Such as no handler knows."""
+    """An error that no handler expects."""
 
 
 FORBIDDEN = (PATH, SECRET, "LibraryError", "Traceback", "site-packages", '.py"', "psycopg", "sqlite", "kombu")
@@ -43,7 +44,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def check(*texts: str) -> None:
+def check_hygiene(*texts: str) -> None:
     for text in texts:
         assert [word for word in FORBIDDEN if word in text] == []
         assert re.findall(r"\w(?:Error|Exception):", text) == []
@@ -51,7 +52,7 @@ def check(*texts: str) -> None:
 
 @pytest.fixture
 def client() -> Client:
-    """A browser shows what the server says of an error, where a test would raise it."""
+    """A client that returns the error page, like a browser, instead of raising the error."""
     return Client(raise_request_exception=False)
 
 
@@ -59,12 +60,12 @@ def client() -> Client:
 def ask(
     client: Client, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> Callable[[], Iterator[Any]]:
-    """The answers of all doors: pages, the form, JSON and the Open Inference Protocol, whose waiting ends with 504."""
+    """Sends requests to all interfaces: pages, form, JSON API and Open Inference Protocol (which ends with 504)."""
     settings.WAIT_MAX = 0.01
-    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
+    monkeypatch.setattr(polling, "HOLD_SECONDS", 0.01)
     row = make(iris, State.SUCCEEDED)
 
-    def everything() -> Iterator[Any]:
+    def send_all() -> Iterator[Any]:
         yield client.get("/")
         yield client.get("/models/iris/")
         yield client.post("/models/iris/predictions/", FORM)
@@ -80,19 +81,19 @@ def ask(
             yield client.post(address, json.dumps(body), content_type="application/json")
         yield client.get("/v2/models/iris")
 
-    return everything
+    return send_all
 
 
-def failing(responses: Iterator[Any], status: int) -> int:
-    """How many had that status. A refusal is in the words of its door, and holds nothing that it should not."""
-    found = 0
+def count_errors(responses: Iterator[Any], status: int) -> int:
+    """The number of responses with this status. Checks the format and the text of all responses."""
+    count = 0
     for response in responses:
         path = response.request["PATH_INFO"]
         text = response.content.decode()
-        check(text, *(value for name, value in response.items() if name != "Content-Security-Policy"))
+        check_hygiene(text, *(value for name, value in response.items() if name != "Content-Security-Policy"))
         assert response.status_code < 400 or response.status_code in (status, 504), path
         if response.status_code == status:
-            found += 1
+            count += 1
             if path.startswith("/api/"):
                 assert response["Content-Type"] == "application/problem+json"
                 assert response.json()["status"] == status
@@ -100,10 +101,10 @@ def failing(responses: Iterator[Any], status: int) -> int:
                 assert response.json()["error"]
             else:
                 assert "<h1>" in text
-    return found
+    return count
 
 
-# --- What a request meets ---------------------------------------------------------------------------------------------
+# --- Errors during a request ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("error", "status"),
     [
@@ -118,54 +119,60 @@ def failing(responses: Iterator[Any], status: int) -> int:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_database_driver(ask: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int) -> None:
+def test_error_of_the_database_is_not_shown(
+    ask: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
     registry.forget()
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(BaseDatabaseWrapper, "cursor", raising(error))
-        assert failing(ask(), status) == 13
+        assert count_errors(ask(), status) == 13
 
 
 @pytest.mark.parametrize(
-    "target", ["predictions.use_cases.submit._door.submit_each", "predictions.use_cases.admission.admit"]
+    "target", ["predictions.use_cases.submit.submissions.submit", "predictions.use_cases.admission.admit"]
 )
-def test_what_keeps_a_row(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+def test_error_of_submission_is_not_shown(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     monkeypatch.setattr(target, raising(LibraryError(TEXT)))
 
-    assert failing(ask(), 500) == 4
+    assert count_errors(ask(), 500) == 4
     assert Prediction.objects.count() == 1
 
 
 @pytest.mark.parametrize(
     "error", [redis.ConnectionError(TEXT), redis.ResponseError(TEXT), OSError(2, TEXT, PATH), LibraryError(TEXT)]
 )
-def test_redis(ask: Any, client: Client, monkeypatch: pytest.MonkeyPatch, settings: Any, error: Exception) -> None:
-    """Nobody hears of it at all: the row is kept, and the keeper sees it."""
+def test_error_of_redis_does_not_fail_a_submission(
+    ask: Any, client: Client, monkeypatch: pytest.MonkeyPatch, settings: Any, error: Exception
+) -> None:
+    """The row is stored, and the keeper executes it."""
     settings.SUBMIT_RATE = "600/minute"
     monkeypatch.setattr(redis.Redis, "execute_command", raising(error))
 
-    assert failing(ask(), 500) == 0
+    assert count_errors(ask(), 500) == 0
     assert Prediction.objects.queued().count() == 4
 
 
-def test_broker_of_celery(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_the_broker_does_not_fail_a_submission(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis.Redis, "execute_command", lambda *_, **__: 1)
     monkeypatch.setattr("celery.app.base.Celery.send_task", raising(BrokerError(TEXT)))
 
-    assert failing(ask(), 500) == 0
+    assert count_errors(ask(), 500) == 0
     assert Prediction.objects.queued().count() == 4
 
 
-def test_health_says_in_our_words_what_is_away(client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_names_unavailable_parts_without_their_errors(
+    client: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(redis.Redis, "execute_command", raising(redis.ConnectionError(TEXT)))
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(BaseDatabaseWrapper, "cursor", raising(databases.OperationalError(TEXT)))
         response = client.get("/healthz/ready")
 
     assert (response.status_code, response.json()["database"], response.json()["broker"]) == (503, "away", "away")
-    check(response.content.decode())
+    check_hygiene(response.content.decode())
 
 
-# --- What is written for whoever asked --------------------------------------------------------------------------------
+# --- Errors while a response is rendered ----------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("target", "count"),
     [
@@ -174,14 +181,14 @@ def test_health_says_in_our_words_what_is_away(client: Client, db: None, monkeyp
         ("django.template.base.Template.render", 5),
     ],
 )
-def test_template(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str, count: int) -> None:
+def test_error_of_a_template_is_not_shown(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str, count: int) -> None:
     error = TemplateSyntaxError(TEXT)
-    if target.startswith("django"):  # all but the page of the error itself
-        whole = Template.render
+    if target.startswith("django"):  # all templates except those of the error page
+        original = Template.render
 
         def render(template: Any, context: Any) -> Any:
             return (
-                whole(template, context)
+                original(template, context)
                 if template.name in ("500.html", "bare.html", "_mark.html")
                 else raising(error)()
             )
@@ -190,95 +197,95 @@ def test_template(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str, count:
     else:
         monkeypatch.setattr(target, raising(error))
 
-    assert failing(ask(), 500) == count
+    assert count_errors(ask(), 500) == count
 
 
-@pytest.mark.parametrize("value", [object(), float("nan")], ids=["object", "nan"])
-def test_json_encoder(ask: Any, monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
-    """What cannot be written as JSON fails only when the answer is rendered, outside the view."""
-    monkeypatch.setattr("predictions.api.representation.prediction", lambda *_: {"id": TEXT, "output": value})
+def test_error_of_the_json_encoder_is_not_shown(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that cannot be written as JSON fails only when the reply is rendered."""
+    body = {"id": TEXT, "output": object(), "urls": {"self": "/"}}
+    monkeypatch.setattr("predictions.api.representation.prediction", lambda *_: body)
 
-    assert failing(ask(), 500) == 3
+    assert count_errors(ask(), 500) == 2
 
 
-def test_json_encoder_that_quotes_what_it_read(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rest_framework.utils.encoders.JSONEncoder.default", raising(TypeError(TEXT)))
+def test_json_encoder_error_with_a_value_is_not_shown(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predictions.api.operations.json_reply", raising(TypeError(TEXT)))
     monkeypatch.setattr("predictions.api.inference_protocol.inputs.metadata", lambda _: object())
 
-    assert failing(ask(), 500) >= 1
+    assert count_errors(ask(), 500) >= 1
 
 
-# --- What a worker meets ----------------------------------------------------------------------------------------------
-WORKER = [
-    ("predictions.serving.engines.onnx.OnnxEngine.ask", LibraryError(TEXT), "model_error"),
-    ("predictions.serving.engines.onnx.OnnxEngine.ask", Fail(TEXT), "model_error"),
-    ("predictions.serving.engines.onnx.OnnxEngine.ask", FileNotFoundError(2, TEXT, PATH), "model_error"),
+# --- Errors in a worker ---------------------------------------------------------------------------------------------
+WORKER_ERRORS = [
+    ("predictions.serving.engines.onnx.OnnxEngine.predict", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.engines.onnx.OnnxEngine.predict", Fail(TEXT), "model_error"),
+    ("predictions.serving.engines.onnx.OnnxEngine.predict", FileNotFoundError(2, TEXT, PATH), "model_error"),
     ("predictions.serving.engines.onnx.open_session", Fail(TEXT), "model_unavailable"),
     ("predictions.serving.artifacts.repository.manifest", PermissionError(13, TEXT, PATH), "model_unavailable"),
     ("pathlib.Path.read_bytes", OSError(5, TEXT, PATH), "model_unavailable"),
     ("joblib.load", LibraryError(TEXT), "model_unavailable"),
-    ("predictions.serving.engines.sklearn.SklearnEngine.ask", LibraryError(TEXT), "model_error"),
+    ("predictions.serving.engines.sklearn.SklearnEngine.predict", LibraryError(TEXT), "model_error"),
 ]
 
 
-@pytest.mark.parametrize(("target", "error", "code"), WORKER, ids=lambda value: str(value)[:60])
-def test_worker(
+@pytest.mark.parametrize(("target", "error", "code"), WORKER_ERRORS, ids=lambda value: str(value)[:60])
+def test_error_in_a_worker_is_stored_as_its_code(
     iris: ModelVersion, analyst: User, monkeypatch: pytest.MonkeyPatch, target: str, error: Exception, code: str
 ) -> None:
-    if "joblib" in target or "engines.sklearn" in target:
-        monkeypatch.setattr(preload, "loader", preload.Loader(preload.loader._root, 10**9, use_compiled=False))
-    if code == "model_error":
-        preload.load(iris.pk)
     row = make(iris)
     superuser = User.objects.create_superuser("superuser", password="secret")
-    monkeypatch.setattr(target, raising(error))
+    with monkeypatch.context() as meanwhile:
+        if "joblib" in target or "engines.sklearn" in target:
+            meanwhile.setattr(preload, "loader", preload.Loader(preload.loader._root, 10**9, use_compiled=False))
+        if code == "model_error":
+            preload.load(iris.pk)
+        meanwhile.setattr(target, raising(error))
+        run_worker(iris)
 
-    run_worker(iris)
-    monkeypatch.undo()
-
-    kept = Prediction.objects.values().get(pk=row.pk)
-    assert (kept["state"], kept["error_code"], kept["output"]) == (State.FAILED, code, None)
-    check(json.dumps(kept, default=str), *ModelVersion.objects.values_list("unavailable_reason", flat=True))
+    stored = Prediction.objects.values().get(pk=row.pk)
+    assert (stored["state"], stored["error_code"], stored["output"]) == (State.FAILED, code, None)
+    check_hygiene(json.dumps(stored, default=str), *ModelVersion.objects.values_list("unavailable_reason", flat=True))
     assert ModelVersion.objects.get(pk=iris.pk).is_available == (code == "model_error")
     registry.forget()
-    for who in (Client(), signed_in(analyst), signed_in(superuser)):
-        page, said = who.get(f"/predictions/{row.pk}/"), who.get(f"/api/v1/predictions/{row.pk}/")
-        assert said.json()["error"]["code"] == code
-        check(page.content.decode(), json.dumps(said.json()["error"]), who.get("/models/iris/").content.decode())
+    for user in (Client(), signed_in(analyst), signed_in(superuser)):
+        page, response = user.get(f"/predictions/{row.pk}/"), user.get(f"/api/v1/predictions/{row.pk}/")
+        assert response.json()["error"]["code"] == code
+        check_hygiene(
+            page.content.decode(), json.dumps(response.json()["error"]), user.get("/models/iris/").content.decode()
+        )
     admin = signed_in(superuser)
     for address in (f"prediction/{row.pk}/change/", f"modelversion/{iris.pk}/change/", "modelversion/"):
         shown = admin.get(f"/admin/predictions/{address}")
         assert shown.status_code == 200
-        check(shown.content.decode())
+        check_hygiene(shown.content.decode())
 
 
-def test_row_that_failed_under_the_inference_protocol(
-    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, client: Client
+def test_error_of_a_row_is_not_shown_by_the_inference_protocol(
+    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, client: Client, settings: Any
 ) -> None:
     monkeypatch.setattr("predictions.queue.notifications.notify", lambda lane: run_worker(iris, lane))
-    monkeypatch.setattr(completions, "wait", lambda event, refresh_status, seconds: refresh_status())
-    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
+    settings.WAIT_MAX = 0.05
     preload.load(iris.pk)
-    monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.ask", raising(LibraryError(TEXT)))
+    monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.predict", raising(LibraryError(TEXT)))
 
     response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")
 
     assert response.status_code == 500
     assert response.json()["error"].startswith("Row 0 has no answer: The model could not give an answer")
-    check(response.content.decode())
+    check_hygiene(response.content.decode())
 
 
-# --- What the log may say ---------------------------------------------------------------------------------------------
-def test_log_names_no_password_of_a_server(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Real connections that are refused, with everything logged that there is to log."""
+# --- Logs -----------------------------------------------------------------------------------------------------------
+def test_log_has_no_password_of_a_server(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Real connections are refused, and the log level is DEBUG."""
     caplog.set_level("DEBUG")
     address = f"redis://foretell:{SECRET}@127.0.0.1:1/0"
-    away = redis.Redis.from_url(address, socket_connect_timeout=1)
-    monkeypatch.setattr("predictions.queue.notifications.client", lambda: away)
+    unreachable = redis.Redis.from_url(address, socket_connect_timeout=1)
+    monkeypatch.setattr("predictions.queue.notifications.client", lambda: unreachable)
     breaker = redis_client.Breaker()
     with Celery(broker=address, set_as_current=False) as celery:
         celery.conf.update(task_publish_retry=False, broker_connection_timeout=1)
-        assert not breaker.call(away.ping, "ring")
+        assert not breaker.call(unreachable.ping, "ring")
         breaker.reset()
         assert not breaker.call(lambda: celery.send_task("predictions.drain", args=["interactive"]), "publish")
 
@@ -286,11 +293,11 @@ def test_log_names_no_password_of_a_server(monkeypatch: pytest.MonkeyPatch, capl
     assert SECRET not in caplog.text
 
 
-def test_log_names_no_token(owner: User, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_has_no_token(owner: User, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    _, secret = ApiToken.objects.create(user=owner, name="a program")
-    for said in (secret, f"{secret}x"):
-        Client().get("/api/v1/models/", headers={"Authorization": f"Bearer {said}"})
+    _, secret = ApiToken.objects.create(user=owner, name="a token")
+    for token in (secret, f"{secret}x"):
+        Client().get("/api/v1/models/", headers={"Authorization": f"Bearer {token}"})
     Client().post("/accounts/login/", {"username": "owner", "password": SECRET})
 
     assert secret not in caplog.text

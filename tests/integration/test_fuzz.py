@@ -1,5 +1,4 @@
-"""Whatever is posted to a form or by the Open Inference Protocol: an answer, never an error of ours, and no row that
-its signature would not take."""
+"""Random requests to forms and the Open Inference Protocol: no response is a 5xx, and each stored row is valid."""
 
 import json
 from typing import Any
@@ -7,14 +6,13 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
 from predictions.models import Prediction, RegisteredModel, State
-from predictions.queue import completions
 from tests.integration.conftest import make, signed_in
 from tests.support.fuzzing import asked, examples
+from tests.support.site_client import Client
 
 FIELDS = ["long side", "count", "colour", "ripe", "note", "a/b~c", "idempotency_key", "csrfmiddlewaretoken", "x"]
 texts = st.text(st.characters(codec="utf-8"), max_size=60)
@@ -29,17 +27,18 @@ anything = st.recursive(
 )
 
 
-# --- Forms ------------------------------------------------------------------------------------------------------------
+# --- Forms ----------------------------------------------------------------------------------------------------------
 @st.composite
 def forms(draw: st.DrawFn) -> dict[str, list[str]]:
-    """The good form with some fields otherwise: wrong, empty, several times, or gone."""
+    """A valid form with some fields changed: invalid, empty, repeated or missing."""
     changed = draw(st.dictionaries(st.sampled_from(FIELDS), st.lists(values, max_size=3), max_size=3))
-    return {name: found for name, found in ({name: [value] for name, value in good.items()} | changed).items() if found}
+    fields = {name: [value] for name, value in good.items()} | changed
+    return {name: sent for name, sent in fields.items() if sent}
 
 
 @st.composite
 def raw_bodies(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A content type and bytes that may or may not be of it."""
+    """A content type, and bytes that may not match it."""
     boundary = draw(st.sampled_from(["b", "", "b" * 200, "\xff"]))
     kind = draw(
         st.sampled_from(
@@ -78,10 +77,10 @@ def check_form(response: Any, kinds: RegisteredModel, before: int) -> None:
         assert kinds.champion.signature.clean(row.values) == row.values
 
 
-@pytest.mark.django_db(transaction=True)  # a key that comes twice would end a test's own transaction
+@pytest.mark.django_db(transaction=True)  # a repeated key would abort the transaction of a test
 @examples(40)
 @given(data=forms(), live=st.booleans())
-def test_any_form_gets_a_page(client: Client, kinds: RegisteredModel, data: dict[str, list[str]], live: bool) -> None:
+def test_any_form_is_answered(client: Client, kinds: RegisteredModel, data: dict[str, list[str]], live: bool) -> None:
     before = Prediction.objects.count()
 
     response = client.post("/models/kinds/predictions/", data, headers={"HX-Request": "true"} if live else {})
@@ -92,7 +91,7 @@ def test_any_form_gets_a_page(client: Client, kinds: RegisteredModel, data: dict
 @pytest.mark.django_db(transaction=True)
 @examples(40)
 @given(body=raw_bodies())
-def test_any_bytes_get_a_page(client: Client, kinds: RegisteredModel, body: tuple[str, bytes]) -> None:
+def test_any_form_body_is_answered(client: Client, kinds: RegisteredModel, body: tuple[str, bytes]) -> None:
     before = Prediction.objects.count()
 
     response = client.generic("POST", "/models/kinds/predictions/", body[1], body[0])
@@ -101,13 +100,13 @@ def test_any_bytes_get_a_page(client: Client, kinds: RegisteredModel, body: tupl
 
 
 OTHER_FORMS = ["/accounts/login/", "/accounts/tokens/", "/predictions/{}/feedback/", "/admin/login/"]
-said = st.dictionaries(st.sampled_from(["username", "password", "name", "days", "next", "was_right"]), values)
+form_data = st.dictionaries(st.sampled_from(["username", "password", "name", "days", "next", "was_right"]), values)
 
 
 @pytest.mark.parametrize("form", OTHER_FORMS)
 @examples(8)
-@given(body=raw_bodies(), data=said)
-def test_any_other_form_gets_a_page(
+@given(body=raw_bodies(), data=form_data)
+def test_any_body_of_other_forms_is_answered(
     kinds: RegisteredModel, owner: User, form: str, body: tuple[str, bytes], data: dict[str, str]
 ) -> None:
     assert kinds.champion
@@ -121,7 +120,7 @@ def test_any_other_form_gets_a_page(
         assert response.status_code in (200, 302, 400, 422, 429)
 
 
-# --- The Open Inference Protocol --------------------------------------------------------------------------------------
+# --- The Open Inference Protocol ------------------------------------------------------------------------------------
 NAMES = ["long side", "count", "colour", "ripe", "note", "a/b~c", "input"]
 TYPES = ["BOOL", "UINT8", "INT8", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES", "BF16", "x"]
 elements = st.one_of(
@@ -156,11 +155,9 @@ requests = st.fixed_dictionaries(
 
 
 @pytest.fixture
-def nobody_waits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """What is accepted is answered by 504 at once: it is kept, and there is no worker."""
+def no_waiting(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """Accepted requests are answered with 504 at once: there is no worker."""
     settings.WAIT_MAX, settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER = 0.01, 10**9, 10**9
-    monkeypatch.setattr(completions.Waiters, "_listen", lambda waiters: None)
-    monkeypatch.setattr(completions, "wait", lambda *_: False)
 
 
 def check_inference(response: Any, kinds: RegisteredModel) -> None:
@@ -175,7 +172,7 @@ def check_inference(response: Any, kinds: RegisteredModel) -> None:
 
 @examples(60)
 @given(body=requests | anything)
-def test_any_tensors_get_an_answer(client: Client, kinds: RegisteredModel, nobody_waits: None, body: Any) -> None:
+def test_any_tensors_are_answered(client: Client, kinds: RegisteredModel, no_waiting: None, body: Any) -> None:
     response = client.post("/v2/models/kinds/infer", json.dumps(body), content_type="application/json")
 
     check_inference(response, kinds)
@@ -188,14 +185,14 @@ def test_any_tensors_get_an_answer(client: Client, kinds: RegisteredModel, nobod
     length=st.none() | st.integers(-1, 400).map(str) | texts.filter(lambda text: text.isascii() and text.isprintable()),
     path=st.sampled_from(["infer", "versions/1/infer", "versions/x/infer", "versions/9/infer"]),
 )
-def test_any_bytes_after_tensors_get_an_answer(
-    client: Client, kinds: RegisteredModel, nobody_waits: None, body: Any, tail: bytes, length: str | None, path: str
+def test_any_bytes_after_tensors_are_answered(
+    client: Client, kinds: RegisteredModel, no_waiting: None, body: Any, tail: bytes, length: str | None, path: str
 ) -> None:
-    said = json.dumps(body).encode()
-    headers = {"Inference-Header-Content-Length": str(len(said)) if length is None else length}
+    header = json.dumps(body).encode()
+    headers = {"Inference-Header-Content-Length": str(len(header)) if length is None else length}
 
     response = client.post(
-        f"/v2/models/kinds/{path}", said + tail, content_type="application/octet-stream", headers=headers
+        f"/v2/models/kinds/{path}", header + tail, content_type="application/octet-stream", headers=headers
     )
 
     check_inference(response, kinds)

@@ -1,53 +1,53 @@
-"""How many statements the hot paths send to the database, not counting those of the transaction itself."""
-
-import uuid
+"""The number of SQL statements of frequent operations, without those that control the transaction."""
 
 import pytest
-from django.test import Client
+from django.contrib.auth.models import User
 
 from predictions.lifecycle import registry
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State
 from predictions.serving.engines.predictor import Outcome
-from predictions.use_cases import submit
-from predictions.use_cases.submit import Caller, Request
+from predictions.use_cases.callers import Caller
 from tests.integration.conftest import IRIS, SETOSA, make, statements
+from tests.support.api_client import client_for
+from tests.support.asking import ask_row, ask_rows
+from tests.support.site_client import Client
 
 CALLER = Caller("visitor:counted")
 
 
 @pytest.fixture
 def model(registered: dict[str, RegisteredModel]) -> RegisteredModel:
-    """Known to this process, as after its first request."""
+    """A model that this process has cached."""
     return registry.find("iris")
 
 
 def test_submit_counts_the_queue_and_writes_once(model: RegisteredModel) -> None:
     with statements() as sent:
-        submit.submit(Request(model, IRIS, CALLER, Source.API))
+        ask_row(model, IRIS, CALLER)
 
     assert len(sent) == 2
     assert sent[0].startswith("SELECT COUNT(*)")
     assert "INSERT INTO" in sent[1]
 
 
-def test_submit_with_a_key_costs_one_insert_more(model: RegisteredModel) -> None:
+def test_submit_with_a_key_sends_one_more_insert(model: RegisteredModel) -> None:
     with statements() as sent:
-        submit.submit(Request(model, IRIS, CALLER, Source.API, idempotency_key="api:k"))
+        ask_row(model, IRIS, CALLER, idempotency_key="api:k")
 
     assert len(sent) == 3
 
 
-def test_submit_together_costs_no_more_for_many_rows(model: RegisteredModel) -> None:
+def test_submit_together_sends_two_statements_for_many_rows(model: RegisteredModel) -> None:
     version = model.champion
     assert version
     with statements() as sent:
-        submit.submit_together(version, [IRIS] * 40, CALLER, Source.API, [uuid.uuid4() for _ in range(40)])
+        ask_rows(version, [IRIS] * 40, CALLER)
 
     assert len(sent) == 2
 
 
 @pytest.mark.parametrize("count", [1, 3, 64])
-def test_claim_and_settle_cost_the_same_for_any_number_of_rows(iris: ModelVersion, count: int) -> None:
+def test_claim_and_settle_send_three_statements_for_any_number_of_rows(iris: ModelVersion, count: int) -> None:
     for _ in range(count):
         make(iris)
 
@@ -60,7 +60,7 @@ def test_claim_and_settle_cost_the_same_for_any_number_of_rows(iris: ModelVersio
     assert (len(claiming), len(settling)) == (2, 1)
 
 
-def test_claim_of_nothing_costs_one_statement(iris: ModelVersion) -> None:
+def test_claim_of_an_empty_lane_sends_one_statement(iris: ModelVersion) -> None:
     with statements() as sent:
         Prediction.objects.claim(Lane.INTERACTIVE, 64)
 
@@ -69,10 +69,10 @@ def test_claim_of_nothing_costs_one_statement(iris: ModelVersion) -> None:
 
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("address", ["/predictions/{}/status/", "/predictions/{}/", "/api/v1/predictions/{}/"])
-def test_look_at_a_prediction_costs_one_statement(
+def test_status_request_sends_one_statement(
     iris: ModelVersion, client: Client, settings: object, state: State, address: str
 ) -> None:
-    settings.WAITERS_MAX = 0  # type: ignore[attr-defined]  # an answer at once: a held poll looks again at its end
+    settings.WAITERS_MAX = 0  # type: ignore[attr-defined]  # no waiting: a waiting poll reads again at its end
     row = make(iris, state)
     registry.version(iris.pk)
 
@@ -82,23 +82,25 @@ def test_look_at_a_prediction_costs_one_statement(
     assert len(sent) == 1
 
 
-# The board reads the feed, the last hour, and what waits and runs now.
+# The board reads the feed, the last hour, and the unfinished predictions.
 @pytest.mark.parametrize(
     ("address", "most"),
     [("/predictions/", 6), ("/api/v1/predictions/", 6), ("/monitor/", 10), ("/monitor/feed/", 9)],
 )
 def test_list_costs_the_same_for_one_row_and_for_three(
-    iris: ModelVersion, admin_client: Client, admin_user: object, address: str, most: int
+    iris: ModelVersion, admin_client: Client, admin_user: User, address: str, most: int
 ) -> None:
-    caller = f"user:{admin_user.pk}"  # type: ignore[attr-defined]
+    caller = f"user:{admin_user.pk}"
     registry.version(iris.pk)
     make(iris, State.SUCCEEDED, caller=caller)
+    asking = client_for(address, admin_client, admin_user)
+    asking.get(address)
     with statements() as for_one:
-        admin_client.get(address)
+        asking.get(address)
     for _ in range(2):
         make(iris, State.SUCCEEDED, caller=caller)
     with statements() as for_three:
-        admin_client.get(address)
+        asking.get(address)
 
     assert len(for_three) == len(for_one)
     assert len(for_three) <= most

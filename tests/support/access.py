@@ -1,4 +1,4 @@
-"""Who may do what: the table of docs/reference/access.md, and the routes that there are."""
+"""The table of permissions in docs/reference/access.md, and the routes of the URL configuration."""
 
 import re
 from collections.abc import Iterator
@@ -26,23 +26,23 @@ def is_api(route: str) -> bool:
 
 
 def rows() -> list[Row]:
-    """A row of the page may stand for several routes: `{a,b}` is either."""
+    """The rows of the table. `{a,b}` in a route stands for several routes."""
     found = []
     for line in PAGE.read_text().splitlines():
         if line.startswith("| `/"):
             route, methods, *cells = (cell.strip() for cell in line.strip("| ").split(" | "))
-            told = dict(zip(PEOPLE, cells, strict=True))
-            found += [Row(one, tuple(methods.split()), told) for one in spelled_out(route.strip("` "))]
+            by_caller = dict(zip(PEOPLE, cells, strict=True))
+            found += [Row(one, tuple(methods.split()), by_caller) for one in expand(route.strip("` "))]
     return found
 
 
-def spelled_out(route: str) -> list[str]:
+def expand(route: str) -> list[str]:
     parts = [part.split(",") if number % 2 else [part] for number, part in enumerate(re.split(r"\{([^}<]*)\}", route))]
     return ["".join(choice) for choice in product(*parts)]
 
 
 def expected(route: str) -> dict[str, dict[str, str]]:
-    """For each method, what each of the people gets."""
+    """For each method, the outcome for each kind of caller."""
     named = {method: row.cells for row in rows() if row.route == route for method in row.methods}
     if "GET" in named:
         named.setdefault("HEAD", named["GET"])
@@ -51,9 +51,11 @@ def expected(route: str) -> dict[str, dict[str, str]]:
 
 
 def _default(route: str, method: str, named: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The API asks who comes before it looks at the method, and answers OPTIONS everywhere."""
+    """The API authenticates before it checks the method, and answers OPTIONS on all routes."""
     known = next(iter(named.values()), {})
-    usual = "200" if is_api(route) and method == "OPTIONS" else "405"
+    usual = "204" if is_api(route) and method == "OPTIONS" else "405"
+    if route == "/api/v1/docs/" and method == "OPTIONS":  # a page of the site, by a view of REST framework
+        usual = "200"
     return {name: "401" if is_api(route) and known.get(name) == "401" else usual for name in PEOPLE}
 
 

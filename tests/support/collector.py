@@ -1,4 +1,4 @@
-"""A server that takes whatever is posted to it: in the place of Sentry, or of an OpenTelemetry collector."""
+"""A server that records all POST requests, as a substitute for Sentry or an OpenTelemetry collector."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ class Collector:
         self.bodies: list[tuple[str, bytes]] = []
 
     def spans(self) -> list[tuple[str, Span]]:
-        """What arrived as traces: each span with the name of its service."""
+        """The received spans, each with the name of its service."""
         found = []
         for path, body in self.bodies:
             if path == "/v1/traces":
@@ -31,7 +31,7 @@ class Collector:
         return found
 
     def events(self) -> list[dict[str, Any]]:
-        """What arrived as Sentry's events: https://develop.sentry.dev/sdk/data-model/envelopes/."""
+        """The received events of Sentry. Format: https://develop.sentry.dev/sdk/data-model/envelopes/."""
         found = []
         for path, body in self.bodies:
             if path.endswith("/envelope/"):
@@ -43,6 +43,8 @@ class Collector:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
+    """A running collector."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -53,7 +55,7 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *args: Any) -> None:
-            """Nothing: the test's own output is enough."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         collector = Collector(server.server_address[1])

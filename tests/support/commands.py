@@ -1,4 +1,4 @@
-"""Commands of manage.py, in this process."""
+"""Runs management commands in this process."""
 
 from io import StringIO
 from typing import Any
@@ -7,7 +7,7 @@ from django.core.management import call_command
 
 
 def run(*words: Any) -> str:
-    """What a command prints."""
+    """Run a command. Returns its output."""
     out = StringIO()
     call_command(*words, stdout=out, stderr=out, no_color=True)
     return out.getvalue()

@@ -12,14 +12,16 @@ from urllib.parse import unquote
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from django.http import HttpRequest
 
-from predictions.queue import completions
-from project.server.dispatch import Handler
+from project.server.dispatch import Site
 
 Message = Mapping[str, Any]
 SECONDS = 30.0
 NONE: Mapping[str, str | None] = {}
+# The beginnings of the names of threads that answer requests, or parts of them.
+ANSWERING = ("request", "api", "reading", "batcher")
+# Connections of threads that outlive a door.
+_connections: list[BaseDatabaseWrapper] = []
 GONE: Message = {"type": "http.disconnect"}
 
 
@@ -76,25 +78,18 @@ def in_chunks(*chunks: bytes) -> Body:
 
 
 class Door:
-    """Ask from any thread but its own.
+    """The whole site on an event loop of its own. Ask from any thread but its own.
 
     Attributes:
-        long_ways: the paths of the requests that the middleware has seen.
-        statements: what the handler's threads have asked of the database.
+        statements: the statements of all threads that answer requests.
     """
 
-    def __init__(self, handler: Handler | None = None) -> None:
-        self.long_ways: list[str] = []
+    def __init__(self, handler: Any = None) -> None:
         self.statements: list[str] = []
+        self.handler = handler or Site()
         self._connections: list[BaseDatabaseWrapper] = []
-        self.handler = handler or Handler()
-        chain = self.handler._middleware_chain
-
-        def noted(request: HttpRequest) -> Any:
-            self.long_ways.append(request.path)
-            return chain(request)
-
-        self.handler._middleware_chain = noted
+        for connection in _connections:
+            connection.execute_wrappers.append(self._note)
         connection_created.connect(self._keep)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="door")
@@ -133,28 +128,25 @@ class Door:
 
     # --- What it leaves behind ----------------------------------------------------------------------------------------
     def _keep(self, connection: BaseDatabaseWrapper, **_: Any) -> None:
-        if threading.current_thread().name.startswith(("request", "express")):
-            self._connections.append(connection)
+        if threading.current_thread().name.startswith(ANSWERING):
             connection.execute_wrappers.append(self._note)
+            (self._connections if threading.current_thread().name.startswith("request") else _connections).append(
+                connection
+            )
 
     def _note(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         self.statements.append(sql)
         return execute(sql, params, many, context)
 
     def close(self) -> None:
-        """End its threads, then close the connections that they had."""
+        """End the threads of its pages, then close their connections."""
         self.run(self._cancel_all()).result(SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(SECONDS)
-        self.handler._threads.shutdown()
-        if express := self.handler._express:
-            express._keep._threads.shutdown()
-            completions.waiters._hearers.remove(express._expected._hear)
+        getattr(self.handler, "app", self.handler).pages.threads.shutdown()  # traces wrap the site
         self.loop.close()
         connection_created.disconnect(self._keep)
-        for connection in self._connections:
-            connection.inc_thread_sharing()
-            connection.close()
+        close_all(self._connections)
 
     async def _cancel_all(self) -> None:
         left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -164,7 +156,7 @@ class Door:
 
 
 @contextmanager
-def open_door(handler: Handler | None = None) -> Iterator[Door]:
+def open_door(handler: Any = None) -> Iterator[Door]:
     door = Door(handler)
     try:
         yield door
@@ -195,3 +187,9 @@ def scope_of(
         "state": {},
         "extensions": {},
     }
+
+
+def close_all(connections: list[BaseDatabaseWrapper]) -> None:
+    for connection in connections:
+        connection.inc_thread_sharing()
+        connection.close()

@@ -9,7 +9,7 @@ POISON = 13.0
 
 
 class Sizes(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Adds the first two columns; a row whose first value is 13 breaks the whole call."""
+    """Adds the first two columns. A row whose first value is 13 makes the whole call raise."""
 
     def fit(self, x: Any, y: Any) -> "Sizes":
         self.n_features_in_ = np.asarray(x, dtype=object).shape[1]

@@ -1,4 +1,4 @@
-"""A stored version that was changed, and why it does not load."""
+"""Changes of a stored version, and the reason why it does not load."""
 
 import json
 from pathlib import Path
@@ -19,6 +19,7 @@ def change_manifest(root: Path, number: int, **changes: Any) -> None:
 
 
 def reason(cache: Loader, number: int, sha256: str) -> str:
+    """The reason why this version does not load."""
     with pytest.raises(ModelUnavailable) as caught:
         cache.get("fruit", number, sha256)
     return caught.value.reason

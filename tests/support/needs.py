@@ -1,4 +1,4 @@
-"""Programs that a test cannot do without."""
+"""Programs that tests require."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def need(found: object, sentence: str) -> None:
-    """Skip where a program is missing, with a line that says how to get it; under CI=true that is a failure."""
+    """Skip the test if `found` is false. `sentence` says how to install the program. Under CI=true the test fails."""
     if found:
         return
     if os.environ.get("CI") == "true":

@@ -1,4 +1,4 @@
-"""A pytest plugin for `tests.support.run`: writes how each test ended to a file, and adds lines to the summary."""
+"""A pytest plugin for `tests.support.run`: writes the outcome of each test to a file, and adds lines to the summary."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def flaky(outcomes: dict[str, str], database: str) -> list[str]:
-    """A line for each test that failed first and has passed now."""
+    """A line for each test that passed in this second run."""
     return [f"FLAKY {test} ({database})" for test, outcome in outcomes.items() if outcome == "passed"]
 
 

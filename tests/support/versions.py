@@ -5,6 +5,7 @@ from pathlib import Path
 
 
 def rewrite(root: Path, old: str, new: str, name: str = "iris") -> None:
+    """Replace a text in the model.toml of a model."""
     path = root / name / "model.toml"
     text = path.read_text()
     assert old in text
@@ -12,7 +13,7 @@ def rewrite(root: Path, old: str, new: str, name: str = "iris") -> None:
 
 
 def add_version(root: Path, name: str = "iris") -> None:
-    """A second version, which says so."""
+    """Add version 2: a copy of version 1 with another number."""
     first, second = root / name / "versions/1", root / name / "versions/2"
     shutil.copytree(first, second)
     manifest = second / "version.json"

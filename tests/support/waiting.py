@@ -1,4 +1,4 @@
-"""Waiting for conditions."""
+"""Waiting for a condition."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import pytest
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Return as soon as `condition()` holds; fail when it does not within `seconds`."""
+    """Return as soon as `condition()` is true. Fail the test if it is still false after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

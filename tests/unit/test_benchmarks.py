@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that decide what is believed: figures, the check of answers, tables, reading replies."""
+"""The parts of the benchmarks on which the results depend: statistics, the check of answers, tables, HTTP parsing."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import chart, report, tables
 from benchmarks.exchange import Connection, Reply, ReplyParser, get, post
-from benchmarks.figures import middle, middle_ratio, percentile, significant
+from benchmarks.figures import median_of_known, median_ratio, percentile, significant
 from benchmarks.load import Lost, Pending, Refused, Target, predict
 from benchmarks.services import ours, reference
 from benchmarks.workloads import Numbers, Workload
@@ -19,7 +19,7 @@ from benchmarks.workloads import Numbers, Workload
 WORKLOAD = Workload("lr", [[1.0], [2.0]], [(1.0, 0.25, 0.75), (0.0, 0.5, 0.5)])
 
 
-# --- Figures ----------------------------------------------------------------------------------------------------------
+# --- Figures --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.0, 1), (0.2, 1), (0.21, 2), (0.5, 3), (0.9, 5), (0.99, 5), (1.0, 5)]
 )
@@ -27,19 +27,19 @@ def test_percentile_is_the_nearest_rank(share: float, expected: float) -> None:
     assert percentile([5, 3, 1, 4, 2], share) == expected
 
 
-def test_percentile_of_nothing_is_no_number() -> None:
+def test_percentile_without_values_is_nan() -> None:
     assert isnan(percentile([], 0.5))
 
 
-def test_middle_leaves_out_rounds_without_a_figure() -> None:
-    assert middle([None, 1.0, nan, 5.0, 3.0]) == 3.0
-    assert middle([None, nan]) is None
+def test_median_of_known_ignores_rounds_without_a_value() -> None:
+    assert median_of_known([None, 1.0, nan, 5.0, 3.0]) == 3.0
+    assert median_of_known([None, nan]) is None
 
 
-def test_middle_ratio_pairs_rounds() -> None:
-    # The machine was half as fast in the second round; the ratio was not.
-    assert middle_ratio([100.0, 50.0, 90.0], [50.0, 25.0, 30.0]) == 2.0
-    assert middle_ratio([1.0, None, 3.0], [0.0, 1.0, None]) is None
+def test_median_ratio_compares_within_rounds() -> None:
+    # In the second round the machine has half the speed; the ratio stays the same.
+    assert median_ratio([100.0, 50.0, 90.0], [50.0, 25.0, 30.0]) == 2.0
+    assert median_ratio([1.0, None, 3.0], [0.0, 1.0, None]) is None
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_significant_keeps_three_digits(value: float | None, text: str) -> None:
     assert significant(value, 3) == text
 
 
-# --- The check of answers ---------------------------------------------------------------------------------------------
+# --- The check of answers -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("answer", "right"),
     [
@@ -67,7 +67,7 @@ def test_significant_keeps_three_digits(value: float | None, text: str) -> None:
         ((1.0, 0.25, 0.75, 0.0), False),
     ],
 )
-def test_answer_is_right_only_with_the_estimators_numbers(answer: Numbers, right: bool) -> None:
+def test_answer_is_right_only_with_the_numbers_of_the_estimator(answer: Numbers, right: bool) -> None:
     assert WORKLOAD.is_right(0, answer) is right
 
 
@@ -80,25 +80,25 @@ def test_foretell_answer_has_the_label_and_the_probabilities() -> None:
     assert ours.Waiting().read(_foretell_reply("succeeded", output)) == (1.0, 0.25, 0.75)
 
 
-def test_foretell_prediction_that_runs_is_looked_at_again() -> None:
+def test_unfinished_foretell_prediction_is_polled() -> None:
     assert ours.Polling().read(_foretell_reply("queued", code=202)) == Pending(get("/api/v1/predictions/7/"))
 
 
 @pytest.mark.parametrize("reply", [_foretell_reply("failed"), _foretell_reply("expired"), Reply(503, b"{}")])
-def test_foretell_failure_is_refused(reply: Reply) -> None:
+def test_failed_foretell_prediction_raises(reply: Reply) -> None:
     with pytest.raises(Refused):
         ours.Waiting().read(reply)
 
 
 def test_reference_is_polled_until_success() -> None:
-    way = reference.Polling()
-    assert way.read(Reply(202, b'{"task_id": "7", "status": "PENDING"}')) == Pending(get("/api/predict/7/"))
-    assert way.read(Reply(200, b'{"task_id": "7", "status": "SUCCESS", "result": [1.5]}')) == (1.5,)
+    style = reference.Polling()
+    assert style.read(Reply(202, b'{"task_id": "7", "status": "PENDING"}')) == Pending(get("/api/predict/7/"))
+    assert style.read(Reply(200, b'{"task_id": "7", "status": "SUCCESS", "result": [1.5]}')) == (1.5,)
     with pytest.raises(Refused):
-        way.read(Reply(200, b'{"task_id": "7", "status": "FAILURE", "result": null}'))
+        style.read(Reply(200, b'{"task_id": "7", "status": "FAILURE", "result": null}'))
 
 
-# --- Replies ----------------------------------------------------------------------------------------------------------
+# --- Replies --------------------------------------------------------------------------------------------------------
 LENGTH = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
 
@@ -119,20 +119,20 @@ def test_reply_without_a_length_ends_with_the_connection() -> None:
     assert parser.end() == Reply(200, b"hello")
 
 
-def test_reply_broken_off_is_none() -> None:
+def test_incomplete_reply_is_none() -> None:
     parser = ReplyParser()
     parser.feed(LENGTH[:-1])
     assert parser.end() is None
 
 
-def test_post_tells_its_length() -> None:
+def test_post_has_its_content_length() -> None:
     assert post("/x", b"{}", "Prefer: wait=1\r\n").endswith(b"Prefer: wait=1\r\nContent-Type: application/json\r\n"
                                                             b"Content-Length: 2\r\n\r\n{}")  # fmt: skip
 
 
-# --- The client, against a server that says what it is told -----------------------------------------------------------
+# --- The load client, with a scripted server ------------------------------------------------------------------------
 class Echo:
-    """A way whose replies are numbers, or a word: `pending`, `refused`."""
+    """A style whose replies are JSON numbers, `pending` or `refused`."""
 
     name = "echo"
 
@@ -147,8 +147,8 @@ class Echo:
         return tuple(json.loads(reply.body))
 
 
-class Teller(asyncio.Protocol):
-    """Answers whatever comes with the bodies in turn, the last of them for ever."""
+class ScriptedServer(asyncio.Protocol):
+    """Answers each request with the next of the bodies; the last body repeats."""
 
     def __init__(self, bodies: list[bytes]) -> None:
         self.bodies = bodies
@@ -162,30 +162,30 @@ class Teller(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def telling(*bodies: bytes) -> AsyncIterator[int]:
-    """The port of a server that says this."""
-    left = list(bodies)
-    server = await asyncio.get_running_loop().create_server(lambda: Teller(left), "127.0.0.1", 0)
+async def scripted_server(*bodies: bytes) -> AsyncIterator[int]:
+    """The port of a server that answers with these bodies."""
+    remaining = list(bodies)
+    server = await asyncio.get_running_loop().create_server(lambda: ScriptedServer(remaining), "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
 
 
 def test_load_counts_right_wrong_and_refused_answers() -> None:
     async def scenario() -> Any:
-        async with telling(b"[1.0]", b"pending", b"[0.0]", b"[7.0]", b"refused", b"[1.0, 0.2, 0.8]") as port:
-            return await Target.of(port, Echo(), WORKLOAD).load(1, seconds=10.0, most=5)
+        async with scripted_server(b"[1.0]", b"pending", b"[0.0]", b"[7.0]", b"refused", b"[1.0, 0.2, 0.8]") as port:
+            return await Target.create(port, Echo(), WORKLOAD).load(1, seconds=10.0, most=5)
 
-    cell = asyncio.run(scenario())
-    assert (cell.right, cell.wrong, cell.lost, cell.errors) == (2, 2, 0, 1)
-    assert cell.requests_per_answer == 3.0
-    assert "no" in cell.first_error
+    result = asyncio.run(scenario())
+    assert (result.right, result.wrong, result.lost, result.errors) == (2, 2, 0, 1)
+    assert result.requests_per_answer == 3.0
+    assert "no" in result.first_error
 
 
-def test_predict_gives_up_what_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predict_raises_lost_for_an_endless_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.load.LOST_SECONDS", 0.0)
 
     async def scenario() -> None:
-        async with telling(b"pending") as port:
+        async with scripted_server(b"pending") as port:
             connection = Connection(port)
             try:
                 await predict(connection, Echo(), get("/"))
@@ -196,22 +196,27 @@ def test_predict_gives_up_what_never_ends(monkeypatch: pytest.MonkeyPatch) -> No
         asyncio.run(scenario())
 
 
-# --- The page ---------------------------------------------------------------------------------------------------------
+# --- The page -------------------------------------------------------------------------------------------------------
 def _cell(per_second: float, wrong: int = 0) -> dict[str, Any]:
     return {"right": 10, "wrong": wrong, "lost": 0, "errors": 0, "per_second": per_second, "p50": 1000 / per_second,
             "p90": 1.0, "p99": 2.0, "requests_per_answer": 1.0, "first_error": ""}  # fmt: skip
 
 
-def _service(ways: dict[str, float], wrong: int = 0) -> dict[str, Any]:
-    loads = {way: {"calibration_ms": 10.0, "loads": {crowd: _cell(rate, wrong) for crowd in ("1", "32", "256")}}
-             for way, rate in ways.items()}  # fmt: skip
+def _service(styles: dict[str, float], wrong: int = 0) -> dict[str, Any]:
+    loads = {
+        style: {
+            "calibration_ms": 10.0,
+            "loads": {connections: _cell(rate, wrong) for connections in ("1", "32", "256")},
+        }
+        for style, rate in styles.items()
+    }
     return {"cold_start_s": 5.0, "pss_idle_mb": 300.0, "workloads": {"lr": loads},
             "saturated": {"workload": "lr", "page_ms": {"p50": 3.0, "p99": 9.0}, "pss_mb": 400.0}}  # fmt: skip
 
 
 @pytest.fixture
 def results() -> dict[str, Any]:
-    told = {"text": "as it is", "keeps": "nothing", "page": "/", "versions": {"django": "5.2"}}
+    about = {"text": "as it is", "keeps": "nothing", "page": "/", "versions": {"django": "5.2"}}
     rounds = [
         {"services": {"foretell": _service({"waiting": 400.0 / slow, "polling": 200.0 / slow}),
                       "reference": _service({"polling": 100.0 / slow}),
@@ -224,7 +229,7 @@ def results() -> dict[str, Any]:
         "revision": "abc", "absent": ["mlserver"], "rounds": rounds,
         "machine": {"cpu": "a CPU", "cores": 2, "memory_gib": 8, "system": "Linux", "file_system": "ext4",
                     "python": "3.11"},
-        "services": dict.fromkeys(("foretell", "reference", "litserve"), told),
+        "services": dict.fromkeys(("foretell", "reference", "litserve"), about),
     }  # fmt: skip
 
 
@@ -235,23 +240,23 @@ def test_advantage_is_above_one_where_ours_is_better(results: dict[str, Any]) ->
     assert tables.advantage(results, tables.POLLING, other, "lr", "32", "per_second") == 2.0
 
 
-def test_page_shows_ratios_faults_and_what_is_missing(results: dict[str, Any]) -> None:
+def test_page_has_ratios_faults_and_missing_services(results: dict[str, Any]) -> None:
     lines = report.page(results).splitlines()
     assert "| reference, polling | 4.0 | 4.0 | 1.0 | 4.0 |" in lines
     assert "| litserve | 0.80\\* | 0.80\\* | 1.0\\* | 0.80\\* |" in lines
     assert "| litserve | 375 | 3.00 | 2.00 | 375 | 2.00 | 3.00 | 1.00 | - | 1.00 | 6, 0, 0 | 10.0 |" in lines
     assert "| foretell | 300 | 400 | 5.00 | 3.00 | 9.00 | `/` |" in lines
-    assert "- mlserver: it is not installed here (BENCH_VENVS)." in lines
+    assert "- mlserver: not installed (BENCH_VENVS)." in lines
     assert "- foretell in round 3: a process ended" in lines
 
 
-def test_page_of_a_quick_run_says_so(results: dict[str, Any]) -> None:
+def test_page_of_a_quick_run_has_a_warning(results: dict[str, Any]) -> None:
     sentence = "**A quick run: these figures mean nothing.**"
     assert sentence not in report.page(results)
     assert sentence in report.page({**results, "quick": True})
 
 
-def test_table_has_as_many_columns_in_each_line() -> None:
+def test_table_is_markdown() -> None:
     assert tables.table(["", "a"], [["x", "1"], ["y", "2"]]) == "|  | a |\n| --- | --: |\n| x | 1 |\n| y | 2 |\n"
 
 
@@ -259,7 +264,7 @@ def test_chart_draws_a_bar_for_each_contender(results: dict[str, Any]) -> None:
     drawn = chart.draw(report.throughputs(results))
     assert drawn.count("<rect") == 4
     assert drawn.count('class="bar ours"') == 2
-    assert f'width="{chart.BARS}"' in drawn  # the longest, litserve's
+    assert f'width="{chart.BARS}"' in drawn  # the longest bar is that of litserve
 
 
 def test_chart_escapes_names() -> None:

@@ -1,4 +1,4 @@
-"""foretell_client before a server that drops connections, is away, and comes back."""
+"""foretell_client with a server that drops connections, is unavailable, and recovers."""
 
 import json
 import time
@@ -37,12 +37,12 @@ PREDICTION: dict[str, Any] = {
 }
 QUEUED = {**PREDICTION, "status": "queued", "output": None, "retry_after": 1}
 FAILURE = {"code": "model_error", "message": "The model could not …", "retryable": False}
-LOST = httpx.ConnectError("refused")
-CUT = httpx.ReadError("cut off")
+NO_CONNECTION = httpx.ConnectError("refused")
+BROKEN_CONNECTION = httpx.ReadError("cut off")
 
 
 class Server:
-    """Gives its answers in their order, and keeps the requests."""
+    """Sends the given answers in order, and records the requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self.requests: list[httpx.Request] = []
@@ -61,24 +61,24 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, at once, on a clock that only they move."""
-    made: list[float] = []
-    clock = SimpleNamespace(sleep=made.append, monotonic=lambda: sum(made))
+    """The pauses of the client. They take no time; a fake clock adds them up."""
+    slept: list[float] = []
+    clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: sum(slept))
     monkeypatch.setattr(foretell_client, "time", clock)
     monkeypatch.setattr(foretell_client, "random", SimpleNamespace(uniform=lambda low, high: high))
-    return made
+    return slept
 
 
 def ok(body: Any, status: int = 200) -> httpx.Response:
     return httpx.Response(status, json=body)
 
 
-def away(status: int = 503, **headers: str) -> httpx.Response:
+def refusal(status: int = 503, **headers: str) -> httpx.Response:
     return httpx.Response(status, json={"code": "queue_full", "detail": "Full."}, headers=headers)
 
 
-# --- What is sent and read --------------------------------------------------------------------------------------------
-def test_prediction_is_asked_for_and_read() -> None:
+# --- Requests and results -------------------------------------------------------------------------------------------
+def test_predict_sends_the_row_and_reads_the_prediction() -> None:
     server = Server(ok(PREDICTION))
     with server.client(token="ft_secret") as client:
         prediction = client.predict("my iris", {"width": 1.5})
@@ -99,21 +99,21 @@ def test_prediction_is_asked_for_and_read() -> None:
         ({"a": np.float64(1.5), "b": "x"}, {"a": 1.5, "b": "x"}),
     ],
 )
-def test_values_of_numpy_are_sent_as_jsons_own(features: Any, sent: Any) -> None:
+def test_numpy_values_are_sent_as_json_values(features: Any, sent: Any) -> None:
     server = Server(ok(PREDICTION))
     server.client().submit("iris", features)
     assert json.loads(server.requests[0].content) == {"features": sent}
 
 
 @pytest.mark.parametrize(("value", "error"), [(float("nan"), ValueError), (object(), TypeError)])
-def test_what_json_cannot_say_is_not_sent(value: Any, error: type[Exception]) -> None:
+def test_value_without_a_json_form_is_not_sent(value: Any, error: type[Exception]) -> None:
     server = Server()
     with pytest.raises(error):
         server.client().submit("iris", [value])
     assert server.requests == []
 
 
-def test_server_may_hold_the_request_for_as_long_as_it_is_asked_to() -> None:
+def test_read_timeout_includes_the_wait() -> None:
     server = Server(ok(PREDICTION), ok(PREDICTION))
     client = server.client(timeout=2)
     client.submit("iris", [1], wait=30)
@@ -121,8 +121,8 @@ def test_server_may_hold_the_request_for_as_long_as_it_is_asked_to() -> None:
     assert [request.extensions["timeout"]["read"] for request in server.requests] == [32, 2]
 
 
-# --- Waiting ----------------------------------------------------------------------------------------------------------
-def test_unfinished_prediction_is_asked_for_again(pauses: list[float]) -> None:
+# --- Waiting --------------------------------------------------------------------------------------------------------
+def test_predict_polls_an_unfinished_prediction(pauses: list[float]) -> None:
     server = Server(ok(QUEUED, 202), ok({**QUEUED, "status": "running", "retry_after": 2}), ok(PREDICTION))
     assert server.client().predict("iris", [1]).status == "succeeded"
     assert [(request.method, request.url.path) for request in server.requests[1:]] == [
@@ -131,7 +131,7 @@ def test_unfinished_prediction_is_asked_for_again(pauses: list[float]) -> None:
     assert pauses == [1, 2]
 
 
-def test_waiting_ends_with_the_time() -> None:
+def test_predict_raises_when_its_time_is_over() -> None:
     server = Server(ok(QUEUED, 202), *[ok(QUEUED)] * 3)
     with pytest.raises(NotFinished) as unfinished:
         server.client().predict("iris", [1], within=3.5)
@@ -146,7 +146,7 @@ def test_waiting_ends_with_the_time() -> None:
         ({"status": "canceled", "error": None}, "canceled", "The prediction was canceled."),
     ],
 )
-def test_end_without_an_answer_is_an_error(change: dict[str, Any], code: str, message: str) -> None:
+def test_predict_raises_for_a_prediction_without_an_answer(change: dict[str, Any], code: str, message: str) -> None:
     ended = {**QUEUED, **change}
     with pytest.raises(NoAnswer) as failed:
         Server(ok(ended)).client().predict("iris", [1])
@@ -155,10 +155,12 @@ def test_end_without_an_answer_is_an_error(change: dict[str, Any], code: str, me
     assert Server(ok(ended)).client().result("0b1c").status == change["status"]
 
 
-# --- Again ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("trouble", [LOST, CUT, httpx.ReadTimeout("slow"), away(502), away(503), away(429)])
-def test_request_is_repeated_with_the_same_key(trouble: Answer) -> None:
-    server = Server(trouble, trouble, ok(PREDICTION), ok(PREDICTION))
+# --- Repetitions ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "failure", [NO_CONNECTION, BROKEN_CONNECTION, httpx.ReadTimeout("slow"), refusal(502), refusal(503), refusal(429)]
+)
+def test_repeated_request_has_the_same_idempotency_key(failure: Answer) -> None:
+    server = Server(failure, failure, ok(PREDICTION), ok(PREDICTION))
     client = server.client()
     assert client.submit("iris", [1]).id == "0b1c"
     client.submit("iris", [1])
@@ -169,34 +171,34 @@ def test_request_is_repeated_with_the_same_key(trouble: Answer) -> None:
 
 
 def test_pauses_grow_and_are_bounded(pauses: list[float]) -> None:
-    server = Server(*[LOST] * 7, ok({"results": []}))
+    server = Server(*[NO_CONNECTION] * 7, ok({"results": []}))
     assert server.client().models() == []
     assert pauses == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
 
 
-def test_server_says_how_long_to_pause(pauses: list[float]) -> None:
+def test_pause_follows_retry_after(pauses: list[float]) -> None:
     in_nine_seconds = formatdate(time.time() + 9, usegmt=True)
-    answers = [away(**{"Retry-After": said}) for said in ("7", in_nine_seconds, "soon")]
+    answers = [refusal(**{"Retry-After": value}) for value in ("7", in_nine_seconds, "soon")]
     Server(*answers, ok(PREDICTION)).client().submit("iris", [1])
     assert pauses == pytest.approx([7, 9, 0.8], abs=1.1)
 
 
-@pytest.mark.parametrize("answer", [lambda: LOST, lambda: away(**{"Retry-After": "31"})])
-def test_patience_ends(answer: Callable[[], Answer], pauses: list[float]) -> None:
+@pytest.mark.parametrize("answer", [lambda: NO_CONNECTION, lambda: refusal(**{"Retry-After": "31"})])
+def test_repetitions_end_after_patience(answer: Callable[[], Answer], pauses: list[float]) -> None:
     server = Server(*[answer() for _ in range(100)])
     with pytest.raises((Unreachable, Refused)):
         server.client(patience=30).models()
     assert sum(pauses) <= 30
 
 
-def test_without_patience_nothing_is_repeated(pauses: list[float]) -> None:
+def test_zero_patience_repeats_nothing(pauses: list[float]) -> None:
     with pytest.raises(Unreachable) as unreachable:
-        Server(LOST).client(patience=0).models()
+        Server(NO_CONNECTION).client(patience=0).models()
     assert (unreachable.value.code, pauses) == ("unreachable", [])
 
 
-# --- Refusals ---------------------------------------------------------------------------------------------------------
-def test_refusal_carries_its_problems() -> None:
+# --- Refusals -------------------------------------------------------------------------------------------------------
+def test_refused_carries_the_problems_of_the_response() -> None:
     entry = {"pointer": "/features/width", "code": "wrong_type", "message": "Must be a number."}
     body = {"code": "invalid_input", "detail": "Some values need another look.", "errors": [entry]}
     server = Server(ok(body, 422))
@@ -210,19 +212,19 @@ def test_refusal_carries_its_problems() -> None:
 
 
 @pytest.mark.parametrize("body", ["<h1>Not Found</h1>", "[]", ""])
-def test_refusal_of_something_in_between_is_told_too(body: str) -> None:
+def test_error_of_a_proxy_is_refused_as_unexpected(body: str) -> None:
     with pytest.raises(Refused) as refused:
         Server(httpx.Response(404, text=body)).client().result("0b1c")
     assert (refused.value.code, refused.value.message) == ("unexpected", "The server answered 404 Not Found.")
 
 
-def test_cancel_whose_answer_was_lost_has_canceled() -> None:
+def test_cancel_with_a_lost_response_returns_the_canceled_prediction() -> None:
     canceled = {**QUEUED, "status": "canceled", "retry_after": None}
     conflict = ok({"code": "not_cancelable", "detail": "The prediction has already ended."}, 409)
-    assert Server(CUT, conflict, ok(canceled)).client().cancel("0b1c").status == "canceled"
+    assert Server(BROKEN_CONNECTION, conflict, ok(canceled)).client().cancel("0b1c").status == "canceled"
 
 
-def test_cancel_of_what_has_ended_otherwise_is_refused() -> None:
+def test_cancel_of_a_finished_prediction_is_refused() -> None:
     conflict = ok({"code": "not_cancelable", "detail": "The prediction has already ended."}, 409)
     with pytest.raises(Refused) as refused:
         Server(conflict, ok(PREDICTION)).client().cancel("0b1c")

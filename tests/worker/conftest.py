@@ -1,4 +1,4 @@
-"""Stacks of real processes, and the models that they serve."""
+"""Stacks of real processes, and their models."""
 
 import json
 import logging
@@ -13,16 +13,16 @@ import pytest
 from tests.support import stack as stacks
 from tests.support.stack import Stack
 
-# One line for each request would bury what the processes say.
+# httpx logs a line for each request, which hides the logs of the processes.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 HERE = Path(__file__).parent
-# The shortest that the product allows: a lost claim is given back after TIME_LIMIT + 5 seconds.
-QUICK = {"TIME_LIMIT": 2, "KEEPER_SECONDS": 0.5, "PREDICTION_SECONDS": 120, "WAIT_MAX": 20}
+# The shortest times that the product allows: a lost claim is requeued after TIME_LIMIT + 5 seconds.
+SHORT_TIMES = {"TIME_LIMIT": 2, "KEEPER_SECONDS": 0.5, "PREDICTION_SECONDS": 120, "WAIT_MAX": 20}
 
 
 def change_file(path: Path, content: bytes) -> None:
-    """Versions are written once and read-only."""
+    """Replace a file of a version, which is read-only."""
     path.unlink()
     path.write_bytes(content)
 
@@ -36,7 +36,7 @@ def change_manifest(version: Path, change: Callable[[dict[str, Any]], None]) -> 
 
 @pytest.fixture(scope="session")
 def stack_models(trained_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo models, probes under three names, and three models that must not serve."""
+    """The demo models, the probe model under three names, and three models with an invalid version."""
     from predictions.serving.training.register import train_and_register
 
     root = tmp_path_factory.mktemp("stack") / "models"
@@ -62,7 +62,7 @@ def stack_models(trained_models: Path, tmp_path_factory: pytest.TempPathFactory)
 def prepare_stack(stack_models: Path, request: pytest.FixtureRequest) -> Callable[..., AbstractContextManager[Stack]]:
     assert request.config.cache
     collected = request.config.cache.mkdir("foretell-static")
-    return lambda **variables: stacks.prepared(stack_models, collected, **{**QUICK, **variables})
+    return lambda **variables: stacks.prepared(stack_models, collected, **{**SHORT_TIMES, **variables})
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +74,14 @@ def shared_stack(prepare_stack: Callable[..., AbstractContextManager[Stack]]) ->
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Stack:
-    """All five lines running, with nothing to do."""
+    """The five processes of the Procfile, running and idle."""
     shared_stack.mend()
     return shared_stack
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """What the processes wrote stands beside a failure."""
+    """Add the logs of the processes to the report of a failed test."""
     report = yield
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():

@@ -1,4 +1,4 @@
-"""An estimator whose every answer is known, and which can be told to misbehave by a row."""
+"""An estimator with known answers. Special values make it fail, crash, hang or exhaust its memory."""
 
 import os
 import resource
@@ -10,13 +10,13 @@ import numpy as np
 import psutil
 from sklearn.base import BaseEstimator, RegressorMixin
 
-RAISE, CRASH, HANG, ABORT, EAT = 1_000_001.0, 1_000_002.0, 1_000_003.0, 1_000_004.0, 1_000_005.0
-# What a row may take that eats memory before there is none, in bytes.
-MEALS, MEAL = 8, 32_000_000
+RAISE, CRASH, HANG, ABORT, EXHAUST = 1_000_001.0, 1_000_002.0, 1_000_003.0, 1_000_004.0, 1_000_005.0
+# EXHAUST may allocate this much memory before the limit.
+BLOCKS, BLOCK_BYTES = 8, 32_000_000
 
 
 class Probe(RegressorMixin, BaseEstimator):
-    """Answers 2x + 1 for the first feature, after as many seconds as the slowest row says in the second."""
+    """Answers 2x + 1 for the first feature. The second feature is the duration of the predict call in seconds."""
 
     def fit(self, x: Any, y: Any) -> Self:
         self.n_features_in_ = np.asarray(x).shape[1]
@@ -27,32 +27,32 @@ class Probe(RegressorMixin, BaseEstimator):
         time.sleep(seconds.max())
         if RAISE in numbers:
             raise ValueError("this row cannot be answered")
-        if CRASH in numbers:  # as the kernel ends a process that takes too much memory
+        if CRASH in numbers:  # like the kernel if memory runs out
             os.kill(os.getpid(), signal.SIGKILL)
-        if ABORT in numbers:  # as compiled code gives up
+        if ABORT in numbers:  # like an assertion in compiled code
             os.abort()
-        if EAT in numbers:
-            eat()
-        if HANG in numbers:  # as compiled code hangs: no Python signal handler runs
+        if EXHAUST in numbers:
+            exhaust_memory()
+        if HANG in numbers:  # like compiled code: no Python signal handler runs
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             time.sleep(3600)
         return 2 * numbers + 1
 
 
 class Tripled(Probe):
-    """Somebody else's: other answers to the same rows."""
+    """Another estimator, with other answers to the same rows."""
 
     def predict(self, x: Any) -> Any:
         return 3 * np.asarray(x, dtype=np.float64)[:, 0]
 
 
-def eat() -> None:
-    """Take more and more memory until there is none: a limit of our own, so that the machine keeps some."""
-    held = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + MEALS * MEAL, held[1]))
+def exhaust_memory() -> None:
+    """Allocate memory until a MemoryError. A limit of this process keeps memory free for the machine."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + BLOCKS * BLOCK_BYTES, limits[1]))
     try:
-        eaten = []
+        blocks = []
         while True:
-            eaten.append(np.ones(MEAL // 8))
+            blocks.append(np.ones(BLOCK_BYTES // 8))
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, held)
+        resource.setrlimit(resource.RLIMIT_AS, limits)

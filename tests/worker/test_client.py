@@ -1,4 +1,4 @@
-"""foretell_client against the real processes."""
+"""foretell_client with the real processes."""
 
 from collections.abc import Iterator
 
@@ -23,14 +23,14 @@ def test_models_are_listed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("wait", [0, 5])
-def test_flower_is_classified(client: Client, wait: float) -> None:
+def test_predict_returns_a_classification(client: Client, wait: float) -> None:
     prediction = client.predict("iris", np.array(IRIS), wait=wait)
     assert isinstance(prediction.output, Classification)
     assert (prediction.status, prediction.output.label) == ("succeeded", "setosa")
     assert client.result(prediction.id) == prediction
 
 
-def test_number_is_predicted_with_its_interval(client: Client) -> None:
+def test_predict_returns_a_regression_with_its_interval(client: Client) -> None:
     features = {"age": 59, "sex": 2, "bmi": 32.1, "bp": 101, "s1": 157, "s2": 93.2, "s3": 38, "s4": 4, "s5": 4.8598}
     prediction = client.predict("diabetes", {**features, "s6": 1000})
     assert isinstance(prediction.output, Regression)
@@ -40,7 +40,7 @@ def test_number_is_predicted_with_its_interval(client: Client) -> None:
     assert [advice.code for advice in prediction.advice] == ["above_training_range"]
 
 
-def test_every_problem_of_a_row_is_told(client: Client) -> None:
+def test_refused_names_each_invalid_value(client: Client) -> None:
     with pytest.raises(Refused) as refused:
         client.predict("iris", [5.1, -3, "x", 0.2])
     assert (refused.value.status, refused.value.code) == (422, "invalid_input")
@@ -56,23 +56,23 @@ def test_unknown_model_is_refused(client: Client) -> None:
     assert refused.value.status == 404
 
 
-def test_row_without_an_answer_says_why(client: Client) -> None:
+def test_failed_prediction_raises_its_error(client: Client) -> None:
     with pytest.raises(NoAnswer) as failed:
         client.predict("probe", {"x": 1_000_001, "seconds": 0})
     assert (failed.value.code, failed.value.prediction.status) == ("model_error", "failed")
 
 
-def test_slow_prediction_can_be_left_and_canceled(client: Client) -> None:
+def test_unfinished_prediction_can_be_canceled(client: Client) -> None:
     with pytest.raises(NotFinished) as unfinished:
         client.predict("probe", {"x": 1, "seconds": 1.5}, wait=0, within=0.3)
-    left = unfinished.value.prediction
-    assert client.cancel(left.id).status == "canceled"
+    prediction = unfinished.value.prediction
+    assert client.cancel(prediction.id).status == "canceled"
     with pytest.raises(Refused) as refused:
         client.cancel(client.predict("iris", IRIS).id)
     assert (refused.value.status, refused.value.code) == (409, "not_cancelable")
 
 
-def test_same_key_is_the_same_prediction(client: Client) -> None:
+def test_same_idempotency_key_returns_the_same_prediction(client: Client) -> None:
     first = client.submit("iris", IRIS, idempotency_key="mine")
     assert client.submit("iris", IRIS, idempotency_key="mine").id == first.id
     with pytest.raises(Refused) as refused:

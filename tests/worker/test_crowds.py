@@ -1,4 +1,4 @@
-"""Many at once, over HTTP, against the real processes."""
+"""Many concurrent requests to the real processes."""
 
 import time
 from collections.abc import Callable
@@ -10,59 +10,59 @@ import httpx
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
-MANY = 50
+CLIENTS = 50
 WAIT_SECONDS = 2
-# A busy machine needs a while for fifty answers; a request that waited for the worker would need for ever.
+# A busy machine needs some seconds for fifty answers. A request that waited for the worker would never end.
 SLACK_SECONDS = 8
 ROW = {"x": 3, "seconds": 0}
 
 T = TypeVar("T")
 
 
-def at_once(stack: Stack, ask: Callable[[httpx.Client], T]) -> list[T]:
-    """What each of many callers got, each with a connection of its own."""
+def send_concurrently(stack: Stack, send: Callable[[httpx.Client], T]) -> list[T]:
+    """The results of `send` for many clients at the same time, each with its own connection."""
 
     def one(_: int) -> T:
         with httpx.Client(base_url=stack.client.base_url, timeout=60.0) as client:
-            return ask(client)
+            return send(client)
 
-    with ThreadPoolExecutor(MANY) as pool:
-        return list(pool.map(one, range(MANY)))
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return list(pool.map(one, range(CLIENTS)))
 
 
-def test_many_posts_with_one_key_are_one_prediction(stack: Stack) -> None:
+def test_concurrent_posts_with_one_key_are_one_prediction(stack: Stack) -> None:
     headers = {"Idempotency-Key": "a crowd", "Prefer": "wait=20"}
 
-    def ask(client: httpx.Client, x: int = 3) -> httpx.Response:
+    def send(client: httpx.Client, x: int = 3) -> httpx.Response:
         return client.post("/api/v1/models/probe/predictions/", json={"features": {**ROW, "x": x}}, headers=headers)
 
-    answers = at_once(stack, ask)
+    answers = send_concurrently(stack, send)
 
     assert {answer.status_code for answer in answers} <= {200, 202}
     (prediction_id,) = {answer.json()["id"] for answer in answers}
     stack.wait_for_end([prediction_id], 30)
-    # Whoever found no place to wait has seen it before its end; asked again, all get the same.
-    answers = at_once(stack, ask)
+    # Clients without a place to wait got a 202. A repetition gives all clients the same answer.
+    answers = send_concurrently(stack, send)
     assert len({answer.text for answer in answers}) == 1
     assert (answers[0].status_code, answers[0].json()["output"]["value"]) == (200, 7)
-    # The stack's own client may be a visitor by now, whose keys are others.
-    (other, *_) = at_once(stack, lambda client: ask(client, x=4))
+    # `stack.client` may have a visitor cookie by now, and keys belong to a caller.
+    (other, *_) = send_concurrently(stack, lambda client: send(client, x=4))
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
-def test_many_waits_on_a_busy_server_end_in_time_and_pages_answer_meanwhile(stack: Stack) -> None:
+def test_many_waiting_requests_end_in_time_and_do_not_block_pages(stack: Stack) -> None:
     stack["worker"].freeze()
     before = len(stack.rows())
 
-    def ask(client: httpx.Client) -> tuple[int, str, float]:
+    def send(client: httpx.Client) -> tuple[int, str, float]:
         start = time.monotonic()
         headers = {"Prefer": f"wait={WAIT_SECONDS}"}
         answer = client.post("/api/v1/models/probe/predictions/", json={"features": ROW}, headers=headers)
         return answer.status_code, answer.json()["id"], time.monotonic() - start
 
     with ThreadPoolExecutor(1) as aside:
-        crowd = aside.submit(at_once, stack, ask)
-        wait_until(lambda: len(stack.rows()) > before, 30, "the first of them waits")
+        crowd = aside.submit(send_concurrently, stack, send)
+        wait_until(lambda: len(stack.rows()) > before, 30, "the first request is accepted")
         start = time.monotonic()
         page = stack.client.get("/models/iris/")
         page_seconds = time.monotonic() - start

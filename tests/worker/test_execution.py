@@ -12,13 +12,13 @@ from predictions.worker import drain
 
 
 @pytest.mark.django_db(transaction=True)
-def test_task_whose_slice_is_over_leaves_the_rest_to_the_next(
+def test_task_with_an_expired_time_slice_notifies_the_next_worker(
     registered: dict[str, RegisteredModel],
     clean_redis: redis.Redis,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Another claim, so late, would be killed at a limit that was meant for one predict call."""
+    """A further claim might exceed the hard time limit of the task."""
     settings.MICRO_BATCH = 1
     monkeypatch.setattr(drain, "SLICE_SECONDS", 0.0)
     version_id = registered["iris"].champion_id

@@ -1,4 +1,4 @@
-"""An unmodified client of Triton Inference Server, and every process real."""
+"""The unmodified client of Triton Inference Server with the real processes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,19 +27,19 @@ def client(stack: Stack) -> Iterator[triton.InferenceServerClient]:
 
 
 def tensor(data: Any, *, as_bytes: bool = True) -> triton.InferInput:
-    made = triton.InferInput("input", list(data.shape), "FP32" if data.dtype == np.float32 else "FP64")
-    return made.set_data_from_numpy(data, binary_data=as_bytes)
+    input_ = triton.InferInput("input", list(data.shape), "FP32" if data.dtype == np.float32 else "FP64")
+    return input_.set_data_from_numpy(data, binary_data=as_bytes)
 
 
-def test_server_says_what_it_is(client: triton.InferenceServerClient) -> None:
+def test_server_has_metadata(client: triton.InferenceServerClient) -> None:
     assert client.is_server_live()
     assert client.get_server_metadata()["name"] == "foretell"
 
 
-def test_models_say_whether_they_serve(client: triton.InferenceServerClient) -> None:
+def test_readiness_of_models(client: triton.InferenceServerClient) -> None:
     assert all(client.is_model_ready(name) and client.is_model_ready(name, "1") for name in DEMOS)
     for name in ("damaged", "other-library", "other-answers"):
-        wait_until(lambda name=name: not client.is_model_ready(name), 20, f"{name} is known not to serve")
+        wait_until(lambda name=name: not client.is_model_ready(name), 20, f"{name} is not ready")
     assert not client.is_server_ready()
     states = {model["name"]: model["state"] for model in client.get_model_repository_index()}
     assert (states["iris"], states["damaged"]) == ("READY", "UNAVAILABLE")
@@ -49,53 +49,53 @@ def test_models_say_whether_they_serve(client: triton.InferenceServerClient) -> 
 
 @pytest.mark.parametrize("as_bytes", [True, False], ids=["bytes", "JSON"])
 @pytest.mark.parametrize("name", DEMOS)
-def test_predictions_are_the_estimators_own(
+def test_predictions_equal_those_of_the_estimator(
     stack: Stack, client: triton.InferenceServerClient, name: str, as_bytes: bool
 ) -> None:
     rows = DEMOS[name]().data[::20].astype(np.float64)
-    described = client.get_model_metadata(name)
-    names = [output["name"] for output in described["outputs"]]
-    assert described["inputs"][0]["shape"] == [-1, rows.shape[1]]
+    metadata = client.get_model_metadata(name)
+    names = [output["name"] for output in metadata["outputs"]]
+    assert metadata["inputs"][0]["shape"] == [-1, rows.shape[1]]
 
     outputs = [triton.InferRequestedOutput(output, binary_data=as_bytes) for output in names]
     result = client.infer(name, [tensor(rows, as_bytes=as_bytes)], outputs=outputs, request_id="mine")
 
-    said = result.get_response()
-    assert (said["id"], said["model_name"], said["model_version"]) == ("mine", name, "1")
+    response = result.get_response()
+    assert (response["id"], response["model_name"], response["model_version"]) == ("mine", name, "1")
     estimator = joblib.load(stack.models / name / "versions/1/estimator.joblib")
     if names == ["predict"]:
         assert result.as_numpy("predict")[:, 0] == pytest.approx(estimator.predict(rows))
         return
-    order = described["outputs"][1]["parameters"]
-    labels = [order[f"class_{position}"].encode() for position in estimator.predict(rows)]
+    parameters = metadata["outputs"][1]["parameters"]
+    labels = [parameters[f"class_{position}"].encode() for position in estimator.predict(rows)]
     assert result.as_numpy("predict")[:, 0].astype(bytes).tolist() == labels
     assert result.as_numpy("predict_proba") == pytest.approx(estimator.predict_proba(rows))
 
 
-def test_request_without_wishes_is_answered(client: triton.InferenceServerClient) -> None:
+def test_request_without_options_is_answered(client: triton.InferenceServerClient) -> None:
     result = client.infer("iris", [tensor(np.array([[5.1, 3.5, 1.4, 0.2]], dtype=np.float32))])
     assert result.as_numpy("predict").tolist() == [[b"setosa"]]
 
 
-def test_tensor_for_each_feature_is_answered(client: triton.InferenceServerClient) -> None:
+def test_one_tensor_per_feature_is_answered(client: triton.InferenceServerClient) -> None:
     x, seconds = triton.InferInput("x", [3], "INT64"), triton.InferInput("seconds", [3, 1], "FP32")
     x.set_data_from_numpy(np.array([1, 2, 3]))
     seconds.set_data_from_numpy(np.zeros((3, 1), dtype=np.float32))
     assert client.infer("probe", [x, seconds]).as_numpy("predict").tolist() == [[3.0], [5.0], [7.0]]
 
 
-def test_rows_of_one_request_are_served_together(stack: Stack, client: triton.InferenceServerClient) -> None:
+def test_rows_of_one_request_share_claims(stack: Stack, client: triton.InferenceServerClient) -> None:
     before = {row["id"] for row in stack.rows()}
     rows = np.column_stack([np.arange(200.0), np.zeros(200)])
     result = client.infer("probe", [tensor(rows)])
     assert result.as_numpy("predict")[:, 0].tolist() == (2 * rows[:, 0] + 1).tolist()
-    kept = [row for row in stack.rows() if row["id"] not in before]
-    assert len(kept) == 200
-    # Four claims of 64 rows at most, and no more rows than that were rung for.
-    assert len({row["claim"] for row in kept}) == 4
+    stored = [row for row in stack.rows() if row["id"] not in before]
+    assert len(stored) == 200
+    # 200 rows need four claims of at most 64 rows.
+    assert len({row["claim"] for row in stored}) == 4
 
 
-def test_row_without_an_answer_is_named(client: triton.InferenceServerClient) -> None:
+def test_error_names_the_row_without_an_answer(client: triton.InferenceServerClient) -> None:
     with pytest.raises(triton.InferenceServerException, match="Row 1 has no answer: The model could not") as failed:
         client.infer("probe", [tensor(np.array([[1.0, 0], [1_000_001, 0], [3, 0]]))])
     assert failed.value.status() == "500"
@@ -108,13 +108,13 @@ def test_compressed_request_is_refused(client: triton.InferenceServerClient, alg
     assert refused.value.status() == "415"
 
 
-def test_what_is_not_offered_is_refused(client: triton.InferenceServerClient) -> None:
-    for ask in (
+def test_unsupported_operation_is_404(client: triton.InferenceServerClient) -> None:
+    for operation in (
         lambda: client.get_inference_statistics("iris"),
         lambda: client.get_model_config("iris"),
         lambda: client.unload_model("iris"),
         lambda: client.get_trace_settings(),
     ):
         with pytest.raises(triton.InferenceServerException, match="is not offered here") as refused:
-            ask()
+            operation()
         assert refused.value.status() == "404"

@@ -1,4 +1,4 @@
-"""A Redis that others share: a user of it who may do what Foretell needs, and nothing else."""
+"""Foretell with a restricted user of a shared Redis, over TLS, as docs/how-to/redis.md describes."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ PASSWORD = "a-password-of-tests"
 
 
 def rules() -> str:
-    """The lines of the ACL file that the page gives, with a password in place of its mark."""
+    """The ACL rules of the page, with a password."""
     block = re.search(r"```acl\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert block
     return block.group(1).replace("PASSWORD", PASSWORD)
@@ -34,7 +34,7 @@ def rules() -> str:
 
 @contextmanager
 def server(folder: Path) -> Iterator[int]:
-    """A real Redis with that file; the port that it listens on."""
+    """A real Redis with these rules. Yields its port."""
     (folder / "users.acl").write_text(rules() + "user tests on >tests ~* &* +@all\n")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -52,11 +52,11 @@ def server(folder: Path) -> Iterator[int]:
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with server(tmp_path_factory.mktemp("redis")) as port:
         with redis.Redis(port=port, username="tests", password="tests") as admin:
-            wait_until(lambda: _answers(admin), 10, "Redis answers")
+            wait_until(lambda: _is_reachable(admin), 10, "Redis answers")
         yield port
 
 
-def _answers(client: redis.Redis) -> bool:
+def _is_reachable(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
     except redis.ConnectionError:
@@ -77,25 +77,25 @@ def user(port: int) -> Iterator[redis.Redis]:
         yield client
 
 
-def refused(admin: redis.Redis) -> set[tuple[str, str]]:
-    """What was asked for in vain: a command, a key or a channel."""
+def denied(admin: redis.Redis) -> set[tuple[str, str]]:
+    """The denied commands, keys and channels: reason and name."""
     return {(entry["reason"], entry["object"]) for entry in admin.acl_log()}
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For `localhost`, signed by nobody but itself; the key beside it."""
-    need(shutil.which("openssl"), "no openssl here: it makes the certificate of the TLS tests")
+    """A self-signed certificate for `localhost`, with its key in the same folder."""
+    need(shutil.which("openssl"), "openssl is missing: it creates the certificate of the TLS tests")
     folder = tmp_path_factory.mktemp("tls")
-    said = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out certificate.pem"
-    command = ["openssl", *said.split(), "-addext", "subjectAltName=DNS:localhost"]
+    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out certificate.pem"
+    command = ["openssl", *options.split(), "-addext", "subjectAltName=DNS:localhost"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder / "certificate.pem"
 
 
 @pytest.fixture(scope="module")
 def tls_port(port: int, certificate: Path) -> Iterator[int]:
-    """The same server behind TLS."""
+    """The port of a TLS proxy in front of the same server."""
     key = str(certificate.with_name("key.pem"))
     command = [sys.executable, "-m", "tests.support.tls_proxy", str(certificate), key, str(port)]
     with subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE, text=True) as proxy:
@@ -106,43 +106,43 @@ def tls_port(port: int, certificate: Path) -> Iterator[int]:
             proxy.kill()
 
 
-def test_everything_works_within_the_rules_and_over_tls(
+def test_predictions_need_no_other_permission(
     prepare_stack: Callable[..., AbstractContextManager[Stack]], tls_port: int, certificate: Path, admin: redis.Redis
 ) -> None:
-    """Asked, rung, claimed, announced; rates counted; looked at by the keeper."""
+    """The run includes submission, notification, announcement, rate limits and the keeper."""
     url = f"rediss://foretell:{PASSWORD}@localhost:{tls_port}/0?ssl_ca_certs={certificate}"
     with prepare_stack(REDIS_URL=url, SUBMIT_RATE="1000/min") as stack:
         stack.start("redis", "worker", "bulk", "keeper", "web")
         for number in range(3):
             response = stack.post("probe", {"x": number, "seconds": 0}, Prefer="wait=20")
-            assert (response.status_code, refused(admin)) == (200, set())
-        wait_until(lambda: admin.exists("_kombu.binding.bulk"), 30, "the worker of the other lane is there")
+            assert (response.status_code, denied(admin)) == (200, set())
+        wait_until(lambda: admin.exists("_kombu.binding.bulk"), 30, "the bulk worker is connected")
         assert admin.pubsub_numsub("foretell:settled")[0][1] >= 1
         assert any(str(key).startswith("LIMITS:") for key in admin.scan_iter())
         stack["worker"].terminate()
         stack["bulk"].terminate()
         logs = "".join(stack.log_tails().values())
 
-    assert refused(admin) == set()
+    assert denied(admin) == set()
     assert PASSWORD not in logs
     assert "insecure" not in logs
 
 
-def by_redis(url: str) -> None:
+def connect_with_redis(url: str) -> None:
     with redis.Redis.from_url(url, socket_timeout=5) as client:
         client.ping()
 
 
-def by_celery(url: str) -> None:
+def connect_with_celery(url: str) -> None:
     with Celery(broker=broker_address(url), set_as_current=False) as app:
         app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
         with app.connection_for_write() as connection:
             connection.default_channel.client.ping()
 
 
-@pytest.mark.parametrize("connect", [by_redis, by_celery])
+@pytest.mark.parametrize("connect", [connect_with_redis, connect_with_celery])
 @pytest.mark.parametrize("case", ["unknown authority", "other name"])
-def test_server_that_cannot_prove_itself_gets_no_password(
+def test_server_with_an_invalid_certificate_is_refused(
     connect: Callable[[str], None], case: str, tls_port: int, certificate: Path
 ) -> None:
     trusting = f"?ssl_ca_certs={certificate}"
@@ -165,23 +165,23 @@ def test_server_that_cannot_prove_itself_gets_no_password(
         ["DEBUG", "SLEEP", "0"],
         ["MODULE", "LIST"],
         ["REPLICAOF", "localhost", "1"],
-        ["GET", "somebody:else"],
-        ["SET", "somebody:else", "x"],
-        ["PUBLISH", "somebody:else", "x"],
-        ["EVAL", "return redis.call('GET', 'somebody:else')", "0"],
+        ["GET", "other:key"],
+        ["SET", "other:key", "x"],
+        ["PUBLISH", "other:key", "x"],
+        ["EVAL", "return redis.call('GET', 'other:key')", "0"],
     ],
     ids=" ".join,
 )
-def test_nothing_else_may_be_done(user: redis.Redis, admin: redis.Redis, command: list[str]) -> None:
+def test_other_commands_are_denied(user: redis.Redis, admin: redis.Redis, command: list[str]) -> None:
     with pytest.raises((redis.exceptions.NoPermissionError, redis.ResponseError)):
         user.execute_command(*command)
 
-    assert refused(admin) != set()
+    assert denied(admin) != set()
 
 
-def test_nobody_comes_in_without_the_password(port: int) -> None:
-    with redis.Redis(port=port) as nobody, pytest.raises(redis.AuthenticationError):
-        nobody.ping()
+def test_connection_without_the_password_is_refused(port: int) -> None:
+    with redis.Redis(port=port) as anonymous, pytest.raises(redis.AuthenticationError):
+        anonymous.ping()
     with (
         redis.Redis(port=port, username="foretell", password="guess") as guess,
         pytest.raises(redis.AuthenticationError),

@@ -1,4 +1,4 @@
-"""From the API to the worker and back, with every process real."""
+"""Predictions from the API to the worker and back, with the real processes."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 FLOWER = {"sepal length (cm)": 6.3, "sepal width (cm)": 2.8, "petal length (cm)": 5.1, "petal width (cm)": 1.5}
 
 
-def test_prediction_is_the_estimators_own(stack: Stack) -> None:
+def test_prediction_equals_that_of_the_estimator(stack: Stack) -> None:
     prediction_id = stack.submit("iris", FLOWER)
     wait_until(lambda: stack.get(prediction_id)["status"] == "succeeded", 30, "the prediction has succeeded")
 
@@ -24,23 +24,23 @@ def test_prediction_is_the_estimators_own(stack: Stack) -> None:
     assert output["probabilities"] == pytest.approx(dict(zip(names, estimator.predict_proba(row)[0], strict=True)))
 
 
-def test_waiting_request_is_answered_with_the_result(stack: Stack) -> None:
+def test_prefer_wait_returns_the_result(stack: Stack) -> None:
     response = stack.post("probe", {"x": 20, "seconds": 0}, Prefer="wait=10")
     assert (response.status_code, response.headers["Preference-Applied"]) == (200, "wait=10")
     assert response.json()["output"]["value"] == 41
 
 
-def test_waiting_rows_are_served_by_a_handful_of_claims(stack: Stack) -> None:
+def test_queued_rows_are_claimed_together(stack: Stack) -> None:
     stack["worker"].freeze()
     ids = [stack.submit("probe", {"x": number, "seconds": 0}) for number in range(50)]
     stack["worker"].thaw()
     rows = stack.wait_for_end(ids, 30)
     assert {row["state"] for row in rows} == {"succeeded"}
-    # Two at most: a process that lingered while it was frozen may have heard the first row's ring.
+    # At most two: a process that was waiting when it was frozen may claim the first row alone.
     assert len({row["claim"] for row in rows}) <= 2
 
 
-def test_row_that_cannot_be_answered_fails_alone(stack: Stack) -> None:
+def test_row_with_an_error_fails_alone(stack: Stack) -> None:
     stack["worker"].freeze()
     numbers = [0, 1, 2, 1_000_001, 3, 4]
     ids = [stack.submit("probe", {"x": number, "seconds": 0}) for number in numbers]
@@ -51,7 +51,7 @@ def test_row_that_cannot_be_answered_fails_alone(stack: Stack) -> None:
     assert [a["error"] and a["error"]["code"] for a in answers] == [None, None, None, "model_error", None, None]
 
 
-def test_doubled_rings_change_nothing(stack: Stack) -> None:
+def test_duplicate_notifications_have_no_effect(stack: Stack) -> None:
     stack["worker"].freeze()
     prediction_id = stack.submit("probe", {"x": 7, "seconds": 0})
     with celery_app.connection_for_write(stack.redis_url.replace("unix://", "redis+socket://")) as connection:
@@ -60,12 +60,12 @@ def test_doubled_rings_change_nothing(stack: Stack) -> None:
     stack["worker"].thaw()
     stack.wait_for_end([prediction_id], 30)
     answered = stack.rows([prediction_id])
-    wait_until(stack.is_idle, 30, "all rings are answered")
+    wait_until(stack.is_idle, 30, "all messages are processed")
     assert stack.rows([prediction_id]) == answered
     assert [(row["state"], row["attempts"]) for row in answered] == [("succeeded", 1)]
 
 
-def test_canceled_while_running_drops_the_result(stack: Stack) -> None:
+def test_result_of_a_canceled_running_prediction_is_discarded(stack: Stack) -> None:
     prediction_id = stack.submit("probe", {"x": 7, "seconds": 1.5})
     stack.wait_for_state(prediction_id, "running", 30)
     response = stack.client.post(f"/api/v1/predictions/{prediction_id}/cancel/")
@@ -91,7 +91,7 @@ def test_canceled_while_running_drops_the_result(stack: Stack) -> None:
         ("other-answers", "The golden rows are not reproduced here."),
     ],
 )
-def test_version_that_is_not_what_was_registered_does_not_serve(stack: Stack, name: str, reason: str) -> None:
+def test_version_that_differs_from_its_registration_does_not_serve(stack: Stack, name: str, reason: str) -> None:
     found = stack.query(
         "SELECT v.unavailable_reason AS reason FROM predictions_modelversion v"
         f" JOIN predictions_registeredmodel m ON m.id = v.registered_model_id WHERE m.name = '{name}'"
@@ -102,11 +102,11 @@ def test_version_that_is_not_what_was_registered_does_not_serve(stack: Stack, na
     assert stack.client.get(f"/api/v1/models/{name}/").json()["version"] is None
 
 
-def test_second_preparation_repeats_nothing(stack: Stack) -> None:
-    def written() -> dict[Path, int]:
+def test_second_prepare_changes_nothing(stack: Stack) -> None:
+    def modified() -> dict[Path, int]:
         static, versions = stack.var_dir.glob("staticfiles/*.json"), stack.models.glob("*/versions/*/*")
         return {path: path.stat().st_mtime_ns for path in [*static, *versions]}
 
-    before = written()
+    before = modified()
     assert stack.manage("prepare") == ""
-    assert written() == before
+    assert modified() == before

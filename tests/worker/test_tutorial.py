@@ -1,4 +1,4 @@
-"""The requests of the tutorial, as it prints them, are answered as it says."""
+"""The requests in the tutorial get the responses that it describes."""
 
 import json
 import re
@@ -13,7 +13,7 @@ TUTORIAL = (BASE_DIR / "docs/tutorials/first-prediction.md").read_text()
 
 
 def send(stack: Stack, command: str) -> httpx.Response:
-    """What curl would send."""
+    """Send the request of a curl command."""
     program, address, *options = shlex.split(command.replace("\\\n", " "))
     assert (program, address[:21]) == ("curl", "http://127.0.0.1:8000")
     pairs = list(zip(options[::2], options[1::2], strict=True))
@@ -22,7 +22,7 @@ def send(stack: Stack, command: str) -> httpx.Response:
     return stack.client.post(address[21:], content=body, headers=headers)
 
 
-def test_requests_of_the_tutorial_are_answered_as_it_says(stack: Stack) -> None:
+def test_requests_of_the_tutorial_get_the_described_responses(stack: Stack) -> None:
     waited, accepted, refused = (
         send(stack, command) for command in re.findall(r"^curl .*?(?=^```)", TUTORIAL, re.MULTILINE | re.DOTALL)
     )

@@ -1,4 +1,4 @@
-"""The web process never loads the scientific stack, whatever it is asked."""
+"""The web process never loads scientific libraries."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.stack import Stack
 
 HEAVY = {"sklearn", "numpy", "scipy", "pandas", "joblib", "threadpoolctl", "onnx", "onnxruntime", "skl2onnx"}
 
-ASK_EVERYTHING = """
+SEND_REQUESTS = """
 import json, re, sys
 from urllib.parse import urlencode
 from project.asgi import application
@@ -45,26 +45,26 @@ print(json.dumps([answers, sorted({name.partition(".")[0] for name in sys.module
 """
 
 
-def compiled_in(*processes: psutil.Process) -> set[str]:
-    """The heavy packages whose shared objects Linux shows in the memory of the processes."""
+def loaded_libraries(*processes: psutil.Process) -> set[str]:
+    """The heavy packages with shared objects in the memory maps of the processes (Linux)."""
     files = {Path(file.path) for process in processes for file in process.memory_maps()}
     return HEAVY & {part for file in files for part in file.parts}
 
 
-def test_web_processes_hold_no_scientific_library(stack: Stack) -> None:
+def test_web_processes_load_no_scientific_library(stack: Stack) -> None:
     prediction_id = stack.submit("probe", {"x": 1, "seconds": 0})
     stack.wait_for_state(prediction_id, "succeeded", 30)
     for path in ("/", "/models/iris/", f"/predictions/{prediction_id}/"):
         assert stack.client.get(path).status_code == 200
     web = stack["web"].process
-    assert compiled_in(web, *web.children(recursive=True)) == set()
-    # The same look finds them where they belong.
-    assert compiled_in(*stack["worker"].process.children()) >= {"numpy", "sklearn"}
+    assert loaded_libraries(web, *web.children(recursive=True)) == set()
+    # The same check finds them in the worker.
+    assert loaded_libraries(*stack["worker"].process.children()) >= {"numpy", "sklearn"}
 
 
 def test_web_imports_no_scientific_module(stack: Stack) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ASK_EVERYTHING], cwd=BASE_DIR, env=stack.env, capture_output=True, text=True
+        [sys.executable, "-c", SEND_REQUESTS], cwd=BASE_DIR, env=stack.env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     answers, modules = json.loads(done.stdout)
@@ -72,8 +72,8 @@ def test_web_imports_no_scientific_module(stack: Stack) -> None:
     assert HEAVY & set(modules) == set()
 
 
-def test_body_in_chunks_is_read_and_a_long_one_is_refused(stack: Stack) -> None:
-    """A client that does not know the length beforehand sends chunks."""
+def test_chunked_body_is_read_and_a_long_one_is_413(stack: Stack) -> None:
+    """Clients send chunks if they do not know the length in advance."""
 
     def chunks(*parts: bytes) -> Iterator[bytes]:
         yield from parts

@@ -1,60 +1,74 @@
-"""Ask for several rows and wait for all of them: the same row, queue and guarantees as everywhere."""
+"""Infer: accept several rows and wait for all of them, with the same rows, queue and guarantees as everywhere."""
 
-import uuid
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 
 from django.conf import settings
 
-from predictions.api.inference_protocol.errors import NoPlaceToWait, NotInTime, RowFailed
+from predictions.api import addresses
+from predictions.api.http import ApiReply, ApiRequest
+from predictions.api.inference_protocol import inputs, messages, outputs
+from predictions.api.operations import LARGE_BODY
 from predictions.models import ModelVersion, Prediction, Source, State
 from predictions.models.ids import new_prediction_id
-from predictions.queue import completions
+from predictions.serving.schema.errors import ERRORS, Canceled, ForetellError, ModelFailure, NotInTime
 from predictions.serving.schema.signature import Value
-from predictions.use_cases import submit
-from predictions.use_cases.submit import Caller
+from predictions.use_cases import lookup
+from predictions.use_cases.submit import PredictCommand, submit
+from predictions.use_cases.wait import subscribe, wait
 
-# The protocol waits by nature, but no client waits for ever.
+# The protocol always waits, but no client waits for ever.
 LONGEST_WAIT = 30.0
 
+Read = tuple[messages.InferenceRequest, list[messages.RequestedOutput], list[list[Value]]]
 
-def infer(
-    version: ModelVersion, rows: Sequence[Sequence[Value]], caller: Caller, address: Callable[[uuid.UUID], str]
-) -> list[Prediction]:
-    """The succeeded predictions of cleaned rows, in order. `address` tells where one can be read.
+
+async def infer(request: ApiRequest, name: str, number: str | None = None) -> ApiReply:
+    """POST /v2/models/<name>[/versions/<number>]/infer."""
+    version = await lookup.version(name, number)
+    asked, wanted, rows = await _read(request, version)
+    answers = await _answers(request, version, rows)
+    given = [(outputs.tensor(output.name, answers, version), output.as_bytes) for output in wanted]
+    return messages.reply(asked, version, given)
+
+
+async def _read(request: ApiRequest, version: ModelVersion) -> Read:
+    if len(request.body) > LARGE_BODY:
+        return await asyncio.get_running_loop().run_in_executor(lookup.reading, _read_now, request, version)
+    return _read_now(request, version)
+
+
+def _read_now(request: ApiRequest, version: ModelVersion) -> Read:
+    asked = messages.read(request)
+    return asked, outputs.wanted(asked, version), inputs.rows(asked, version.signature)
+
+
+async def _answers(request: ApiRequest, version: ModelVersion, rows: Sequence[list[Value]]) -> list[Prediction]:
+    """The succeeded predictions of cleaned rows, in order.
 
     Raises:
-        NoPlaceToWait: nothing was accepted.
         NotInTime: all rows were accepted and will end.
-        RowFailed: all rows have ended, and not all have an answer.
-        ModelUnavailable, TooMany, QueueFull: nothing was accepted.
+        ForetellError: all rows have ended, and not all have an answer; or nothing was accepted.
     """
-    ids = [new_prediction_id() for _ in rows]
     seconds = min(settings.WAIT_MAX, LONGEST_WAIT)
-    with completions.waiters.expecting_any(ids, seconds) as place:
-        if place is None:
-            raise NoPlaceToWait
-        submit.submit_together(version, rows, caller, Source.API, ids)
-        answers = _Answers(ids)
-        if not completions.wait(place, answers.have_ended, seconds):
-            raise NotInTime(seconds, [address(prediction_id) for prediction_id in ids])
-    return answers.succeeded()
+    ids = [new_prediction_id() for _ in rows]
+    with subscribe(ids) as subscription:
+        command = PredictCommand(version, rows, ids, request.caller, Source.API)
+        predictions = await asyncio.wrap_future(submit(command))
+        await wait(predictions, subscription, seconds)
+    if not all(prediction.is_terminal for prediction in predictions):
+        raise NotInTime(seconds, [addresses.of_prediction(request.origin, one) for one in ids])
+    failed = [row for row, prediction in enumerate(predictions) if prediction.state != State.SUCCEEDED]
+    if failed:
+        raise _failure(failed[0], predictions[failed[0]], len(failed) - 1)
+    return predictions
 
 
-class _Answers:
-    """The predictions of one request, as they were when last looked at."""
-
-    def __init__(self, ids: Sequence[uuid.UUID]) -> None:
-        self._ids = ids
-        self._seen: dict[uuid.UUID, Prediction] = {}
-
-    def have_ended(self) -> bool:
-        """Look again, in one query."""
-        self._seen = Prediction.objects.only("state", "output", "error_code").in_bulk(self._ids)
-        return all(prediction.is_terminal for prediction in self._seen.values())
-
-    def succeeded(self) -> list[Prediction]:
-        answers = [self._seen[prediction_id] for prediction_id in self._ids]
-        failed = [row for row, answer in enumerate(answers) if answer.state != State.SUCCEEDED]
-        if failed:
-            raise RowFailed(failed[0], answers[failed[0]], len(failed) - 1)
-        return answers
+def _failure(row: int, prediction: Prediction, others: int) -> ForetellError:
+    """The first row's error, which names the row, as the error of the whole request."""
+    kind = Canceled if prediction.state == State.CANCELED else ERRORS.get(prediction.error_code, ModelFailure)
+    error = kind.__new__(kind)
+    more = f" {others} more failed." if others else ""
+    error.sentence = f"Row {row} has no answer: {kind.sentence}{more}"
+    error.retry_after = 5 if kind.retryable else None
+    return error

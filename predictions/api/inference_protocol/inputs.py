@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from predictions.api.inference_protocol.errors import BadRequest
 from predictions.api.inference_protocol.messages import InferenceRequest
 from predictions.api.inference_protocol.tensors import Tensor
-from predictions.serving.schema.errors import InvalidInput
+from predictions.serving.schema.errors import BadRequest, InvalidInput
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Value
 from predictions.serving.schema.wording import printable
 

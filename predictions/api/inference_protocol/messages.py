@@ -3,24 +3,18 @@
 Where tensors come as bytes, the header Inference-Header-Content-Length says where the JSON ends.
 """
 
-import io
 import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpResponse
-from django.http.response import HttpResponseBase
-from rest_framework.exceptions import UnsupportedMediaType
-from rest_framework.request import Request
-from rest_framework.response import Response
-
+from predictions.api.http import ApiReply, ApiRequest, json_reply
 from predictions.api.inference_protocol import tensors
-from predictions.api.inference_protocol.errors import BadRequest
 from predictions.api.inference_protocol.tensors import Tail, Tensor
-from predictions.api.parsers import StrictJSONParser
+from predictions.api.parsers import parse as parse_json
 from predictions.models import ModelVersion
+from predictions.serving.schema.errors import BadRequest, UnsupportedMediaType
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 LONGEST_ID = 200
@@ -45,7 +39,7 @@ class InferenceRequest:
     outputs: Sequence[RequestedOutput]
 
 
-def read(request: Request) -> InferenceRequest:
+def read(request: ApiRequest) -> InferenceRequest:
     """The inference request in a body.
 
     Raises:
@@ -53,7 +47,7 @@ def read(request: Request) -> InferenceRequest:
         UnsupportedMediaType: its content type is not understood.
     """
     body = body_of(request)
-    end = _json_length(request.headers.get(JSON_LENGTH), len(body))
+    end = _json_length(request.headers.get(JSON_LENGTH.lower()), len(body))
     said = parse(body[:end])
     tail = Tail(body[end:])
     inputs = [tensors.read(tensor, tail) for tensor in _list(said, "inputs")]
@@ -72,23 +66,22 @@ def read(request: Request) -> InferenceRequest:
     )
 
 
-def body_of(request: Request) -> bytes:
-    if (request.content_type or "").partition(";")[0].strip().lower() not in CONTENT_TYPES:
+def body_of(request: ApiRequest) -> bytes:
+    if request.media_type not in CONTENT_TYPES:
         raise UnsupportedMediaType(
-            "", "Send the body as application/json, or as application/octet-stream where tensors follow as bytes."
+            "Send the body as application/json, or as application/octet-stream where tensors follow as bytes."
         )
-    body: bytes = request.body
-    return body
+    return request.body
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    said = StrictJSONParser().parse(io.BytesIO(data))
+    said = parse_json(data)
     if not isinstance(said, dict):
         raise BadRequest("The body must be a JSON object.")
     return said
 
 
-def reply(asked: InferenceRequest, version: ModelVersion, outputs: Sequence[tuple[Tensor, bool]]) -> HttpResponseBase:
+def reply(asked: InferenceRequest, version: ModelVersion, outputs: Sequence[tuple[Tensor, bool]]) -> ApiReply:
     """Each output with whether it goes as bytes."""
     tensors_said, tail = [], b""
     for tensor, as_bytes in outputs:
@@ -103,9 +96,10 @@ def reply(asked: InferenceRequest, version: ModelVersion, outputs: Sequence[tupl
     name, number = version.registered_model.name, str(version.number)
     whole = {"model_name": name, "model_version": number, "id": asked.id, "outputs": tensors_said}
     if not any(as_bytes for _, as_bytes in outputs):
-        return Response(whole)
+        return json_reply(200, whole)
     head = json.dumps(whole, ensure_ascii=False).encode()
-    return HttpResponse(head + tail, content_type="application/octet-stream", headers={JSON_LENGTH: str(len(head))})
+    headers = {"Content-Type": "application/octet-stream", JSON_LENGTH: str(len(head))}
+    return ApiReply(200, head + tail, headers)
 
 
 def _json_length(said: str | None, whole: int) -> int:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from predictions.api.inference_protocol.datatypes import DATATYPES
-from predictions.api.inference_protocol.errors import BadRequest
 from predictions.api.inference_protocol.messages import InferenceRequest, RequestedOutput
 from predictions.api.inference_protocol.tensors import Tensor
 from predictions.models import ModelVersion, Prediction
+from predictions.serving.schema.errors import BadRequest
 from predictions.serving.schema.wording import printable
 
 PREDICT = "predict"

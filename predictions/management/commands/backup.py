@@ -7,16 +7,18 @@ from django.db import connection
 from predictions.observability import backups
 
 FOR_POSTGRES = (
-    "PostgreSQL is backed up by its own tool: pg_dump --format=custom --file=foretell.dump NAME. "
-    "docs/how-to/back-up.md says the rest."
+    "This command copies SQLite only. For PostgreSQL use pg_dump --format=custom --file=foretell.dump NAME; "
+    "docs/how-to/back-up.md describes backup and restore."
 )
 
 
 class Command(BaseCommand):
-    help = "Copies the SQLite database while everything runs, and checks the copy; it never overwrites a file."
+    help = "Copies the SQLite database while the service runs, and checks the copy. Never overwrites a file."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("path", nargs="?", type=Path, help="the new file; else one in VAR_DIR/backups/")
+        parser.add_argument(
+            "path", nargs="?", type=Path, help="the new file; the default is a new file in VAR_DIR/backups/"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if connection.vendor != "sqlite":
@@ -28,4 +30,4 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         for table, count in rows.items():
             self.stdout.write(f"{count:>9} {table.removeprefix('predictions_')}")
-        self.stdout.write(f"Whole and checked: {path}")
+        self.stdout.write(f"Written and checked: {path}")

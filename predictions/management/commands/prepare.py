@@ -1,4 +1,4 @@
-"""Everything between a checkout and a start; quick when there is nothing left to do."""
+"""Prepare a checkout for its start. Steps that are done already are skipped."""
 
 import hashlib
 import secrets
@@ -17,7 +17,9 @@ ANALYST = "analyst"
 
 
 class Command(BaseCommand):
-    help = "The database, the static files, the first version of each model; in development a demo analyst too."
+    help = (
+        "Migrates the database, collects static files, trains models without a version; in development adds an analyst."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
@@ -46,7 +48,7 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(12)
         analyst = User.objects.create_user(ANALYST, password=password)
         analyst.user_permissions.add(Permission.objects.get(codename="view_monitor"))
-        self.stdout.write(f"The board for analysts is at /monitor/: sign in as {ANALYST} with the password {password}")
+        self.stdout.write(f"The board for analysts is at /monitor/. Sign in as {ANALYST} with the password {password}")
 
 
 def _reported_by_sync(error: repository.BrokenFile) -> None:

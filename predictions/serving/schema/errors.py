@@ -1,42 +1,63 @@
-"""What can go wrong with a prediction. Each error carries its own outcome: a stable code, whether
-asking again can help, and a sentence that is safe to show. What is for logs and analysts goes in
-the exception's text and never reaches a user."""
+"""All errors that users see, as one tree. Each class has a stable code, whether a repeated request can succeed, and a
+sentence that is safe to show. The exception's text is for logs and analysts and never reaches a user.
 
+HTTP is not known here: each door maps the classes to its status codes once.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to correct in a row. `feature` is None when it concerns the row as a whole."""
+    """One thing to correct in an input. `feature` is None when it concerns the row as a whole.
+
+    `pointer` names the place where the input is not a row of features, as a JSON Pointer (RFC 6901).
+    """
 
     feature: str | None
     code: str
     message: str
+    pointer: str | None = None
 
 
 class ForetellError(Exception):
+    """`retry_after` is the number of seconds after which a repeated request can succeed, where that is known."""
+
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
-    sentence: ClassVar[str]
+    sentence: str
+    retry_after: int | None = None
 
 
+class SpecificError(ForetellError):
+    """An error whose sentence may name the place: `sentence` replaces the one of the class."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(sentence or self.sentence)
+        if sentence:
+            self.sentence = sentence
+
+
+# --- The row or the model: a prediction may end with these ------------------------------------------------------------
 class InvalidInput(ForetellError):
     """The row cannot be answered as it stands; `problems` names everything wrong with it at once."""
 
     code = "invalid_input"
     sentence = "Some values need another look. Correct them and ask again."
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(f"{p.feature or 'row'}: {p.code}" for p in problems))
-        self.problems = problems
+        self.problems = list(problems)
 
 
 class ModelUnavailable(ForetellError):
-    """The version cannot serve here and now; `reason` tells analysts what differed and the remedy, in our words."""
+    """The version cannot serve here and now; `reason` tells analysts what differed and the remedy."""
 
     code = "model_unavailable"
     retryable = True
+    retry_after = 5
     sentence = "This model cannot answer at the moment. Your values are kept; try again in a few minutes."
 
     def __init__(self, reason: str = "") -> None:
@@ -71,6 +92,138 @@ class QueueFull(ForetellError):
         self.retry_after = retry_after
 
 
+# The errors that a stored prediction can carry, by code.
 ERRORS: dict[str, type[ForetellError]] = {
     error.code: error for error in (InvalidInput, ModelUnavailable, ModelFailure, TimedOut, WorkerLost, QueueFull)
 }
+
+
+# --- What is asked for, and by whom -----------------------------------------------------------------------------------
+class NotFound(SpecificError):
+    """There is no such thing, or it is not the caller's: the two are told apart nowhere."""
+
+    code = "not_found"
+    sentence = "There is no such model or prediction, or it is not yours."
+
+
+class Removed(ForetellError):
+    code = "removed"
+    sentence = "The prediction's data was removed: its time was over, or its owner removed it."
+
+
+class NotAuthenticated(ForetellError):
+    code = "not_authenticated"
+    sentence = "Sign in, or send a token: Authorization: Bearer …"
+
+
+class InvalidToken(SpecificError):
+    code = "authentication_failed"
+    sentence = "The token is not valid: it is mistyped, expired or revoked. Make a new one at /accounts/tokens/."
+
+
+class Forbidden(ForetellError):
+    code = "permission_denied"
+    sentence = "You can see this prediction, but only the person who asked for it can change it."
+
+
+# --- The state that something is in -----------------------------------------------------------------------------------
+class CannotCancel(ForetellError):
+    code = "not_cancelable"
+    sentence = "The prediction has already ended; there is nothing to cancel."
+
+
+class NoAnswer(ForetellError):
+    code = "no_answer"
+    sentence = "Only a prediction that succeeded has an answer to give feedback on."
+
+
+class KeyReused(ForetellError):
+    code = "idempotency_key_reused"
+    sentence = "This Idempotency-Key belongs to another request body."
+
+
+class TooMany(ForetellError):
+    """The caller asks faster than `SUBMIT_RATE`."""
+
+    code = "too_many"
+    retryable = True
+    sentence = "Too many predictions asked for in a short time. Try again shortly."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class Canceled(SpecificError):
+    code = "canceled"
+    sentence = "It was canceled."
+
+
+class NotInTime(SpecificError):
+    """The rows were accepted and will be answered, but not within this request. `addresses` is where they are read."""
+
+    code = "not_in_time"
+    retryable = True
+
+    def __init__(self, seconds: float, addresses: Sequence[str]) -> None:
+        super().__init__(
+            f"Not finished within {seconds:g} s. The work goes on: the predictions can be read at the addresses given."
+        )
+        self.addresses = list(addresses)
+
+
+class DatabaseAway(ForetellError):
+    code = "database_away"
+    retryable = True
+    retry_after = 5
+    sentence = "The database does not answer; nothing was kept."
+
+
+# --- The request itself -----------------------------------------------------------------------------------------------
+class BadRequest(SpecificError):
+    code = "bad_request"
+    sentence = "That request made no sense here."
+
+
+class NotJSON(SpecificError):
+    code = "not_json"
+    sentence = "The body is not JSON."
+
+
+class BadHeader(SpecificError):
+    code = "bad_header"
+    sentence = "A header could not be understood."
+
+
+class MethodNotAllowed(SpecificError):
+    """`allowed` are the methods of the address."""
+
+    code = "method_not_allowed"
+    sentence = "This address does not take that method."
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(f'Method "{method}" not allowed.')
+        self.allowed = list(allowed)
+
+
+class TooLarge(ForetellError):
+    code = "too_large"
+    sentence = "The body is too large."
+
+
+class UnsupportedMediaType(SpecificError):
+    code = "unsupported_media_type"
+    sentence = "Send the body as application/json."
+
+
+class InternalError(ForetellError):
+    """An error of ours; what it was is in the log."""
+
+    code = "internal_error"
+    sentence = "Something went wrong here. It has been noted."
+
+
+def all_errors(base: type[ForetellError] = ForetellError) -> list[type[ForetellError]]:
+    """Every error that has a code, in the order of this module."""
+    own = [base] if "code" in vars(base) else []
+    return own + [error for child in base.__subclasses__() for error in all_errors(child)]

@@ -11,7 +11,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from predictions.use_cases import personal_data
+from predictions.use_cases.erase import erase
+from predictions.use_cases.export import export as export_of
 
 
 @require_safe
@@ -25,7 +26,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(personal_data.export(_user(request)), content_type="application/json")
+    response = StreamingHttpResponse(export_of(_user(request)), content_type="application/json")
     response["Content-Disposition"] = 'attachment; filename="foretell-export.json"'
     return response
 
@@ -36,7 +37,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 def remove(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "registration/remove.html")
-    if personal_data.remove(_user(request)):
+    if erase(_user(request)):
         messages.success(request, "Your predictions, feedback and tokens are removed.")
         return redirect("account")
     messages.info(request, "There is much to remove, and a part of it is left. Press the button again to go on.")

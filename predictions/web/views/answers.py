@@ -14,15 +14,26 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from predictions.lifecycle import registry
-from predictions.models import Feedback, Prediction, RegisteredModel, Source, State
-from predictions.queue import completions
-from predictions.serving.schema.errors import InvalidInput, ModelUnavailable, QueueFull
-from predictions.use_cases.admission import TooMany
-from predictions.use_cases.callers import caller_of, history_of
-from predictions.use_cases.submit import Request, submit
+from predictions.models import Prediction
+from predictions.serving.schema.errors import (
+    CannotCancel,
+    InvalidInput,
+    ModelUnavailable,
+    NoAnswer,
+    NotFound,
+    QueueFull,
+    TooMany,
+)
+from predictions.use_cases.callers import history_of
+from predictions.use_cases.cancel import cancel as cancel_prediction
+from predictions.use_cases.feedback import give_feedback
+from predictions.use_cases.lookup import find_prediction
+from predictions.use_cases.retry import retry as retry_prediction
+from predictions.use_cases.wait import subscribe, wait_in_thread
 from predictions.web import polling, waiting
-from predictions.web.access import find_prediction, for_predictors
+from predictions.web.access import for_predictors
 from predictions.web.presenters import PredictionPresenter
+from predictions.web.visitors import caller_of
 
 # htmx 2 swaps a response with this status and stops polling.
 STOP_POLLING = 286
@@ -34,7 +45,7 @@ FEEDBACK = {"yes": True, "no": False}
 @never_cache
 @for_predictors
 def mine(request: HttpRequest) -> HttpResponse:
-    page = Paginator(history_of(request), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = Paginator(history_of(caller_of(request)), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "predictions": [PredictionPresenter(prediction) for prediction in registry.complete(page)],
         "next_url": f"?page={page.next_page_number()}" if page.has_next() else None,
@@ -46,7 +57,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    shown = _present(request, find_prediction(request, prediction_id))
+    shown = _present(request, find_prediction(prediction_id, caller_of(request)))
     return render(request, "predictions/prediction.html", {"prediction": shown, **_reload(shown)})
 
 
@@ -70,10 +81,10 @@ def _reload(shown: PredictionPresenter) -> dict[str, Any]:
 @require_safe
 @never_cache
 def status(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    with completions.waiters.expecting(prediction_id, polling.HOLD_SECONDS) as place:
-        found = find_prediction(request, prediction_id)
+    with subscribe([prediction_id]) as subscription:
+        found = find_prediction(prediction_id, caller_of(request))
         if not found.is_terminal:
-            completions.wait_for(found, place, polling.HOLD_SECONDS)
+            wait_in_thread([found], subscription, polling.HOLD_SECONDS)
     shown = _present(request, found)
     ended = shown.is_terminal and request.htmx  # type: ignore[attr-defined]
     response = render(
@@ -85,29 +96,29 @@ def status(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def cancel(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    found = find_prediction(request, prediction_id)
-    if Prediction.objects.filter(pk=found.pk).cancel():
-        completions.announce([found.pk])
-    else:
-        messages.info(request, "It had already ended; there was nothing to cancel.")
-    return redirect("prediction", found.pk)
+    caller = caller_of(request)
+    try:
+        cancel_prediction(find_prediction(prediction_id, caller), caller)
+    except CannotCancel as error:
+        messages.info(request, error.sentence)
+    return redirect("prediction", prediction_id)
 
 
 @require_POST
 @for_predictors
 def retry(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     """Ask again with the same values: a new prediction, by the version that serves now."""
-    found = find_prediction(request, prediction_id)
-    name = found.version.registered_model.name
-    values = dict(zip(found.version.signature.names, found.values, strict=True))
+    caller = caller_of(request)
+    found = find_prediction(prediction_id, caller)
     try:
-        again = submit(Request(registry.find(name), values, caller_of(request), Source.FORM))
-    except RegisteredModel.DoesNotExist:
+        again = retry_prediction(found, caller)
+    except InvalidInput:  # the version that serves now needs other values
+        model = reverse("model", args=[found.version.registered_model.name])
+        return redirect(f"{model}?from={found.pk}")
+    except NotFound:
         messages.error(request, ModelUnavailable.sentence)
     except (ModelUnavailable, QueueFull, TooMany) as error:
         messages.error(request, error.sentence)
-    except InvalidInput:  # the version that serves now asks for something else
-        return redirect(f"{reverse('model', args=[name])}?from={found.pk}")
     else:
         return redirect("prediction", again.pk)
     return redirect("prediction", found.pk)
@@ -115,11 +126,15 @@ def retry(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def feedback(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    found = find_prediction(request, prediction_id)
-    said = FEEDBACK.get(request.POST.get("was_right", ""))
-    if found.state == State.SUCCEEDED and said is not None:
-        Feedback.objects.say(found, caller_of(request).key, was_right=said)
-        messages.success(request, "Thank you, noted.")
-    else:
-        messages.error(request, "Say yes or no, of a prediction that has an answer.")
+    caller = caller_of(request)
+    found = find_prediction(prediction_id, caller)
+    was_right = FEEDBACK.get(request.POST.get("was_right", ""))
+    try:
+        if was_right is None:
+            messages.error(request, "Choose yes or no.")
+        else:
+            give_feedback(found, caller, was_right=was_right)
+            messages.success(request, "Thank you, noted.")
+    except NoAnswer as error:
+        messages.error(request, error.sentence)
     return redirect("prediction", found.pk)

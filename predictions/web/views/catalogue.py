@@ -5,7 +5,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
@@ -14,19 +14,21 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget
 
 from predictions.lifecycle import registry
-from predictions.models import Prediction, RegisteredModel, Source
-from predictions.serving.schema.errors import ModelUnavailable, QueueFull
+from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
+from predictions.models.ids import new_prediction_id
+from predictions.serving.schema.errors import KeyReused, ModelUnavailable, NotFound, QueueFull, Removed, TooMany
 from predictions.serving.schema.signature import Signature
-from predictions.use_cases.admission import TooMany
-from predictions.use_cases.callers import caller_of, new_visitor_id, remember
-from predictions.use_cases.submit import Caller, KeyReused, Request, submit
+from predictions.use_cases.callers import Caller, of_visitor
+from predictions.use_cases.lookup import find_model, find_prediction
+from predictions.use_cases.submit import PredictCommand, submit_row
 from predictions.web import waiting
-from predictions.web.access import find_model, find_prediction, for_predictors
+from predictions.web.access import for_predictors
 from predictions.web.cards import card_html
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.forms import KEY, PredictionForm, written
 from predictions.web.presenters import PredictionPresenter
+from predictions.web.visitors import caller_of, new_visitor_id, set_visitor_cookie
 
 
 @require_safe
@@ -45,10 +47,9 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     response = render(request, "predictions/model.html", _page(request, registered, form))
     if "from" in request.GET:  # the page holds the values of a prediction
         add_never_cache_headers(response)
-    if visitor := new_visitor_id(
-        request
-    ):  # set before the form is sent: both posts of a double click then come from one visitor
-        remember(response, visitor)
+    # Set before the form is sent: both posts of a double click then come from one visitor.
+    if visitor := new_visitor_id(request):
+        set_visitor_cookie(response, visitor)
     return response
 
 
@@ -63,16 +64,18 @@ def predict(request: HttpRequest, name: str) -> HttpResponse:
     if not form.is_valid():
         return _show_errors(request, registered, form)
     visitor = new_visitor_id(request)
-    caller = Caller(f"visitor:{visitor}") if visitor else caller_of(request)
-    response = _ask(request, registered, form, caller)
+    caller = of_visitor(visitor) if visitor else caller_of(request)
+    response = _ask(request, registered, form, version, caller)
     if visitor:
-        remember(response, visitor)
+        set_visitor_cookie(response, visitor)
     return response
 
 
-def _ask(request: HttpRequest, registered: RegisteredModel, form: PredictionForm, caller: Caller) -> HttpResponse:
+def _ask(
+    request: HttpRequest, registered: RegisteredModel, form: PredictionForm, version: ModelVersion, caller: Caller
+) -> HttpResponse:
     try:
-        prediction = _submit(registered, form, caller)
+        prediction = _submit(version, form, caller)
     except ModelUnavailable:
         return render(request, "predictions/model.html", _page(request, registered, None), status=503)
     except (QueueFull, TooMany) as error:
@@ -89,13 +92,15 @@ def _ask(request: HttpRequest, registered: RegisteredModel, form: PredictionForm
     return push_url(response, page)
 
 
-def _submit(registered: RegisteredModel, form: PredictionForm, caller: Caller) -> Prediction:
+def _submit(version: ModelVersion, form: PredictionForm, caller: Caller) -> Prediction:
     key = form.cleaned_data[KEY]
-    question = Request(registered, form.values, caller, Source.FORM, idempotency_key=key and f"form:{key}")
+    command = PredictCommand(
+        version, [form.row], [new_prediction_id()], caller, Source.FORM, idempotency_key=key and f"form:{key}"
+    )
     try:
-        return submit(question)
+        return submit_row(command)
     except KeyReused:  # the same page was sent with other values
-        return submit(replace(question, idempotency_key=None))
+        return submit_row(replace(command, idempotency_key=None))
 
 
 def _show_errors(
@@ -115,8 +120,8 @@ def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> 
         values: dict[str, Any] = examples[int(number) - 1]["values"]
         return values
     try:
-        earlier = find_prediction(request, uuid.UUID(request.GET["from"]))
-    except (KeyError, ValueError, Http404):
+        earlier = find_prediction(uuid.UUID(request.GET["from"]), caller_of(request))
+    except (KeyError, ValueError, NotFound, Removed):
         return None
     if earlier.version.registered_model_id != registered.pk:
         return None

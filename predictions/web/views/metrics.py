@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from predictions.observability.metrics import exposition
-from predictions.use_cases.callers import is_of_this_machine
+from predictions.web.visitors import is_of_this_machine
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 

@@ -1,4 +1,4 @@
-"""All faults. Importing a module of this package registers its own."""
+"""All scenarios. Each module of this package registers its scenarios on import."""
 
 from tests.chaos import scenario
 from tests.chaos.scenario import Scenario
@@ -7,15 +7,15 @@ from tests.chaos.scenarios import (  # noqa: F401
     brokers,
     databases,
     deployments,
+    duplicates,
     overload,
-    rings,
     rows,
     workers,
 )
 
 
 def position(one: Scenario) -> tuple[int, str]:
-    """By the number in the list of faults; what has none comes last."""
+    """The sort key of a scenario: its number in the list of faults. Scenarios without a number come last."""
     number = one.tests.partition(",")[0].removeprefix("T")
     return (int(number) if number.isdigit() else 99, one.name)
 

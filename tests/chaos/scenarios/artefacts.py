@@ -1,15 +1,15 @@
-"""The file of a version comes to harm while it serves. It is answered from memory, or refused; never by other bytes."""
+"""The artefact of a version is damaged while the version serves. Workers answer from memory or refuse the rows."""
 
 from pathlib import Path
 
 import joblib
 
 from tests.chaos.scenario import Scene, scenario
-from tests.chaos.stage import HARMED
+from tests.chaos.stage import DAMAGED
 from tests.worker.estimators import Tripled
 
-# From memory, or not at all.
-OR_ELSE = ("model_unavailable",)
+# Rows are answered from memory, or fail with this code.
+ALLOWED_ERRORS = ("model_unavailable",)
 
 
 def _corrupt(artefact: Path) -> None:
@@ -23,24 +23,25 @@ def _replace(artefact: Path) -> None:
     joblib.dump(Tripled(), artefact)
 
 
-HARM = dict(zip(HARMED, (_corrupt, Path.unlink, _replace), strict=True))
+DAMAGES = dict(zip(DAMAGED, (_corrupt, Path.unlink, _replace), strict=True))
 
 
 @scenario("T16", seconds=8, refuses=True)
-def artefacts_come_to_harm(scene: Scene) -> None:
-    """The artefact of one version is cut short, that of another deleted, and that of a third replaced by an estimator
-    with other answers; then the workers are started anew. The version beside them serves on."""
-    first = [scene.ask(model=model) for model in HARM]
-    scene.check(all(first), "a version serves before its artefact comes to harm")
-    scene.wait_until(lambda: scene.have_ended(first), 30, "it has answered")
-    for model, harm in HARM.items():
-        harm(next((scene.stage.models / model).glob("versions/*/estimator.joblib")))
-        scene.strike()
-        scene.ask(model=model, or_else=OR_ELSE)
-    for name in ("worker", "relief"):
+def artefacts_are_damaged(scene: Scene) -> None:
+    """The artefact of one version is truncated, that of another deleted, and that of a third replaced by an estimator
+    with other answers. Then the workers are restarted. An undamaged version continues to serve."""
+    first = [scene.submit(model=model) for model in DAMAGES]
+    scene.check(all(first), "a version serves before its artefact is damaged")
+    scene.wait_until(lambda: scene.are_finished(first), 30, "its first row is finished")
+    for model, damage in DAMAGES.items():
+        damage(next((scene.stage.models / model).glob("versions/*/estimator.joblib")))
+        scene.mark_fault()
+        scene.submit(model=model, allowed_errors=ALLOWED_ERRORS)
+    for name in ("worker", "worker-2"):
         scene.stack[name].terminate()
         scene.stack[name].start()
-    for _ in scene.beats(1.0):
-        for model in HARM:
-            scene.ask(model=model, or_else=OR_ELSE)
-    scene.check(not any(scene.ask(model=model, or_else=OR_ELSE) for model in HARM), "what cannot be trusted is refused")
+    for _ in scene.every(1.0):
+        for model in DAMAGES:
+            scene.submit(model=model, allowed_errors=ALLOWED_ERRORS)
+    accepted = [scene.submit(model=model, allowed_errors=ALLOWED_ERRORS) for model in DAMAGES]
+    scene.check(not any(accepted), "rows for a damaged version are refused")

@@ -1,4 +1,4 @@
-"""Redis dies, freezes, forgets, is full, is slow, or was never there. No request waits for it."""
+"""Redis crashes, freezes, loses its data, is full, is slow, or is absent. No request waits for it."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -6,71 +6,72 @@ from pathlib import Path
 
 from predictions.queue.redis_client import COMMAND_SECONDS
 from project.dev_redis import embedded_url
-from tests.chaos.proxy import before
+from tests.chaos.proxy import Proxy, before
 from tests.chaos.scenario import Scene, scenario
-from tests.chaos.stage import LINES, Stage, postgres_folder, relief
-from tests.support.stack import Line, Stack, procfile
+from tests.chaos.stage import LINES, Stage, postgres_folder, second_worker
+from tests.support.product import procfile
+from tests.support.stack import Line, Stack
 
 # A command and its repetition may each take COMMAND_SECONDS; the rest is the request's own.
 LONGEST = 2 * COMMAND_SECONDS + 0.5
 
 
 @scenario("T3", seconds=14, quick_seconds=6, longest=LONGEST, in_suite=True)
-def redis_dies(scene: Scene) -> None:
-    """SIGKILL for Redis; it is away for 3 s, comes back, and dies again 3 s later."""
-    for _ in scene.beats(3.0):
-        scene.strike()
+def redis_is_killed(scene: Scene) -> None:
+    """Redis is killed (SIGKILL), restarted after 3 s, and killed again 3 s later."""
+    for _ in scene.every(3.0):
+        scene.mark_fault()
         scene.stack["redis"].kill()
-        scene.rest(3.0)
+        scene.pause(3.0)
         scene.stack["redis"].start()
 
 
 @scenario("T4", seconds=8, in_suite=True)
-def redis_forgets(scene: Scene) -> None:
-    """FLUSHALL every second: bells, signs and messages are gone."""
-    for _ in scene.beats(1.0):
-        scene.strike()
+def redis_loses_data(scene: Scene) -> None:
+    """FLUSHALL every second: all messages and all keys of the notifications are lost."""
+    for _ in scene.every(1.0):
+        scene.mark_fault()
         scene.stack.redis.flushall()
 
 
 @scenario("T5", seconds=10, quick_seconds=6, longest=LONGEST, in_suite=True)
 def redis_freezes(scene: Scene) -> None:
-    """SIGSTOP for Redis: connections stay open, and nothing answers."""
-    scene.strike()
+    """Redis is suspended (SIGSTOP): connections stay open, and commands get no response."""
+    scene.mark_fault()
     scene.stack["redis"].freeze()
-    scene.rest(scene.seconds)
+    scene.pause(scene.seconds)
     scene.stack["redis"].thaw()
 
 
 @scenario("T6", seconds=8, longest=LONGEST)
 def redis_is_full(scene: Scene) -> None:
-    """Redis is at `maxmemory`, and refuses every write: the keeper executes."""
-    scene.strike()
+    """Redis is at `maxmemory` and refuses each write: the keeper executes the predictions."""
+    scene.mark_fault()
     scene.stack.redis.config_set("maxmemory", 1)
     try:
-        first = scene.ask()
-        scene.rest(scene.seconds)
-        scene.wait_until(lambda: scene.have_ended([first]), 30, "answered while Redis is full")
+        first = scene.submit()
+        scene.pause(scene.seconds)
+        scene.wait_until(lambda: scene.are_finished([first]), 30, "answered while Redis is full")
     finally:
         scene.stack.redis.config_set("maxmemory", 0)
 
 
-def _another(stage: Stage) -> AbstractContextManager[Stack]:
+def _own_stack(stage: Stage) -> AbstractContextManager[Stack]:
     return stage.stack()
 
 
-@scenario("T7", seconds=10, longest=LONGEST, opens=_another, starts=tuple(name for name in LINES if name != "redis"))
-def redis_never_comes(scene: Scene) -> None:
-    """There is no Redis from the start to the end: the keeper executes."""
-    scene.rest(scene.seconds)
+@scenario("T7", seconds=10, longest=LONGEST, opens=_own_stack, starts=tuple(name for name in LINES if name != "redis"))
+def redis_is_absent(scene: Scene) -> None:
+    """There is no Redis at any time: the keeper executes the predictions."""
+    scene.pause(scene.seconds)
 
 
 @contextmanager
 def _behind_proxies(stage: Stage) -> Iterator[Stack]:
-    """Proxies stand before Redis, and before PostgreSQL."""
+    """A stack with proxies in front of Redis and PostgreSQL."""
     with stage.stack() as stack, ExitStack() as proxies:
-        own = {**stack.env, "REDIS_URL": ""}
-        stack.lines["redis"] = Line("redis", procfile()["redis"], own, stack["redis"].log)
+        redis_env = {**stack.env, "REDIS_URL": ""}
+        stack.lines["redis"] = Line("redis", procfile()["redis"], redis_env, stack["redis"].log)
         socket = Path(embedded_url(stack.var_dir).removeprefix("unix://"))
         redis = stage.proxies["redis"] = proxies.enter_context(before(socket))
         stack.env["REDIS_URL"] = f"redis://127.0.0.1:{redis.port}/0"
@@ -79,30 +80,28 @@ def _behind_proxies(stage: Stage) -> Iterator[Stack]:
             stage.proxies["database"] = database
             name = stack.database_url.rpartition("/")[2]
             stack.env["DATABASE_URL"] = f"postgres://foretell@127.0.0.1:{database.port}/{name}"
-        stack.lines["relief"] = relief(stack)
+        stack.lines["worker-2"] = second_worker(stack)
         yield stack
 
 
 @scenario("T3, T5", seconds=5, opens=_behind_proxies, longest=LONGEST)
 def network_to_redis_fails(scene: Scene) -> None:
-    """A proxy before Redis: everything 20 ms late, then a black hole, then all connections cut, again and again."""
-    redis = scene.stage.proxies["redis"]
-    for fault in (redis.slow(0.02), redis.silent(), redis.cut()):
-        scene.strike()
-        with fault:
-            scene.rest(scene.seconds)
-        scene.rest(2.0)
+    """A proxy in front of Redis delays all data by 20 ms, then passes no data, then resets all connections."""
+    _inject_network_faults(scene, scene.stage.proxies["redis"], recovery_seconds=2.0)
 
 
 @scenario(
     "T8", seconds=8, opens=_behind_proxies, longest=5.0, refuses=True,
-    only_on=("postgres", "SQLite is a file, there is no network to it"),
+    only_on=("postgres", "SQLite is a file without a network connection"),
 )  # fmt: skip
 def network_to_database_fails(scene: Scene) -> None:
-    """A proxy before PostgreSQL: everything 20 ms late, then a black hole, then all connections cut."""
-    database = scene.stage.proxies["database"]
-    for fault in (database.slow(0.02), database.silent(), database.cut()):
-        scene.strike()
+    """A proxy in front of PostgreSQL delays all data by 20 ms, then passes no data, then resets all connections."""
+    _inject_network_faults(scene, scene.stage.proxies["database"], recovery_seconds=3.0)
+
+
+def _inject_network_faults(scene: Scene, proxy: Proxy, recovery_seconds: float) -> None:
+    for fault in (proxy.slow(0.02), proxy.silent(), proxy.cut()):
+        scene.mark_fault()
         with fault:
-            scene.rest(scene.seconds)
-        scene.rest(3.0)
+            scene.pause(scene.seconds)
+        scene.pause(recovery_seconds)

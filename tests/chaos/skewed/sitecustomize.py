@@ -1,5 +1,4 @@
-"""Python imports this at its start where this folder is on the path: all clocks of the process go wrong, except the
-monotonic one."""
+"""Shifts all clocks of a process but the monotonic one. Python imports this at start if its folder is on the path."""
 
 import datetime
 import os
@@ -10,7 +9,7 @@ _real, _time, _time_ns = datetime.datetime, time.time, time.time_ns
 
 
 class _Kind(type):
-    """What compiled code makes is of the real class, and counts."""
+    """Compiled code creates instances of the real class: isinstance must accept them."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, _real)

@@ -3,9 +3,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from predictions.models import RegisteredModel
+from tests.support.api_client import ApiClient
 
 Ask = Callable[..., Any]
 PROBLEM = "application/problem+json"
@@ -18,7 +18,13 @@ def _an_answer_at_once(settings: Any) -> None:
 
 
 @pytest.fixture
-def ask(client: Client, registered: dict[str, RegisteredModel]) -> Ask:
+def client() -> ApiClient:
+    """Without a token."""
+    return ApiClient()
+
+
+@pytest.fixture
+def ask(client: ApiClient, registered: dict[str, RegisteredModel]) -> Ask:
     """Posts a row to a model; `body` is sent as it is when it is text or bytes."""
 
     def post(body: Any, model: str = "iris", **headers: Any) -> Any:

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
 from predictions.models import Feedback, Prediction, RegisteredModel, State
+from predictions.use_cases.callers import of_address
 from tests.integration.conftest import make
 from tests.support.door import Door, open_door
 from tests.support.fuzzing import asked, examples
+from tests.support.site_client import Client
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20),
@@ -104,7 +105,8 @@ def test_whatever_is_asked_gets_the_same_answer_either_way(
 def test_any_feedback_gets_a_documented_answer(client: Client, kinds: RegisteredModel, body: Any) -> None:
     asked["API, any JSON"] += 1
     assert kinds.champion
-    row = make(kinds.champion, State.SUCCEEDED, values=[1.0, 1, "r", True, None, None])
+    caller = of_address("127.0.0.1").key
+    row = make(kinds.champion, State.SUCCEEDED, caller=caller, values=[1.0, 1, "r", True, None, None])
 
     response = post(client, f"/api/v1/predictions/{row.pk}/feedback/", body)
 

@@ -8,21 +8,23 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 import redis
 from django.contrib.auth.models import User
-from django.core import signing
 from django.db import OperationalError
 from django.test import Client
 
+from predictions.api import callers
+from predictions.api.asgi import LAYERS
+from predictions.api.http import ApiReply, ApiRequest, Handler
 from predictions.lifecycle import registry
 from predictions.models import ApiToken, ModelVersion, Prediction, State, Tombstone
 from predictions.queue import completions
-from predictions.use_cases import callers
-from tests.integration.conftest import CONTROL, IRIS, make, run_worker, signed_in
+from predictions.use_cases.callers import Caller
+from tests.integration.conftest import CONTROL, IRIS, make, run_worker
 from tests.support.announcements import listening
+from tests.support.api_client import ApiClient
 from tests.support.door import Answer, Door, open_door
 from tests.support.waiting import wait_until
 
@@ -97,9 +99,7 @@ def private_with_token(world: Any) -> dict[str, str]:
 
 
 def key_was_used(world: Any) -> None:
-    Client(SERVER_NAME="localhost").post(
-        PREDICT, ROW, content_type="application/json", headers={"Idempotency-Key": "a"}
-    )
+    world.door.ask("POST", PREDICT, sent(ROW), **JSON, Idempotency_Key="a")
 
 
 def key_was_used_and_answered(world: Any) -> None:
@@ -109,7 +109,7 @@ def key_was_used_and_answered(world: Any) -> None:
 
 def rate_is_exceeded(world: Any) -> None:
     world.settings.SUBMIT_RATE = "1/hour"
-    Client(SERVER_NAME="localhost").post(PREDICT, ROW, content_type="application/json")
+    world.door.ask("POST", PREDICT, sent(ROW), **JSON)
 
 
 def queue_is_full(world: Any) -> None:
@@ -136,13 +136,7 @@ def reading_raises(world: Any) -> None:
     def away(*_: Any) -> None:
         raise OperationalError("hunter2")
 
-    world.monkeypatch.setattr(Prediction.objects, "find", away)
     world.monkeypatch.setattr(Prediction.objects, "find_all", away)
-
-
-def visitor(world: Any) -> dict[str, str]:
-    signed = signing.get_cookie_signer(salt=callers.COOKIE + callers.COOKIE).sign("somebody")
-    return {"Cookie": f"{callers.COOKIE}={signed}"}
 
 
 def of_owner(world: Any) -> Asked:
@@ -156,7 +150,9 @@ def gone(world: Any) -> Asked:
 
 
 def session_of_owner(world: Any) -> dict[str, str]:
-    return {"Cookie": f"sessionid={signed_in(world.owner).cookies['sessionid'].value}"}
+    browser = Client()
+    browser.force_login(world.owner)
+    return {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
 
 
 def no_uuid(world: Any) -> Asked:
@@ -170,197 +166,158 @@ def no_uuid(world: Any) -> Asked:
     )
 
 
-SHORT: dict[str, Prepare] = {
-    "list": row(),
-    "object": row({"features": dict(zip(NAMES, IRIS, strict=True))}),
-    "advice": row({"features": [50, 3.5, 0, 0.2]}),
-    "charset": row(Content_Type="Application/JSON; charset=utf-8"),
-    "deadline": row(Cancel_After="30s"),
-    "wait without a worker": row(Prefer="wait=0.2"),
-    "no wait that can be understood": row(Prefer="wait=soon"),
-    "too few values": row({"features": [1, 2, 3]}),
-    "two bad values": row({"features": [-1, "a", 1, 1]}),
-    "not an object": row([]),
-    "another member": row({"features": IRIS, "more": 1}),
-    "unknown feature": row({"features": {"a/b~c": 1}}),
-    "infinite": row(b'{"features": [1e999, 1, 1, 1]}'),
-    "key": row(Idempotency_Key="b"),
-    "key again": where(key_was_used, row(Idempotency_Key="a")),
-    "key again and a wait": where(key_was_used, row(Idempotency_Key="a", Prefer="wait=0.2")),
-    "key again, with an answer": where(key_was_used_and_answered, row(Idempotency_Key="a", Prefer="wait=5")),
-    "key again with another body": where(key_was_used, row({"features": [1, 1, 1, 1]}, Idempotency_Key="a")),
-    "key again in a full queue": where(lambda w: (key_was_used(w), queue_is_full(w)), row(Idempotency_Key="a")),
-    "token": where(bearer, row()),
-    "token where it is needed": where(private_with_token, row()),
-    "token where it is needed, bad row": where(private_with_token, row({"features": []})),
-    "another scheme": row(Authorization="Basic eDp5"),
-    "visitor": where(visitor, row()),
-    "forged visitor": row(Cookie="visitor=somebody:x:y"),
-    "too fast": where(rate_is_exceeded, row()),
-    "full queue": where(queue_is_full, row()),
-    "nothing serves": where(nothing_serves, row()),
-    "database away": where(accept_raises(OperationalError("hunter2")), row()),
-    "error of ours": where(accept_raises(RuntimeError("hunter2")), row()),
-    "query": lambda world: ("POST", f"{PREDICT}?a=b", sent(ROW), JSON),
-    "look at queued": look(),
-    "look at running": look(State.RUNNING),
-    "look at succeeded": look(State.SUCCEEDED),
-    "look at failed": look(State.FAILED),
-    "look at canceled": look(State.CANCELED),
-    "look at expired": look(State.EXPIRED),
-    "look at what is known": look(State.SUCCEEDED, If_None_Match='W/"x", "succeeded-1"'),
-    "look at what was otherwise": look(State.SUCCEEDED, If_None_Match='"queued-0"'),
-    "look at mine": where(bearer, of_owner),
-    "look where a token is needed": where(private_with_token, of_owner),
-    "look without the database": where(reading_raises, look()),
+# What is asked, and the status of the reply.
+CASES: dict[str, tuple[Prepare, int]] = {
+    "list": (row(), 202),
+    "object": (row({"features": dict(zip(NAMES, IRIS, strict=True))}), 202),
+    "advice": (row({"features": [50, 3.5, 0, 0.2]}), 202),
+    "charset": (row(Content_Type="Application/JSON; charset=utf-8"), 202),
+    "deadline": (row(Cancel_After="30s"), 202),
+    "wait without a worker": (row(Prefer="wait=0.2"), 202),
+    "no wait that can be understood": (row(Prefer="wait=soon"), 202),
+    "too few values": (row({"features": [1, 2, 3]}), 422),
+    "two bad values": (row({"features": [-1, "a", 1, 1]}), 422),
+    "not an object": (row([]), 422),
+    "another member": (row({"features": IRIS, "more": 1}), 422),
+    "unknown feature": (row({"features": {"a/b~c": 1}}), 422),
+    "infinite": (row(b'{"features": [1e999, 1, 1, 1]}'), 422),
+    "key": (row(Idempotency_Key="b"), 202),
+    "key again": (where(key_was_used, row(Idempotency_Key="a")), 202),
+    "key again and a wait": (where(key_was_used, row(Idempotency_Key="a", Prefer="wait=0.2")), 202),
+    "key again, with an answer": (where(key_was_used_and_answered, row(Idempotency_Key="a", Prefer="wait=5")), 200),
+    "key again with another body": (where(key_was_used, row({"features": [1, 1, 1, 1]}, Idempotency_Key="a")), 422),
+    "key again in a full queue": (where(lambda w: (key_was_used(w), queue_is_full(w)), row(Idempotency_Key="a")), 202),
+    "token": (where(bearer, row()), 202),
+    "token where it is needed": (where(private_with_token, row()), 202),
+    "token where it is needed, bad row": (where(private_with_token, row({"features": []})), 422),
+    "another scheme": (row(Authorization="Basic eDp5"), 401),
+    "forged visitor": (row(Cookie="visitor=somebody:x:y"), 202),
+    "too fast": (where(rate_is_exceeded, row()), 429),
+    "full queue": (where(queue_is_full, row()), 503),
+    "nothing serves": (where(nothing_serves, row()), 503),
+    "database away": (where(accept_raises(OperationalError("hunter2")), row()), 503),
+    "error of ours": (where(accept_raises(RuntimeError("hunter2")), row()), 500),
+    "query": (lambda world: ("POST", f"{PREDICT}?a=b", sent(ROW), JSON), 202),
+    "look at queued": (look(), 200),
+    "look at running": (look(State.RUNNING), 200),
+    "look at succeeded": (look(State.SUCCEEDED), 200),
+    "look at failed": (look(State.FAILED), 200),
+    "look at canceled": (look(State.CANCELED), 200),
+    "look at expired": (look(State.EXPIRED), 200),
+    "look at what is known": (look(State.SUCCEEDED, If_None_Match='W/"x", "succeeded-1"'), 304),
+    "look at what was otherwise": (look(State.SUCCEEDED, If_None_Match='"queued-0"'), 200),
+    "look at mine": (where(bearer, of_owner), 200),
+    "look where a token is needed": (where(private_with_token, of_owner), 200),
+    "look without the database": (where(reading_raises, look()), 503),
+    "not JSON": (row(b"{"), 400),
+    "not UTF-8": (row(b'{"features": "\xff"}'), 400),
+    "NaN": (row(b'{"features": [NaN, 1, 1, 1]}'), 400),
+    "repeated name": (row(b'{"features": [1, 1, 1, 1], "features": [1, 1, 1, 1]}'), 400),
+    "empty": (row(b""), 400),
+    "other content type": (row(Content_Type="text/plain"), 415),
+    "no content type": (row(Content_Type=""), 415),
+    "form": (row(b"features=1", Content_Type="application/x-www-form-urlencoded"), 415),
+    "compressed": (row(Content_Encoding="gzip"), 415),
+    "too large": (row(sent(ROW).ljust(1024 * 1024 + 1)), 413),
+    "unknown model": (row(model="nothing"), 404),
+    "model with another letter": (row(model="%C3%A9"), 404),
+    "bad key": (row(Idempotency_Key="k" * 201), 400),
+    "bad deadline": (row(Cancel_After="soon"), 400),
+    "wrong token": (row(Authorization="Bearer ft_nobody"), 401),
+    "wrong token, bad row": (row({"features": []}, Authorization="Bearer ft_nobody"), 401),
+    "no token": (where(private, row()), 401),
+    "no token, bad row": (where(private, row({"features": []})), 401),
+    "no token, not JSON": (where(private, row(b"{")), 401),
+    "no token, unknown model": (where(private, row(model="nothing")), 401),
+    "wrong token where one is needed": (where(private, row(Authorization="Bearer ft_nobody")), 401),
+    "foreign host": (row(Host="example.org"), 400),
+    "session": (row(Cookie="sessionid=nobody"), 202),
+    "put": (lambda world: ("PUT", PREDICT, sent(ROW), JSON), 405),
+    "options": (lambda world: ("OPTIONS", PREDICT, b"", {}), 204),
+    "look at another's": (of_owner, 404),
+    "look with a session": (where(session_of_owner, of_owner), 404),
+    "look with a wrong token": (look(Authorization="Bearer ft_nobody"), 401),
+    "look without a token": (where(private, look()), 401),
+    "look at what is gone": (gone, 410),
+    "look at nothing": (lambda world: ("GET", f"/api/v1/predictions/{uuid.uuid4()}/", b"", {}), 404),
+    "look at no uuid": (lambda world: ("GET", "/api/v1/predictions/7/", b"", {}), 404),
+    "look at hyphens elsewhere": (no_uuid, 404),
+    "look from a foreign host": (look(Host="example.org"), 400),
+    "look with a body": (lambda world: ("GET", address_of(make(world.iris)), b" " * (1024 * 1024 + 1), {}), 413),
+    "head": (look(State.SUCCEEDED, "HEAD"), 200),
+    "options of a look": (look(method="OPTIONS"), 204),
+    "delete": (look(method="DELETE"), 405),
+    "list of mine": (lambda world: ("GET", "/api/v1/predictions/", b"", {}), 200),
+    "model": (lambda world: ("GET", "/api/v1/models/iris/", b"", {}), 200),
 }
-REFUSED: dict[str, Prepare] = {
-    "not JSON": row(b"{"),
-    "not UTF-8": row(b'{"features": "\xff"}'),
-    "NaN": row(b'{"features": [NaN, 1, 1, 1]}'),
-    "repeated name": row(b'{"features": [1, 1, 1, 1], "features": [1, 1, 1, 1]}'),
-    "empty": row(b""),
-    "other content type": row(Content_Type="text/plain"),
-    "no content type": row(Content_Type=""),
-    "form": row(b"features=1", Content_Type="application/x-www-form-urlencoded"),
-    "compressed": row(Content_Encoding="gzip"),
-    "too large": row(sent(ROW).ljust(1024 * 1024 + 1)),
-    "unknown model": row(model="nothing"),
-    "model with another letter": row(model="%C3%A9"),
-    "bad key": row(Idempotency_Key="k" * 201),
-    "bad deadline": row(Cancel_After="soon"),
-    "wrong token": row(Authorization="Bearer ft_nobody"),
-    "wrong token, bad row": row({"features": []}, Authorization="Bearer ft_nobody"),
-    "no token": where(private, row()),
-    "no token, bad row": where(private, row({"features": []})),
-    "no token, not JSON": where(private, row(b"{")),
-    "no token, unknown model": where(private, row(model="nothing")),
-    "wrong token where one is needed": where(private, row(Authorization="Bearer ft_nobody")),
-    "foreign host": row(Host="example.org"),
-    "session": row(Cookie="sessionid=nobody"),
-    "put": lambda world: ("PUT", PREDICT, sent(ROW), JSON),
-    "options": lambda world: ("OPTIONS", PREDICT, b"", {}),
-    "look at another's": of_owner,
-    "look with a session": where(session_of_owner, of_owner),
-    "look with a wrong token": look(Authorization="Bearer ft_nobody"),
-    "look without a token": where(private, look()),
-    "look at what is gone": gone,
-    "look at nothing": lambda world: ("GET", f"/api/v1/predictions/{uuid.uuid4()}/", b"", {}),
-    "look at no uuid": lambda world: ("GET", "/api/v1/predictions/7/", b"", {}),
-    "look at hyphens elsewhere": no_uuid,
-    "look from a foreign host": look(Host="example.org"),
-    "look with a body": lambda world: ("GET", address_of(make(world.iris)), b" " * (1024 * 1024 + 1), {}),
-    "head": look(State.SUCCEEDED, "HEAD"),
-    "options of a look": look(method="OPTIONS"),
-    "delete": look(method="DELETE"),
-    "list of mine": lambda world: ("GET", "/api/v1/predictions/", b"", {}),
-    "model": lambda world: ("GET", "/api/v1/models/iris/", b"", {}),
-}
-COMPARED = (
-    "Content-Type",
-    "Content-Length",
-    "Location",
-    "Retry-After",
-    "Preference-Applied",
-    "WWW-Authenticate",
-    "ETag",
-    "Server-Timing",
-    "Cache-Control",
-    "Vary",
-    "X-Content-Type-Options",
-    "Referrer-Policy",
-    "Cross-Origin-Opener-Policy",
-)
-ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-
-
-def masked(text: str) -> str:
-    return TIME.sub("<time>", ID.sub("<id>", text))
-
-
-def seen(method: str, response: Any) -> tuple[int, str, dict[str, str | None]]:
-    headers = {name: response.headers.get(name) for name in COMPARED}
-    # Of a HEAD and of what has not changed the server sends no body.
-    content = b"" if method == "HEAD" else response.content
-    cookies = {"cookies": " ".join(response.cookies)}
-    return response.status_code, masked(content.decode()), {n: v and masked(v) for n, v in headers.items()} | cookies
-
-
-class ShortAnswer:
-    """With names of headers as the test client has them."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.status_code, self.content, lower = answer.status_code, answer.content, answer.headers
-        self.cookies = [cookie.partition("=")[0] for cookie in answer.cookies]
-        self.headers = {name: lower[name.lower()] for name in (*COMPARED, "X-Request-ID") if name.lower() in lower}
-
-
-def kept(before: set[uuid.UUID]) -> list[dict[str, Any]]:
-    """The rows that are new, but for their ids and times."""
-    rows = Prediction.objects.exclude(pk__in=before).values()
-    return [
-        {**{n: v for n, v in one.items() if n not in ("id", "created_at", "deadline_at")}, "time": time_of(one)}
-        for one in rows
-    ]
-
-
-def time_of(one: dict[str, Any]) -> float:
-    return (one["deadline_at"] - one["created_at"]).total_seconds()
 
 
 @pytest.mark.usefixtures("clean_redis")
-@pytest.mark.parametrize(
-    ("asked", "is_short"),
-    [pytest.param(asked, True, id=name) for name, asked in SHORT.items()]
-    + [pytest.param(asked, False, id=name) for name, asked in REFUSED.items()],
-)
-def test_either_way_the_answer_is_the_same(
-    asked: Prepare,
-    is_short: bool,
-    door: Door,
-    iris: ModelVersion,
-    owner: User,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("name", CASES)
+def test_reply_has_the_status_of_its_case(
+    name: str, door: Door, iris: ModelVersion, owner: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = SimpleNamespace(iris=iris, owner=owner, settings=settings, monkeypatch=monkeypatch)
-    method, address, body, headers = asked(world)
-    before = set(Prediction.objects.values_list("pk", flat=True))
+    prepare, status = CASES[name]
+    world = SimpleNamespace(door=door, iris=iris, owner=owner, settings=settings, monkeypatch=monkeypatch)
+    method, address, body, headers = prepare(world)
 
-    client = Client(SERVER_NAME="localhost", raise_request_exception=False)
-    said = {name: value for name, value in headers.items() if name != "Content-Type"}
-    long = client.generic(method, address, body, content_type=headers.get("Content-Type", ""), headers=said)
-    of_long = kept(before)
-    between = set(Prediction.objects.values_list("pk", flat=True))
-    short = ShortAnswer(door.ask(method, address, body, **headers))
+    reply = door.ask(method, address, body, **headers)
 
-    assert seen(method, short) == seen(method, long)
-    assert re.fullmatch("[0-9a-f]{32}", short.headers["X-Request-ID"])
-    if "Idempotency-Key" in headers:  # whoever comes second gets the row of the first
-        assert kept(between) == []
-    else:
-        assert kept(between) == of_long
-    assert b"hunter2" not in short.content
-    assert door.long_ways == ([] if is_short else [unquote(address)])
+    assert reply.status_code == status
+    assert re.fullmatch("[0-9a-f]{32}", reply.headers["x-request-id"])
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert b"hunter2" not in reply.content
+    if status >= 400:
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.json()["status"] == status
 
 
-def test_caller_of_an_accepted_row_is_who_they_say(door: Door, owner: User) -> None:
-    world = SimpleNamespace(owner=owner)
-    for headers in ({}, visitor(world), bearer(world)):
+def test_caller_of_an_accepted_row_is_the_tokens_owner_or_the_address(door: Door, owner: User) -> None:
+    for headers in ({}, bearer(SimpleNamespace(owner=owner))):
         assert door.ask("POST", PREDICT, sent(ROW), **JSON, **headers).status_code == 202
 
     found = list(Prediction.objects.order_by("created_at").values_list("caller", "owner"))
-    assert found[1:] == [("visitor:somebody", None), (f"user:{owner.pk}", owner.pk)]
+    assert found[1:] == [(f"user:{owner.pk}", owner.pk)]
     assert found[0][0].startswith("address:")
 
 
-@pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:1/"])
-def test_traces_see_every_request(door: Door, settings: Any, endpoint: str) -> None:
-    settings.ENV = settings.ENV.model_copy(update={"otel_exporter_otlp_endpoint": endpoint})
+@pytest.mark.parametrize("authorization", ["Basic eDp5", "ft_bare", "Bearer", "Bearer ft_nobody"])
+def test_authorization_that_is_not_understood_is_never_anonymous(door: Door, authorization: str) -> None:
+    reply = door.ask("POST", PREDICT, sent(ROW), **JSON, Authorization=authorization)
 
-    assert door.ask("POST", PREDICT, sent(ROW), **JSON).status_code == 202
-    assert door.long_ways == ([PREDICT] if endpoint else [])
+    assert reply.status_code == 401
+    assert reply.headers["www-authenticate"] == 'Bearer realm="foretell", error="invalid_token"'
+    assert Prediction.objects.count() == 0
+
+
+# --- One configuration for every operation ----------------------------------------------------------------------------
+OPERATIONS = [
+    ("POST", PREDICT), ("GET", f"/api/v1/predictions/{uuid.UUID(int=7)}/"), ("POST", "/v2/models/iris/infer"),
+    ("POST", "/v2/models/iris/versions/1/infer"), ("GET", "/api/v1/models/"), ("GET", "/api/v1/models/iris/"),
+    ("GET", "/api/v1/predictions/"), ("POST", f"/api/v1/predictions/{uuid.UUID(int=7)}/cancel/"),
+    ("POST", f"/api/v1/predictions/{uuid.UUID(int=7)}/feedback/"), ("GET", "/api/v1/schema/"), ("GET", "/api/nothing/"),
+    ("GET", "/v2"), ("GET", "/v2/health/live"), ("GET", "/v2/health/ready"), ("GET", "/v2/models/iris"),
+    ("GET", "/v2/models/iris/ready"), ("POST", "/v2/repository/index"), ("GET", "/v2/nothing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "address"), OPERATIONS)
+def test_added_layer_and_scheme_apply_to_every_operation(
+    method: str, address: str, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def marked(call_next: Handler, request: ApiRequest) -> ApiReply:
+        reply = await call_next(request)
+        reply.headers["X-Caller"] = request.caller.key
+        return reply
+
+    async def by_badge(request: ApiRequest) -> Caller | None:
+        return Caller("badge:7") if request.headers.get("x-badge") == "7" else None
+
+    monkeypatch.setattr(callers, "SCHEMES", [*callers.SCHEMES, by_badge])
+    # The outermost layer: its mark is on refusals too.
+    client = ApiClient(layers=[marked, *LAYERS])
+
+    assert client.request(method, address, headers={"X-Badge": "7"})["X-Caller"] == "badge:7"
 
 
 # --- Many at once -----------------------------------------------------------------------------------------------------
@@ -440,7 +397,7 @@ def test_database_that_is_away_is_told_to_all_who_asked_at_once(door: Door, monk
     answers = door.ask_at_once([("POST", PREDICT, sent(ROW), JSON)] * 20)
 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "database_away")] * 20
-    assert tries == [20]
+    assert sum(tries) <= 20
 
 
 # --- Statements -------------------------------------------------------------------------------------------------------
@@ -464,7 +421,7 @@ def test_lone_look_takes_one_statement(door: Door, iris: ModelVersion) -> None:
     assert len(asked_of_the_database(door, lambda: door.ask("GET", address))) == 1
 
 
-def test_looks_at_one_time_take_one_statement(door: Door, iris: ModelVersion) -> None:
+def test_fetches_at_one_time_share_statements(door: Door, iris: ModelVersion) -> None:
     addresses = [address_of(make(iris)) for _ in range(20)]
     door.ask("GET", addresses[0])
     door.statements.clear()
@@ -472,7 +429,8 @@ def test_looks_at_one_time_take_one_statement(door: Door, iris: ModelVersion) ->
     answers = door.ask_at_once([("GET", address, b"", {}) for address in addresses])
 
     assert [f"/api/v1/predictions/{answer.json()['id']}/" for answer in answers] == addresses
-    assert len(door.statements) == 1
+    # The first is read at once; others gather meanwhile.
+    assert len(door.statements) < len(addresses) / 2
 
 
 # --- Waiting ----------------------------------------------------------------------------------------------------------
@@ -483,16 +441,16 @@ def begin(door: Door, seconds: float, **headers: str) -> "tuple[Future[Answer], 
     return asked, Prediction.objects.get()
 
 
-def expectations(door: Door) -> dict[str, Any]:
-    """By id; empty before the first request."""
-    return door.handler._express._expected._news if door.handler._express else {}
+def waiting(prediction_id: uuid.UUID) -> int:
+    """How many requests wait for a prediction."""
+    return completions.listener.count(prediction_id)
 
 
 @pytest.fixture
 def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No announcement reaches anybody."""
-    monkeypatch.setattr(completions.Waiters, "_listen_always", lambda waiters: None)
-    monkeypatch.setattr("predictions.api.asgi._Expected._hear", lambda expected, keys: None)
+    """No announcement is heard, and no wait looks before its end."""
+    monkeypatch.setattr(completions, "announce", lambda ids: None)
+    monkeypatch.setattr(completions, "LOOK_SECONDS", 3600.0)
 
 
 def test_row_that_is_settled_during_the_wait_is_answered_at_once(
@@ -513,14 +471,14 @@ def test_row_that_is_settled_during_the_wait_is_answered_at_once(
     assert answer.headers["preference-applied"] == "wait=20"
     assert answer.headers["server-timing"].startswith("queue;dur=")
     assert "retry-after" not in answer.headers
-    assert (door.long_ways, expectations(door)) == ([], {})
+    assert waiting(uuid.UUID(answer.json()["id"])) == 0
 
 
 def test_row_that_is_canceled_during_the_wait_is_answered_at_once(door: Door, clean_redis: redis.Redis) -> None:
     asked, kept_row = begin(door, LONG)
     listening(clean_redis)
 
-    assert Client().post(f"{address_of(kept_row)}cancel/").status_code == 200
+    assert door.ask("POST", f"{address_of(kept_row)}cancel/").status_code == 200
     answer = asked.result(LONG / 2)
     assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
 
@@ -530,13 +488,13 @@ def test_all_who_wait_for_one_prediction_are_answered_at_its_end(
 ) -> None:
     asked, kept_row = begin(door, LONG, **{"Idempotency-Key": "a"})
     again = door.begin("POST", PREDICT, sent(ROW), **JSON, Prefer="wait=20", **{"Idempotency-Key": "a"})
-    wait_until(lambda: len(expectations(door).get(kept_row.pk.hex, ())) == 2, 10, "both wait")
+    wait_until(lambda: waiting(kept_row.pk) == 2, 10, "both wait")
     listening(clean_redis)
     run_worker(iris)
 
     answers = [asked.result(LONG / 2), again.result(LONG / 2)]
     assert [(answer.status_code, answer.json()["id"]) for answer in answers] == [(200, str(kept_row.pk))] * 2
-    assert expectations(door) == {}
+    assert waiting(kept_row.pk) == 0
 
 
 @pytest.mark.usefixtures("unheard")
@@ -570,50 +528,20 @@ def test_row_that_is_removed_during_the_wait_is_shown_as_it_was(door: Door, clea
 def test_database_that_goes_away_during_the_wait_makes_no_accepted_row_an_error(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked: list[Any] = []
-
     def away(ids: Any) -> None:
-        looked.append(ids)
         raise OperationalError
 
     monkeypatch.setattr(Prediction.objects, "look", away)
     answer = door.ask("POST", PREDICT, sent(ROW), **JSON, Prefer="wait=0.2")
 
     assert (answer.status_code, answer.json()["status"], answer.headers["retry-after"]) == (202, "queued", "1")
-    assert len(looked) == 1
 
 
-def test_announcement_of_another_prediction_makes_nobody_look(
-    door: Door, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of three who wait, the first to end makes sure that all have looked who look when the listener begins."""
-    bodies = [sent({"features": [5, 3, 1, number]}) for number in range(3)]
-    asked = [door.begin("POST", PREDICT, body, **JSON, Prefer="wait=20") for body in bodies]
-    wait_until(lambda: len(expectations(door)) == Prediction.objects.count() == 3, 10, "all wait")
-    listening(clean_redis)
-    first, second, _ = sorted(Prediction.objects.all(), key=lambda kept_row: kept_row.values[3])
-
-    def end(kept_row: Prediction) -> None:
-        Prediction.objects.filter(pk=kept_row.pk).cancel()
-        completions.announce([kept_row.pk])
-
-    end(first)
-    assert asked[0].result(LONG / 2).status_code == 200
-    looked: list[Any] = []
-    look_at = Prediction.objects.look
-    monkeypatch.setattr(Prediction.objects, "look", lambda ids: looked.append(list(ids)) or look_at(ids))
-    end(second)
-
-    assert asked[1].result(LONG / 2).status_code == 200
-    assert looked == [[second.pk]]
-    assert not asked[2].done()
-
-
-def test_refusal_is_in_the_log_as_one_of_the_long_way_is(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+def test_refusal_is_logged_with_its_path(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING", "django.request"):
         answer = door.ask("POST", PREDICT, sent({"features": {}}), **JSON)
 
-    assert (answer.status_code, door.long_ways) == (422, [])
+    assert answer.status_code == 422
     assert [record.getMessage() for record in caplog.records if record.name == "django.request"] == [
         f"Unprocessable Entity: {PREDICT}"
     ]
@@ -621,11 +549,11 @@ def test_refusal_is_in_the_log_as_one_of_the_long_way_is(door: Door, caplog: pyt
 
 def test_asker_who_goes_away_during_the_wait_leaves_nothing_behind(door: Door) -> None:
     asked, kept_row = begin(door, LONG)
-    wait_until(lambda: kept_row.pk.hex in expectations(door), 10, "somebody waits")
+    wait_until(lambda: waiting(kept_row.pk) == 1, 10, "the request waits")
 
     asked.cancel()
 
-    wait_until(lambda: expectations(door) == {}, 10, "nobody is expected")
+    wait_until(lambda: waiting(kept_row.pk) == 0, 10, "no request waits")
     with pytest.raises(CancelledError):
         asked.result(LONG)
     # The row stays, and others are served as before.
@@ -640,9 +568,9 @@ def test_many_wait_without_a_thread_each(
     settings.WAITERS_MAX = 1
     count = 2 * settings.ENV.web_threads
     asked = [door.begin("POST", PREDICT, sent(ROW), **JSON, Prefer="wait=20") for _ in range(count)]
-    wait_until(lambda: len(expectations(door)) == Prediction.objects.count() == count, 10, "all wait")
+    wait_until(lambda: Prediction.objects.count() == count, 10, "all are accepted")
+    wait_until(lambda: all(map(waiting, Prediction.objects.values_list("pk", flat=True))), 10, "all wait")
     listening(clean_redis)
     run_worker(iris)
 
     assert [one.result(LONG).json()["status"] for one in asked] == ["succeeded"] * count
-    assert expectations(door) == {}

@@ -14,9 +14,13 @@ from django.utils import timezone
 from predictions.lifecycle import registry
 from predictions.models import Feedback, ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TERMINAL
+from predictions.use_cases.callers import of_address
 from tests.integration.api.conftest import problem
-from tests.integration.conftest import SETOSA, make, signed_in
+from tests.integration.conftest import SETOSA, make
+from tests.support.api_client import ApiClient
 
+# The caller of requests without a token.
+MINE = of_address("127.0.0.1").key
 UNFINISHED = sorted(set(State) - TERMINAL)
 
 
@@ -36,7 +40,7 @@ def address(row: Prediction, end: str = "") -> str:
         (State.EXPIRED, ("timeout", True)),
     ],
 )
-def test_prediction_in_any_state_is_200(client: Client, iris: ModelVersion, state: State, error: Any) -> None:
+def test_prediction_in_any_state_is_200(client: ApiClient, iris: ModelVersion, state: State, error: Any) -> None:
     response = client.get(address(make(iris, state)))
 
     body = response.json()
@@ -47,7 +51,7 @@ def test_prediction_in_any_state_is_200(client: Client, iris: ModelVersion, stat
     assert ("Server-Timing" in response) == (state in TERMINAL)
 
 
-def test_timing_is_in_milliseconds(client: Client, iris: ModelVersion) -> None:
+def test_timing_is_in_milliseconds(client: ApiClient, iris: ModelVersion) -> None:
     now = timezone.now()
     row = make(
         iris,
@@ -63,7 +67,7 @@ def test_timing_is_in_milliseconds(client: Client, iris: ModelVersion) -> None:
     assert response["Server-Timing"] == "queue;dur=20.000, predict;dur=2.500, total;dur=50.000"
 
 
-def test_prediction_that_never_ran_has_no_time_in_the_queue(client: Client, iris: ModelVersion) -> None:
+def test_prediction_that_never_ran_has_no_time_in_the_queue(client: ApiClient, iris: ModelVersion) -> None:
     row = make(iris)
     Prediction.objects.filter(pk=row.pk).cancel()
 
@@ -71,7 +75,7 @@ def test_prediction_that_never_ran_has_no_time_in_the_queue(client: Client, iris
 
 
 @pytest.mark.parametrize("known", ["{}", "W/{}", "*", '"x", {}', 'W/"x",W/{}', '{} , "y"'])
-def test_prediction_that_has_not_changed_is_304(client: Client, iris: ModelVersion, known: str) -> None:
+def test_prediction_that_has_not_changed_is_304(client: ApiClient, iris: ModelVersion, known: str) -> None:
     row = make(iris, State.SUCCEEDED)
     etag = client.get(address(row))["ETag"]
 
@@ -81,13 +85,13 @@ def test_prediction_that_has_not_changed_is_304(client: Client, iris: ModelVersi
 
 
 @pytest.mark.parametrize("known", ["", '"x"', "queued-0", '"queued-00"', '"aqueued-0"'])
-def test_prediction_by_another_etag_is_200(client: Client, iris: ModelVersion, known: str) -> None:
+def test_prediction_by_another_etag_is_200(client: ApiClient, iris: ModelVersion, known: str) -> None:
     row = make(iris)
 
     assert client.get(address(row), headers={"If-None-Match": known}).status_code == 200
 
 
-def test_etag_changes_with_each_state(client: Client, iris: ModelVersion) -> None:
+def test_etag_changes_with_each_state(client: ApiClient, iris: ModelVersion) -> None:
     row = make(iris)
     queued = client.get(address(row))["ETag"]
     Prediction.objects.claim("interactive", 1)
@@ -101,11 +105,11 @@ def test_etag_changes_with_each_state(client: Client, iris: ModelVersion) -> Non
 # --- Whose ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("end", "method"), [("", "get"), ("cancel/", "post"), ("feedback/", "post")])
 def test_prediction_of_another_user_is_404(
-    client: Client, iris: ModelVersion, owner: User, stranger: User, end: str, method: str
+    client: ApiClient, iris: ModelVersion, owner: User, stranger: User, end: str, method: str
 ) -> None:
     row = make(iris, owner=owner)
 
-    for visitor in (client, signed_in(stranger)):
+    for visitor in (client, ApiClient(stranger)):
         assert problem(getattr(visitor, method)(address(row, end)), 404)["code"] == "not_found"
     row.refresh_from_db()
     assert row.state == State.QUEUED
@@ -114,25 +118,25 @@ def test_prediction_of_another_user_is_404(
 def test_prediction_is_seen_by_its_owner_and_by_analysts(iris: ModelVersion, owner: User, analyst: User) -> None:
     row = make(iris, owner=owner)
 
-    assert [signed_in(user).get(address(row)).status_code for user in (owner, analyst)] == [200, 200]
+    assert [ApiClient(user).get(address(row)).status_code for user in (owner, analyst)] == [200, 200]
 
 
 def test_prediction_of_nobody_is_seen_by_whoever_has_its_id_only_in_public(
-    client: Client, iris: ModelVersion, stranger: User, analyst: User, settings: Any
+    client: ApiClient, iris: ModelVersion, stranger: User, analyst: User, settings: Any
 ) -> None:
     row = make(iris)
-    assert [c.get(address(row)).status_code for c in (client, signed_in(stranger))] == [200, 200]
+    assert [c.get(address(row)).status_code for c in (client, ApiClient(stranger))] == [200, 200]
 
     settings.PUBLIC_PREDICTIONS = False
 
-    visitors = client, signed_in(stranger), signed_in(analyst)
+    visitors = client, ApiClient(stranger), ApiClient(analyst)
     assert [c.get(address(row)).status_code for c in visitors] == [401, 404, 200]
 
 
 # --- Cancel -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("state", UNFINISHED)
-def test_cancel_ends_an_unfinished_prediction(client: Client, iris: ModelVersion, state: State) -> None:
-    row = make(iris, state)
+def test_cancel_ends_an_unfinished_prediction(client: ApiClient, iris: ModelVersion, state: State) -> None:
+    row = make(iris, state, caller=MINE)
 
     response = client.post(address(row, "cancel/"))
 
@@ -142,8 +146,8 @@ def test_cancel_ends_an_unfinished_prediction(client: Client, iris: ModelVersion
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
-def test_cancel_of_an_ended_prediction_is_409(client: Client, iris: ModelVersion, state: State) -> None:
-    row = make(iris, state)
+def test_cancel_of_an_ended_prediction_is_409(client: ApiClient, iris: ModelVersion, state: State) -> None:
+    row = make(iris, state, caller=MINE)
 
     body = problem(client.post(address(row, "cancel/")), 409)
 
@@ -152,22 +156,30 @@ def test_cancel_of_an_ended_prediction_is_409(client: Client, iris: ModelVersion
     assert row.state == state
 
 
-def test_cancel_by_get_is_405(client: Client, iris: ModelVersion) -> None:
+def test_cancel_by_get_is_405(client: ApiClient, iris: ModelVersion) -> None:
     assert problem(client.get(address(make(iris), "cancel/")), 405)["code"] == "method_not_allowed"
 
 
-def test_cancel_with_a_session_needs_its_token(iris: ModelVersion, owner: User) -> None:
-    row = make(iris, owner=owner)
-    strict = Client(enforce_csrf_checks=True)
-    strict.force_login(owner)
+def test_cancel_by_a_link_is_403(client: ApiClient, iris: ModelVersion) -> None:
+    """The id of another caller's prediction is for reading."""
+    row = make(iris, caller="visitor:another")
 
-    assert problem(strict.post(address(row, "cancel/")), 403)["code"] == "permission_denied"
+    assert problem(client.post(address(row, "cancel/")), 403)["code"] == "permission_denied"
     row.refresh_from_db()
     assert row.state == State.QUEUED
 
 
+def test_session_is_not_read(iris: ModelVersion, owner: User) -> None:
+    row = make(iris, owner=owner)
+    browser = Client()
+    browser.force_login(owner)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}"
+
+    assert problem(ApiClient(Cookie=cookie).post(address(row, "cancel/")), 404)["code"] == "not_found"
+
+
 # --- Feedback ---------------------------------------------------------------------------------------------------------
-def say(client: Client, row: Prediction, body: Any) -> Any:
+def say(client: ApiClient, row: Prediction, body: Any) -> Any:
     text = body if isinstance(body, str) else json.dumps(body)
     return client.post(address(row, "feedback/"), text, content_type="application/json")
 
@@ -175,8 +187,8 @@ def say(client: Client, row: Prediction, body: Any) -> Any:
 @pytest.mark.parametrize(
     "body", [{"was_right": True}, {"actual": "virginica"}, {"actual": 3.5}, {"actual": 0}, {"comment": "hm"}]
 )
-def test_feedback_is_kept_and_replaced(client: Client, iris: ModelVersion, body: Any) -> None:
-    row = make(iris, State.SUCCEEDED)
+def test_feedback_is_kept_and_replaced(client: ApiClient, iris: ModelVersion, body: Any) -> None:
+    row = make(iris, State.SUCCEEDED, caller=MINE)
 
     first = say(client, row, body)
     second = say(client, row, {"was_right": False})
@@ -206,23 +218,23 @@ def test_feedback_is_kept_and_replaced(client: Client, iris: ModelVersion, body:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_feedback_that_means_nothing_is_422(client: Client, iris: ModelVersion, body: Any, pointer: str) -> None:
-    response = say(client, make(iris, State.SUCCEEDED), body)
+def test_feedback_that_means_nothing_is_422(client: ApiClient, iris: ModelVersion, body: Any, pointer: str) -> None:
+    response = say(client, make(iris, State.SUCCEEDED, caller=MINE), body)
 
     assert [error["pointer"] for error in problem(response, 422)["errors"]] == [pointer]
     assert not Feedback.objects.exists()
 
 
 @pytest.mark.parametrize("depth", range(780, 1000, 3))
-def test_feedback_nested_to_the_edge_is_refused(client: Client, iris: ModelVersion, depth: int) -> None:
-    row = make(iris, State.SUCCEEDED)
+def test_feedback_nested_to_the_edge_is_refused(client: ApiClient, iris: ModelVersion, depth: int) -> None:
+    row = make(iris, State.SUCCEEDED, caller=MINE)
 
     assert say(client, row, '{"actual": ' + "[" * depth + "]" * depth + "}").status_code in (400, 422)
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.SUCCEEDED}))
-def test_feedback_on_what_has_no_answer_is_409(client: Client, iris: ModelVersion, state: State) -> None:
-    response = say(client, make(iris, state), {"was_right": True})
+def test_feedback_on_what_has_no_answer_is_409(client: ApiClient, iris: ModelVersion, state: State) -> None:
+    response = say(client, make(iris, state, caller=MINE), {"was_right": True})
 
     assert problem(response, 409)["code"] == "no_answer"
 
@@ -230,14 +242,14 @@ def test_feedback_on_what_has_no_answer_is_409(client: Client, iris: ModelVersio
 def test_feedback_of_two_people_is_kept_for_each(iris: ModelVersion, owner: User, analyst: User) -> None:
     row = make(iris, State.SUCCEEDED, owner=owner)
 
-    statuses = [say(signed_in(user), row, {"was_right": user == owner}).status_code for user in (owner, analyst)]
+    statuses = [say(ApiClient(user), row, {"was_right": user == owner}).status_code for user in (owner, analyst)]
 
     assert statuses == [201, 201]
     assert sorted(Feedback.objects.values_list("was_right", flat=True)) == [False, True]
 
 
 # --- Lists ------------------------------------------------------------------------------------------------------------
-def listed(client: Client, **query: Any) -> list[str]:
+def listed(client: ApiClient, **query: Any) -> list[str]:
     response = client.get(f"/api/v1/predictions/?{urlencode(query)}")
     assert response.status_code == 200
     return [item["id"] for item in response.json()["results"]]
@@ -261,11 +273,11 @@ def mine(iris: ModelVersion, registered: dict[str, RegisteredModel], owner: User
 
 
 def test_list_holds_what_is_mine_newest_first(owner: User, mine: list[Prediction]) -> None:
-    assert listed(signed_in(owner)) == [str(row.pk) for row in mine]
+    assert listed(ApiClient(owner)) == [str(row.pk) for row in mine]
 
 
 def test_list_is_filtered(owner: User, mine: list[Prediction]) -> None:
-    client, ids = signed_in(owner), [str(row.pk) for row in mine]
+    client, ids = ApiClient(owner), [str(row.pk) for row in mine]
 
     assert listed(client, model="iris") == [ids[0], ids[2]]
     assert listed(client, model="nothing") == []
@@ -278,7 +290,7 @@ def test_list_is_filtered(owner: User, mine: list[Prediction]) -> None:
 
 
 def test_list_comes_in_pages_that_stay(owner: User, mine: list[Prediction], iris: ModelVersion) -> None:
-    client, ids = signed_in(owner), [str(row.pk) for row in mine]
+    client, ids = ApiClient(owner), [str(row.pk) for row in mine]
     first = client.get("/api/v1/predictions/?limit=2").json()
     make(iris, owner=owner, caller=f"user:{owner.pk}")
     second = client.get(first["next"]).json()
@@ -304,14 +316,14 @@ def test_list_comes_in_pages_that_stay(owner: User, mine: list[Prediction], iris
         ("limit=%D9%A1", "/limit"),
     ],
 )
-def test_list_with_a_filter_that_means_nothing_is_422(client: Client, db: None, query: str, pointer: str) -> None:
+def test_list_with_a_filter_that_means_nothing_is_422(client: ApiClient, db: None, query: str, pointer: str) -> None:
     body = problem(client.get(f"/api/v1/predictions/?{query}"), 422)
 
     assert [error["pointer"] for error in body["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize("position", ["p=garbage", "p=%00", "o=x", "o=-1&p="])
-def test_list_from_a_foreign_cursor_is_404(client: Client, db: None, position: str) -> None:
+def test_list_from_a_foreign_cursor_is_404(client: ApiClient, db: None, position: str) -> None:
     cursor = quote(base64.b64encode(position.encode()).decode())
 
     body = problem(client.get(f"/api/v1/predictions/?cursor={cursor}"), 404)
@@ -322,16 +334,16 @@ def test_list_from_a_foreign_cursor_is_404(client: Client, db: None, position: s
 def test_list_takes_times_at_the_ends_of_the_calendar(owner: User, mine: list[Prediction]) -> None:
     ends = {"created_after": "0001-01-01T00:00:00+23:59", "created_before": "9999-12-31T23:59:59-23:59"}
 
-    assert len(listed(signed_in(owner), **ends)) == 3
+    assert len(listed(ApiClient(owner), **ends)) == 3
 
 
 @pytest.mark.parametrize("cursor", ["x", "%ff", "/w=="])
-def test_list_from_a_cursor_that_is_no_base64_is_404(client: Client, db: None, cursor: str) -> None:
+def test_list_from_a_cursor_that_is_no_base64_is_404(client: ApiClient, db: None, cursor: str) -> None:
     problem(client.get(f"/api/v1/predictions/?cursor={cursor}"), 404)
 
 
 def test_address_has_a_history_only_in_development(iris: ModelVersion, settings: Any) -> None:
-    far, near = Client(REMOTE_ADDR="10.1.1.1"), Client(REMOTE_ADDR="127.0.0.1")
+    far, near = ApiClient(address="10.1.1.1"), ApiClient()
     for client in (far, near):
         response = client.post(
             "/api/v1/models/iris/predictions/", '{"features": [1, 1, 1, 1]}', content_type="application/json"
@@ -344,7 +356,7 @@ def test_address_has_a_history_only_in_development(iris: ModelVersion, settings:
 
 
 # --- Models -----------------------------------------------------------------------------------------------------------
-def test_models_lists_those_whose_folders_are_there(client: Client, registered: dict[str, RegisteredModel]) -> None:
+def test_models_lists_those_whose_folders_are_there(client: ApiClient, registered: dict[str, RegisteredModel]) -> None:
     RegisteredModel.objects.filter(name="wine").update(is_present=False)
 
     results = client.get("/api/v1/models/").json()["results"]
@@ -363,7 +375,7 @@ def test_models_lists_those_whose_folders_are_there(client: Client, registered: 
     }
 
 
-def test_model_says_what_it_takes_in_signature_order(client: Client, kinds: RegisteredModel) -> None:
+def test_model_says_what_it_takes_in_signature_order(client: ApiClient, kinds: RegisteredModel) -> None:
     body = client.get("/api/v1/models/kinds/").json()
 
     assert list(body["signature"]["properties"]) == ["long side", "count", "colour", "ripe", "note", "a/b~c"]
@@ -376,7 +388,7 @@ def test_model_says_what_it_takes_in_signature_order(client: Client, kinds: Regi
     assert accepted.status_code == 202
 
 
-def test_model_that_does_not_serve_says_so(client: Client, iris: ModelVersion) -> None:
+def test_model_that_does_not_serve_says_so(client: ApiClient, iris: ModelVersion) -> None:
     ModelVersion.objects.mark_unavailable(iris.pk, "/home/someone")
     registry.forget()
 
@@ -387,5 +399,5 @@ def test_model_that_does_not_serve_says_so(client: Client, iris: ModelVersion) -
     assert b"someone" not in response.content
 
 
-def test_model_that_is_not_there_is_404(client: Client, registered: dict[str, RegisteredModel]) -> None:
+def test_model_that_is_not_there_is_404(client: ApiClient, registered: dict[str, RegisteredModel]) -> None:
     assert problem(client.get("/api/v1/models/nothing/"), 404)["code"] == "not_found"

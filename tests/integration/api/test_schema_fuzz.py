@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import schemathesis
-from django.core.wsgi import get_wsgi_application
-from django.test import Client
 from drf_spectacular.validation import validate_schema
 from hypothesis import given
 from hypothesis.errors import Unsatisfiable
 from schemathesis.generation import GenerationMode
 
+from predictions.api.asgi import Application
 from predictions.models import ModelVersion, State
 from tests.integration.conftest import make
 from tests.support.fuzzing import EXAMPLES, asked, examples
+from tests.support.site_client import Client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def api_schema(iris: ModelVersion, settings: Any) -> Any:
     settings.WAITERS_MAX = 0
-    return schemathesis.openapi.from_wsgi("/api/v1/schema/", get_wsgi_application())
+    return schemathesis.openapi.from_asgi("/api/v1/schema/", Application())
 
 
 def test_schema_is_valid_and_is_json(client: Client, iris: ModelVersion) -> None:

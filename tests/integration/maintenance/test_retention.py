@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from django.utils import timezone
 
 from predictions.maintenance import retention
@@ -17,6 +16,7 @@ from predictions.models.states import TERMINAL
 from tests.integration.conftest import make, signed_in, statements
 from tests.integration.web.conftest import Page
 from tests.support.commands import run
+from tests.support.site_client import Client
 
 DAY = 24 * 3600.0
 ADDRESSES = ("/predictions/{}/", "/predictions/{}/status/")

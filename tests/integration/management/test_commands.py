@@ -1,4 +1,4 @@
-"""The commands of manage.py: what they do, what they say, and how they end."""
+"""Management commands: effects, output and exit status."""
 
 import shutil
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def champion(name: str = "iris") -> int | None:
 
 @pytest.fixture
 def two_versions(registered: dict[str, RegisteredModel], models_dir: Path, trained_models: Path) -> Iterator[Path]:
-    """iris has a version that serves and one that waits."""
+    """iris has a champion and a newer version."""
     add_version(models_dir)
     assert registry.sync(models_dir) == []
     try:
@@ -38,9 +38,9 @@ def two_versions(registered: dict[str, RegisteredModel], models_dir: Path, train
         shutil.copytree(trained_models / "iris", models_dir / "iris")
 
 
-# --- promote, rollback, check_models ----------------------------------------------------------------------------------
+# --- promote, rollback, check_models --------------------------------------------------------------------------------
 @pytest.mark.usefixtures("two_versions")
-def test_promote_and_rollback_change_who_serves() -> None:
+def test_promote_and_rollback_change_the_champion() -> None:
     assert run("promote", "iris", 2) == "iris v2 serves.\n"
     assert champion() == 2
     assert run("rollback", "iris") == "iris v1 serves.\n"
@@ -48,7 +48,7 @@ def test_promote_and_rollback_change_who_serves() -> None:
     assert run("rollback", "iris") == "iris v2 serves.\n"
 
 
-def test_promote_of_a_version_that_does_not_prove_itself_refuses(two_versions: Path) -> None:
+def test_promote_of_a_damaged_version_fails(two_versions: Path) -> None:
     estimator = two_versions / "iris/versions/2/estimator.joblib"
     content = estimator.read_bytes()
     estimator.unlink()
@@ -60,22 +60,22 @@ def test_promote_of_a_version_that_does_not_prove_itself_refuses(two_versions: P
 
 
 @pytest.mark.parametrize(("name", "version"), [("iris", 9), ("nothing", 1)])
-def test_promote_of_what_is_not_there_says_so(iris: ModelVersion, name: str, version: int) -> None:
+def test_promote_of_an_unknown_version_fails(iris: ModelVersion, name: str, version: int) -> None:
     with pytest.raises(CommandError, match=f"^{name} has no version {version}; sync_models reads new folders$"):
         run("promote", name, version)
 
 
 @pytest.mark.parametrize("name", ["iris", "nothing"])
-def test_rollback_without_an_earlier_version_says_so(iris: ModelVersion, name: str) -> None:
+def test_rollback_without_an_earlier_version_fails(iris: ModelVersion, name: str) -> None:
     with pytest.raises(CommandError, match=f"^{name} has no version that served before$"):
         run("rollback", name)
 
 
-def test_check_models_says_which_serve(iris: ModelVersion) -> None:
+def test_check_models_lists_versions_that_serve(iris: ModelVersion) -> None:
     assert run("check_models") == "breast-cancer v1: serves\ndiabetes v1: serves\niris v1: serves\nwine v1: serves\n"
 
 
-def test_check_models_ends_badly_when_one_does_not_serve(iris: ModelVersion) -> None:
+def test_check_models_with_a_broken_version_exits_with_1(iris: ModelVersion) -> None:
     ModelVersion.objects.filter(pk=iris.pk).update(sha256="0" * 64)
     out = StringIO()
 
@@ -92,7 +92,7 @@ def test_check_models_ends_badly_when_one_does_not_serve(iris: ModelVersion) -> 
     assert "iris v1: version.json of iris version 1 names SHA-256" in out.getvalue()
 
 
-# --- sync_models, train, prepare --------------------------------------------------------------------------------------
+# --- sync_models, train, prepare ------------------------------------------------------------------------------------
 @pytest.fixture
 def own_models(db: None, trained_models: Path, tmp_path: Path, settings: Any) -> Path:
     settings.MODELS_DIR = tmp_path / "models"
@@ -100,12 +100,12 @@ def own_models(db: None, trained_models: Path, tmp_path: Path, settings: Any) ->
     return tmp_path / "models"
 
 
-def test_sync_models_of_good_folders_says_nothing(own_models: Path) -> None:
+def test_sync_models_of_valid_folders_prints_nothing(own_models: Path) -> None:
     assert run("sync_models") == ""
     assert champion() == 1
 
 
-def test_sync_models_of_a_broken_folder_names_the_place_and_ends_badly(own_models: Path) -> None:
+def test_sync_models_of_an_invalid_folder_names_it_and_exits_with_1(own_models: Path) -> None:
     rewrite(own_models, 'task = "classification"', 'task = "guessing"')
     errors = StringIO()
 
@@ -116,13 +116,13 @@ def test_sync_models_of_a_broken_folder_names_the_place_and_ends_badly(own_model
     assert errors.getvalue().startswith(f"{own_models / 'iris/model.toml'}: task: Input should be")
 
 
-def test_train_makes_a_version_that_waits(own_models: Path) -> None:
+def test_train_creates_a_version_without_promotion(own_models: Path) -> None:
     run("sync_models")
 
-    said = run("train", "iris")
+    output = run("train", "iris")
 
-    assert said.startswith("Training iris… version 2: accuracy ")
-    assert said.endswith("It serves after: manage.py promote iris 2\n")
+    assert output.startswith("Training iris… version 2: accuracy ")
+    assert output.endswith("It serves after: manage.py promote iris 2\n")
     assert champion() == 1
     assert ModelVersion.objects.count() == 2
 
@@ -158,21 +158,21 @@ def test_train_of_a_model_that_is_not_there_says_so(own_models: Path) -> None:
         run("train", "nothing")
 
 
-def test_train_without_a_train_file_says_so(own_models: Path) -> None:
+def test_train_without_a_train_file_fails(own_models: Path) -> None:
     (own_models / "iris/train.py").unlink()
 
     with pytest.raises(CommandError, match=r"/iris/train\.py is missing: write one"):
         run("train", "iris")
 
 
-def test_prepare_trains_what_is_missing_and_makes_an_analyst_once(own_models: Path) -> None:
+def test_prepare_trains_missing_versions_and_creates_an_analyst_once(own_models: Path) -> None:
     shutil.rmtree(own_models / "iris/versions")
 
     first, second = run("prepare"), run("prepare")
 
     trained, sign_in = first.replace("…\n", "…").splitlines()
     assert trained.startswith("Training iris… version 1: accuracy ")
-    assert sign_in.startswith("The board for analysts is at /monitor/: sign in as analyst with the password ")
+    assert sign_in.startswith("The board for analysts is at /monitor/. Sign in as analyst with the password ")
     assert User.objects.get(username="analyst").check_password(sign_in.rsplit(" ", 1)[1])
     assert second == ""
     assert champion() == 1
@@ -196,8 +196,8 @@ def test_prepare_outside_development_makes_nobody(own_models: Path, settings: An
     assert not User.objects.exists()
 
 
-# --- keeper, draw_states, write_docs ----------------------------------------------------------------------------------
-def test_keeper_once_sweeps_once(iris: ModelVersion, clean_redis: object) -> None:
+# --- keeper, draw_states, write_docs --------------------------------------------------------------------------------
+def test_keeper_once_runs_one_sweep(iris: ModelVersion, clean_redis: object) -> None:
     make(iris, deadline_at=iris.created_at)
 
     assert run("keeper", "--once") == "1 expired\n"
@@ -217,7 +217,7 @@ def test_draw_states_draws_each_transition_once() -> None:
     )
 
 
-def test_write_docs_writes_what_is_stale_and_then_nothing(tmp_path: Path, settings: Any) -> None:
+def test_write_docs_writes_stale_pages_only(tmp_path: Path, settings: Any) -> None:
     settings.BASE_DIR = tmp_path
 
     with pytest.raises(CommandError, match=r"^not up to date: .*; run make docs$"):

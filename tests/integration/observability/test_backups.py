@@ -1,5 +1,5 @@
-"""A backup is made while rows are written, and a restore of it is rehearsed: on SQLite by the command, on PostgreSQL as
-its page says."""
+"""Backups during writes, and their restoration: on SQLite with the command, on PostgreSQL as docs/how-to/back-up.md
+describes."""
 
 import json
 import os
@@ -35,7 +35,7 @@ on_postgres = pytest.mark.skipif(IS_SQLITE, reason="run on PostgreSQL by: python
 READ = """
 import json, django
 django.setup()
-from django.test import Client
+from tests.support.site_client import Client
 from predictions.models import Prediction
 newest = Prediction.objects.order_by("-created_at", "-id")[0]
 found = Client(SERVER_NAME="localhost").get(f"/api/v1/predictions/{newest.pk}/")
@@ -45,11 +45,11 @@ print(json.dumps([Prediction.objects.count(), found.status_code, b"setosa" in fo
 
 @contextmanager
 def rows_being_written(version: ModelVersion) -> Iterator[None]:
-    """Another thread writes as fast as it can."""
-    enough = threading.Event()
+    """Another thread writes rows continuously."""
+    stopped = threading.Event()
 
     def write() -> None:
-        while not enough.is_set():
+        while not stopped.is_set():
             make(version, State.SUCCEEDED)
         connections.close_all()
 
@@ -60,12 +60,12 @@ def rows_being_written(version: ModelVersion) -> Iterator[None]:
         wait_until(lambda: Prediction.objects.count() >= before + 20, 20, "rows are being written")
         yield
     finally:
-        enough.set()
+        stopped.set()
         writer.join()
 
 
-def read_by_the_app(folder: Path, **variables: str) -> tuple[int, int, bool]:
-    """How many predictions another process finds, what it answers for the newest, and whether the result is in it."""
+def read_with_the_app(folder: Path, **variables: str) -> tuple[int, int, bool]:
+    """From another process: the number of predictions, the status of a GET of the newest, whether it has a result."""
     env = {**os.environ, "VAR_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "project.settings", **variables}
     done = subprocess.run([sys.executable, "-c", READ], cwd=BASE_DIR, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -73,31 +73,29 @@ def read_by_the_app(folder: Path, **variables: str) -> tuple[int, int, bool]:
     return count, status, has_answer
 
 
-# --- SQLite -----------------------------------------------------------------------------------------------------------
+# --- SQLite ---------------------------------------------------------------------------------------------------------
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_backup_made_while_rows_are_written_is_restored(iris: ModelVersion, tmp_path: Path) -> None:
+def test_backup_during_writes_is_restored(iris: ModelVersion, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     with rows_being_written(iris):
         before = Prediction.objects.count()
-        said = run("backup", tmp_path / "copy.sqlite3")
+        output = run("backup", tmp_path / "copy.sqlite3")
         after = Prediction.objects.count()
 
-    counted = {name: int(count) for count, name in (line.split() for line in said.splitlines()[:-1])}
-    assert said.splitlines()[-1] == f"Whole and checked: {tmp_path / 'copy.sqlite3'}"
+    counted = {name: int(count) for count, name in (line.split() for line in output.splitlines()[:-1])}
+    assert output.splitlines()[-1] == f"Written and checked: {tmp_path / 'copy.sqlite3'}"
     assert before <= counted["prediction"] <= after
     (tmp_path / "copy.sqlite3").rename(tmp_path / "new/foretell.sqlite3")
-    assert read_by_the_app(tmp_path / "new", DATABASE_URL="") == (counted["prediction"], 200, True)
+    assert read_with_the_app(tmp_path / "new", DATABASE_URL="") == (counted["prediction"], 200, True)
 
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_backup_is_its_owners_only_and_has_a_place_of_its_own(
-    iris: ModelVersion, settings: Any, tmp_path: Path
-) -> None:
+def test_backup_has_a_default_path_and_is_private(iris: ModelVersion, settings: Any, tmp_path: Path) -> None:
     settings.ENV = settings.ENV.model_copy(update={"var_dir": tmp_path})
 
-    path = Path(run("backup").splitlines()[-1].removeprefix("Whole and checked: "))
+    path = Path(run("backup").splitlines()[-1].removeprefix("Written and checked: "))
 
     assert path.parent == tmp_path / "backups"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -106,19 +104,19 @@ def test_backup_is_its_owners_only_and_has_a_place_of_its_own(
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_backup_overwrites_nothing(tmp_path: Path) -> None:
+def test_backup_to_an_existing_file_fails(tmp_path: Path) -> None:
     path = tmp_path / "there"
-    path.write_text("of somebody")
+    path.write_text("existing")
 
-    with pytest.raises(CommandError, match=r"/there exists and is left as it is; name another file$"):
+    with pytest.raises(CommandError, match=r"/there exists already; choose another file$"):
         call_command("backup", str(path))
 
-    assert path.read_text() == "of somebody"
+    assert path.read_text() == "existing"
 
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_backup_to_where_it_cannot_write_says_so(tmp_path: Path) -> None:
+def test_backup_to_an_unwritable_path_fails(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(CommandError, match=r"^no copy at .*/file/copy: "):
@@ -141,23 +139,25 @@ def test_backup_of_a_damaged_database_leaves_no_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["damaged.sqlite3"]
 
 
-def test_copy_that_is_damaged_is_found_out(tmp_path: Path) -> None:
+def test_check_of_a_damaged_copy_raises(tmp_path: Path) -> None:
     (tmp_path / "copy").write_bytes(b"no database" * 100)
 
     with pytest.raises(sqlite3.DatabaseError):
         backups.check(tmp_path / "copy")
 
 
-# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+# --- PostgreSQL -----------------------------------------------------------------------------------------------------
 @on_postgres
-def test_backup_on_postgresql_names_its_tool(db: None) -> None:
-    with pytest.raises(CommandError, match=r"^PostgreSQL is backed up by its own tool: pg_dump --format=custom "):
+def test_backup_on_postgresql_names_pg_dump(db: None) -> None:
+    with pytest.raises(
+        CommandError, match=r"^This command copies SQLite only\. For PostgreSQL use pg_dump --format=custom "
+    ):
         call_command("backup")
 
 
 @on_postgres
 @pytest.mark.django_db(transaction=True)
-def test_dump_made_while_rows_are_written_is_restored(iris: ModelVersion, tmp_path: Path) -> None:
+def test_dump_during_writes_is_restored(iris: ModelVersion, tmp_path: Path) -> None:
     programs = postgres.binaries()
     need((programs / "pg_dump").exists(), "pg_dump is missing; on Debian and Ubuntu: apt-get install postgresql-client")
     used = connection.settings_dict
@@ -175,7 +175,7 @@ def test_dump_made_while_rows_are_written_is_restored(iris: ModelVersion, tmp_pa
     try:
         tool("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={restored}", str(tmp_path / "dump"))
         address = f"postgres://{used['USER']}@{quote(str(used['HOST']), safe='')}/{restored}"
-        count, status, has_answer = read_by_the_app(tmp_path, DATABASE_URL=address)
+        count, status, has_answer = read_with_the_app(tmp_path, DATABASE_URL=address)
     finally:
         tool("dropdb", "--force", restored)
 

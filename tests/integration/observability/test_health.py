@@ -1,4 +1,4 @@
-"""Whether predictions are accepted and answered, as supervisors ask it."""
+"""The health endpoints."""
 
 import time
 from datetime import timedelta
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
-from django.test import Client
 from django.utils import timezone
 
 from predictions.maintenance import canary
@@ -15,9 +14,10 @@ from predictions.observability import health
 from predictions.queue import redis_client
 from predictions.worker import drain
 from tests.integration.conftest import statements
+from tests.support.site_client import Client
 
 
-def let_canaries_sing() -> None:
+def answer_canaries() -> None:
     canary.send()
     for lane in Prediction.objects.waiting_lanes(timedelta(0)):
         drain.serve(lane, time.monotonic() + 10)
@@ -25,7 +25,7 @@ def let_canaries_sing() -> None:
 
 @pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_with_fresh_canaries_and_a_keeper_is_ready(client: Client) -> None:
-    let_canaries_sing()
+    answer_canaries()
     Heartbeat.objects.beat("keeper")
 
     response = client.get("/healthz/ready")
@@ -36,7 +36,7 @@ def test_ready_with_fresh_canaries_and_a_keeper_is_ready(client: Client) -> None
 
 @pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_without_a_keeper_is_degraded(client: Client) -> None:
-    let_canaries_sing()
+    answer_canaries()
 
     response = client.get("/healthz/ready")
 
@@ -45,7 +45,7 @@ def test_ready_without_a_keeper_is_degraded(client: Client) -> None:
 
 @pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_while_the_fallback_worker_executes_a_lane_is_degraded(client: Client) -> None:
-    let_canaries_sing()
+    answer_canaries()
     Heartbeat.objects.beat("keeper", fallback=[Lane.BULK])
 
     response = client.get("/healthz/ready")
@@ -58,11 +58,11 @@ def test_ready_while_the_fallback_worker_executes_a_lane_is_degraded(client: Cli
 def test_ready_with_a_wrong_clock_of_one_process_is_ready(
     client: Client, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    """Canaries are as old as the database says. Here the clock of the process that sends them is wrong."""
+    """The age of a canary depends on the clock of the database only. Here the clock of its sender is wrong."""
     wrong = timezone.now() + timedelta(minutes=minutes)
     with monkeypatch.context() as keeper:
         keeper.setattr("django.utils.timezone.now", lambda: wrong)
-        let_canaries_sing()
+        answer_canaries()
     Heartbeat.objects.beat("keeper")
 
     assert client.get("/healthz/ready").json()["status"] == "ready"
@@ -70,7 +70,7 @@ def test_ready_with_a_wrong_clock_of_one_process_is_ready(
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
-def test_ready_with_canaries_that_do_not_come_back_is_down(client: Client) -> None:
+def test_ready_with_unanswered_canaries_is_down(client: Client) -> None:
     canary.send()
     Prediction.objects.update(created_at=timezone.now() - 2 * canary.STALE)
 
@@ -81,10 +81,10 @@ def test_ready_with_canaries_that_do_not_come_back_is_down(client: Client) -> No
 
 @pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_without_a_database_is_down(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*args: object) -> None:
+    def unavailable(*args: object) -> None:
         raise OperationalError
 
-    monkeypatch.setattr("predictions.models.heartbeat.HeartbeatQuerySet.beat", away)
+    monkeypatch.setattr("predictions.models.heartbeat.HeartbeatQuerySet.beat", unavailable)
 
     response = client.get("/healthz/ready")
 
@@ -93,7 +93,7 @@ def test_ready_without_a_database_is_down(client: Client, monkeypatch: pytest.Mo
 
 @pytest.mark.usefixtures("registered", "redis_server")
 def test_ready_without_a_broker_is_degraded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    let_canaries_sing()
+    answer_canaries()
     Heartbeat.objects.beat("keeper")
     monkeypatch.setattr(redis_client, "is_reachable", lambda: False)
 
@@ -104,8 +104,8 @@ def test_ready_without_a_broker_is_degraded(client: Client, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
-def test_ready_with_a_lane_for_files_that_stands_still_is_degraded(client: Client) -> None:
-    let_canaries_sing()
+def test_ready_with_an_unanswered_canary_of_the_bulk_lane_is_degraded(client: Client) -> None:
+    answer_canaries()
     Heartbeat.objects.beat("keeper")
     Prediction.objects.filter(lane=Lane.BULK).update(state=State.QUEUED)
 
@@ -116,9 +116,9 @@ def test_ready_with_a_lane_for_files_that_stands_still_is_degraded(client: Clien
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
-def test_ready_tells_the_youngest_sign_of_life_of_a_worker(client: Client) -> None:
+def test_ready_has_the_age_of_the_newest_worker_heartbeat(client: Client) -> None:
     assert client.get("/healthz/ready").json()["worker_seconds"] is None
-    health.forget()
+    health.clear_cache()
     Heartbeat.objects.beat("worker:worker@a/0")
     Heartbeat.objects.update(at=timezone.now() - timedelta(hours=1))
     Heartbeat.objects.beat("worker:worker@b/0")
@@ -127,7 +127,7 @@ def test_ready_tells_the_youngest_sign_of_life_of_a_worker(client: Client) -> No
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
-def test_ready_looks_once_a_second_whoever_asks(client: Client) -> None:
+def test_ready_is_cached(client: Client) -> None:
     client.get("/healthz/ready")
 
     with statements() as sent:
@@ -136,21 +136,21 @@ def test_ready_looks_once_a_second_whoever_asks(client: Client) -> None:
     assert sent == []
 
 
-def test_health_is_not_sent_to_https(client: Client, settings: Any) -> None:
+def test_live_is_not_redirected_to_https(client: Client, settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
 
     assert client.get("/healthz/live").status_code == 200
     assert client.get("/").status_code == 301
 
 
-def test_live_asks_nobody(client: Client) -> None:
+def test_live_needs_no_database(client: Client) -> None:
     response = client.get("/healthz/live")
 
     assert (response.status_code, response.content) == (200, b"ok")
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
-def test_canary_is_sent_on_each_lane_when_it_is_due() -> None:
+def test_canary_is_sent_on_each_lane_at_its_interval() -> None:
     assert canary.send() == len(Lane.values)
     assert canary.send() == 0
     Prediction.objects.update(created_at=timezone.now() - canary.EVERY - timedelta(seconds=1))
@@ -161,15 +161,15 @@ def test_canary_is_sent_on_each_lane_when_it_is_due() -> None:
 
 
 @pytest.mark.usefixtures("redis_server")
-def test_canary_without_a_version_that_serves_is_not_sent(registered: object) -> None:
+def test_canary_without_an_available_version_is_not_sent(registered: object) -> None:
     ModelVersion.objects.update(unavailable_reason="broken")
 
     assert canary.send() == 0
 
 
 @pytest.mark.usefixtures("redis_server")
-def test_canary_takes_an_example_that_fits(registered: dict[str, RegisteredModel]) -> None:
-    """A description that is newer than the version which serves must not end the keeper."""
+def test_canary_uses_a_valid_example(registered: dict[str, RegisteredModel]) -> None:
+    """A model description may be newer than its champion, and then its examples may be invalid."""
     first = registered["breast-cancer"]
     RegisteredModel.objects.filter(pk=first.pk).update(description={"examples": [{"values": {"new feature": 1}}]})
 
@@ -179,7 +179,7 @@ def test_canary_takes_an_example_that_fits(registered: dict[str, RegisteredModel
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
-def test_form_says_when_answers_are_late(client: Client) -> None:
+def test_form_warns_of_late_answers(client: Client) -> None:
     canary.send()
     assert b"Answers are late" not in client.get("/models/iris/").content
 

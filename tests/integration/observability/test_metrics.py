@@ -1,11 +1,10 @@
-"""What /metrics tells, to whom, and that what has been counted stays counted."""
+"""The metrics of /metrics: access, queue, finished predictions, and database cost."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db.models import F
-from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,6 +14,7 @@ from predictions.observability import metrics
 from predictions.worker import drain, preload
 from tests.integration.conftest import SETOSA, make, statements
 from tests.support.query_plans import count_rows, plans_of
+from tests.support.site_client import Client
 
 LABELS = ("process", "model", "lane", "state", "le")
 TOKEN = "a-token-for-prometheus"
@@ -22,11 +22,11 @@ TOKEN = "a-token-for-prometheus"
 
 @pytest.fixture(autouse=True)
 def _redis(redis_server: str) -> None:
-    """One that answers: what is told of it would otherwise cost each test a second."""
+    """A running Redis. Without it each scrape waits for a second."""
 
 
-def told() -> dict[tuple[str, ...], float]:
-    """Each sample by its name and the values of its labels."""
+def scrape() -> dict[tuple[str, ...], float]:
+    """The value of each sample, by its name and the values of its labels."""
     families = text_string_to_metric_families(metrics.exposition().decode())
     return {
         (s.name, *(s.labels[label] for label in LABELS if label in s.labels)): s.value
@@ -36,7 +36,7 @@ def told() -> dict[tuple[str, ...], float]:
 
 
 def count_all() -> int:
-    """As if the lag had passed."""
+    """Run the rollup without its lag."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollups, "LAG", timedelta(seconds=-60))
         return rollups.update()
@@ -44,13 +44,13 @@ def count_all() -> int:
 
 @pytest.fixture
 def counting(db: None) -> None:
-    """The keeper has counted until five minutes ago."""
+    """The last rollup was five minutes ago."""
     Watermark.objects.create(name=rollups.WATERMARK, until=timezone.now() - timedelta(minutes=5))
 
 
-# --- Who may read -----------------------------------------------------------------------------------------------------
+# --- Access ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("header", "status"),
     [
         (f"Bearer {TOKEN}", 200),
         (f"bearer  {TOKEN}", 200),
@@ -61,12 +61,10 @@ def counting(db: None) -> None:
         (None, 401),
     ],
 )
-def test_metrics_with_a_token_are_for_whoever_shows_it(
-    client: Client, db: None, settings: Any, said: str | None, status: int
-) -> None:
+def test_metrics_with_a_token_need_it(client: Client, db: None, settings: Any, header: str | None, status: int) -> None:
     settings.METRICS_TOKEN = TOKEN
 
-    response = client.get("/metrics", headers={"Authorization": said} if said else {})
+    response = client.get("/metrics", headers={"Authorization": header} if header else {})
 
     assert response.status_code == status
     assert response.headers["Content-Type"].startswith("text/plain")
@@ -77,7 +75,7 @@ def test_metrics_with_a_token_are_for_whoever_shows_it(
     ("address", "development", "status"),
     [("127.0.0.1", True, 200), ("::1", True, 200), ("192.0.2.7", True, 404), ("127.0.0.1", False, 404)],
 )
-def test_metrics_without_a_token_are_for_a_developers_own_machine(
+def test_metrics_without_a_token_are_local_and_for_development_only(
     db: None, settings: Any, address: str, development: bool, status: int
 ) -> None:
     settings.DEVELOPMENT = development
@@ -85,7 +83,7 @@ def test_metrics_without_a_token_are_for_a_developers_own_machine(
     assert Client(REMOTE_ADDR=address).get("/metrics").status_code == status
 
 
-# --- The queue and the signs of life ----------------------------------------------------------------------------------
+# --- The queue and the signs of life --------------------------------------------------------------------------------
 def test_queue_is_told_by_model_and_lane(iris: ModelVersion) -> None:
     make(iris, age=30)
     make(iris, age=10)
@@ -93,7 +91,7 @@ def test_queue_is_told_by_model_and_lane(iris: ModelVersion) -> None:
     make(iris, State.RUNNING)
     make(iris, State.SUCCEEDED)
 
-    found = told()
+    found = scrape()
 
     assert found["foretell_queued", "iris", "interactive"] == 2
     assert found["foretell_queued", "iris", "bulk"] == 1
@@ -103,17 +101,17 @@ def test_queue_is_told_by_model_and_lane(iris: ModelVersion) -> None:
     assert found["foretell_queued_oldest_seconds", "wine", "interactive"] == 0
 
 
-def test_signs_of_life_are_told(iris: ModelVersion) -> None:
+def test_broker_heartbeats_and_canaries_are_exposed(iris: ModelVersion) -> None:
     preload.load(iris.pk)
     drain._beat_at = -drain.BEAT_SECONDS
     drain.beat("worker@here/1")
-    drain.beat("worker@here/2")  # not so soon again
+    drain.beat("worker@here/2")  # too soon: not stored
     Heartbeat.objects.beat("keeper", fallback=["bulk"])
     sent = {"caller": "canary", "source": Source.CANARY}
     make(iris, State.SUCCEEDED, age=20, **sent)
     make(iris, age=7, **sent)
 
-    found = told()
+    found = scrape()
 
     assert found["foretell_broker_up",] == 1
     assert [found["foretell_fallback_active", lane] for lane in ("interactive", "bulk")] == [0, 1]
@@ -125,7 +123,7 @@ def test_signs_of_life_are_told(iris: ModelVersion) -> None:
     assert ("foretell_canary_age_seconds", "bulk") not in found
 
 
-def test_heartbeat_of_who_is_long_gone_is_forgotten(db: None) -> None:
+def test_old_heartbeats_are_deleted(db: None) -> None:
     Heartbeat.objects.beat("worker:old")
     Heartbeat.objects.update(at=timezone.now() - timedelta(days=2))
 
@@ -134,9 +132,9 @@ def test_heartbeat_of_who_is_long_gone_is_forgotten(db: None) -> None:
     assert list(Heartbeat.objects.ages()) == ["worker:new"]
 
 
-# --- What has ended ---------------------------------------------------------------------------------------------------
+# --- Finished predictions -------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("counting")
-def test_what_ended_is_counted_by_state_and_by_time(iris: ModelVersion) -> None:
+def test_finished_predictions_are_counted_by_state_and_duration(iris: ModelVersion) -> None:
     claim = make(iris, State.SUCCEEDED, predict_ms=3.0).claim
     make(iris, State.SUCCEEDED, claim=claim, predict_ms=3.0)
     make(iris, State.FAILED, age=20, predict_ms=80.0)
@@ -146,7 +144,7 @@ def test_what_ended_is_counted_by_state_and_by_time(iris: ModelVersion) -> None:
 
     assert count_all() == 4
 
-    found = told()
+    found = scrape()
     assert found["foretell_settled_total", "iris", "succeeded"] == 2
     assert found["foretell_settled_total", "iris", "failed"] == 1
     assert found["foretell_settled_total", "iris", "canceled"] == 1
@@ -163,20 +161,20 @@ def test_what_ended_is_counted_by_state_and_by_time(iris: ModelVersion) -> None:
 
 
 @pytest.mark.usefixtures("counting")
-def test_each_end_is_counted_once_and_removal_takes_nothing_away(iris: ModelVersion) -> None:
+def test_each_prediction_is_counted_once_and_stays_counted_after_removal(iris: ModelVersion) -> None:
     first = make(iris, State.SUCCEEDED, age=30)
     assert rollups.update() == 1
     Prediction.objects.remove([first.pk])
     make(iris, State.SUCCEEDED)
 
-    assert rollups.update() == 0  # too fresh: another may still come with an earlier time
+    assert rollups.update() == 0  # within the lag: a prediction with an earlier time may still be committed
     assert count_all() == 1
     assert count_all() == 0
 
-    assert told()["foretell_settled_total", "iris", "succeeded"] == 2
+    assert scrape()["foretell_settled_total", "iris", "succeeded"] == 2
 
 
-def test_first_look_counts_nothing_and_costs_no_history(iris: ModelVersion) -> None:
+def test_first_rollup_counts_nothing(iris: ModelVersion) -> None:
     make(iris, State.SUCCEEDED, age=3600)
 
     assert rollups.update() == 0
@@ -184,9 +182,7 @@ def test_first_look_counts_nothing_and_costs_no_history(iris: ModelVersion) -> N
     assert not MetricHistogram.objects.exists()
 
 
-def test_keeper_that_was_away_catches_up_a_stretch_at_a_time(
-    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rollup_catches_up_in_steps(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     Watermark.objects.create(name=rollups.WATERMARK, until=timezone.now() - timedelta(hours=1))
     make(iris, State.SUCCEEDED, age=3000)
     make(iris, State.SUCCEEDED, age=60)
@@ -197,7 +193,7 @@ def test_keeper_that_was_away_catches_up_a_stretch_at_a_time(
 
 
 @pytest.mark.usefixtures("counting")
-def test_of_two_keepers_one_counts(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_rollups_count_once(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     make(iris, State.SUCCEEDED, age=30)
     seen = Watermark.objects.read(rollups.WATERMARK)
     assert rollups.update() == 1
@@ -205,24 +201,24 @@ def test_of_two_keepers_one_counts(iris: ModelVersion, monkeypatch: pytest.Monke
     monkeypatch.setattr("predictions.models.metric_histogram.WatermarkQuerySet.read", lambda *_: seen)
 
     assert rollups.update() == 0
-    assert told()["foretell_settled_total", "iris", "succeeded"] == 1
+    assert scrape()["foretell_settled_total", "iris", "succeeded"] == 1
 
 
-# --- What it costs ----------------------------------------------------------------------------------------------------
-def without_index(plans: list[str]) -> list[str]:
-    """The steps that read all of the predictions."""
+# --- Database cost --------------------------------------------------------------------------------------------------
+def full_scans(plans: list[str]) -> list[str]:
+    """The steps that read the whole table of predictions."""
     steps = (step for plan in plans for step in plan.splitlines() if "predictions_prediction" in step)
     return [step for step in steps if "Seq Scan" in step or ("SCAN" in step and "INDEX" not in step)]
 
 
-def test_metrics_cost_the_same_for_any_history(crowd: ModelVersion) -> None:
-    # A history is mostly older than what is looked at: for a tenth of a table, reading all of it would be right.
+def test_scrape_does_not_read_the_history(crowd: ModelVersion) -> None:
+    # Most of a history is older than the queried time. If a tenth were recent, a full scan would be the best plan.
     Prediction.objects.filter(state=State.SUCCEEDED).update(finished_at=F("finished_at") - timedelta(days=1))
     count_rows()
     plans = plans_of(metrics.exposition)
 
     assert [plan for plan in plans if "predictions_prediction" in plan]
-    assert without_index(plans) == []
+    assert full_scans(plans) == []
     with statements() as few:
         metrics.exposition()
     make(crowd, State.SUCCEEDED, output=SETOSA)
@@ -231,10 +227,10 @@ def test_metrics_cost_the_same_for_any_history(crowd: ModelVersion) -> None:
     assert len(few) == len(many) <= 14
 
 
-def test_counting_uses_the_index_of_ends(crowd: ModelVersion) -> None:
+def test_rollup_uses_the_index_of_finished_predictions(crowd: ModelVersion) -> None:
     Watermark.objects.create(name=rollups.WATERMARK, until=timezone.now() - timedelta(seconds=40))
 
     plans = plans_of(rollups.update)
 
     assert [plan for plan in plans if "feed" in plan]
-    assert without_index(plans) == []
+    assert full_scans(plans) == []

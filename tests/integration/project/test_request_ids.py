@@ -1,4 +1,4 @@
-"""Each request has a name, which its answer and the lines of the log carry, from the web to the worker."""
+"""Request ids: in responses, in log lines, and from the web process to the worker."""
 
 import json
 import logging
@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings as project_settings
-from django.test import Client
 
 from predictions import context
-from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, Source
+from predictions.models.ids import new_prediction_id
 from predictions.queue import notifications
 from predictions.use_cases import submit
-from predictions.use_cases.submit import Caller
+from predictions.use_cases.callers import Caller
 from predictions.worker import drain
 from project import logs
 from project.env import BASE_DIR
 from tests.integration.conftest import IRIS, make, run_worker
+from tests.support.site_client import Client
 
-OUR_OWN = re.compile(r"[0-9a-f]{32}")
+GENERATED = re.compile(r"[0-9a-f]{32}")
 
 
 @pytest.fixture
@@ -33,32 +33,32 @@ def proxy(settings: Any) -> None:
     settings.ENV = project_settings.ENV.model_copy(update={"behind_proxy": True})
 
 
-def named(client: Client, name: str | None) -> str:
-    response = client.get("/healthz/live", headers={"X-Request-ID": name} if name is not None else {})
+def request_id_for(client: Client, sent: str | None) -> str:
+    response = client.get("/healthz/live", headers={"X-Request-ID": sent} if sent is not None else {})
     return str(response["X-Request-ID"])
 
 
-def test_request_gets_an_id_of_ours(client: Client) -> None:
-    first, second = named(client, None), named(client, "somebody-elses")
+def test_request_gets_a_generated_id(client: Client) -> None:
+    first, second = request_id_for(client, None), request_id_for(client, "of-the-client")
 
-    assert OUR_OWN.fullmatch(first)
-    assert OUR_OWN.fullmatch(second)
+    assert GENERATED.fullmatch(first)
+    assert GENERATED.fullmatch(second)
     assert first != second
 
 
 @pytest.mark.usefixtures("proxy")
 def test_request_keeps_the_id_of_the_proxy(client: Client) -> None:
-    assert named(client, "A.proxy_s-0id") == "A.proxy_s-0id"
+    assert request_id_for(client, "A.proxy_s-0id") == "A.proxy_s-0id"
 
 
 @pytest.mark.usefixtures("proxy")
-@pytest.mark.parametrize("name", ["", "a b", "a\nb", "x" * 65, "é", '"}'])
-def test_id_that_is_not_well_formed_is_replaced(client: Client, name: str) -> None:
-    assert OUR_OWN.fullmatch(named(client, name))
+@pytest.mark.parametrize("sent", ["", "a b", "a\nb", "x" * 65, "é", '"}'])
+def test_invalid_id_of_the_proxy_is_replaced(client: Client, sent: str) -> None:
+    assert GENERATED.fullmatch(request_id_for(client, sent))
 
 
 @pytest.mark.parametrize("address", ["/nothing/", "/api/v1/predictions/7/"])
-def test_refusal_has_an_id_too_and_is_logged_with_it(
+def test_not_found_has_an_id_and_is_logged_with_it(
     client: Client, db: None, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
     caplog.handler.addFilter(logs.with_request_id)
@@ -66,12 +66,12 @@ def test_refusal_has_an_id_too_and_is_logged_with_it(
     response = client.get(address)
 
     assert response.status_code == 404
-    refusal = next(record for record in caplog.records if record.name == "django.request")
-    assert refusal.request_id == response["X-Request-ID"]  # type: ignore[attr-defined]
+    logged = next(record for record in caplog.records if record.name == "django.request")
+    assert logged.request_id == response["X-Request-ID"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("clean_redis")
-def test_way_of_a_prediction_can_be_followed_and_tells_no_input(
+def test_log_follows_a_prediction_without_its_inputs(
     client: Client, iris: ModelVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = [5.4321, 3.4567, 1.2345, 0.9876]
@@ -81,11 +81,13 @@ def test_way_of_a_prediction_can_be_followed_and_tells_no_input(
         )
         run_worker(iris)
 
-    lines = [json.loads(logs.Json().format(record)) for record in caplog.records]
-    told = {line["message"].split()[0]: line for line in lines if line["logger"].startswith("predictions.")}
-    assert told.keys() >= {"accepted", "claimed", "settled"}
-    assert [told[word]["predictions"] for word in ("accepted", "claimed", "settled")] == [[response.json()["id"]]] * 3
-    assert told["accepted"]["requests"] == [response["X-Request-ID"]]
+    lines = [json.loads(logs.SafeJsonFormatter().format(record)) for record in caplog.records]
+    by_event = {line["message"].split()[0]: line for line in lines if line["logger"].startswith("predictions.")}
+    assert by_event.keys() >= {"accepted", "claimed", "settled"}
+    assert [by_event[word]["predictions"] for word in ("accepted", "claimed", "settled")] == [
+        [response.json()["id"]]
+    ] * 3
+    assert by_event["accepted"]["requests"] == [response["X-Request-ID"]]
     assert [value for value in values if str(value) in json.dumps(lines)] == []
 
 
@@ -97,21 +99,22 @@ def test_failures_of_a_claim_are_one_line(iris: ModelVersion, caplog: pytest.Log
     failures = [record for record in caplog.records if record.name == "predictions.worker.drain"]
     assert [record.getMessage() for record in failures] == [f"3 of version {iris.pk} failed: model_error"]
     assert sorted(failures[0].predictions) == ids  # type: ignore[attr-defined]
-    lines = [logs.Json().format(record) for record in caplog.records]
+    lines = [logs.SafeJsonFormatter().format(record) for record in caplog.records]
     assert [line for line in lines if "no number" in line] == []
 
 
 def test_notification_carries_the_request_it_is_for(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
     monkeypatch.setattr(notifications, "notify", lambda *_: heard.append(context.request_id.get()))
-    context.request_id.set("whoever-commits-for-others")
-    model = registry.find("iris")
-    asked = submit.Request(model, IRIS, Caller("visitor:named"), Source.API, request_id="who-asked")
+    command = submit.PredictCommand(iris, [IRIS], [new_prediction_id()], Caller("visitor:named"), Source.API)
+    context.request_id.set("request-that-asks")
+    submission = submit.submission_of(command)
+    context.request_id.set("request-that-commits")
 
-    submit.submit_each([asked])
+    submit.accept([submission])
 
-    assert heard == ["who-asked"]
-    assert context.request_id.get() == "whoever-commits-for-others"
+    assert heard == ["request-that-asks"]
+    assert context.request_id.get() == "request-that-commits"
 
 
 def test_worker_knows_the_request_of_its_notification(
@@ -137,12 +140,12 @@ def test_worker_knows_the_request_of_its_notification(
 PRODUCTION = {
     "PRODUCTION": "true",
     "DEBUG": "false",
-    "SECRET_KEY": "k" * 60,
+    "SECRET_KEY": "kR7wq2nX9vB4mZ1tL6yD3hJ8sF5gP0cA-eU_iO2xQ7rW4nT9bVzM1kY6",
     "ALLOWED_HOSTS": "example.org",
     "REDIS_URL": "redis://:hunter2hunter2@127.0.0.1:1/0",
     "METRICS_TOKEN": "another-hunter2-token",
 }
-SAY = """
+LOG_SECRETS = """
 import logging, django
 django.setup()
 from django.conf import settings
@@ -155,9 +158,9 @@ except OSError:
 """
 
 
-def test_log_of_production_is_json_without_a_secret(tmp_path: Any) -> None:
+def test_production_log_is_json_without_secrets(tmp_path: Any) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SAY],
+        [sys.executable, "-c", LOG_SECRETS],
         cwd=BASE_DIR,
         env={**os.environ, **PRODUCTION, "VAR_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "project.settings"},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Errors and traces leave a process only where the environment says so, and no input goes with them."""
+"""Telemetry is off unless its address is set, and it never contains inputs."""
 
 import json
 import os
@@ -12,10 +12,10 @@ import pytest
 from project.env import BASE_DIR
 from tests.support.collector import Collector, collecting
 
-OURS = {"sentry_sdk", "opentelemetry.exporter", "opentelemetry.instrumentation"}
+PACKAGES = {"sentry_sdk", "opentelemetry.exporter", "opentelemetry.instrumentation"}
 
-# A request that ends in an error of ours; each input is in the body, the query, a local variable and the error's text.
-ASK = """
+# Requests, one of them with a 500. Inputs are in its body, query, header, local variable and error text.
+SEND_REQUESTS = """
 import json, sys
 from project import telemetry
 from project.celery import app
@@ -23,8 +23,8 @@ from project.asgi import application
 from tests.support.door import open_door
 
 def fail(request, *args, **kwargs):
-    asked = request.body.decode()
-    raise RuntimeError(asked)
+    text = request.body.decode()
+    raise RuntimeError(text)
 
 import project.urls
 from django.urls import path
@@ -47,25 +47,25 @@ def collector() -> Iterator[Collector]:
         yield collector
 
 
-def ask(folder: Path, **variables: str) -> set[str]:
-    """What a web process has imported of Sentry and OpenTelemetry after two requests.
+def imported_after_requests(folder: Path, **variables: str) -> set[str]:
+    """The telemetry packages that a web process has imported after two requests.
 
-    redis-py looks for OpenTelemetry's metrics by itself; they do nothing.
+    redis-py imports OpenTelemetry's metrics itself, so these are not counted.
     """
     env = {**os.environ, "VAR_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "project.settings", **variables}
-    done = subprocess.run([sys.executable, "-c", ASK], cwd=BASE_DIR, env=env, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", SEND_REQUESTS], cwd=BASE_DIR, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     answers, modules = json.loads(done.stdout)
     assert answers == [200, 500]
-    return {name for name in OURS if name in modules}
+    return {name for name in PACKAGES if name in modules}
 
 
-def test_without_an_address_nothing_is_imported(tmp_path: Path) -> None:
-    assert ask(tmp_path) == set()
+def test_telemetry_without_an_address_imports_nothing(tmp_path: Path) -> None:
+    assert imported_after_requests(tmp_path) == set()
 
 
-def test_error_is_reported_without_what_was_asked(tmp_path: Path, collector: Collector) -> None:
-    imported = ask(tmp_path, SENTRY_DSN=f"http://key@127.0.0.1:{collector.port}/1")
+def test_sentry_event_has_no_inputs(tmp_path: Path, collector: Collector) -> None:
+    imported = imported_after_requests(tmp_path, SENTRY_DSN=f"http://key@127.0.0.1:{collector.port}/1")
 
     assert imported == {"sentry_sdk"}
     (event,) = collector.events()
@@ -76,17 +76,19 @@ def test_error_is_reported_without_what_was_asked(tmp_path: Path, collector: Col
     assert [body for _, body in collector.bodies if b"input-of-" in body] == []
 
 
-def test_trace_of_a_request_arrives(tmp_path: Path, collector: Collector) -> None:
-    imported = ask(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}/")
+def test_trace_of_requests_has_no_inputs(tmp_path: Path, collector: Collector) -> None:
+    imported = imported_after_requests(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}/")
 
-    assert imported == OURS - {"sentry_sdk"}
+    assert imported == PACKAGES - {"sentry_sdk"}
     spans = collector.spans()
     assert {service for service, _ in spans} == {"foretell-web"}
-    assert sorted(span.name for _, span in spans) == ["GET healthz/live", "POST fails"]
+    assert sorted(span.name for _, span in spans) == ["GET /healthz/live", "POST /fails"]
     assert [body for _, body in collector.bodies if b"input-of-" in body] == []
 
 
-def test_name_of_the_service_may_be_given(tmp_path: Path, collector: Collector) -> None:
-    ask(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}", OTEL_SERVICE_NAME="fortune")
+def test_service_name_of_traces_can_be_set(tmp_path: Path, collector: Collector) -> None:
+    imported_after_requests(
+        tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}", OTEL_SERVICE_NAME="fortune"
+    )
 
     assert {service for service, _ in collector.spans()} == {"fortune"}

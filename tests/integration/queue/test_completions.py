@@ -1,7 +1,6 @@
-"""Hearing of the end: who waits is woken, and who is not woken looks at the end of the wait."""
+"""Completions: an announcement ends the waits for its predictions, and a lost one costs only time."""
 
 import subprocess
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,124 +12,167 @@ import redis
 
 from predictions.models import ModelVersion, Prediction
 from predictions.queue import completions, redis_client
-from predictions.queue.completions import News, Place, Waiters, announce, wait, wait_for
+from predictions.queue.completions import CompletionListener, Subscription, announce
+from predictions.use_cases import wait
 from project.dev_redis import server_binary
-from tests.integration.conftest import make, statements
+from tests.integration.conftest import make
 from tests.support.announcements import listening
 from tests.support.waiting import wait_until
 
 LONG = 20.0
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def waiters(clean_redis: redis.Redis) -> Waiters:
-    return Waiters()
+def listener(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> CompletionListener:
+    listener = CompletionListener()
+    monkeypatch.setattr(wait, "listener", listener)
+    return listener
 
 
-def looks(answers: list[bool]) -> Callable[[], bool]:
-    """Answers each look in turn, and keeps the rest for the test to see."""
-    return lambda: answers.pop(0)
+@pytest.fixture
+def never_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are ended by announcements only."""
+    monkeypatch.setattr(completions, "LOOK_SECONDS", 3600.0)
 
 
-def test_waiter_is_woken_by_the_announcement_of_its_prediction(waiters: Waiters, clean_redis: redis.Redis) -> None:
-    mine = uuid.uuid4()
-    seen = threading.Event()
-
-    def refresh_status() -> bool:
-        return seen.is_set()
-
-    with waiters.expecting(mine, LONG) as place:
-        listening(clean_redis)
-        seen.set()
-        started = time.monotonic()
-        announce([uuid.uuid4(), mine])
-
-        assert wait(place, refresh_status, LONG) is True
-    assert time.monotonic() - started < LONG / 2
+def cancel(*rows: Prediction) -> None:
+    Prediction.objects.filter(pk__in=[row.pk for row in rows]).cancel()
 
 
-def test_announcement_of_another_prediction_wakes_nobody(waiters: Waiters, clean_redis: redis.Redis) -> None:
-    with waiters.expecting(uuid.uuid4(), LONG) as place, waiters.expecting(other := uuid.uuid4(), LONG) as awaited:
-        listening(clean_redis)
-        assert place
-        assert awaited
-        wait_until(place.is_set, 5, "all were woken once, when the listener began")
-        place.clear()
-        awaited.clear()
-
-        announce([other])
-
-        assert awaited.wait(5)
-        assert not place.is_set()
+def states(subscription: Subscription, seconds: float = LONG) -> list[str]:
+    return sorted(status[0] for status in subscription.ended.result(seconds).values())
 
 
-def test_announcement_lost_is_made_up_for_at_the_end_of_the_wait() -> None:
-    asked = [True]
-
-    assert wait(Place(), looks(asked), 0.05) is True
-    assert asked == []
-
-
-def test_wait_looks_only_when_woken_and_at_the_end() -> None:
-    place = Place()
-    place.set()
-    asked = [False, False, True]
-
-    assert wait(place, looks(asked), 0.05) is False
-    assert asked == [True]
-
-
-def test_nobody_waits_for_no_time(waiters: Waiters) -> None:
-    with waiters.expecting(uuid.uuid4(), 0) as place:
-        assert place is None
-        assert wait(place, looks([]), LONG) is False
-
-
-def test_as_many_wait_as_may(waiters: Waiters, settings: Any) -> None:
-    settings.WAITERS_MAX = 1
-    with waiters.expecting(uuid.uuid4(), LONG) as first, waiters.expecting(uuid.uuid4(), LONG) as second:
-        assert (first is None, second is None) == (False, True)
-    with waiters.expecting(uuid.uuid4(), LONG) as third:
-        assert third is not None
-
-
-def test_place_of_a_waiter_is_free_again_after_an_error(waiters: Waiters, settings: Any) -> None:
-    settings.WAITERS_MAX = 1
-    with pytest.raises(RuntimeError), waiters.expecting(uuid.uuid4(), LONG):
-        raise RuntimeError
-    with waiters.expecting(uuid.uuid4(), LONG) as place:
-        assert place is not None
-
-
-def test_waiter_of_several_hears_of_each_and_takes_one_place(
-    waiters: Waiters, clean_redis: redis.Redis, settings: Any
+@pytest.mark.usefixtures("never_looking")
+def test_wait_ends_with_the_announcement_of_its_prediction(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion
 ) -> None:
-    settings.WAITERS_MAX = 2
-    ids = [uuid.uuid4(), uuid.uuid4()]
-    with waiters.expecting_any(ids, LONG) as place, waiters.expecting(ids[0], LONG) as other:
-        assert other is not None
-        assert place is not None
+    row, other = make(iris), make(iris)
+    with listener.subscribe([row.pk]) as subscription:
         listening(clean_redis)
-        wait_until(place.is_set, 5, "all were woken once, when the listener began")
-        for prediction_id in ids:
-            place.clear()
-            announce([prediction_id])
-            assert place.wait(5)
-    assert waiters._places == {}
+        cancel(row, other)
+        announce([other.pk, row.pk])
+
+        assert states(subscription) == ["canceled"]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_waiter_sees_what_another_thread_settled(
-    waiters: Waiters, clean_redis: redis.Redis, iris: ModelVersion
+@pytest.mark.usefixtures("never_looking")
+def test_announcement_of_another_prediction_ends_no_wait(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion
+) -> None:
+    row, other = make(iris), make(iris)
+    with listener.subscribe([row.pk]) as waiting, listener.subscribe([other.pk]) as ended:
+        listening(clean_redis)
+        cancel(row, other)
+        announce([other.pk])
+
+        assert states(ended) == ["canceled"]
+        assert not waiting.ended.done()
+
+
+@pytest.mark.usefixtures("never_looking")
+def test_wait_for_several_ends_with_the_last(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion
+) -> None:
+    rows = [make(iris), make(iris)]
+    with listener.subscribe([row.pk for row in rows]) as subscription:
+        listening(clean_redis)
+        cancel(rows[0])
+        announce([rows[0].pk])
+        with pytest.raises(TimeoutError):
+            subscription.ended.result(0.2)
+        cancel(rows[1])
+        announce([rows[1].pk])
+
+        assert states(subscription) == ["canceled", "canceled"]
+
+
+def test_lost_announcement_costs_no_full_wait(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completions, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(completions, "MESSAGE_SECONDS", 0.1)
+    row = make(iris)
+    with listener.subscribe([row.pk]) as subscription:
+        listening(clean_redis)
+        cancel(row)  # and nothing is announced
+
+        assert states(subscription) == ["canceled"]
+
+
+@pytest.mark.parametrize("message", ["5", "not JSON", '{"a": 1}', "null", '["no id"]', '[["nested"]]'])
+@pytest.mark.usefixtures("never_looking")
+def test_foreign_message_does_not_end_the_listener(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion, message: str
 ) -> None:
     row = make(iris)
-    with waiters.expecting(row.pk, LONG) as place:
+    with listener.subscribe([row.pk]) as subscription:
         listening(clean_redis)
-        assert Prediction.objects.filter(pk=row.pk).cancel() == [row.pk]
+        clean_redis.publish(completions.CHANNEL, message)
+        cancel(row)
         announce([row.pk])
 
-        assert wait_for(row, place, LONG) is True
+        assert states(subscription) == ["canceled"]
+
+
+@pytest.mark.usefixtures("never_looking")
+def test_database_error_does_not_end_the_listener(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make(iris)
+    look = Prediction.objects.look
+    failed: list[Any] = []
+
+    def fail_once(ids: Any) -> Any:
+        if not failed:
+            failed.append(ids)
+            raise RuntimeError
+        return look(ids)
+
+    with listener.subscribe([row.pk]) as subscription:
+        listening(clean_redis)
+        cancel(row)
+        monkeypatch.setattr(Prediction.objects, "look", fail_once)
+        announce([row.pk])
+        wait_until(lambda: bool(failed), 10, "the first look has failed")
+        announce([row.pk])
+
+        assert states(subscription) == ["canceled"]
+
+
+# --- Threads that wait ------------------------------------------------------------------------------------------------
+def test_thread_sees_the_ended_prediction(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion
+) -> None:
+    row = make(iris)
+    with wait.subscribe([row.pk]) as subscription:
+        listening(clean_redis)
+        cancel(row)
+        announce([row.pk])
+        wait.wait_in_thread([row], subscription, LONG)
+
     assert row.state == "canceled"
+
+
+def test_thread_looks_at_the_end_of_its_wait(listener: CompletionListener, iris: ModelVersion) -> None:
+    row = make(iris)
+    with wait.subscribe([row.pk]) as subscription:
+        cancel(row)
+        wait.wait_in_thread([row], subscription, 0.05)
+
+    assert row.state == "canceled"
+
+
+def test_no_more_threads_wait_than_waiters_max(listener: CompletionListener, iris: ModelVersion, settings: Any) -> None:
+    settings.WAITERS_MAX = 0
+    row = make(iris)
+    started = time.monotonic()
+    with wait.subscribe([row.pk]) as subscription:
+        wait.wait_in_thread([row], subscription, LONG)
+
+    assert time.monotonic() - started < LONG / 2
+    assert row.state == "queued"
 
 
 # --- A Redis that dies and comes back ---------------------------------------------------------------------------------
@@ -164,46 +206,26 @@ def answers(client: redis.Redis) -> bool:
         return False
 
 
-def test_waiter_hears_again_when_redis_is_back(mortal: Callable[[], "subprocess.Popen[bytes]"]) -> None:
-    waiters = Waiters()
+@pytest.mark.usefixtures("never_looking")
+def test_wait_goes_on_when_redis_is_back(mortal: Callable[[], "subprocess.Popen[bytes]"], iris: ModelVersion) -> None:
+    listener = CompletionListener()
+    unheard, row = make(iris), make(iris)
     first = mortal()
-    with waiters.expecting(mine := uuid.uuid4(), LONG) as place:
-        assert place
+    with listener.subscribe([unheard.pk]) as missed, listener.subscribe([row.pk]) as subscription:
         listening(completions.client())
         first.kill()
         first.wait()
-        announce([mine])  # to nobody
+        cancel(unheard)
+        announce([unheard.pk])  # no server hears it
         mortal()
         listening(completions.client())
+        assert states(missed) == ["canceled"]
 
-        wait_until(place.is_set, 10, "all were woken once, for what went unheard")
-        place.clear()
-        announce([mine])
-        assert place.wait(10)
-
-
-# --- News: one read for all -------------------------------------------------------------------------------------------
-@pytest.mark.django_db(transaction=True)
-def test_news_are_read_once_for_all_who_wait(iris: ModelVersion) -> None:
-    first, second = make(iris), make(iris)
-    Prediction.objects.cancel()
-    news = News([first.pk.hex, second.pk.hex])
-
-    with statements() as asked:
-        assert first.refresh_status(news.of(first.pk))
-        assert second.refresh_status(news.of(second.pk))
-
-    assert len(asked) == 1
-    assert (first.state, second.state) == ("canceled", "canceled")
+        cancel(row)
+        announce([row.pk])
+        assert states(subscription) == ["canceled"]
 
 
-@pytest.mark.django_db
-def test_old_news_are_no_news(iris: ModelVersion) -> None:
-    row = make(iris)
-    place = Place()
-    place.news = News([row.pk.hex])
-
-    assert not row.refresh_status(place.seen(row.pk))
-    Prediction.objects.cancel()
-
-    assert row.refresh_status(place.seen(row.pk))
+def test_unknown_id_is_waited_for_until_the_end(listener: CompletionListener) -> None:
+    with listener.subscribe([uuid.uuid4()]) as subscription, pytest.raises(TimeoutError):
+        subscription.ended.result(0.1)

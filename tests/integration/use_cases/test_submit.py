@@ -14,11 +14,11 @@ from predictions.lifecycle import registry
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.models.idempotency_key import KEY_LIFE
 from predictions.queue import redis_client
-from predictions.serving.schema.errors import InvalidInput, ModelUnavailable, QueueFull
+from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnavailable, QueueFull, TooMany
 from predictions.use_cases import admission
-from predictions.use_cases.admission import TooMany
-from predictions.use_cases.submit import Caller, KeyReused, Request, submit, submit_together
+from predictions.use_cases.callers import Caller
 from tests.integration.conftest import IRIS, make, together
+from tests.support.asking import ask_row, ask_rows
 
 # Each commits, as in service: a row that the database refuses would take the transaction of a test with it.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +34,7 @@ def model(registered: dict[str, RegisteredModel]) -> RegisteredModel:
 
 
 def ask(model: RegisteredModel, raw: Any = IRIS, caller: Caller = CALLER, **more: Any) -> Prediction:
-    return submit(Request(model, raw, caller, Source.API, **more))
+    return ask_row(model, raw, caller, **more)
 
 
 def count() -> int:
@@ -60,7 +60,7 @@ def test_submit_sets_the_deadline(model: RegisteredModel, settings: Any) -> None
     assert short.deadline_at - short.created_at == timedelta(seconds=7)
 
 
-def test_submit_rings(model: RegisteredModel, clean_redis: redis.Redis) -> None:
+def test_submit_notifies_the_workers(model: RegisteredModel, clean_redis: redis.Redis) -> None:
     ask(model)
 
     assert clean_redis.llen(Lane.INTERACTIVE) == 1
@@ -77,7 +77,7 @@ def test_submit_together_keeps_all_in_order(model: RegisteredModel) -> None:
     assert model.champion
     ids = [uuid.uuid4(), uuid.uuid4()]
 
-    rows = submit_together(model.champion, [IRIS, OTHER_ROW], CALLER, Source.API, ids)
+    rows = ask_rows(model.champion, [IRIS, OTHER_ROW], CALLER, ids)
 
     assert [(row.pk, row.values) for row in rows] == list(zip(ids, [IRIS, OTHER_ROW], strict=True))
     assert count() == 2
@@ -105,7 +105,7 @@ def test_submit_together_to_a_version_that_does_not_serve_keeps_nothing(model: R
     model.champion.unavailable_reason = "broken"
 
     with pytest.raises(ModelUnavailable):
-        submit_together(model.champion, [IRIS], CALLER, Source.API, [uuid.uuid4()])
+        ask_rows(model.champion, [IRIS], CALLER)
     assert count() == 0
 
 
@@ -345,7 +345,7 @@ def test_rows_together_count_each(model: RegisteredModel, settings: Any) -> None
     assert model.champion
 
     with pytest.raises(QueueFull):
-        submit_together(model.champion, [IRIS] * 3, CALLER, Source.API, [uuid.uuid4() for _ in range(3)])
+        ask_rows(model.champion, [IRIS] * 3, CALLER)
     assert count() == 0
 
 
@@ -391,10 +391,10 @@ def test_caller_who_asks_too_fast_is_told_when(model: RegisteredModel, settings:
 def test_rows_together_cost_as_many_as_they_are(model: RegisteredModel, settings: Any) -> None:
     settings.SUBMIT_RATE = "3/minute"
     assert model.champion
-    submit_together(model.champion, [IRIS] * 2, CALLER, Source.API, [uuid.uuid4(), uuid.uuid4()])
+    ask_rows(model.champion, [IRIS] * 2, CALLER)
 
     with pytest.raises(TooMany):
-        submit_together(model.champion, [IRIS] * 2, CALLER, Source.API, [uuid.uuid4(), uuid.uuid4()])
+        ask_rows(model.champion, [IRIS] * 2, CALLER)
     assert ask(model).state == State.QUEUED
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 
 from predictions.models import ApiToken, Feedback, ModelVersion, Prediction, State, Tombstone
-from predictions.use_cases import personal_data
+from predictions.use_cases import erase, export
 from tests.integration.conftest import IRIS, SETOSA, make, signed_in, statements
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 
 def own(user: User, version: ModelVersion, state: State = State.SUCCEEDED, **fields: Any) -> Prediction:
@@ -67,7 +67,7 @@ def test_export_without_predictions_is_a_document(owner: User) -> None:
 
 
 def test_export_reads_page_by_page(iris: ModelVersion, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(personal_data, "PAGE", 2)
+    monkeypatch.setattr(export, "PAGE", 2)
     rows = [own(owner, iris, age=age) for age in (10, 20, 30, 40, 50)]
     Prediction.objects.update(created_at=rows[0].created_at)  # at one time: the id decides
 
@@ -75,7 +75,7 @@ def test_export_reads_page_by_page(iris: ModelVersion, owner: User, monkeypatch:
 
     assert sorted(row["id"] for row in found["predictions"]) == sorted(str(row.pk) for row in rows)
     with statements() as sent:
-        list(personal_data.export(owner))
+        list(export.export(owner))
     assert len([sql for sql in sent if "predictions_prediction" in sql]) == 4
 
 
@@ -116,7 +116,7 @@ def test_result_of_a_prediction_removed_while_running_is_dropped(iris: ModelVers
     own(owner, iris, State.QUEUED)
     claim = Prediction.objects.claim("interactive", 64)
     assert claim
-    personal_data.remove(owner)
+    erase.erase(owner)
 
     assert Prediction.objects.settle(claim, [Outcome(SETOSA, None)], 1.0) == 0
     assert not Prediction.objects.exists()
@@ -126,7 +126,7 @@ def test_result_of_a_prediction_removed_while_running_is_dropped(iris: ModelVers
 def test_long_removal_continues_with_the_next_post(
     iris: ModelVersion, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(personal_data, "REMOVAL_SECONDS", 0.0)
+    monkeypatch.setattr(erase, "REMOVAL_SECONDS", 0.0)
     own(owner, iris)
     client = signed_in(owner)
 

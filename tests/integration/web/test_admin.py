@@ -2,11 +2,11 @@
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 
 from predictions.models import ModelVersion, Prediction, State
 from tests.integration.conftest import make, signed_in
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.test import Client
 
 from predictions.models import ModelVersion
 from tests.integration.conftest import signed_in
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 SECRET = "/home/someone/secret"
 

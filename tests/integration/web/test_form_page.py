@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, Source, State
-from predictions.use_cases.callers import COOKIE
+from predictions.web.visitors import COOKIE
 from tests.integration.conftest import IRIS, make
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 ASK = "/models/kinds/predictions/"
 HTMX = {"HX-Request": "true"}

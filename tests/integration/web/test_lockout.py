@@ -6,10 +6,10 @@ import pytest
 from axes.models import AccessAttempt, AccessLog
 from django.conf import settings as product
 from django.contrib.auth.models import User
-from django.test import Client
 
 from predictions.models import ApiToken
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 SIGN_IN = "/accounts/login/"
 LIMIT = product.AXES_FAILURE_LIMIT

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
-from django.test import Client
 from django.utils import timezone
 
 from predictions.models import ApiToken, ModelVersion, RegisteredModel, State
 from predictions.models.api_token import ApiTokenQuerySet
 from tests.integration.conftest import make, signed_in
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 MODELS = "/api/v1/models/"
 
@@ -140,7 +140,7 @@ def test_token_that_is_not_valid_is_401(owner: User, settings: Any, public: bool
     response = Client().get(MODELS, headers=bearer(said.get(case, secret)))
 
     assert (response.status_code, response["Content-Type"]) == (401, "application/problem+json")
-    assert response["WWW-Authenticate"] == 'Bearer realm="foretell"'
+    assert response["WWW-Authenticate"] == 'Bearer realm="foretell", error="invalid_token"'
     assert response.json()["code"] == "authentication_failed"
 
 

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.http import HttpRequest
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.states import TERMINAL
+from predictions.web.visitors import COOKIE, visitor_of
 from tests.integration.conftest import SETOSA, make, signed_in
 from tests.integration.web.conftest import Page
+from tests.support.site_client import Client
 
 HTMX = {"HX-Request": "true"}
 UNFINISHED = sorted(set(State) - TERMINAL)
@@ -263,10 +265,30 @@ def test_sign_in_comes_first_where_predictions_are_not_public(
     assert (fragment.status_code, fragment["HX-Redirect"]) == (200, f"/accounts/login/?next={address}")
 
 
+def asker_of(client: Client) -> str:
+    """The key of a visitor whose cookie the client has from now on."""
+    client.get("/models/iris/")
+    request = HttpRequest()
+    request.COOKIES = {COOKIE: client.cookies[COOKIE].value}
+    return f"visitor:{visitor_of(request)}"
+
+
+@pytest.mark.parametrize("action", ["cancel", "feedback"])
+def test_link_of_another_visitors_prediction_changes_nothing(client: Client, iris: ModelVersion, action: str) -> None:
+    row = make(iris, State.SUCCEEDED if action == "feedback" else State.QUEUED)
+
+    response = client.post(f"/predictions/{row.pk}/{action}/", {"was_right": "yes"})
+
+    assert response.status_code == 403
+    assert "only the person who asked for it can change it" in Page(response).text
+    row.refresh_from_db()
+    assert row.state != State.CANCELED
+
+
 # --- Cancel and retry -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("state", UNFINISHED)
 def test_cancel_ends_it_and_returns_to_its_page(client: Client, iris: ModelVersion, state: State) -> None:
-    row = make(iris, state)
+    row = make(iris, state, caller=asker_of(client))
 
     response = client.post(f"/predictions/{row.pk}/cancel/")
 
@@ -277,11 +299,11 @@ def test_cancel_ends_it_and_returns_to_its_page(client: Client, iris: ModelVersi
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
 def test_cancel_of_what_has_ended_says_so(client: Client, iris: ModelVersion, state: State) -> None:
-    row = make(iris, state)
+    row = make(iris, state, caller=asker_of(client))
 
     response = client.post(f"/predictions/{row.pk}/cancel/", follow=True)
 
-    assert "It had already ended; there was nothing to cancel." in Page(response).text
+    assert "The prediction has already ended; there is nothing to cancel." in Page(response).text
     row.refresh_from_db()
     assert row.state == state
 
@@ -294,7 +316,7 @@ def test_changes_are_not_made_by_get(client: Client, iris: ModelVersion, action:
 def test_cancel_wakes_waiting_requests(client: Client, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     announced: list[Any] = []
     monkeypatch.setattr("predictions.queue.completions.announce", lambda ids: announced.extend(ids))
-    row = make(iris)
+    row = make(iris, caller=asker_of(client))
 
     client.post(f"/predictions/{row.pk}/cancel/")
 

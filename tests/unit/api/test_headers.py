@@ -2,10 +2,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import RequestFactory
-from rest_framework.request import Request
 
-from predictions.api.headers import BadHeader, PredictOptions, wishes
+from predictions.api.headers import PredictOptions, read_options
+from predictions.serving.schema.errors import BadHeader
+from tests.support.api_request import api_request
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def _longest(settings: Any) -> None:
 
 
 def read(**headers: str) -> PredictOptions:
-    return wishes(Request(RequestFactory().get("/", headers={n.replace("_", "-"): v for n, v in headers.items()})))
+    return read_options(api_request(**headers).headers)
 
 
 def test_nothing_said_is_nothing_wished() -> None:

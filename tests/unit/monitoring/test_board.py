@@ -19,11 +19,11 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
         ("../etc", "", Filter()),
     ],
 )
-def test_filter_keeps_what_can_be(model: str, state: str, chosen: Filter) -> None:
+def test_filter_ignores_impossible_values(model: str, state: str, chosen: Filter) -> None:
     assert Filter.of(model, state) == chosen
 
 
-def test_cursor_changes_exactly_with_the_newest() -> None:
+def test_cursor_changes_with_the_newest_row_only() -> None:
     old, new = (
         Prediction(state=State.SUCCEEDED, finished_at=NOW + timedelta(microseconds=number)) for number in (0, 1)
     )

@@ -1,4 +1,4 @@
-"""A line of the log: what it carries, and what it must never."""
+"""Log formatters: the fields of a line, and the masking of secrets and inputs."""
 
 import json
 import logging
@@ -21,21 +21,21 @@ def request_id() -> Iterator[str]:
     context.request_id.reset(token)
 
 
-def record(message: str, *args: object, exc_info: Any = None, **extra: Any) -> logging.LogRecord:
-    made = logging.getLogger("a.logger").makeRecord(
+def make_record(message: str, *args: object, exc_info: Any = None, **extra: Any) -> logging.LogRecord:
+    record = logging.getLogger("a.logger").makeRecord(
         "a.logger", logging.WARNING, __file__, 1, message, args, exc_info, extra=extra
     )
-    assert logs.with_request_id(made) is True
-    return made
+    assert logs.with_request_id(record) is True
+    return record
 
 
-def as_json(made: logging.LogRecord, *secrets: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(logs.Json(secrets).format(made))
-    return found
+def as_json(record: logging.LogRecord) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(logs.SafeJsonFormatter().format(record))
+    return line
 
 
-def test_json_line_is_one_object_with_what_belongs_to_it(request_id: str) -> None:
-    found = as_json(record("settled %d", 2, predictions=["1", "2"]))
+def test_json_line_has_its_request_id_and_predictions(request_id: str) -> None:
+    found = as_json(make_record("settled %d", 2, predictions=["1", "2"]))
 
     assert found.pop("time").endswith("+00:00")
     assert found == {
@@ -47,13 +47,13 @@ def test_json_line_is_one_object_with_what_belongs_to_it(request_id: str) -> Non
     }
 
 
-def test_json_line_outside_a_request_has_no_request() -> None:
-    assert "request_id" not in as_json(record("hello"))
+def test_json_line_outside_a_request_has_no_request_id() -> None:
+    assert "request_id" not in as_json(make_record("hello"))
 
 
-def test_json_line_leaves_out_requests_and_arguments_of_tasks() -> None:
-    """A query may hold what somebody asked, and `str` of a request shows it."""
-    assert as_json(record("Not Found", request="<GET '/?age=47'>", data={"args": "[47]"})).keys() == {
+def test_json_line_omits_requests_and_task_arguments() -> None:
+    """They may contain inputs: `str` of a request shows its query."""
+    assert as_json(make_record("Not Found", request="<GET '/?age=47'>", data={"args": "[47]"})).keys() == {
         "time",
         "level",
         "logger",
@@ -61,29 +61,29 @@ def test_json_line_leaves_out_requests_and_arguments_of_tasks() -> None:
     }
 
 
-def test_json_line_of_an_exception_has_its_way_but_not_its_text() -> None:
-    asked = " ".join(["an", "input"])  # the line of the source is not what somebody asked
+def test_json_line_of_an_exception_has_its_traceback_without_its_text() -> None:
+    text = " ".join(["an", "input"])  # not a literal: the traceback quotes lines of the source
     try:
         try:
-            float(asked)
+            float(text)
         except ValueError as error:
-            raise RuntimeError(asked) from error
+            raise RuntimeError(text) from error
     except RuntimeError:
-        found = as_json(record("failed: %r, %s", sys.exc_info()[1], asked, exc_info=sys.exc_info()))
+        found = as_json(make_record("failed: %r, %s", sys.exc_info()[1], text, exc_info=sys.exc_info()))
 
     assert found["message"] == "failed: RuntimeError, RuntimeError"
-    assert asked not in json.dumps(found)
+    assert text not in json.dumps(found)
     assert [line for line in found["exc_info"].splitlines() if line.endswith("Error")] == ["ValueError", "RuntimeError"]
     assert "test_logs.py" in found["exc_info"]
 
 
-def test_line_for_people_is_short(request_id: str) -> None:
-    line = logs.Lines().format(record("settled %d", 5, predictions=list("abcde")))
+def test_text_line_shows_three_predictions_and_the_request_id(request_id: str) -> None:
+    line = logs.TextFormatter().format(make_record("settled %d", 5, predictions=list("abcde")))
 
     assert line == "WARNING a.logger: settled 5 a b c … [request-1]"
 
 
-@pytest.mark.parametrize("formatter", [logs.Json, logs.Lines])
+@pytest.mark.parametrize("formatter", [logs.SafeJsonFormatter, logs.TextFormatter])
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
@@ -97,15 +97,17 @@ def test_line_for_people_is_short(request_id: str) -> None:
         ("https://example.org/a@b is no secret", "https://example.org/a@b is no secret"),
     ],
 )
-def test_no_line_holds_a_secret(formatter: type[logs.Lines | logs.Json], text: str, masked: str) -> None:
-    line = formatter([SECRET, "", "short"]).format(record("%s", text))
+def test_line_masks_secrets(
+    formatter: type[logs.TextFormatter | logs.SafeJsonFormatter], text: str, masked: str
+) -> None:
+    line = formatter([SECRET, "", "short"]).format(make_record("%s", text))
 
     assert masked in line
     assert "hunter2" not in line
     assert "quoted" not in line
-    if formatter is logs.Json:
+    if formatter is logs.SafeJsonFormatter:
         assert json.loads(line)["message"].endswith(masked)
 
 
-def test_passwords_are_known_as_written_and_as_meant() -> None:
+def test_passwords_are_returned_encoded_and_decoded() -> None:
     assert logs.passwords("redis://:a%2Fb@host/0", "", "postgres://u:x@host/db") == ["a%2Fb", "x", "a/b", "x"]

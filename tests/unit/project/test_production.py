@@ -1,4 +1,4 @@
-"""What PRODUCTION and HTTPS make of the settings, in a process of their own."""
+"""The settings with PRODUCTION and HTTPS, in a separate process."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from project.env import BASE_DIR
+from project.env import BASE_DIR, Env, unsafe
 
 SAFE = {
     "PRODUCTION": "true",
@@ -18,7 +18,7 @@ SAFE = {
     "DATABASE_URL": "postgres://check@localhost/check",
     "REDIS_URL": "rediss://:check@localhost/0",
 }
-TOLD = [
+SETTINGS = [
     "SESSION_COOKIE_SECURE",
     "CSRF_COOKIE_SECURE",
     "SESSION_COOKIE_HTTPONLY",
@@ -45,18 +45,20 @@ def run(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProc
     )
 
 
-def test_deploy_check_finds_nothing(variables: dict[str, str]) -> None:
+def test_deploy_check_has_no_warnings(variables: dict[str, str]) -> None:
     done = run(variables, "manage.py", "check", "--deploy", "--fail-level", "WARNING")
 
     assert (done.returncode, done.stdout) == (0, "System check identified no issues (0 silenced).\n"), done.stderr
 
 
-def test_cookies_and_headers_are_those_of_https(variables: dict[str, str]) -> None:
-    code = f"import json; from django.conf import settings; print(json.dumps([getattr(settings, n) for n in {TOLD}]))"
+def test_cookies_and_headers_are_secure(variables: dict[str, str]) -> None:
+    code = (
+        f"import json; from django.conf import settings; print(json.dumps([getattr(settings, n) for n in {SETTINGS}]))"
+    )
 
-    told = dict(zip(TOLD, json.loads(run(variables, "-c", code).stdout), strict=True))
+    found = dict(zip(SETTINGS, json.loads(run(variables, "-c", code).stdout), strict=True))
 
-    assert told == {
+    assert found == {
         "SESSION_COOKIE_SECURE": True,
         "CSRF_COOKIE_SECURE": True,
         "SESSION_COOKIE_HTTPONLY": True,
@@ -72,7 +74,7 @@ def test_cookies_and_headers_are_those_of_https(variables: dict[str, str]) -> No
     }
 
 
-def test_unsafe_production_does_not_start_and_names_no_value(variables: dict[str, str]) -> None:
+def test_unsafe_production_does_not_start_and_prints_no_secret(variables: dict[str, str]) -> None:
     done = run({**variables, "REDIS_URL": "redis://cache.example.org/0", "SECRET_KEY": "hunter2"}, "manage.py", "check")
 
     assert done.returncode == 2
@@ -80,3 +82,36 @@ def test_unsafe_production_does_not_start_and_names_no_value(variables: dict[str
     assert "REDIS_URL: a Redis on another machine needs a password" in done.stderr
     assert "hunter2" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SECRET_KEY", "a" * 50),
+        ("SECRET_KEY", "django-insecure-" + SAFE["SECRET_KEY"]),
+        ("ALLOWED_HOSTS", ".example.org"),
+        ("CSRF_TRUSTED_ORIGINS", "https://*.example.org"),
+        ("CSRF_TRUSTED_ORIGINS", "http://example.org"),
+        ("METRICS_TOKEN", "a" * 16),
+        ("REDIS_URL", "rediss://:pass@cache.example.org/0?ssl_cert_reqs=CERT_NONE"),
+        ("REDIS_URL", "rediss://:pass@cache.example.org/0?ssl_cert_reqs=optional"),
+        ("BROKER_URL", "redis://queue.example.org/0"),
+        ("BROKER_URL", "amqp://guest:guest@queue.example.org//"),
+        ("BROKER_URL", "amqps://me:pass@queue.example.org//?ssl_cert_reqs=none"),
+        ("DATABASE_URL", "postgres://me:pass@db.example.org/name?sslmode=prefer"),
+    ],
+)
+def test_unsafe_value_is_refused_in_production(variable: str, value: str) -> None:
+    safe = {name.lower(): setting for name, setting in SAFE.items()}
+
+    (problem,) = unsafe(Env.model_validate({**safe, variable.lower(): value}))
+
+    assert problem.startswith(f"{variable}: ")
+
+
+def test_reachable_address_is_refused_without_https() -> None:
+    safe = {name.lower(): setting for name, setting in SAFE.items()}
+
+    (problem,) = unsafe(Env.model_validate({**safe, "host": "0.0.0.0", "https": "false"}))
+
+    assert problem.startswith("HOST: ")

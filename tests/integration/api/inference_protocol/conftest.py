@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import redis
-from django.test import Client
 from pytest_django.fixtures import Settings
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.queue import notifications
+from tests.support.api_client import ApiClient
 
 Infer = Callable[..., Any]
 
@@ -24,12 +24,13 @@ def worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: 
     """A notification is served at once in this process; completions are announced through the real Redis."""
     from predictions.worker import drain
 
-    settings.WAIT_MAX = 10
+    # The rows of an open transaction are seen by the look at the end of a wait only.
+    settings.WAIT_MAX = 0.2
     monkeypatch.setattr(notifications, "notify", lambda lane: drain.serve(lane, time.monotonic() + 60))
 
 
 @pytest.fixture
-def infer(client: Client) -> Infer:
+def infer(client: ApiClient) -> Infer:
     """The response to tensors; each is (name, shape, datatype, data)."""
 
     def post(model: str, *tensors: tuple[str, list[int], str, list[Any]], path: str = "infer", **members: Any) -> Any:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from django.test import Client
 
 from predictions.models import Prediction, RegisteredModel
+from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.usefixtures("registered", "worker")
 
@@ -20,7 +20,7 @@ def tensor(name: str, data: Any, datatype: str, *, as_bytes: bool = True) -> tri
     return made.set_data_from_numpy(data, binary_data=as_bytes)
 
 
-def ask(client: Client, model: str, inputs: list[Any], outputs: list[Any] | None = None) -> triton.InferResult:
+def ask(client: ApiClient, model: str, inputs: list[Any], outputs: list[Any] | None = None) -> triton.InferResult:
     body, length = triton.InferenceServerClient.generate_request_body(inputs, outputs=outputs)
     headers = {LENGTH: str(length)} if length is not None else {}
     response = client.generic("POST", f"/v2/models/{model}/infer", body, content_type="", headers=headers)
@@ -34,7 +34,7 @@ def ask(client: Client, model: str, inputs: list[Any], outputs: list[Any] | None
     ("datatype", "dtype"),
     [("FP64", np.float64), ("FP32", np.float32), ("FP16", np.float16), ("INT64", np.int64), ("UINT8", np.uint8)],
 )
-def test_numbers_as_bytes_are_those_numbers(client: Client, datatype: str, dtype: type) -> None:
+def test_numbers_as_bytes_are_those_numbers(client: ApiClient, datatype: str, dtype: type) -> None:
     given = FLOWERS.astype(dtype)
     result = ask(client, "iris", [tensor("input", given, datatype)])
     kept = Prediction.objects.order_by("created_at")
@@ -42,7 +42,7 @@ def test_numbers_as_bytes_are_those_numbers(client: Client, datatype: str, dtype
     assert result.as_numpy("predict").tolist() == [[row.output["label"].encode()] for row in kept]
 
 
-def test_every_kind_of_feature_as_bytes(client: Client, kinds: RegisteredModel) -> None:
+def test_every_kind_of_feature_as_bytes(client: ApiClient, kinds: RegisteredModel) -> None:
     inputs = [
         tensor("long side", np.array([1.5, 20.0]), "FP64"),
         tensor("count", np.array([[2], [3]]), "INT64"),
@@ -59,7 +59,7 @@ def test_every_kind_of_feature_as_bytes(client: Client, kinds: RegisteredModel) 
     ]
 
 
-def test_outputs_come_as_each_is_asked_for(client: Client) -> None:
+def test_outputs_come_as_each_is_asked_for(client: ApiClient) -> None:
     outputs = [
         triton.InferRequestedOutput("predict_proba"),
         triton.InferRequestedOutput("predict", binary_data=False),
@@ -76,14 +76,14 @@ def test_outputs_come_as_each_is_asked_for(client: Client) -> None:
     assert "data" in result.get_output("predict")
 
 
-def test_json_request_with_json_outputs_is_answered_in_json(client: Client) -> None:
+def test_json_request_with_json_outputs_is_answered_in_json(client: ApiClient) -> None:
     outputs = [triton.InferRequestedOutput("predict", binary_data=False)]
     result = ask(client, "iris", [tensor("input", FLOWERS, "FP64", as_bytes=False)], outputs)
     assert result.as_numpy("predict").shape == (2, 1)
 
 
 @pytest.mark.parametrize(("datatype", "value"), [("FP64", np.inf), ("FP32", np.nan)])
-def test_number_that_is_not_finite_is_refused_with_its_place(client: Client, datatype: str, value: float) -> None:
+def test_number_that_is_not_finite_is_refused_with_its_place(client: ApiClient, datatype: str, value: float) -> None:
     given = FLOWERS.astype(np.float64 if datatype == "FP64" else np.float32)
     given[1, 2] = value
     body, length = triton.InferenceServerClient.generate_request_body([tensor("input", given, datatype)])
@@ -93,7 +93,7 @@ def test_number_that_is_not_finite_is_refused_with_its_place(client: Client, dat
     assert not Prediction.objects.exists()
 
 
-def test_bytes_that_do_not_fit_are_refused(client: Client) -> None:
+def test_bytes_that_do_not_fit_are_refused(client: ApiClient) -> None:
     body, length = triton.InferenceServerClient.generate_request_body([tensor("input", FLOWERS, "FP64")])
     for wrong, sentence in [
         (body[:-1], "Tensor 'input': of its 64 bytes only 63 came."),

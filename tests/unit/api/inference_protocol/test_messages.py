@@ -5,22 +5,20 @@ import math
 from typing import Any
 
 import pytest
-from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
-from rest_framework.exceptions import ParseError
-from rest_framework.request import Request
 
 from predictions.api.inference_protocol import messages
 from predictions.api.inference_protocol.datatypes import DATATYPES
-from predictions.api.inference_protocol.errors import BadRequest
+from predictions.serving.schema.errors import BadRequest, NotJSON
+from tests.support.api_request import api_request
 
 X = {"name": "x", "shape": [1], "datatype": "BOOL", "data": [True]}
 
 
 def read(body: Any, **headers: str) -> messages.InferenceRequest:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return messages.read(Request(RequestFactory().generic("POST", "/", data, content_type="", headers=headers)))
+    return messages.read(api_request(data, **headers))
 
 
 @pytest.mark.parametrize(
@@ -104,6 +102,6 @@ def test_any_body_is_a_request_or_an_error(body: Any, tail: bytes) -> None:
     head = json.dumps(body).encode()
     try:
         asked = read(head + tail, **{messages.JSON_LENGTH: str(len(head))})
-    except (BadRequest, ParseError):
+    except (BadRequest, NotJSON):
         return
     assert all(len(tensor.data) == math.prod(tensor.shape) for tensor in asked.inputs)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from predictions.api.inference_protocol.datatypes import DATATYPES
-from predictions.api.inference_protocol.errors import BadRequest
 from predictions.api.inference_protocol.tensors import Tail, read
+from predictions.serving.schema.errors import BadRequest
 
 GOOD = {"name": "x", "shape": [2, 3], "datatype": "INT8", "data": [1, 2, 3, 4, 5, 6]}
 SHAPE = "Tensor 'x': \"shape\" must be a list of whole numbers, for example [2, 4]."

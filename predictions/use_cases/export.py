@@ -1,7 +1,7 @@
-"""What is a user's own: handed out whole, and removed for good."""
+"""Export: all data of a user as one JSON document."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -10,19 +10,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from predictions.lifecycle import registry
-from predictions.maintenance import retention
 from predictions.models import ApiToken, Feedback, Prediction
 from predictions.models.prediction import PredictionQuerySet
-from predictions.queue import completions
 from predictions.use_cases.callers import key_of
 
 # Rows of one read: an export holds no more of them in memory, and no read of the database open between them.
 PAGE = 500
-# One request removes for so long at most; what is left is for the next.
-REMOVAL_SECONDS = 8.0
 
 
-# --- Handing out ------------------------------------------------------------------------------------------------------
 def export(user: User) -> Iterator[str]:
     """A JSON document, in pieces: the account, its tokens, its feedback, and its predictions, newest first."""
     said = Feedback.objects.filter(caller=key_of(user)).order_by("given_at")
@@ -69,25 +64,3 @@ def _prediction(row: Prediction) -> dict[str, Any]:
 
 def _json(value: Any) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
-
-
-# --- Removing ---------------------------------------------------------------------------------------------------------
-def remove(user: User) -> bool:
-    """Cancel what is under way, then remove all predictions, feedback and tokens of a user; False if some are left."""
-    key = key_of(user)
-    own = Prediction.objects.filter(caller=key)
-    ApiToken.objects.of(user).delete()
-    Feedback.objects.filter(caller=key).delete()
-    _cancel(own.unfinished())
-    retention.remove(own.filter(finished_at__isnull=False), REMOVAL_SECONDS)
-    return not own.exists()
-
-
-def _cancel(rows: PredictionQuerySet) -> None:
-    ids = list(rows.values_list("pk", flat=True))
-    for part in _parts(ids):
-        completions.announce(Prediction.objects.filter(pk__in=part).cancel())
-
-
-def _parts(ids: list[Any]) -> Iterable[list[Any]]:
-    return (ids[start : start + PAGE] for start in range(0, len(ids), PAGE))

@@ -1,0 +1,60 @@
+"""Who a request of the API comes from: the owner of its token, or the address that it comes from.
+
+Sessions and cookies are for pages; the API does not read them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from django.db import close_old_connections
+
+from predictions.api.http import ApiRequest
+from predictions.models import ApiToken
+from predictions.queue.batcher import Batcher, map_catching
+from predictions.serving.schema.errors import InvalidToken
+from predictions.use_cases import lookup
+from predictions.use_cases.callers import Caller, of_address, of_user
+from predictions.use_cases.database import DATABASE_AWAY
+
+# Returns None if the request does not use the scheme. Raises InvalidToken if it uses it wrongly.
+Scheme = Callable[[ApiRequest], Awaitable[Caller | None]]
+
+BEARER = "bearer"
+
+
+async def bearer(request: ApiRequest) -> Caller | None:
+    """RFC 6750, section 2.1. Any other scheme is refused: its sender means to be somebody."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return None
+    scheme, _, secret = authorization.partition(" ")
+    if scheme.lower() != BEARER or not secret.strip():
+        raise InvalidToken("Send the token as Authorization: Bearer <token>.")
+    return await asyncio.wrap_future(tokens.submit(secret.strip()))
+
+
+SCHEMES: list[Scheme] = [bearer]
+
+
+async def identify(request: ApiRequest) -> Caller:
+    """The caller by the first scheme that the request uses, else by its address."""
+    for scheme in SCHEMES:
+        if (caller := await scheme(request)) is not None:
+            return caller
+    return of_address(request.address)
+
+
+def _of_token(secret: str) -> Caller:
+    token = ApiToken.objects.by_secret(secret)
+    if token is None:
+        raise InvalidToken
+    ApiToken.objects.note_use(token)
+    return of_user(token.user)
+
+
+def _of_tokens(secrets: Sequence[str]) -> list[Caller | Exception]:
+    close_old_connections()
+    return map_catching(_of_token, secrets, DATABASE_AWAY)
+
+
+tokens = Batcher(_of_tokens, fatal=DATABASE_AWAY, executor=lookup.reading)

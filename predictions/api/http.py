@@ -1,0 +1,67 @@
+"""Requests and replies of the API, between the ASGI server and the operations."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from predictions.use_cases.callers import Caller
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+JSON = "application/json"
+# Times in UTC end with Z, as in RFC 3339.
+_OPTIONS = orjson.OPT_UTC_Z
+
+
+@dataclass(slots=True)
+class ApiRequest:
+    """One request with its whole body.
+
+    Attributes:
+        headers: by lower-case name; the values of a repeated header are joined by commas.
+        address: of the client, a proxy in front taken into account.
+        caller: set by the layer `authenticate`.
+    """
+
+    scope: Scope
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    is_secure: bool
+    address: str
+    caller: Caller = field(default_factory=lambda: Caller(""))
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host, as the client addressed them."""
+        return f"{'https' if self.is_secure else 'http'}://{self.headers.get('host', '')}"
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@dataclass(slots=True)
+class ApiReply:
+    status: int
+    content: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[ApiRequest], Awaitable[ApiReply]]
+Layer = Callable[[Handler, ApiRequest], Awaitable[ApiReply]]
+
+
+def json_reply(status: int, body: Any, headers: Mapping[str, str] | None = None, media_type: str = JSON) -> ApiReply:
+    return ApiReply(status, orjson.dumps(body, option=_OPTIONS), {"Content-Type": media_type, **(headers or {})})
+
+
+def content_length(headers: Mapping[str, str]) -> int:
+    """In bytes, as the request says; 0 where it says no number."""
+    declared = headers.get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 19 else 0

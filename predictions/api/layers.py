@@ -1,0 +1,116 @@
+"""What every request of the API passes on its way to an operation. `predictions.api.asgi.LAYERS` sets the order."""
+
+import logging
+import re
+import uuid
+from functools import cache
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
+
+from predictions.api import callers, problems
+from predictions.api.http import ApiReply, ApiRequest, Handler, content_length
+from predictions.context import request_id
+from predictions.serving.schema.errors import BadRequest, NotAuthenticated, TooLarge, UnsupportedMediaType
+
+# The refusals of all doors have one logger, Django's.
+logger = logging.getLogger("django.request")
+security_logger = logging.getLogger("django.security.DisallowedHost")
+
+REQUEST_ID = "X-Request-ID"
+# A request id that a proxy in front may have given.
+WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Operations that need no permission to predict: health for every probe, and the schema with its page.
+OPEN = re.compile(r"/v2/health/(live|ready)|/api/v1/schema/")
+
+
+async def identify_request(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """Give the request an id, which its log lines and its reply carry."""
+    name = request_id_for(request.headers.get("x-request-id", ""))
+    request_id.set(name)
+    reply = await call_next(request)
+    reply.headers[REQUEST_ID] = name
+    return reply
+
+
+def request_id_for(given: str) -> str:
+    """The id that a proxy in front gave, or a new one."""
+    return given if settings.ENV.behind_proxy and WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+
+
+async def add_security_headers(call_next: Handler, request: ApiRequest) -> ApiReply:
+    reply = await call_next(request)
+    reply.headers = {**_security_headers(request.is_secure, settings.SECURE_HSTS_SECONDS), **reply.headers}
+    return reply
+
+
+@cache
+def _security_headers(is_secure: bool, hsts_seconds: int) -> dict[str, str]:
+    """The headers that Django's two middlewares give a response, as the settings want them."""
+    empty: Any = SimpleNamespace(is_secure=lambda: is_secure)
+    response = HttpResponse()
+    del response["Content-Type"]
+    for middleware in (SecurityMiddleware, XFrameOptionsMiddleware):
+        middleware(lambda _: response).process_response(empty, response)
+    return dict(response.items())
+
+
+async def format_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """Turn an error into the reply of its door, and log what was refused."""
+    try:
+        reply = await call_next(request)
+    except Exception as error:  # noqa: BLE001 - an unexpected error is logged and answered with 500
+        reply = problems.reply(error, request.path)
+        cause = error if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
+    else:
+        cause = None
+    if reply.status >= HTTPStatus.BAD_REQUEST:
+        level = logging.ERROR if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
+        logger.log(level, "%s: %s", HTTPStatus(reply.status).phrase, request.path, exc_info=cause)
+    return reply
+
+
+async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """Refuse a host that ALLOWED_HOSTS does not name."""
+    host = request.headers.get("host", "")
+    domain, _ = split_domain_port(host)
+    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+        security_logger.error("Invalid Host %r: add it to ALLOWED_HOSTS if it is yours", host[:200])
+        raise BadRequest
+    return await call_next(request)
+
+
+async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply:
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure:
+        query = request.scope["query_string"].decode("latin-1")
+        path = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        return ApiReply(301, headers={"Location": f"https://{request.headers['host']}{path}"})
+    return await call_next(request)
+
+
+async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """Refuse a body that is too large, which was not read, and one that is compressed."""
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("A compressed body is not understood; send it as it is.")
+    if len(request.body) > most or content_length(request.headers) > most:
+        raise TooLarge
+    return await call_next(request)
+
+
+async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:
+    request.caller = await callers.identify(request)
+    return await call_next(request)
+
+
+async def authorize(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """Callers without a token are let in where predictions are public."""
+    if request.caller.user is None and not settings.PUBLIC_PREDICTIONS and not OPEN.fullmatch(request.path):
+        raise NotAuthenticated
+    return await call_next(request)

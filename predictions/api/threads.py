@@ -1,0 +1,89 @@
+"""The operations that are asked rarely: views of REST framework, each in a thread of a bounded pool.
+
+No middleware of Django runs for them: the layers of `predictions.api.asgi` have done its work.
+"""
+
+import asyncio
+import contextvars
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.handlers.asgi import ASGIRequest
+from django.db import close_old_connections
+from django.http import HttpResponse
+from django.template.response import SimpleTemplateResponse
+from django.urls import resolve
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from predictions.api.http import ApiReply, ApiRequest
+from predictions.serving.schema.errors import MethodNotAllowed, NotFound
+from predictions.serving.schema.wording import printable
+from predictions.use_cases.callers import Caller
+
+threads = ThreadPoolExecutor(8, thread_name_prefix="api")
+
+
+async def answer_in_thread(request: ApiRequest) -> ApiReply:
+    context = contextvars.copy_context()  # the request's id
+    return await asyncio.get_running_loop().run_in_executor(threads, context.run, _answer, request)
+
+
+def _answer(request: ApiRequest) -> ApiReply:
+    close_old_connections()
+    django_request: Any = ASGIRequest({**request.scope, "root_path": ""}, io.BytesIO(request.body))
+    django_request.api = request
+    django_request.user = request.caller.user or AnonymousUser()
+    match = resolve(django_request.path_info)
+    if match.url_name == "api-nothing":
+        raise NotFound
+    if "anything" in match.kwargs:
+        raise NotFound(f"{request.method} {printable(request.path)} is not offered here.")
+    if request.method == "OPTIONS":
+        return options_reply(_methods(match.func))
+    if request.method not in _methods(match.func):
+        raise MethodNotAllowed(request.method, _methods(match.func))
+    response: HttpResponse = match.func(django_request, *match.args, **match.kwargs)
+    if isinstance(response, SimpleTemplateResponse):
+        response.render()
+    return ApiReply(response.status_code, response.content, dict(response.items()))
+
+
+def options_reply(methods: Sequence[str]) -> ApiReply:
+    """RFC 9110, section 9.3.7."""
+    return ApiReply(204, headers={"Allow": ", ".join([*methods, "OPTIONS"])})
+
+
+def _methods(view: Any) -> list[str]:
+    """The methods of a view of REST framework, without OPTIONS, which the framework adds."""
+    offered = [name.upper() for name in view.cls.http_method_names if hasattr(view.cls, name) and name != "options"]
+    return [*offered, "HEAD"] if "GET" in offered and "HEAD" not in offered else offered
+
+
+def request_of(request: Request) -> ApiRequest:
+    """The API's own request behind one of the framework."""
+    own: ApiRequest = request._request.api  # type: ignore[attr-defined]
+    return own
+
+
+def caller_of(request: Request) -> Caller:
+    return request_of(request).caller
+
+
+class CallerAuthentication(BaseAuthentication):
+    """Hands over the caller that the layer `authenticate` found; it checks nothing itself."""
+
+    def authenticate(self, request: Request) -> tuple[Any, None] | None:
+        user = caller_of(request).user
+        return None if user is None else (user, None)
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def reraise(error: Exception, context: Any) -> None:
+    """REST framework's exception handler. None lets the error go on to the layer `format_errors`."""
+    return

@@ -1,0 +1,40 @@
+"""Erase: remove all data of a user for good."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+
+from django.contrib.auth.models import User
+
+from predictions.maintenance import retention
+from predictions.models import ApiToken, Feedback, Prediction
+from predictions.models.prediction import PredictionQuerySet
+from predictions.queue import completions
+from predictions.use_cases.callers import key_of
+
+# Predictions that one statement cancels.
+LOT = 500
+# One request removes rows for at most this long; the next request removes more.
+REMOVAL_SECONDS = 8.0
+
+
+def erase(user: User) -> bool:
+    """Cancel the user's unfinished predictions, then remove all predictions, feedback and tokens.
+
+    Returns False if some are left.
+    """
+    key = key_of(user)
+    own = Prediction.objects.filter(caller=key)
+    ApiToken.objects.of(user).delete()
+    Feedback.objects.filter(caller=key).delete()
+    _cancel(own.unfinished())
+    retention.remove(own.filter(finished_at__isnull=False), REMOVAL_SECONDS)
+    return not own.exists()
+
+
+def _cancel(rows: PredictionQuerySet) -> None:
+    for lot in _lots(list(rows.values_list("pk", flat=True))):
+        completions.announce(Prediction.objects.filter(pk__in=lot).cancel())
+
+
+def _lots(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
+    return (ids[start : start + LOT] for start in range(0, len(ids), LOT))

@@ -1,0 +1,74 @@
+"""Wait for the end of predictions, in a thread or on the event loop.
+
+Enter the subscription before the rows are committed or read:
+
+    with subscribe([prediction_id]) as subscription:
+        row = …
+        wait_in_thread([row], subscription, seconds)
+"""
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from django.conf import settings
+
+from predictions.models import Prediction
+from predictions.queue.completions import Status, Subscription, listener
+from predictions.use_cases import lookup
+from predictions.use_cases.database import DATABASE_AWAY
+
+_lock = threading.Lock()
+_threads_that_wait = 0
+
+
+def subscribe(ids: Collection[uuid.UUID]) -> Subscription:
+    return listener.subscribe(ids)
+
+
+def wait_in_thread(rows: Sequence[Prediction], subscription: Subscription, seconds: float) -> None:
+    """Wait until all rows have ended, and refresh them. At most `WAITERS_MAX` threads wait; others return at once."""
+    with _place() as is_free:
+        if not is_free or seconds <= 0:
+            return
+        try:
+            _refresh(rows, subscription.ended.result(seconds))
+        except TimeoutError:
+            with suppress(*DATABASE_AWAY):  # the rows are shown as they were last seen
+                _refresh(rows, Prediction.objects.look([row.pk for row in rows]))
+
+
+@contextmanager
+def _place() -> Iterator[bool]:
+    global _threads_that_wait
+    with _lock:
+        is_free = _threads_that_wait < settings.WAITERS_MAX
+        _threads_that_wait += is_free
+    try:
+        yield is_free
+    finally:
+        with _lock:
+            _threads_that_wait -= is_free
+
+
+async def wait(rows: Sequence[Prediction], subscription: Subscription, seconds: float) -> None:
+    """Wait until all rows have ended, and refresh them. A coroutine that waits holds no thread."""
+    if seconds <= 0 or all(row.is_terminal for row in rows):
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            statuses = await asyncio.wrap_future(subscription.ended)
+            _refresh(rows, statuses)
+    except TimeoutError:
+        with suppress(*DATABASE_AWAY):  # the rows are shown as they were last seen
+            found = [asyncio.wrap_future(lookup.statuses.submit(row.pk)) for row in rows]
+            seen = await asyncio.gather(*found)
+            _refresh(rows, {row.pk: status for row, status in zip(rows, seen, strict=True) if status})
+
+
+def _refresh(rows: Sequence[Prediction], seen: Mapping[uuid.UUID, Status]) -> None:
+    for row in rows:
+        if row.pk in seen:  # a row that was removed stays as it was last seen
+            row.refresh_status(seen[row.pk])

@@ -1,0 +1,54 @@
+"""Callers of pages: a signed-in user, a visitor known by a signed cookie, or an address."""
+
+import uuid
+from ipaddress import ip_address
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from predictions.use_cases import callers
+from predictions.use_cases.callers import Caller
+
+COOKIE = "visitor"
+COOKIE_SECONDS = 365 * 24 * 3600
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    if request.user.is_authenticated:
+        return callers.of_user(request.user)
+    if visitor := visitor_of(request):
+        return callers.of_visitor(visitor)
+    return callers.of_address(client_ip(request))
+
+
+def visitor_of(request: HttpRequest) -> str | None:
+    return request.get_signed_cookie(COOKIE, default=None, salt=COOKIE) or None
+
+
+def new_visitor_id(request: HttpRequest) -> str | None:
+    """A new name under which a person without an account finds their predictions; None if they have one."""
+    if request.user.is_authenticated or visitor_of(request):
+        return None
+    return uuid.uuid4().hex
+
+
+def set_visitor_cookie(response: HttpResponse, visitor: str) -> None:
+    response.set_signed_cookie(
+        COOKIE, visitor, salt=COOKIE, max_age=COOKIE_SECONDS, httponly=True, samesite="Lax", secure=settings.ENV.https
+    )
+
+
+def is_of_this_machine(request: HttpRequest) -> bool:
+    return callers.is_this_machine(client_ip(request))
+
+
+def client_ip(request: HttpRequest) -> str:
+    return callers.client_ip(str(request.META.get("REMOTE_ADDR", "")), request.headers.get("X-Forwarded-For", ""))
+
+
+def internet_address_of(request: HttpRequest) -> str | None:
+    """The client's address for a column of addresses; None for a socket, or for a forwarded text that is none."""
+    try:
+        return str(ip_address(client_ip(request)))
+    except ValueError:
+        return None
