@@ -20,6 +20,8 @@ INSIDE = 0.99
 # So many rows have a 99th percentile. Fewer give their largest distance, with this much added.
 ENOUGH = 99
 FEW_ROWS_MARGIN = 1.5
+# In interquartile ranges. Rows that repeat have no distance, and a row so near to five others is not outside.
+NEAR = 0.5
 _BLOCK = 500
 
 
@@ -76,7 +78,7 @@ class Fitting:
         if distance is None:
             distance = FEW_ROWS_MARGIN * float(distances.max(initial=1.0))
         beyond = conformal_quantile(counts, INSIDE)
-        return distance, int(counts.max(initial=0) if beyond is None else beyond)
+        return max(distance, NEAR), int(counts.max(initial=0) if beyond is None else beyond)
 
 
 def _commonest(column: Sequence[Value]) -> list[Value]:
@@ -100,8 +102,11 @@ def _ranges(encoding: Encoding, points: Floats) -> tuple[Floats, Floats]:
     ranged[encoding.others] = True
     low, high = np.full(encoding.width, -np.inf), np.full(encoding.width, np.inf)
     low[ranged], high[ranged] = points[:, ranged].min(axis=0), points[:, ranged].max(axis=0)
-    # A missing value stands at the median, and only too many are unusual, not too few.
+    # A missing value is unusual where none was missing, but a present one never is.
     low[len(encoding.measures) :] = -np.inf
+    # A text that is a little longer than all others is nothing unusual.
+    texts = slice(len(encoding.measures) - len(encoding.texts), len(encoding.measures))
+    low[texts], high[texts] = -np.inf, np.inf
     return low, high
 
 

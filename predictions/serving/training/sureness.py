@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 NOT_HELD_OUT = "No held-out data was given."
 NOT_TRAINING = "No training data was given."
+REPEATED = "Each held-out row also stands in the training data with the same answer, so they show nothing of new rows."
 NO_TRUTH = "There are no true answers to compare with."
 OWN_GATE = "The estimator itself tells which rows are unusual."
 NO_PROBABILITIES = "The estimator gives no probabilities."
@@ -150,7 +152,21 @@ class _Learning:
             raise Unsupported(NOT_HELD_OUT)
         if self._facts.truth is None:
             raise Unsupported(NO_TRUTH)
+        if self._repeats:
+            raise Unsupported(REPEATED)
         return self._facts.answers
+
+    @cached_property
+    def _repeats(self) -> bool:
+        """Whether the estimator has seen each held-out row, and its answer without exception."""
+        facts = self._facts
+        if facts.truth is None or facts.training_truth is None or not facts.training:
+            return False
+        answers: dict[tuple[Value, ...], set[float]] = {}
+        for row, answer in zip(facts.training, facts.training_truth.tolist(), strict=True):
+            answers.setdefault(tuple(row), set()).add(answer)
+        held_out = zip(facts.held_out, facts.truth.tolist(), strict=True)
+        return all(answers.get(tuple(row)) == {answer} for row, answer in held_out)
 
     def _shares(self) -> tuple[Floats, Floats]:
         answers, truth = self._answers(), self._facts.truth

@@ -160,6 +160,21 @@ def test_learn_leaves_unusual_rows_to_an_outlier_detector() -> None:
     assert record.notes["gate"] == "The estimator itself tells which rows are unusual."
 
 
+@pytest.mark.parametrize("new", [True, False])
+def test_learn_promises_nothing_if_all_held_out_rows_are_repeated(new: bool) -> None:
+    rows = mixed_rows(20) * 5
+    truth = np.arange(100) % 2.0
+    shares = np.column_stack([1 - truth, truth]) * 0.6 + 0.2
+    held_out = [mixed_rows(1, 9)[0], *rows[1:]] if new else rows
+    answers = RawPredictions(truth, shares)
+    target = Target(name="t")
+    facts = Facts(MIXED, target, ["a", "b"], "classification", rows, truth, None, held_out, truth, answers)
+    record = learn(facts).record
+    assert [record.sets is None, record.calibration is None] == [not new, not new]
+    assert ("also stands in the training data" in record.notes.get("sets", "")) is not new
+    assert outside(learn(facts), rows[:20]) == [False] * 20
+
+
 class CannotBeCloned:
     def fit(self, *_: Any) -> None:
         raise AssertionError
