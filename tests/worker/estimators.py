@@ -24,7 +24,7 @@ class Probe(RegressorMixin, BaseEstimator):
 
     def predict(self, x: Any) -> Any:
         numbers, seconds = np.asarray(x, dtype=np.float64).T
-        time.sleep(seconds.max())
+        time.sleep(max(seconds.max(), 0.0))
         if RAISE in numbers:
             raise ValueError("this row cannot be answered")
         if CRASH in numbers:  # like the kernel if memory runs out
