@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from predictions import context
 from predictions.lifecycle import registry
@@ -29,6 +31,19 @@ MODELS = BASE_DIR / "ml_models"
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in summary():
         terminalreporter.write_line(line)
+
+
+# --- The database ---------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The test database. PostgreSQL drops it only when the connections of background threads are closed."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 # --- Redis ----------------------------------------------------------------------------------------------------------
