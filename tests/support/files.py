@@ -1,0 +1,62 @@
+"""Files to be scored: rows of a demo model as text, and a job that is executed in the test's own process."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from predictions.batches import downloads, execution, jobs
+from predictions.batches.layout import Wishes
+from predictions.models import BatchJob, RegisteredModel, Source
+from predictions.use_cases.callers import Caller
+
+ANN = Caller("visitor:ann")
+NAMES = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
+GOOD = ["5.1", "3.5", "1.4", "0.2"]
+
+
+def text(rows: Sequence[Sequence[str]], header: Sequence[str] = NAMES, delimiter: str = ",") -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerows([header, *rows])
+    return buffer.getvalue().encode()
+
+
+def submit(model: RegisteredModel, content: bytes, caller: Caller = ANN, **more: Any) -> BatchJob:
+    version = model.champion
+    assert version is not None
+    wishes = Wishes(**more.pop("wishes", {}))
+    return jobs.submit(version, caller, Source.API, io.BytesIO(content), more.pop("name", "rows.csv"), wishes, **more)
+
+
+def execute(job: BatchJob) -> BatchJob:
+    """Execute chunks until none is queued."""
+    while execution.run_next():
+        pass
+    job.refresh_from_db()
+    return job
+
+
+def score(model: RegisteredModel, content: bytes, **more: Any) -> BatchJob:
+    return execute(submit(model, content, **more))
+
+
+def correct(job: BatchJob, content: bytes) -> BatchJob:
+    jobs.correct(job, ANN, io.BytesIO(content))
+    return execute(job)
+
+
+def results(job: BatchJob) -> list[dict[str, str]]:
+    return records(b"".join(downloads.results(job)), job)
+
+
+def bad_rows(job: BatchJob) -> list[dict[str, str]]:
+    return records(b"".join(downloads.bad_rows(job)), job)
+
+
+def records(content: bytes, job: BatchJob) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode(), newline=""), delimiter=job.layout["delimiter"]))
+
+
+def places(bad: Sequence[Mapping[str, str]]) -> list[tuple[int, str]]:
+    """Line and `column: code` of each problem."""
+    return [(int(row["line"]), ": ".join(part.split(": ")[:2])) for row in bad for part in row["error"].split("; ")]
