@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from predictions.batches import opening
 from predictions.batches.layout import Layout, Wishes
+from predictions.batches.limits import limit_text
 from predictions.lifecycle import registry
 from predictions.models import BatchChunk, BatchJob, IdempotencyKey, JobState, Lane, ModelVersion, Source, Tombstone
 from predictions.models import batch_files as store
@@ -87,7 +88,7 @@ def _accept(job: BatchJob, file: IO[bytes], caller: Caller, key: str | None, con
 def _check_size(file: IO[bytes]) -> int:
     size = file.seek(0, 2)
     if size > settings.BATCH_BYTES:
-        raise FileTooLarge(f"The file is larger than {settings.BATCH_BYTES // 1024**2} MB. Send it in several files.")
+        raise FileTooLarge(limit_text())
     free = store.free_bytes()
     if free is not None and free < size * ROOM:
         raise FileTooLarge("There is not enough room on the server's disk for this file and its results.")

@@ -15,6 +15,7 @@ STEP = 200
 # What one run of the job spends.
 RUN_SECONDS = 0.2
 FILES = 5
+DRAFTS_KEPT_FOR = timedelta(hours=2)
 
 
 def prune_some() -> Done:
@@ -22,6 +23,11 @@ def prune_some() -> Done:
     if settings.RETENTION is None:
         return {"pruned": 0}
     return {"pruned": prune(settings.RETENTION, RUN_SECONDS), "files pruned": prune_files(settings.RETENTION, FILES)}
+
+
+def prune_drafts() -> Done:
+    """The job: delete files that somebody looked at and did not send."""
+    return {"drafts pruned": batch_files.remove_old_drafts(DRAFTS_KEPT_FOR)}
 
 
 def prune_files(kept_for: timedelta, most: int | None = None) -> int:

@@ -2,10 +2,12 @@
 
 import shutil
 from contextlib import suppress
+from datetime import timedelta
 from typing import IO, Any
 
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
+from django.utils import timezone
 
 from predictions.models.batch_job import BatchJob
 
@@ -38,6 +40,37 @@ def read(job: BatchJob, name: str, offset: int = 0, length: int = -1) -> bytes:
     with open_file(job, name) as file:
         file.seek(offset)
         return file.read(length)
+
+
+# --- Drafts: files that are looked at before they are sent ------------------------------------------------------------
+def save_draft(name: str, file: "File[bytes]") -> None:
+    _storage().save(f"drafts/{name}", file)
+
+
+def open_draft(name: str) -> IO[bytes] | None:
+    """None for one that is gone."""
+    try:
+        opened: IO[bytes] = _storage().open(f"drafts/{name}")
+    except FileNotFoundError:
+        return None
+    return opened
+
+
+def remove_draft(name: str) -> None:
+    _storage().delete(f"drafts/{name}")
+
+
+def remove_old_drafts(age: timedelta) -> int:
+    """Delete drafts that nobody has sent. Returns their number."""
+    storage = _storage()
+    try:
+        _, names = storage.listdir("drafts")
+    except FileNotFoundError:
+        return 0
+    old = [name for name in names if storage.get_modified_time(f"drafts/{name}") < timezone.now() - age]
+    for name in old:
+        storage.delete(f"drafts/{name}")
+    return len(old)
 
 
 def remove(folder: str) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from predictions.api.http import content_length
+from predictions.batches.limits import most_bytes
 from predictions.serving.schema.errors import TooLarge, UnsupportedMediaType
 from project.error_responses import refused
 
@@ -22,10 +22,6 @@ class BodyLimits:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             return refused(UnsupportedMediaType())
-        if content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""}) > self.most:
+        if content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""}) > most_bytes(request.path):
             return refused(TooLarge())
         return self.get_response(request)
-
-    @property
-    def most(self) -> int:
-        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

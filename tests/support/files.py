@@ -5,6 +5,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+
 from predictions.batches import downloads, execution, jobs
 from predictions.batches.layout import Wishes
 from predictions.models import BatchJob, RegisteredModel, Source
@@ -60,3 +63,10 @@ def records(content: bytes, job: BatchJob) -> list[dict[str, str]]:
 def places(bad: Sequence[Mapping[str, str]]) -> list[tuple[int, str]]:
     """Line and `column: code` of each problem."""
     return [(int(row["line"]), ": ".join(part.split(": ")[:2])) for row in bad for part in row["error"].split("; ")]
+
+
+def form(model: str, content: bytes, name: str = "rows.csv", **fields: str) -> tuple[bytes, str]:
+    """A multipart body and its content type."""
+    file = SimpleUploadedFile(name, content)
+    sent = {"file": file, **({"model": model} if model else {}), **fields}
+    return encode_multipart(BOUNDARY, sent), MULTIPART_CONTENT
