@@ -3,14 +3,16 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+from django.utils import timezone
 
 from predictions.batches import downloads, execution, jobs
-from predictions.batches.layout import Wishes
-from predictions.models import BatchJob, RegisteredModel, Source
+from predictions.batches.layout import Layout, Wishes
+from predictions.models import BatchJob, ModelVersion, RegisteredModel, Source
 from predictions.use_cases.callers import Caller
 
 ANN = Caller("visitor:ann")
@@ -29,6 +31,15 @@ def submit(model: RegisteredModel, content: bytes, caller: Caller = ANN, **more:
     assert version is not None
     wishes = Wishes(**more.pop("wishes", {}))
     return jobs.submit(version, caller, Source.API, io.BytesIO(content), more.pop("name", "rows.csv"), wishes, **more)
+
+
+def make_job(version: ModelVersion, **fields: Any) -> BatchJob:
+    """A job that waits, without a file."""
+    now = timezone.now()
+    layout = Layout(format="csv", columns=NAMES, matched=[0, 1, 2, 3]).model_dump()
+    defaults = {"source": Source.API, "caller": "visitor:ann", "filename": "rows.csv", "bytes": 0, "layout": layout}
+    times = {"created_at": now, "deadline_at": now + timedelta(hours=1)}
+    return BatchJob.objects.create(version=version, **{**defaults, **times, **fields})
 
 
 def execute(job: BatchJob) -> BatchJob:

@@ -65,7 +65,10 @@ def mine(request: HttpRequest) -> HttpResponse:
 @for_predictors
 def new(request: HttpRequest) -> HttpResponse:
     """GET: the form, or the preview of a draft. POST: keep a draft, or start the job of one."""
-    registered = find_model(request.GET.get("model") or request.POST.get("model") or "")
+    name = request.GET.get("model") or request.POST.get("model")
+    if not name:  # the list of files offers the models
+        return redirect("batches")
+    registered = find_model(name)
     version = serving_version(registered)
     visitor = new_visitor_id(request)
     caller = of_visitor(visitor) if visitor else caller_of(request)
