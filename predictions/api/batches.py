@@ -21,7 +21,7 @@ from predictions.api.parsers import StrictJSONParser
 from predictions.api.representation import batch
 from predictions.api.threads import caller_of, request_of
 from predictions.batches import exports, jobs, responses
-from predictions.batches.layout import Wishes, read_wishes
+from predictions.batches.layout import WISHES, Wishes, read_wishes
 from predictions.batches.progress import progress
 from predictions.models import BatchJob, Source
 from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem
@@ -30,7 +30,6 @@ from predictions.use_cases.lookup import find_model, serving_version
 # Rows of a JSON body are read at once; more of them come as a file.
 JSON_BYTES = 32 * 1024 * 1024
 FORMAT = OpenApiParameter("format", OpenApiTypes.STR, enum=[*exports.FORMATS], description="Instead of CSV.")
-WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
 
 
 class RowsParser(StrictJSONParser):

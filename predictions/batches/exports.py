@@ -18,7 +18,7 @@ from predictions.batches import downloads
 from predictions.batches.layout import Layout
 from predictions.models import BatchChunk, BatchJob
 from predictions.serving.schema.errors import InvalidInput, Problem
-from predictions.serving.schema.signature import Integer, Number
+from predictions.serving.schema.signature import Integer, Number, Signature
 
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
@@ -55,18 +55,33 @@ def _export(job: BatchJob, kind: str, content: Iterator[bytes], new: Sequence[st
     if kind not in FORMATS:
         raise InvalidInput([Problem(None, "unknown_choice", f"Must be one of: {', '.join(FORMATS)}.", "/format")])
     layout = Layout.model_validate(job.layout)
-    numeric = _numeric_columns(job, layout, new)
-    if new[-1] == "error" and len(new) == 2 and layout.format == "jsonl":
-        records: Iterator[list[str]] = _records_of_json(content, layout)
-    else:
-        records = _records(content, layout.delimiter)
-    return _pieces(_workbook(job, records, numeric, layout) if kind == "xlsx" else _parquet(records, numeric, layout))
+    if kind == "xlsx":
+        _check_excel(BatchChunk.objects.filter(job=job).counts()["rows"], layout)
+    numeric = numeric_columns(layout, job.version.signature, new, is_number=not job.version.manifest["classes"])
+    if layout.format == "jsonl" and list(new) == list(downloads.EXTRA_COLUMNS):
+        return _converted(_records_of_json(content, layout), kind, numeric, layout.decimal)
+    return convert(content, kind, numeric, layout)
 
 
-def _numeric_columns(job: BatchJob, layout: Layout, new: Sequence[str]) -> frozenset[int]:
-    features = zip(job.version.signature.features, layout.matched, strict=True)
+def convert(content: Iterable[bytes], kind: str, numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
+    """Delimited text with its header as another format."""
+    return _converted(_records(content, layout.delimiter), kind, numeric, layout.decimal)
+
+
+def _converted(records: Iterator[list[str]], kind: str, numeric: frozenset[int], decimal: str) -> Iterator[bytes]:
+    return _pieces((workbook if kind == "xlsx" else _parquet)(records, numeric, decimal))
+
+
+def _check_excel(rows: int, layout: Layout) -> None:
+    if rows >= EXCEL_ROWS or len(layout.columns) + 20 > EXCEL_COLUMNS:
+        message = f"Excel holds {EXCEL_ROWS - 1} rows and {EXCEL_COLUMNS} columns. Take csv or parquet."
+        raise InvalidInput([Problem(None, "too_many_rows", message, "/format")])
+
+
+def numeric_columns(layout: Layout, signature: Signature, new: Sequence[str], *, is_number: bool) -> frozenset[int]:
+    """The positions of the columns that hold numbers; `is_number` says that the prediction is one."""
+    features = zip(signature.features, layout.matched, strict=True)
     given = {place for feature, place in features if place is not None and isinstance(feature, Number | Integer)}
-    is_number = not job.version.manifest["classes"]
     ours = {
         place
         for place, name in enumerate(new, len(layout.columns))
@@ -119,14 +134,6 @@ _PARTS = {
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
 
-def _workbook(job: BatchJob, records: Iterator[list[str]], numeric: frozenset[int], layout: Layout) -> IO[bytes]:
-    rows = BatchChunk.objects.filter(job=job).counts()["rows"]
-    if rows >= EXCEL_ROWS or len(layout.columns) + 20 > EXCEL_COLUMNS:
-        message = f"Excel holds {EXCEL_ROWS - 1} rows and {EXCEL_COLUMNS} columns. Take csv or parquet."
-        raise InvalidInput([Problem(None, "too_many_rows", message, "/format")])
-    return workbook(records, numeric, layout.decimal)
-
-
 def workbook(records: Iterable[Sequence[str]], numeric: frozenset[int] = frozenset(), decimal: str = ".") -> IO[bytes]:
     """A workbook of one sheet: the first record is its header; cells of `numeric` columns that are numbers are so."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads and closes it
@@ -155,7 +162,7 @@ def _cell(text: str, is_number: bool, decimal: str) -> str:
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------
-def _parquet(records: Iterator[list[str]], numeric: frozenset[int], layout: Layout) -> IO[bytes]:
+def _parquet(records: Iterator[list[str]], numeric: frozenset[int], decimal: str) -> IO[bytes]:
     """Numbers as float64, all else as text. A cell of a numeric column that is no number is null."""
     import pyarrow as pa  # noqa: PLC0415 - large, and only for this format
     from pyarrow import parquet  # noqa: PLC0415
@@ -166,7 +173,7 @@ def _parquet(records: Iterator[list[str]], numeric: frozenset[int], layout: Layo
     with parquet.ParquetWriter(file, schema) as writer:
         for lot in _lots(records, PARQUET_ROWS):
             columns = [
-                [_number(cell, layout.decimal) for cell in column] if place in numeric else list(column)
+                [_number(cell, decimal) for cell in column] if place in numeric else list(column)
                 for place, column in enumerate(zip(*lot, strict=True))
             ]
             writer.write_table(pa.table(columns, schema=schema))

@@ -30,6 +30,10 @@ _COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
 _POINT_NUMBER = re.compile(r"[+-]?[\d ,]*\.\d+([eE][+-]?\d+)?")
 
 
+# What the sender may choose instead of what is found.
+WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
+
+
 class Layout(BaseModel):
     """`columns` are the file's own names. `matched` are the positions of the features' columns, in signature order;
     None for an optional feature that the file lacks. Rows begin `start` bytes into the file, on line `line`."""

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from predictions.batches import downloads, exports, jobs, opening, responses
-from predictions.batches.layout import read_wishes
+from predictions.batches.layout import WISHES, read_wishes
 from predictions.batches.limits import limit_text
 from predictions.batches.progress import progress
 from predictions.models import BatchJob, ModelVersion, RegisteredModel, Source, batch_files
@@ -37,7 +37,6 @@ STOP_POLLING = 286
 PAGE_SIZE = 50
 DRAFT_SALT = "foretell.draft"
 DRAFT_SECONDS = 2 * 3600
-WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
 
 
 @require_safe
