@@ -26,7 +26,7 @@ SENTINEL = "\x1aend of block\x1a"
 DAMAGED = 0xF700
 DAMAGED_CHARACTERS = f"[{chr(DAMAGED + 0x80)}-{chr(DAMAGED + 0xFF)}]"
 # Lines in which a cell with line breaks must end, where a quote was opened by mistake before it.
-LOOKAHEAD = 100
+LOOKAHEAD = 30
 Lines = npt.NDArray[np.int64]
 
 
