@@ -125,7 +125,7 @@ def _fresh_process() -> Iterator[None]:
 
 
 def _forget() -> None:
-    registry.forget()
+    registry.clear_cache()
     health.clear_cache()
     context.request_id.set("")
     redis_client.breaker.reset()

@@ -70,7 +70,7 @@ def version(version_id: int) -> ModelVersion:
     return found
 
 
-def complete(predictions: Iterable[Prediction]) -> list[Prediction]:
+def attach_versions(predictions: Iterable[Prediction]) -> list[Prediction]:
     """The predictions with their versions, without a join."""
     found = list(predictions)
     for prediction in found:
@@ -78,7 +78,7 @@ def complete(predictions: Iterable[Prediction]) -> list[Prediction]:
     return found
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """After a change in this process."""
     with _lock:
         _models.clear()
@@ -98,7 +98,7 @@ def sync(root: Path) -> list[BrokenFile]:
         _sync_model(root, description, position, broken)
     seen = {description.name for description in descriptions} | unreadable
     RegisteredModel.objects.exclude(name__in=seen).update(is_present=False)
-    forget()
+    clear_cache()
     return broken
 
 

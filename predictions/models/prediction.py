@@ -62,12 +62,12 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         # Also by time: to SQLite a list of bound states does not imply the condition of the index `deadlines`.
         return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
 
-    def look(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
-        """What `STATUS_FIELDS` names, of those that are there; one read for all of them."""
+    def fetch_statuses(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
+        """The values of `STATUS_FIELDS` of the predictions that exist, by id, in one read."""
         return {row[0]: row[1:] for row in rows_of(self.model, ("id", *self.model.STATUS_FIELDS), ids)}
 
     def find_all(self, ids: Sequence[uuid.UUID]) -> "dict[uuid.UUID, Prediction]":
-        """Those that are there, by one read; whether somebody may see them is another question."""
+        """The predictions that exist, by id, in one read. Their visibility is not checked."""
         columns = tuple(field.attname for field in self.model._meta.concrete_fields)
         return {row[0]: self.model.from_db(self.db, columns, row) for row in rows_of(self.model, columns, ids)}
 
@@ -292,7 +292,7 @@ class Prediction(models.Model):
         What was removed meanwhile stays as it was last seen.
         """
         if seen is None:
-            seen = Prediction.objects.look([self.pk]).get(self.pk)
+            seen = Prediction.objects.fetch_statuses([self.pk]).get(self.pk)
         if seen is None:
             return False
         for name, value in zip(self.STATUS_FIELDS, seen, strict=True):

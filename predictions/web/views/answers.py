@@ -47,7 +47,7 @@ FEEDBACK = {"yes": True, "no": False}
 def mine(request: HttpRequest) -> HttpResponse:
     page = Paginator(history_of(caller_of(request)), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
-        "predictions": [PredictionPresenter(prediction) for prediction in registry.complete(page)],
+        "predictions": [PredictionPresenter(prediction) for prediction in registry.attach_versions(page)],
         "next_url": f"?page={page.next_page_number()}" if page.has_next() else None,
         "previous_url": f"?page={page.previous_page_number()}" if page.has_previous() else None,
     }

@@ -93,7 +93,7 @@ def test_submit_of_a_bad_row_keeps_nothing(model: RegisteredModel) -> None:
 def test_submit_to_a_model_without_a_version_that_serves_keeps_nothing(model: RegisteredModel) -> None:
     assert model.champion
     ModelVersion.objects.mark_unavailable(model.champion.pk, "broken")
-    registry.forget()
+    registry.clear_cache()
 
     with pytest.raises(ModelUnavailable):
         ask(registry.find("iris"))
@@ -175,7 +175,7 @@ def test_same_key_after_a_promotion_gives_the_same_prediction(model: RegisteredM
         registered_model=model, number=2, sha256="1" * 64, manifest=iris.manifest, created_at=iris.created_at
     )
     model.promote(second_version)
-    registry.forget()
+    registry.clear_cache()
 
     again = ask(registry.find("iris"), idempotency_key="k")
 

@@ -115,7 +115,7 @@ def test_form_of_a_version_without_a_profile_is_shown(client: Client, kinds: Reg
     assert kinds.champion
     kinds.champion.manifest["profile"] = {}
     kinds.champion.save()
-    registry.forget()
+    registry.clear_cache()
 
     assert client.get("/models/kinds/").status_code == 200
     assert client.post(ASK, GOOD).status_code == 303
@@ -207,7 +207,7 @@ def describe(version: ModelVersion | None, *features: dict[str, Any]) -> None:
     version.manifest["signature"] = list(features)
     version.manifest["profile"] = {}
     version.save()
-    registry.forget()
+    registry.clear_cache()
 
 
 def asked(client: Client, sent: dict[str, str]) -> Any:
@@ -355,7 +355,7 @@ def test_model_that_does_not_serve_answers_503(
 ) -> None:
     assert kinds.champion
     ModelVersion.objects.mark_unavailable(kinds.champion.pk, "at /home/someone")
-    registry.forget()
+    registry.clear_cache()
 
     for response in (client.get("/models/kinds/"), client.post(ASK, GOOD, headers=headers)):
         assert "This model does not answer just now" in Page(response).text
