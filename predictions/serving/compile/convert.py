@@ -83,7 +83,7 @@ def _converted(engine: SklearnEngine, layout: Layout, float_type: FloatType) -> 
                 graph = convert_sklearn(engine.estimator, initial_types=types, options=options, target_opset=OPSETS)
             except NameError:  # it has no such option, since it gives a tensor anyhow
                 graph = convert_sklearn(engine.estimator, initial_types=types, target_opset=OPSETS)
-        content: bytes = trees.mark(graph).SerializeToString()
+        content: bytes = trees.set_opset(graph).SerializeToString()
     except Exception as error:  # a converter may raise anything
         raise NotCompiled(f"ONNX cannot express it: {said(error)}.") from error
     return content
