@@ -1,4 +1,4 @@
-"""What exists, by the folders, and what serves, by the database: sync, promote, and quick look-ups for the web."""
+"""The folders say which models and versions exist, the database says which version serves. Cached look-ups for the web."""
 
 import logging
 import threading
@@ -79,7 +79,7 @@ def attach_versions(predictions: Iterable[Prediction]) -> list[Prediction]:
 
 
 def clear_cache() -> None:
-    """After a change in this process."""
+    """Read models and versions anew. Call it after a change in this process."""
     with _lock:
         _models.clear()
         _versions.clear()
@@ -87,7 +87,7 @@ def clear_cache() -> None:
 
 # --- Changing ---------------------------------------------------------------------------------------------------------
 def sync(root: Path) -> list[BrokenFile]:
-    """Make the rows say what the folders say; the files that could not be read, which keep the rows they had.
+    """Update the rows from the folders. Returns the files that could not be read; their rows are unchanged.
 
     A model's first version serves at once; later ones wait to be promoted.
     """
@@ -125,7 +125,7 @@ def _sync_model(root: Path, description: Description, position: int, broken: lis
 
 
 def _note_broken(broken: list[BrokenFile], error: BrokenFile) -> None:
-    """An outdated version is no damage: it stays as history, and the loader refuses it with the remedy."""
+    """An outdated version is not a broken file: its row stays, and the loader refuses it with the remedy."""
     if isinstance(error, OutdatedVersion):
         logger.info("Not read: %s", error)
     else:
@@ -155,7 +155,7 @@ def _sync_version(model: RegisteredModel, description: Description, manifest: Ma
 
 
 def _kept(description: Description, manifest: Manifest) -> dict[str, Any]:
-    """What the web needs of version.json, in the words that model.toml has now."""
+    """The part of version.json that the web needs, with the current wording of model.toml."""
     said = manifest.model_dump(mode="json", exclude={"golden"})
     said["signature"] = [
         {**feature, **_words(description, feature["name"], feature["kind"])} for feature in said["signature"]

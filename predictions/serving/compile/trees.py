@@ -1,7 +1,7 @@
 """Trees as ONNX without rounding.
 
-skl2onnx writes thresholds and leaves as float32: probabilities differ by about 1e-7, and ties may be broken differently. It
-cannot convert scikit-learn's histogram boosting. Opset 5 of ai.onnx.ml has trees of doubles. With the leaves as
+skl2onnx writes thresholds and leaves as float32: probabilities differ by about 1e-7, and ties may be broken
+differently. It cannot convert scikit-learn's histogram boosting. Opset 5 of ai.onnx.ml has trees of doubles. With the leaves as
 scikit-learn stores them, summed in the same order, the answers are bitwise equal.
 https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
 """
@@ -81,7 +81,7 @@ class Ensemble:
     def add(self, tree: Tree, target: int) -> None:
         """Add a tree whose leaves are summed for one target."""
         self.roots.append(len(self.features))
-        # TreeEnsemble needs a split at the root: a tree that is a single leaf becomes a split with that leaf on both sides.
+        # The root must be a split: a tree that is a single leaf becomes a split with that leaf on both sides.
         inner = [node for node in range(len(tree.left)) if not tree.is_leaf(node)] or [0]
         places = {node: len(self.features) + place for place, node in enumerate(inner)}
         for node in inner:
@@ -201,12 +201,14 @@ class _Graph:
     scope: Any
     container: Any
 
-    def add(self, kind: str, inputs: Iterable[str], output: str | None = None, domain: str = "", **attributes: Any) -> str:
+    def add(self, kind: str, inputs: Iterable[str], output: str | None = None, domain: str = "", **options: Any) -> str:
         name = output or self.scope.get_unique_variable_name(kind.lower())
         # None lets skl2onnx choose the version of its own operators.
         version = _ML_WRITTEN if domain else None
         unique = self.scope.get_unique_operator_name(kind)
-        self.container.add_node(kind, list(inputs), [name], op_domain=domain, op_version=version, name=unique, **attributes)
+        self.container.add_node(
+            kind, list(inputs), [name], op_domain=domain, op_version=version, name=unique, **options
+        )
         return name
 
     def constant(self, kind: int, values: Sequence[Any], shape: Sequence[int] = ()) -> str:
