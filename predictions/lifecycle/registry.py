@@ -1,4 +1,4 @@
-"""The folders say which models and versions exist, the database says which version serves. Cached look-ups for the web."""
+"""Which models and versions exist (by the folders), and which version serves (by the database), cached for the web."""
 
 import logging
 import threading

@@ -47,7 +47,7 @@ def compile_estimator(engine: SklearnEngine, rows: Rows) -> Compilation:
 
 
 def _obstacle(engine: SklearnEngine) -> str | None:
-    """The reason why such input is not compiled at all, or None: a comparison of some rows could not show a difference."""
+    """The reason why such input is not compiled, if there is one: comparing rows could not show a difference."""
     features, columns = engine.signature.features, engine.schema.columns
     if not engine.batching:
         return "Its answer to a row depends on the rows beside it."

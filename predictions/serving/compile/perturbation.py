@@ -50,7 +50,7 @@ def wide(rows: Sequence[Row], signature: Signature, count: int, random: np.rando
 def on_splits(
     rows: Sequence[Row], signature: Signature, splits: Sequence[tuple[int, float]], count: int, random: Any
 ) -> list[Row]:
-    """`count` rows at most with one value on a split of a tree, or one float32 beside it: a rounding error shows there."""
+    """`count` rows at most with one value on a split of a tree, or one float32 beside it, where rounding shows."""
     made: list[Row] = []
     for _ in range(count if splits else 0):
         feature, split = splits[random.integers(len(splits))]

@@ -1,8 +1,8 @@
 """Trees as ONNX without rounding.
 
 skl2onnx writes thresholds and leaves as float32: probabilities differ by about 1e-7, and ties may be broken
-differently. It cannot convert scikit-learn's histogram boosting. Opset 5 of ai.onnx.ml has trees of doubles. With the leaves as
-scikit-learn stores them, summed in the same order, the answers are bitwise equal.
+differently. It cannot convert scikit-learn's histogram boosting. Opset 5 of ai.onnx.ml has trees of doubles. With the
+leaves as scikit-learn stores them, summed in the same order, the answers are bitwise equal.
 https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
 """
 
