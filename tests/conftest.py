@@ -22,6 +22,7 @@ from predictions.observability import health
 from predictions.queue import redis_client
 from project.dev_redis import server_binary
 from project.env import BASE_DIR
+from tests.support.cases import register_all
 from tests.support.fuzzing import summary
 from tests.support.waiting import wait_until
 
@@ -79,6 +80,14 @@ def _fingerprint() -> str:
     for path in sorted(sources):
         digest.update(str(path.relative_to(BASE_DIR)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+@pytest.fixture(scope="session")
+def registered_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of tests/cases, each with one version that another process made."""
+    root = tmp_path_factory.mktemp("cases") / "models"
+    register_all(root)
+    return root
 
 
 @pytest.fixture(scope="session")
