@@ -62,7 +62,11 @@ class Env(BaseSettings):
     max_queued_per_caller: int = Field(5_000, ge=1, description="Rows of one caller that may wait.")
     prediction_seconds: int = Field(300, ge=1, description="A prediction not finished by then is `expired`.")
     micro_batch: int = Field(64, ge=1, le=1000, description="Rows that a worker takes for one predict call, at most.")
-    time_limit: int = Field(20, ge=2, description="Seconds after which a predict call that hangs is killed.")
+    time_limit: int = Field(
+        20,
+        ge=2,
+        description="Seconds that one predict call may take. A row that takes longer alone fails as `timeout`.",
+    )
     max_attempts: int = Field(3, ge=1, description="Workers that a row may cost before it fails as `worker_lost`.")
     retention_days: int = Field(
         0, ge=0, description="Days after which what has ended is removed. Empty or 0: kept for ever."

@@ -139,6 +139,8 @@ CELERY_TASK_ACKS_ON_FAILURE = True
 CELERY_TASK_ACKS_ON_TIMEOUT = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# The limit of one predict call: see predictions.worker.time_limit.
+PREDICT_SECONDS = ENV.time_limit
 # A task may serve for a slice (see predictions.worker.drain) before the call that hangs.
 CELERY_TASK_TIME_LIMIT = ENV.time_limit + 3
 # A child that is killed never takes the worker with it: see project.celery_pool.

@@ -182,6 +182,16 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         lost = self._with_expired_lease().filter(attempts__gte=settings.MAX_ATTEMPTS)
         return lost._some()._move(State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost")
 
+    def time_out(self, claim: Claim, predict_ms: float) -> list[uuid.UUID]:
+        """Fail the rows of a claim whose predict call exceeds its limit. The ids of those that this call failed."""
+        changes = {"finished_at": Now(), "claimed_until": None, "error_code": "timeout", "predict_ms": predict_ms}
+        return self.filter(claim=claim.token, id__in=[row.id for row in claim.rows])._move(State.FAILED, **changes)
+
+    def release(self, token: uuid.UUID) -> list[uuid.UUID]:
+        """Queue the rows of a claim again that have an attempt left. The ids of those that this call queued."""
+        held = self.filter(claim=token, attempts__lt=settings.MAX_ATTEMPTS)
+        return held._move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
+
     def requeue_lost(self) -> list[uuid.UUID]:
         """Queue rows with an expired lease again. The ids of those that this call queued."""
         lost = self._with_expired_lease().filter(attempts__lt=settings.MAX_ATTEMPTS)

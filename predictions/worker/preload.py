@@ -38,6 +38,12 @@ def version_key(version_id: int) -> VersionKey:
     return VersionKey(version.registered_model.name, version.number, version.sha256)
 
 
+def described(version_id: int) -> str:
+    """For the log: "churn v3"."""
+    key = version_key(version_id)
+    return f"{key.name} v{key.number}"
+
+
 def load(version_id: int) -> Loaded:
     """The version, checked and ready.
 
