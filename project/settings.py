@@ -229,11 +229,13 @@ AXES_RESET_ON_SUCCESS = True
 # Trying again meanwhile does not make it longer.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_USERNAME_CALLABLE = "predictions.web.lockout.name_of"
-AXES_CLIENT_IP_CALLABLE = "predictions.web.visitors.internet_address_of"
+AXES_CLIENT_IP_CALLABLE = "predictions.web.visitors.counted_address_of"
 AXES_LOCKOUT_CALLABLE = "predictions.web.lockout.locked_out"
 # Nothing is kept of sign-ins that succeed, and the log names neither people nor addresses.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+# Fields of forms that are kept masked, besides `password`.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "old_password", "new_password1", "new_password2"]
 # A form or a JSON row is small; files have a door of their own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # The form of a wide model has a field for each feature; Django's limit of 1,000 is for hostile bodies of small fields.
