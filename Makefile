@@ -40,8 +40,8 @@ $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
 setup: $(VENV)/.run ## install, create the database, collect static files, train the demo models
 	@python manage.py prepare
 
-run: setup ## start all processes in the foreground; PORT=9000 for another port
-	@exec honcho start
+run: $(VENV)/.run ## set up and start all processes in the foreground; PORT=9000 for another port
+	@exec python -m project.local
 
 telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT need
 	@$(INSTALL) requirements/telemetry.txt

@@ -10,8 +10,10 @@ from csp.constants import NONE, SELF
 from project import logs
 from project.dev_redis import embedded_url
 from project.env import BASE_DIR, broker_address, read_env, refuse, secret_key
+from project.private import make_private
 
 ENV = read_env()
+make_private(ENV.var_dir)
 
 # Django's own debug pages show paths, settings and source to whoever meets an error. Foretell shows its own pages even
 # in development; the traceback is in the console.
@@ -108,7 +110,6 @@ POSTGRES_OPTIONS = {
 
 
 def database() -> dict[str, Any]:
-    ENV.var_dir.mkdir(parents=True, exist_ok=True)
     url = ENV.database_url or f"sqlite:///{ENV.var_dir / 'foretell.sqlite3'}"
     try:
         config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
@@ -211,6 +212,9 @@ STORAGES = {
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Source maps are for developers' tools; compressing them takes most of a first start.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "zip", "gz", "br", "woff", "woff2", "map")
+# Not of the umask, as other files: Django sets the mode itself.
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
