@@ -23,9 +23,7 @@ class BodyLimits:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             return refused(request, UnsupportedMediaType())
-        if (
-            content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
-            > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        ):
+        length = content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
+        if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return refused(request, too_large())
         return self.get_response(request)
