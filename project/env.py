@@ -51,6 +51,11 @@ class Env(BaseSettings):
         ge=2,
         description="Requests that each web process answers in threads at one time.",
     )
+    connections_per_address: int = Field(
+        512,
+        ge=0,
+        description="Connections that one address may have to each web process. 0: any. Off behind a proxy.",
+    )
     worker_processes: int = Field(2, ge=1, description="Processes of the worker of the lane `interactive`.")
     bulk_processes: int = Field(1, ge=1, description="Processes of the worker of the lane `bulk`.")
 
