@@ -14,6 +14,8 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from predictions.use_cases.addresses import counted_as
+
 # A client must send the headers of a request within this time, counted from the connection or their first byte.
 HEADER_SECONDS = 10.0
 HEADER_BYTES = 64 * 1024
@@ -44,7 +46,10 @@ class Awaited(Enum):
 
 @dataclass
 class Addresses:
-    """Counts for each address. `most` is the bound on its connections; None where a proxy has all connections."""
+    """Counts for each address, an IPv6 address as its /64.
+
+    `most` is the bound on its connections; None where a proxy has all connections.
+    """
 
     most: int | None
     connections: Counter[str] = field(default_factory=Counter)
@@ -70,7 +75,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # --- asyncio ------------------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._address = self.client[0] if self.client else ""
+        self._address = counted_as(self.client[0] if self.client else "") or ""
         self._addresses.connections[self._address] += 1
         if self._addresses.is_full(self._address):
             self._refuse()
