@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run telemetry test check format docs coverage mutants fuzz chaos bench lock clean
+.PHONY: help setup run telemetry test check format docs coverage mutants fuzz chaos siege bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,8 @@ $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
 setup: $(VENV)/.run ## install, create the database, collect static files, train the demo models
 	@python manage.py prepare
 
-run: setup ## start all processes in the foreground; PORT=9000 for another port
-	@exec honcho start
+run: $(VENV)/.run ## set up and start all processes in the foreground; PORT=9000 for another port
+	@exec python -m project.local
 
 telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT need
 	@$(INSTALL) requirements/telemetry.txt
@@ -81,6 +81,9 @@ fuzz: $(VENV)/.dev ## send over ten thousand random requests to the pages and AP
 chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 15 minutes, CHAOS=--quick to try
 	@python -m tests.support.provide
 	@python -m tests.chaos $(CHAOS)
+
+siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; 4 minutes, SIEGE=--quick to try
+	@python -m tests.siege $(SIEGE)
 
 bench: $(VENV)/.bench ## measure against the reference design and other servers (in $BENCH_VENVS); over 30 minutes, BENCH=--quick to try
 	@python -m benchmarks $(BENCH)

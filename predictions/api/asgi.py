@@ -12,7 +12,7 @@ from django.conf import settings
 from predictions.api import layers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
 from predictions.api.routes import answer
-from predictions.use_cases.callers import client_ip
+from predictions.use_cases.addresses import client_ip
 
 PREFIXES = ("/api/", "/v2/")
 # Swagger's page is a page of the site.

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from predictions.api.http import content_length
-from predictions.serving.schema.errors import TooLarge, UnsupportedMediaType
+from predictions.api.problems import too_large
+from predictions.serving.schema.errors import UnsupportedMediaType
 from project.error_responses import refused
 
 
@@ -21,11 +22,8 @@ class BodyLimits:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-            return refused(UnsupportedMediaType())
-        if content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""}) > self.most:
-            return refused(TooLarge())
+            return refused(request, UnsupportedMediaType())
+        length = content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
+        if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return refused(request, too_large())
         return self.get_response(request)
-
-    @property
-    def most(self) -> int:
-        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
