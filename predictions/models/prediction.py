@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.db.models.sql import UpdateQuery
 
@@ -134,9 +134,9 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             candidates = _claimable(limit).rows(lane=lane)
             if not candidates:
                 return None
-            alone = candidates[0][3] > 0
-            taken = candidates[:1] if alone else list(takewhile(lambda row: row[3] == 0, candidates))
-            now: datetime = taken[0][4]
+            alone = candidates[0][4] > 0
+            taken = candidates[:1] if alone else list(takewhile(lambda row: row[4] == 0, candidates))
+            now: datetime = taken[0][5]
             common = (
                 _prepared("claim", token),
                 _prepared("claimed_until", now + settings.LEASE),
@@ -144,7 +144,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             )
             with connection.cursor() as cursor:
                 cursor.executemany(TAKE, [(*common, _prepared("id", row[0])) for row in taken])
-        return Claim(token, [ClaimedRow(row[0], row[1], row[2]) for row in taken], now)
+        return Claim(token, [ClaimedRow(*row[:4]) for row in taken], now)
 
     def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
         """Store each outcome where the claim still holds; say for how many it did.
@@ -304,6 +304,8 @@ class Prediction(models.Model):
 @cache
 def _claimable(limit: int) -> CompiledQuery:
     """Rows of a lane that may be claimed, oldest first, with the database's time."""
+    # Not a join: that would lock the versions too.
+    sha256 = Subquery(ModelVersion.objects.filter(pk=OuterRef("version_id")).values("sha256"))
     return CompiledQuery(
         lambda: (
             Prediction.objects.queued()
@@ -313,6 +315,6 @@ def _claimable(limit: int) -> CompiledQuery:
             )
             .order_by("created_at")
             .select_for_update(skip_locked=True)
-            .values_list("id", "version_id", "values", "attempts", Now())[:limit]
+            .values_list("id", "version_id", sha256, "values", "attempts", Now())[:limit]
         )
     )

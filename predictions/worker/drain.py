@@ -135,7 +135,7 @@ def answer(version_id: int, claim: Claim) -> Predicted:
     """One outcome for each row of one version, and the milliseconds that they took together."""
     start = time.perf_counter()
     try:
-        loaded = preload.load(version_id)
+        loaded = preload.load(version_id, claim.rows[0].sha256)
         start = time.perf_counter()
         outcomes = predict(loaded, [row.values for row in claim.rows])
     except ModelUnavailable as error:

@@ -30,35 +30,34 @@ class VersionKey:
 
 
 @lru_cache(maxsize=1024)
-def version_key(version_id: int) -> VersionKey:
-    """A version never changes, so its key is kept for good."""
-    version = ModelVersion.objects.select_related("registered_model").only(
-        "number", "sha256", "registered_model__name"
-    ).get(pk=version_id)  # fmt: skip
-    return VersionKey(version.registered_model.name, version.number, version.sha256)
+def version_key(version_id: int, sha256: str) -> VersionKey:
+    """An artefact never changes, so its key is kept for good. A primary key may name another one after a restore."""
+    name, number = ModelVersion.objects.values_list("registered_model__name", "number").get(pk=version_id)
+    return VersionKey(name, number, sha256)
 
 
-def load(version_id: int) -> Loaded:
-    """The version, checked and ready.
+def load(version_id: int, sha256: str) -> Loaded:
+    """The version with this registered artefact, checked and ready.
 
     Raises:
         ModelUnavailable: it does not serve here.
     """
-    key = version_key(version_id)
+    key = version_key(version_id, sha256)
     return loader.get(key.name, key.number, key.sha256)
 
 
 def record_failure(version_id: int, error: ModelUnavailable) -> None:
     """Store why a version does not serve, for analysts. The error of a library goes to the log only."""
     if ModelVersion.objects.mark_unavailable(version_id, error.reason):
-        key = version_key(version_id)
-        logger.warning("%s v%d does not serve: %s", key.name, key.number, error.reason, exc_info=error.__cause__)
+        version = ModelVersion.objects.select_related("registered_model").get(pk=version_id)
+        logger.warning("%s does not serve: %s", version, error.reason, exc_info=error.__cause__)
 
 
 def examine(version_id: int) -> bool:
     """Load a version, and mark it as available or not."""
+    sha256 = ModelVersion.objects.values_list("sha256", flat=True).get(pk=version_id)
     try:
-        load(version_id)
+        load(version_id, sha256)
     except ModelUnavailable as error:
         record_failure(version_id, error)
         return False
