@@ -17,6 +17,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.db.models.sql import UpdateQuery
 
+from predictions.models import clock
 from predictions.models.claim import Claim, ClaimedRow
 from predictions.models.compiled_query import CompiledQuery, Param, rows_of
 from predictions.models.idempotency_key import IdempotencyKey
@@ -103,7 +104,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     # --- Acceptance ---------------------------------------------------------------------------------------------------
     def accept(self, predictions: Sequence["Prediction"]) -> None:
-        """Insert new rows with their idempotency keys, all or none.
+        """Insert new rows with their idempotency keys, all or none. Their times are the database's.
 
         Much cheaper for one row than bulk_create, which builds its statement anew.
 
@@ -114,8 +115,11 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         database = connections[self.db]
         columns = ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
         places = ", ".join(["%s"] * len(fields))
-        rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            now = clock.now()
+            for prediction in predictions:
+                prediction.created_at, prediction.deadline_at = now, now + prediction.time_allowed
+            rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
             cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
             if keys := [p.idempotency for p in predictions if p.idempotency]:
                 IdempotencyKey.objects.take(keys)
@@ -257,7 +261,9 @@ class Prediction(models.Model):
 
     objects = PredictionQuerySet.as_manager()
 
-    # Set by the code that submits a new row: for the log; and the key that `accept` inserts beside the row.
+    # Set by the code that submits a new row: how long it may take, from its acceptance.
+    time_allowed: timedelta = settings.PREDICTION_TIME
+    # For the log; and the key that `accept` inserts beside the row.
     request_id: str = ""
     # The context in which the workers are notified: it names the request, and the span that traces it.
     request_context: Context = copy_context()

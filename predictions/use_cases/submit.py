@@ -15,7 +15,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.utils import timezone
 
 from predictions.context import request_id
 from predictions.lifecycle import registry
@@ -88,8 +87,6 @@ def submission_of(command: PredictCommand) -> _Submission:
 
 
 def _predictions(command: PredictCommand) -> list[Prediction]:
-    now = timezone.now()
-    deadline = now + (command.time_allowed or settings.PREDICTION_TIME)
     predictions = [
         Prediction(
             id=new_id,
@@ -99,13 +96,12 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
             source=command.source,
             lane=Lane.INTERACTIVE,
             values=values,
-            created_at=now,
-            deadline_at=deadline,
         )
         for new_id, values in zip(command.ids, command.rows, strict=True)
     ]
     context = copy_context()
     for prediction in predictions:
+        prediction.time_allowed = command.time_allowed or settings.PREDICTION_TIME
         prediction.request_id, prediction.request_context = request_id.get(), context
     if command.idempotency_key is not None:
         predictions[0].idempotency = _key(command, command.idempotency_key)

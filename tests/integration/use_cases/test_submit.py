@@ -377,6 +377,23 @@ def test_key_used_before_is_answered_though_the_queue_is_full(model: RegisteredM
         ask(model, idempotency_key="another")
 
 
+# --- The time ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("shift", [timedelta(seconds=-150), timedelta(minutes=10)])
+def test_row_keeps_its_time_if_the_clock_of_the_host_is_wrong(
+    model: RegisteredModel, settings: Any, monkeypatch: pytest.MonkeyPatch, shift: timedelta
+) -> None:
+    real, real_seconds = timezone.now, time.time
+    monkeypatch.setattr(timezone, "now", lambda: real() + shift)
+    monkeypatch.setattr(time, "time", lambda: real_seconds() + shift.total_seconds())
+
+    row = ask(model, time_allowed=timedelta(seconds=60))
+
+    assert abs(row.created_at - real()) < timedelta(seconds=30)
+    assert row.deadline_at - row.created_at == timedelta(seconds=60)
+    assert Prediction.objects.expire() == []
+    assert Prediction.objects.claim(Lane.INTERACTIVE, 1) is not None
+
+
 # --- The rate ---------------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("clean_redis")
 def test_caller_who_asks_too_fast_is_told_when(model: RegisteredModel, settings: Any) -> None:
