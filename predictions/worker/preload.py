@@ -10,7 +10,8 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from predictions.models import ModelVersion
+from predictions.models import ModelVersion, Prediction
+from predictions.models.registered_model import ModelVersionQuerySet
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.opening import Loaded, limit_threads
 from predictions.serving.schema.errors import ModelUnavailable
@@ -68,15 +69,24 @@ def examine(version_id: int) -> bool:
 
 def load_champions() -> None:
     """Before the pool forks: the first prediction is quick, and the processes share the memory."""
+    _load_all(ModelVersion.objects.champions())
+    gc.collect()
+    gc.freeze()
+
+
+def load_awaited() -> None:
+    """Load the versions of queued rows: a load counts towards the time limit of the call that needs it."""
+    _load_all(ModelVersion.objects.filter(pk__in=Prediction.objects.queued().values("version")))
+
+
+def _load_all(versions: ModelVersionQuerySet) -> None:
     limit_threads()
     try:
-        for version in ModelVersion.objects.champions():
-            examine(version.pk)
+        for version_id in versions.values_list("pk", flat=True):
+            examine(version_id)
     except DatabaseError as error:
         logger.warning("nothing is loaded yet, the database is away: %s", type(error).__name__)
     connections.close_all()
-    gc.collect()
-    gc.freeze()
 
 
 def use_worker_pragmas() -> None:
