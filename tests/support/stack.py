@@ -38,7 +38,7 @@ class Line:
         self.name = name
         self.log = log
         self.command = command
-        self._env = env
+        self.env = env
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,7 +57,7 @@ class Line:
 
     def _popen(self, log: BinaryIO) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            self.command, shell=True, cwd=BASE_DIR, env=self._env, start_new_session=True,
+            self.command, shell=True, cwd=BASE_DIR, env=self.env, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
 
