@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run telemetry test check format docs coverage mutants fuzz chaos siege bench lock clean
+.PHONY: help setup run telemetry test check format docs coverage mutants fuzz chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,12 +78,16 @@ fuzz: $(VENV)/.dev ## send over ten thousand random requests to the pages and AP
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} python -m pytest --hypothesis-seed=$${SEED:-2026} -q -p no:logging --show-capture=no \
 	  tests/integration/test_fuzz.py tests/integration/api/test_any_json.py tests/integration/api/test_schema_fuzz.py
 
-chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 15 minutes, CHAOS=--quick to try
+chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 45 minutes, CHAOS=--quick to try
 	@python -m tests.support.provide
 	@python -m tests.chaos $(CHAOS)
 
 siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; 4 minutes, SIEGE=--quick to try
 	@python -m tests.siege $(SIEGE)
+
+soak: $(VENV)/.dev ## run at half load for MINUTES=30 and print whether memory, descriptors, threads or latency grow
+	@python -m tests.support.provide
+	@python -m tests.chaos.soak --minutes $${MINUTES:-30}
 
 bench: $(VENV)/.bench ## measure against the reference design and other servers (in $BENCH_VENVS); over 30 minutes, BENCH=--quick to try
 	@python -m benchmarks $(BENCH)

@@ -40,7 +40,7 @@ def find(name: str) -> RegisteredModel:
     model = RegisteredModel.objects.listed().defer("champion__manifest").get(name=name)
     if model.champion:
         reason = model.champion.unavailable_reason
-        model.champion = version(model.champion.pk)
+        model.champion = version(model.champion.pk, model.champion.sha256)
         model.champion.unavailable_reason = reason
     with _lock:
         _models[name] = time.monotonic(), model
@@ -59,10 +59,16 @@ def champion(model: RegisteredModel) -> ModelVersion | None:
     return found if found is not None and found.is_available else None
 
 
-def version(version_id: int) -> ModelVersion:
-    """A version with its model. Its manifest is large and never changes, so it is not read for every request."""
+def version(version_id: int, sha256: str | None = None) -> ModelVersion:
+    """A version with its model. Its manifest is large and never changes, so it is not read for every request.
+
+    Args:
+        sha256: of its artefact, as read just now. After a restore the primary key may name another artefact; then the
+            version is read again.
+    """
     known = _versions.get(version_id)
-    if known and time.monotonic() - known[0] < WORDS_SECONDS:
+    is_fresh = known is not None and time.monotonic() - known[0] < WORDS_SECONDS
+    if known and is_fresh and sha256 in (None, known[1].sha256):
         return known[1]
     found = ModelVersion.objects.select_related("registered_model").get(pk=version_id)
     with _lock:

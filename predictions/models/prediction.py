@@ -13,10 +13,11 @@ from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.db.models.sql import UpdateQuery
 
+from predictions.models import clock
 from predictions.models.claim import Claim, ClaimedRow
 from predictions.models.compiled_query import CompiledQuery, Param, rows_of
 from predictions.models.idempotency_key import IdempotencyKey
@@ -103,7 +104,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     # --- Acceptance ---------------------------------------------------------------------------------------------------
     def accept(self, predictions: Sequence["Prediction"]) -> None:
-        """Insert new rows with their idempotency keys, all or none.
+        """Insert new rows with their idempotency keys, all or none. Their times are the database's.
 
         Much cheaper for one row than bulk_create, which builds its statement anew.
 
@@ -114,8 +115,11 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         database = connections[self.db]
         columns = ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
         places = ", ".join(["%s"] * len(fields))
-        rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            now = clock.now()
+            for prediction in predictions:
+                prediction.created_at, prediction.deadline_at = now, now + prediction.time_allowed
+            rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
             cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
             if keys := [p.idempotency for p in predictions if p.idempotency]:
                 IdempotencyKey.objects.take(keys)
@@ -134,9 +138,9 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             candidates = _claimable(limit).rows(lane=lane)
             if not candidates:
                 return None
-            alone = candidates[0][3] > 0
-            taken = candidates[:1] if alone else list(takewhile(lambda row: row[3] == 0, candidates))
-            now: datetime = taken[0][4]
+            alone = candidates[0][4] > 0
+            taken = candidates[:1] if alone else list(takewhile(lambda row: row[4] == 0, candidates))
+            now: datetime = taken[0][5]
             common = (
                 _prepared("claim", token),
                 _prepared("claimed_until", now + settings.LEASE),
@@ -144,7 +148,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             )
             with connection.cursor() as cursor:
                 cursor.executemany(TAKE, [(*common, _prepared("id", row[0])) for row in taken])
-        return Claim(token, [ClaimedRow(row[0], row[1], row[2]) for row in taken], now)
+        return Claim(token, [ClaimedRow(*row[:4]) for row in taken], now)
 
     def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
         """Store each outcome where the claim still holds; say for how many it did.
@@ -267,7 +271,9 @@ class Prediction(models.Model):
 
     objects = PredictionQuerySet.as_manager()
 
-    # Set by the code that submits a new row: for the log; and the key that `accept` inserts beside the row.
+    # Set by the code that submits a new row: how long it may take, from its acceptance.
+    time_allowed: timedelta = settings.PREDICTION_TIME
+    # For the log; and the key that `accept` inserts beside the row.
     request_id: str = ""
     # The context in which the workers are notified: it names the request, and the span that traces it.
     request_context: Context = copy_context()
@@ -314,6 +320,8 @@ class Prediction(models.Model):
 @cache
 def _claimable(limit: int) -> CompiledQuery:
     """Rows of a lane that may be claimed, oldest first, with the database's time."""
+    # Not a join: that would lock the versions too.
+    sha256 = Subquery(ModelVersion.objects.filter(pk=OuterRef("version_id")).values("sha256"))
     return CompiledQuery(
         lambda: (
             Prediction.objects.queued()
@@ -323,6 +331,6 @@ def _claimable(limit: int) -> CompiledQuery:
             )
             .order_by("created_at")
             .select_for_update(skip_locked=True)
-            .values_list("id", "version_id", "values", "attempts", Now())[:limit]
+            .values_list("id", "version_id", sha256, "values", "attempts", Now())[:limit]
         )
     )

@@ -53,11 +53,11 @@ def find_version(name: str, number: str | None) -> ModelVersion:
 def _numbered(model: RegisteredModel, number: str) -> ModelVersion | None:
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         return None
-    known = model.versions.filter(number=int(number)).values_list("pk", "unavailable_reason").first()
+    known = model.versions.filter(number=int(number)).values_list("pk", "sha256", "unavailable_reason").first()
     if known is None:
         return None
-    found = registry.version(known[0])
-    found.unavailable_reason = known[1]  # the copy in memory may be older
+    found = registry.version(known[0], known[1])
+    found.unavailable_reason = known[2]  # the copy in memory may be older
     return found
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
 
-from predictions.models import ModelVersion, Prediction, State
+from predictions.models import ModelVersion, Prediction, State, clock
 from predictions.serving.schema.errors import ERRORS
 from predictions.serving.schema.signature import Choice, Feature, Value
 from predictions.web import polling, waiting
@@ -78,8 +77,8 @@ class PredictionPresenter:
         if self.is_terminal:
             return NOTES.get(self.state, "")
         if self.capped:
-            return waiting.capped_note(self._row.deadline_at, timezone.now(), self._late_since)
-        return waiting.note(self.state, self._row.deadline_at, timezone.now())
+            return waiting.capped_note(self._row.deadline_at, clock.recent(), self._late_since)
+        return waiting.note(self.state, self._row.deadline_at, clock.recent())
 
     @property
     def announcement(self) -> str:

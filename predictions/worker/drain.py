@@ -137,7 +137,7 @@ def answer(version_id: int, claim: Claim) -> Predicted:
     """One outcome for each row of one version, and the milliseconds that they took together."""
     start = time.perf_counter()
     try:
-        loaded = preload.load(version_id)
+        loaded = preload.load(version_id, claim.rows[0].sha256)
         start = time.perf_counter()
         with time_limit.applied(version_id, claim):
             outcomes = predict(loaded, [row.values for row in claim.rows])
@@ -158,7 +158,7 @@ def end_call(call: Call) -> None:
     rows, spent = call.claim.rows, call.seconds
     logger.error(
         "a predict call of %s with %d row(s) exceeds TIME_LIMIT (%d s): it has taken %.1f s; its process is killed",
-        preload.described(call.version_id), len(rows), settings.PREDICT_SECONDS, spent,
+        preload.described(call.version_id, rows[0].sha256), len(rows), settings.PREDICT_SECONDS, spent,
         extra={"predictions": [str(row.id) for row in rows]},
     )  # fmt: skip
     if len(rows) == 1 and (failed := Prediction.objects.time_out(call.claim, spent * 1000)):

@@ -10,7 +10,8 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from predictions.models import ModelVersion
+from predictions.models import ModelVersion, Prediction
+from predictions.models.registered_model import ModelVersionQuerySet
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.opening import Loaded, limit_threads
 from predictions.serving.schema.errors import ModelUnavailable
@@ -30,41 +31,40 @@ class VersionKey:
 
 
 @lru_cache(maxsize=1024)
-def version_key(version_id: int) -> VersionKey:
-    """A version never changes, so its key is kept for good."""
-    version = ModelVersion.objects.select_related("registered_model").only(
-        "number", "sha256", "registered_model__name"
-    ).get(pk=version_id)  # fmt: skip
-    return VersionKey(version.registered_model.name, version.number, version.sha256)
+def version_key(version_id: int, sha256: str) -> VersionKey:
+    """An artefact never changes, so its key is kept for good. A primary key may name another one after a restore."""
+    name, number = ModelVersion.objects.values_list("registered_model__name", "number").get(pk=version_id)
+    return VersionKey(name, number, sha256)
 
 
-def described(version_id: int) -> str:
+def described(version_id: int, sha256: str) -> str:
     """For the log: "churn v3"."""
-    key = version_key(version_id)
+    key = version_key(version_id, sha256)
     return f"{key.name} v{key.number}"
 
 
-def load(version_id: int) -> Loaded:
-    """The version, checked and ready.
+def load(version_id: int, sha256: str) -> Loaded:
+    """The version with this registered artefact, checked and ready.
 
     Raises:
         ModelUnavailable: it does not serve here.
     """
-    key = version_key(version_id)
+    key = version_key(version_id, sha256)
     return loader.get(key.name, key.number, key.sha256)
 
 
 def record_failure(version_id: int, error: ModelUnavailable) -> None:
     """Store why a version does not serve, for analysts. The error of a library goes to the log only."""
     if ModelVersion.objects.mark_unavailable(version_id, error.reason):
-        key = version_key(version_id)
-        logger.warning("%s v%d does not serve: %s", key.name, key.number, error.reason, exc_info=error.__cause__)
+        version = ModelVersion.objects.select_related("registered_model").get(pk=version_id)
+        logger.warning("%s does not serve: %s", version, error.reason, exc_info=error.__cause__)
 
 
 def examine(version_id: int) -> bool:
     """Load a version, and mark it as available or not."""
+    sha256 = ModelVersion.objects.values_list("sha256", flat=True).get(pk=version_id)
     try:
-        load(version_id)
+        load(version_id, sha256)
     except ModelUnavailable as error:
         record_failure(version_id, error)
         return False
@@ -75,15 +75,24 @@ def examine(version_id: int) -> bool:
 
 def load_champions() -> None:
     """Before the pool forks: the first prediction is quick, and the processes share the memory."""
+    _load_all(ModelVersion.objects.champions())
+    gc.collect()
+    gc.freeze()
+
+
+def load_awaited() -> None:
+    """Load the versions of queued rows: a load counts towards the time limit of the call that needs it."""
+    _load_all(ModelVersion.objects.filter(pk__in=Prediction.objects.queued().values("version")))
+
+
+def _load_all(versions: ModelVersionQuerySet) -> None:
     limit_threads()
     try:
-        for version in ModelVersion.objects.champions():
-            examine(version.pk)
+        for version_id in versions.values_list("pk", flat=True):
+            examine(version_id)
     except DatabaseError as error:
         logger.warning("nothing is loaded yet, the database is away: %s", type(error).__name__)
     connections.close_all()
-    gc.collect()
-    gc.freeze()
 
 
 def use_worker_pragmas() -> None:

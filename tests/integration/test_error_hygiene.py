@@ -238,7 +238,7 @@ def test_error_in_a_worker_is_stored_as_its_code(
         if "joblib" in target or "engines.sklearn" in target:
             meanwhile.setattr(preload, "loader", preload.Loader(preload.loader._root, 10**9, use_compiled=False))
         if code == "model_error":
-            preload.load(iris.pk)
+            preload.load(iris.pk, iris.sha256)
         meanwhile.setattr(target, raising(error))
         run_worker(iris)
 
@@ -265,7 +265,7 @@ def test_error_of_a_row_is_not_shown_by_the_inference_protocol(
 ) -> None:
     monkeypatch.setattr("predictions.queue.notifications.notify", lambda lane: run_worker(iris, lane))
     settings.WAIT_MAX = 0.05
-    preload.load(iris.pk)
+    preload.load(iris.pk, iris.sha256)
     monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.predict", raising(LibraryError(TEXT)))
 
     response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")

@@ -37,8 +37,8 @@ class Line:
     def __init__(self, name: str, command: str, env: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.log = log
-        self._command = command
-        self._env = env
+        self.command = command
+        self.env = env
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,7 +57,7 @@ class Line:
 
     def _popen(self, log: BinaryIO) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            self._command, shell=True, cwd=BASE_DIR, env=self._env, start_new_session=True,
+            self.command, shell=True, cwd=BASE_DIR, env=self.env, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
 
@@ -168,7 +168,7 @@ class Stack:
         """Start or resume all processes, and wait until they are idle."""
         for line in self.lines.values():
             line.thaw() if line.is_running else self.start(line.name)
-        wait_until(self._is_redis_answering, START_SECONDS, "Redis answers")
+        wait_until(self.is_redis_answering, START_SECONDS, "Redis answers")
         wait_until(self.all_finished, START_SECONDS, "nothing is queued or running")
         wait_until(self.is_idle, START_SECONDS, "no worker has a task")
 
@@ -178,7 +178,7 @@ class Stack:
         except httpx.TransportError:
             return False
 
-    def _is_redis_answering(self) -> bool:
+    def is_redis_answering(self) -> bool:
         try:
             return bool(self.redis.ping())
         except redis.RedisError:

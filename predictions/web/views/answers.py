@@ -8,13 +8,12 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from predictions.lifecycle import registry
-from predictions.models import Prediction
+from predictions.models import Prediction, clock
 from predictions.serving.schema.errors import (
     CannotCancel,
     InvalidInput,
@@ -64,7 +63,7 @@ def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 def _present(request: HttpRequest, found: Prediction) -> PredictionPresenter:
     attempt = polling.attempt_of(request)
     is_capped = polling.is_capped(attempt) and not found.is_terminal
-    late_since = waiting.workers_late_since(timezone.now()) if is_capped else None
+    late_since = waiting.workers_late_since(clock.recent()) if is_capped else None
     return PredictionPresenter(found, attempt, viewer=caller_of(request).key, late_since=late_since)
 
 
