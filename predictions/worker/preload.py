@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +19,9 @@ from predictions.serving.schema.errors import ModelUnavailable
 logger = logging.getLogger(__name__)
 
 loader = Loader(settings.MODELS_DIR, settings.LOADER_BYTES, use_compiled=settings.INFERENCE_ENGINE == "auto")
+
+# Distributions whose estimators start threads that a fork does not copy.
+OWN_THREADS = frozenset({"xgboost", "xgboost-cpu", "lightgbm", "catboost"})
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,29 @@ def examine(version_id: int) -> bool:
 def load_champions() -> None:
     """Before the pool forks: the first prediction is quick, and the processes share the memory."""
     limit_threads()
-    try:
-        for version in ModelVersion.objects.champions():
-            examine(version.pk)
-    except DatabaseError as error:
-        logger.warning("nothing is loaded yet, the database is away: %s", type(error).__name__)
+    _examine_champions(lambda version: not _breaks_in_a_fork(version))
     connections.close_all()
     gc.collect()
     gc.freeze()
+
+
+def load_champions_of_a_child() -> None:
+    """After a fork: the versions that cannot be loaded before it."""
+    _examine_champions(_breaks_in_a_fork)
+
+
+def _examine_champions(is_wanted: Callable[[ModelVersion], bool]) -> None:
+    try:
+        for version in ModelVersion.objects.champions():
+            if is_wanted(version):
+                examine(version.pk)
+    except DatabaseError as error:
+        logger.warning("nothing is loaded yet, the database is away: %s", type(error).__name__)
+
+
+def _breaks_in_a_fork(version: ModelVersion) -> bool:
+    """Boosters hang in a child whose parent has used their threads: dmlc/xgboost#8040, LightGBM#6137."""
+    return not OWN_THREADS.isdisjoint(version.manifest["libraries"])
 
 
 def use_worker_pragmas() -> None:

@@ -201,3 +201,54 @@ def clusters() -> Case:
 @case
 def partial_least_squares() -> Case:
     return fitted(PLSRegression(2), NUMBERS, "price")
+
+
+@case
+def xgboost_with_categories() -> Case:
+    from xgboost import XGBClassifier
+
+    frame = table(gaps=True)[[*NUMBERS, "city", "code"]]
+    x = frame.drop(columns="code").astype({"city": "category"})
+    return Case(XGBClassifier(n_estimators=8, enable_categorical=True).fit(x, frame["code"]), x, frame, "code")
+
+
+@case
+def xgboost_in_a_pipeline() -> Case:
+    from xgboost import XGBRegressor
+
+    steps = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["city"]), remainder="passthrough")
+    return fitted(make_pipeline(steps, XGBRegressor(n_estimators=8)), [*NUMBERS, "city"], "price", gaps=True)
+
+
+@case
+def lightgbm_with_categories() -> Case:
+    from lightgbm import LGBMClassifier
+
+    return with_categories(LGBMClassifier(n_estimators=8, verbose=-1), "ill")
+
+
+@case
+def lightgbm_in_a_pipeline() -> Case:
+    from lightgbm import LGBMRegressor
+
+    steps = make_column_transformer((OrdinalEncoder(), ["grade"]), remainder="passthrough")
+    steps.set_output(transform="pandas")
+    model = make_pipeline(steps, LGBMRegressor(n_estimators=8, verbose=-1))
+    return fitted(model, [*NUMBERS, "grade"], "price", gaps=True)
+
+
+@case
+def catboost_with_categories() -> Case:
+    from catboost import CatBoostClassifier
+
+    model = CatBoostClassifier(iterations=8, verbose=0, allow_writing_files=False, cat_features=["city", "grade"])
+    return fitted(model, COLUMNS, "ill")
+
+
+@case
+def catboost_in_a_pipeline() -> Case:
+    from catboost import CatBoostRegressor
+
+    steps = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["city"]), remainder="passthrough")
+    model = CatBoostRegressor(iterations=8, verbose=0, allow_writing_files=False)
+    return fitted(make_pipeline(steps, model), [*NUMBERS, "city"], "price", gaps=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_regressor
 
 from predictions.serving.importing.column_witness import is_missing
 from predictions.serving.importing.data_file import place
@@ -52,10 +53,10 @@ def encoded_labels(column: pd.Series, estimator: Any) -> tuple[tuple[int, str], 
 
 
 def _classes(estimator: Any) -> list[Any] | None:
-    classes = getattr(estimator, "classes_", None)
-    if classes is None or isinstance(classes, list):
+    """None for a regressor, and for several targets."""
+    if is_regressor(estimator) or isinstance(getattr(estimator, "classes_", None), list | None):
         return None
-    return list(np.asarray(classes).tolist())
+    return list(np.asarray(estimator.classes_).tolist())
 
 
 def _few(values: Sequence[Any]) -> str:

@@ -38,7 +38,7 @@ def column_names(estimator: Any) -> list[str] | None:
 def column_count(estimator: Any) -> int | None:
     """How many columns it was fitted on, if it says so."""
     counts = (getattr(inner, "n_features_in_", None) for inner in _outermost_first(estimator))
-    return next((int(count) for count in counts if count is not None), None)
+    return next((int(count) for count in counts if count), None)
 
 
 def takes_one_text(estimator: Any) -> bool:
@@ -76,7 +76,7 @@ def _inner(thing: Any) -> list[Any]:
 
 
 def _visit(thing: Any, places: Places, names: list[str], found: dict[int, Witness]) -> Places | None:
-    """Records what a fitted step knows of the columns. Returns what its output columns hold, None if that is unknown."""
+    """Records what a fitted step knows of the columns. Returns what its output columns hold, if that is known."""
     if isinstance(thing, str):
         return places if thing == "passthrough" else []
     if isinstance(thing, Pipeline):

@@ -160,7 +160,8 @@ def _engine(description: Description, estimator: Any, training: Split | None, he
 
 
 def _check_columns(signature: Signature, estimator: Any) -> None:
-    count = getattr(estimator, "n_features_in_", len(signature.names))
+    # CatBoost says 0 after it was opened.
+    count = getattr(estimator, "n_features_in_", 0) or len(signature.names)
     if count != len(signature.names):
         raise CannotRegister(f"The estimator takes {count} features, model.toml describes {len(signature.names)}.")
     names = tuple(getattr(estimator, "feature_names_in_", signature.names))
