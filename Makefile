@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run telemetry test check format docs coverage mutants fuzz chaos bench lock clean
+.PHONY: help setup run serve telemetry test check format docs coverage mutants fuzz chaos bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,13 @@ $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
 
 setup: $(VENV)/.run ## install, create the database, collect static files, train the demo models
 	@python manage.py prepare
+
+# Wrong input is noticed before anything is installed.
+serve: ## bring a fitted estimator and open its form: make serve MODEL=churn.joblib DATA=churn.csv TARGET=churned [NAME=… CODE=… HELD_OUT=…]
+	@test -n "$(MODEL)" || { echo "make serve needs the file of a fitted estimator: make serve MODEL=churn.joblib DATA=churn.csv TARGET=churned"; exit 1; }
+	@for file in "$(MODEL)" "$(DATA)" "$(HELD_OUT)" "$(CODE)"; do test -z "$$file" || test -e "$$file" || { echo "$$file is not there: check the path."; exit 1; }; done
+	@$(MAKE) --silent $(VENV)/.run
+	@exec python -m project.serve --model "$(MODEL)" --data "$(DATA)" --target "$(TARGET)" --held-out "$(HELD_OUT)" --code "$(CODE)" --name "$(NAME)"
 
 run: setup ## start all processes in the foreground; PORT=9000 for another port
 	@exec honcho start

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
@@ -10,7 +11,7 @@ from predictions.serving.artifacts.repository import BrokenFile
 from predictions.serving.registration import CannotRegister
 
 if TYPE_CHECKING:
-    from predictions.serving.importing.importer import Imported
+    from predictions.serving.importing.importer import Imported, Request
 
 
 class Command(BaseCommand):
@@ -24,9 +25,17 @@ class Command(BaseCommand):
         parser.add_argument("--held-out", type=Path, help="CSV or Parquet: rows that it has never seen, to measure it")
         parser.add_argument("--code", type=Path, help="a module or a folder of modules that the estimator needs")
         parser.add_argument("--title", help="how pages call it")
+        parser.add_argument(
+            "--serve",
+            action="store_true",
+            help="let it serve at once; register nothing if these files are known already",
+        )
         parser.add_argument("--dry-run", action="store_true", help="decide and prove, and keep nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["serve"] and (known := self._known(options)) is not None:
+            self.stdout.write(f"{options['name']} version {known} was made from these files: nothing to do.")
+            return
         imported = self._import(options)
         self._report(imported)
         if options["dry_run"]:
@@ -34,15 +43,25 @@ class Command(BaseCommand):
             return
         for error in registry.sync(settings.MODELS_DIR):
             self.stderr.write(self.style.ERROR(str(error)))
+        if options["serve"]:
+            call_command("promote", options["name"], imported.manifest.version, stdout=self.stdout)
         self.stdout.write(_what_serves(options["name"], imported.manifest.version))
+
+    def _known(self, options: dict[str, Any]) -> int | None:
+        from predictions.serving.importing.importer import known_version  # noqa: PLC0415 - only here
+
+        try:
+            return known_version(settings.MODELS_DIR, _request(options))
+        except OSError as error:
+            raise CommandError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
     def _import(self, options: dict[str, Any]) -> "Imported":
         """Raises CommandError: a person who brings a file reads one sentence and no traceback."""
         try:
-            from predictions.serving.importing.importer import Request, import_model  # noqa: PLC0415 - only here
+            from predictions.serving.importing.importer import import_model  # noqa: PLC0415 - only here
         except ModuleNotFoundError as error:
             raise CommandError(f"Registering needs {error.name}: pip install -r requirements/run.txt") from error
-        wanted = Request(**{name: options[name] for name in Request.__slots__})
+        wanted = _request(options)
         try:
             return import_model(settings.MODELS_DIR, wanted, self._say)
         except (BrokenFile, CannotRegister) as error:
@@ -80,6 +99,12 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{imported.manifest.model} version {imported.manifest.version}: {metrics or imported.manifest.task}"
         )
+
+
+def _request(options: dict[str, Any]) -> "Request":
+    from predictions.serving.importing.importer import Request  # noqa: PLC0415 - only here
+
+    return Request(**{name: options[name] for name in Request.__slots__})
 
 
 def _what_serves(name: str, number: int) -> str:

@@ -1,5 +1,6 @@
 """From a file with a fitted estimator to a registered version: read, decide, describe, prove, store."""
 
+import hashlib
 import re
 import shutil
 import tempfile
@@ -45,6 +46,15 @@ class Request:
     code: Path | None = None
     title: str | None = None
     dry_run: bool = False
+
+    def digest(self, description: Path) -> str:
+        """Of the files that were brought and of the description: the same files make the same version."""
+        digest = hashlib.sha256(description.read_bytes())
+        for brought in (self.path, self.data, self.held_out, self.code):
+            digest.update(b"\0")
+            for path in _files(brought):
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +188,7 @@ class _Import:
         return register(
             root, description, self._estimator, training, held_out, self._prove,
             code=self._brought.code.sources, by_value=True, say=self._say,
+            source=self._request.digest(root / self._request.name / repository.DESCRIPTION),
         )  # fmt: skip
 
     # --- Words --------------------------------------------------------------------------------------------------------
@@ -223,6 +234,22 @@ class _Import:
         self._doubts.append(
             Doubt("what it is for, and its limits, are for a person to write", str(self._home / repository.CARD))
         )
+
+
+def known_version(root: Path, request: Request) -> int | None:
+    """The newest version that was made from the very same files, if there is one."""
+    description = root / request.name / repository.DESCRIPTION
+    if not description.is_file() or not request.path.exists():
+        return None
+    source = request.digest(description)
+    made = [manifest for manifest in repository.manifests(root, request.name) if manifest.source == source]
+    return made[-1].version if made else None
+
+
+def _files(brought: Path | None) -> list[Path]:
+    if brought is None:
+        return []
+    return [path for path in sorted(brought.rglob("*")) if path.is_file()] if brought.is_dir() else [brought]
 
 
 def _check_request(request: Request) -> None:

@@ -82,12 +82,14 @@ def register(
     *,
     code: Mapping[str, bytes] = MappingProxyType({}),
     by_value: bool = False,
+    source: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Manifest:
     """Stores a fitted estimator as the next version of a described model.
 
     `code` are the sources of modules that it needs and brings along, by relative path. With `by_value`, classes that no
-    module defines are stored with the estimator. `say` is told each long step.
+    module defines are stored with the estimator. `source` is the SHA-256 of the files that it was
+    brought in. `say` is told each long step.
 
     The profile comes from `training`. Metrics and sureness come from `held_out`, which the estimator must not have
     seen. Both use all of it, since no metric depends on sureness; see `artifacts.sureness` for its parts.
@@ -104,7 +106,7 @@ def register(
     say("Learning how sure its answers are")
     learned = _learned(description, proved, training, seen, unseen)
     manifest = _manifest(description, proved, seen, unseen, content, code)
-    manifest = manifest.model_copy(update={"sureness": learned.record})
+    manifest = manifest.model_copy(update={"sureness": learned.record, "source": source})
     asked = _asked(proved, unseen or seen)
     say("Compiling it")
     manifest, compiled = _compiled(manifest, proved.engine, asked.rows)

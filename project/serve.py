@@ -1,0 +1,97 @@
+"""`make serve`: registers a fitted estimator, starts all processes, and says where its form is once it answers."""
+
+import argparse
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import NoReturn
+
+from project.env import BASE_DIR, read_env
+
+ANSWER_SECONDS = 120.0
+POLL_SECONDS = 0.2
+
+
+def main() -> None:
+    options = read_options()
+    env = read_env()
+    if is_taken(env.host, env.port):
+        stop(
+            f"Port {env.port} is in use. If Foretell runs there, add the model with manage.py register_model; else "
+            f"choose another port: make serve … PORT={env.port + 1}"
+        )
+    manage("prepare", "--no-training")
+    register(options)
+    serve(f"http://{env.host}:{env.port}/models/{options['name']}/")
+
+
+def read_options() -> dict[str, str]:
+    """The variables of make; those that were not given are empty."""
+    parser = argparse.ArgumentParser()
+    for name in ("model", "data", "target", "held-out", "code", "name"):
+        parser.add_argument(f"--{name}", default="")
+    options: dict[str, str] = vars(parser.parse_args())
+    options["name"] = options["name"] or name_of(Path(options["model"]))
+    return options
+
+
+def name_of(model: Path) -> str:
+    """A model's name from its file: "Churn Model.joblib" is churn-model."""
+    return re.sub(r"[^a-z0-9_-]+", "-", model.stem.lower()).strip("-_")[:64] or "model"
+
+
+def register(options: dict[str, str]) -> None:
+    given = [(f"--{name}", options[name.replace("-", "_")]) for name in ("data", "target", "held-out", "code")]
+    words = [word for option, value in given if value for word in (option, value)]
+    manage("register_model", options["model"], "--name", options["name"], "--serve", *words)
+
+
+def serve(address: str) -> None:
+    """Runs all processes until they end or are interrupted; the address is the last line."""
+    processes = subprocess.Popen([sys.executable, "-m", "honcho", "start"], cwd=BASE_DIR)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # An interrupt of the terminal reaches honcho by itself.
+        signal.signal(number, lambda received, _: processes.terminate() if received == signal.SIGTERM else None)
+    until = time.monotonic() + ANSWER_SECONDS
+    while not answers(address):
+        if processes.poll() is not None or time.monotonic() > until:
+            processes.terminate()
+            stop("The processes did not start; their lines above say why.")
+        time.sleep(POLL_SECONDS)
+    print(address, flush=True)
+    sys.exit(processes.wait())
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310 - our own address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def is_taken(host: str, port: int) -> bool:
+    with socket.socket() as tried:
+        tried.settimeout(1)
+        return tried.connect_ex((host, port)) == 0
+
+
+def manage(*words: str) -> None:
+    done = subprocess.run([sys.executable, "manage.py", *words], cwd=BASE_DIR, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def stop(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
