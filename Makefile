@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run serve telemetry test check format docs coverage mutants fuzz chaos bench lock clean
+.PHONY: help setup run serve telemetry boosters test check format docs coverage mutants fuzz chaos bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ run: setup ## start all processes in the foreground; PORT=9000 for another port
 
 telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT need
 	@$(INSTALL) requirements/telemetry.txt
+
+boosters: requirements/boosters.txt | $(BIN)/python ## install XGBoost, LightGBM, CatBoost and skops, for models of these kinds
+	@$(INSTALL) requirements/boosters.txt
 
 test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is reported as FLAKY if it passes then
 	@python -m tests.support.provide
@@ -97,7 +100,8 @@ lock: $(VENV)/.dev ## pin the dependencies of pyproject.toml, with hashes, in re
 	@$(COMPILE) -o requirements/base.txt
 	@$(COMPILE) --extra train --extra local -c requirements/base.txt -o requirements/run.txt
 	@$(COMPILE) --extra telemetry -c requirements/base.txt -o requirements/telemetry.txt
-	@$(COMPILE) --extra train --extra local --extra telemetry --group dev -c requirements/run.txt -c requirements/telemetry.txt -o requirements/dev.txt
+	@$(COMPILE) --extra boosters -c requirements/base.txt -o requirements/boosters.txt
+	@$(COMPILE) --extra train --extra local --extra telemetry --extra boosters --group dev -c requirements/run.txt -c requirements/telemetry.txt -c requirements/boosters.txt -o requirements/dev.txt
 	@$(COMPILE) --extra train --extra local --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## remove the environment, the data and the trained versions

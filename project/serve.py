@@ -16,6 +16,7 @@ from project.env import BASE_DIR, read_env
 
 ANSWER_SECONDS = 120.0
 POLL_SECONDS = 0.2
+LAST_LINES = 15
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
         )
     manage("prepare", "--no-training")
     register(options)
-    serve(f"http://{env.host}:{env.port}/models/{options['name']}/")
+    serve(f"http://{env.host}:{env.port}/models/{options['name']}/", env.var_dir / "serve.log")
 
 
 def read_options() -> dict[str, str]:
@@ -52,9 +53,12 @@ def register(options: dict[str, str]) -> None:
     manage("register_model", options["model"], "--name", options["name"], "--serve", *words)
 
 
-def serve(address: str) -> None:
-    """Runs all processes until they end or are interrupted; the address is the last line."""
-    processes = subprocess.Popen([sys.executable, "-m", "honcho", "start"], cwd=BASE_DIR)
+def serve(address: str, log: Path) -> None:
+    """Runs all processes until they end or are interrupted. The address stays the last line: they write to the log."""
+    print(f"Starting all processes; they write to {log}…", flush=True)
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "honcho", "start"]
+        processes = subprocess.Popen(command, cwd=BASE_DIR, stdout=output, stderr=output)
     for number in (signal.SIGINT, signal.SIGTERM):
         # An interrupt of the terminal reaches honcho by itself.
         signal.signal(number, lambda received, _: processes.terminate() if received == signal.SIGTERM else None)
@@ -62,10 +66,14 @@ def serve(address: str) -> None:
     while not answers(address):
         if processes.poll() is not None or time.monotonic() > until:
             processes.terminate()
-            stop("The processes did not start; their lines above say why.")
+            stop(f"The processes did not start; {log} says why. Its last lines:\n{tail(log)}")
         time.sleep(POLL_SECONDS)
     print(address, flush=True)
     sys.exit(processes.wait())
+
+
+def tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
 
 
 def answers(address: str) -> bool:

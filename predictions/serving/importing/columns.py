@@ -40,6 +40,7 @@ class _Column:
     witness: Witness | None
     values: pd.Series | None
     present: list[Any] = field(default_factory=list)
+    type_said: str = ""
 
     @property
     def required(self) -> bool:
@@ -56,10 +57,13 @@ class _Column:
         return "" if self.required or has_missing or not self.witness else "; a missing value is filled in"
 
 
-def decide(name: str, witness: Witness | None, values: pd.Series | None) -> Decision:
-    """What one column is, by the estimator first and the data second. Raises CannotRegister, naming the column."""
+def decide(name: str, witness: Witness | None, values: pd.Series | None, said: str = "") -> Decision:
+    """What one column is, by the estimator first and the data second; `said` is its type by an MLflow signature.
+
+    Raises CannotRegister, naming the column.
+    """
     present = [] if values is None else [_plain(value) for value in values.astype(object) if not is_missing(value)]
-    column = _Column(name, witness, values, present)
+    column = _Column(name, witness, values, present, said)
     if values is not None and not present:
         raise CannotRegister(f"Column {name!r} of the data has no value at all: fill it, or fit without it.")
     decision = _by_witness(column) or _by_data(column)
@@ -110,7 +114,7 @@ def _listed(column: _Column, witness: Witness) -> Decision | None:
 # --- What the data says -----------------------------------------------------------------------------------------------
 def _by_data(column: _Column) -> Decision:
     if column.values is None:
-        return Decision(Number(**column.said), "no data: taken for a number")
+        return _without_data(column)
     if all(isinstance(value, bool | np.bool_) for value in column.present):
         return Decision(Boolean(**column.said, default=_commonest(column)), "the data holds true and false")
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in column.present):
@@ -163,6 +167,17 @@ def _dates(column: _Column) -> Decision:
     if any(str(value.time()) != "00:00:00" for value in column.present):
         raise CannotRegister(f"Column {column.name!r} of the data holds times of day: Foretell asks for dates only.")
     return Decision(Date(**column.said), "the data holds dates")
+
+
+def _without_data(column: _Column) -> Decision:
+    why = f"the signature of the model says {column.type_said}"
+    if column.type_said in ("long", "integer"):
+        return Decision(Integer(**column.said), why)
+    if column.type_said == "boolean":
+        return Decision(Boolean(**column.said), why)
+    if column.type_said == "string":
+        return Decision(Text(**column.said), why)
+    return Decision(Number(**column.said), why if column.type_said else "no data: taken for a number")
 
 
 # --- Features ---------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from predictions.serving.importing.data_file import place, read_table
 from predictions.serving.importing.draft import Draft, draft_description
 from predictions.serving.importing.examples import examples
 from predictions.serving.importing.inputs import Columns
+from predictions.serving.importing.mlflow_folder import MLflowModel, read_mlflow
 from predictions.serving.importing.readers import Brought
 from predictions.serving.importing.targets import encoded_labels, target_values
 from predictions.serving.registration import CannotRegister, Split
@@ -88,20 +89,36 @@ def import_model(root: Path, request: Request, say: Say, prove: Prove = prove_in
     Nothing is left behind where it fails. Raises CannotRegister, repository.BrokenFile or OSError.
     """
     _check_request(request)
-    with _code(request) as code:
-        say(f"Reading {request.path}")
-        brought = readers.read(request.path, code)
+    if not request.path.exists():
+        raise CannotRegister(f"{request.path} is not there: check the path of the estimator's file.")
+    folder = read_mlflow(request.path) if request.path.is_dir() else None
+    file = folder.file if folder else request.path
+    code = _code(request, folder)
+    with brought_along(code):
+        say(f"Reading {file}")
+        brought = readers.read(file, folder.suffix if folder else file.suffix.lower(), code)
         try:
-            return _Import(root, request, brought, say, prove).run()
+            return _Import(root, request, brought, code, folder, say, prove).run()
         except CannotRegister as error:
             raise CannotRegister(_with_lines(str(error), request)) from error
 
 
 class _Import:
-    def __init__(self, root: Path, request: Request, brought: Brought, say: Say, prove: Prove) -> None:
+    def __init__(
+        self,
+        root: Path,
+        request: Request,
+        brought: Brought,
+        code: Code,
+        folder: MLflowModel | None,
+        say: Say,
+        prove: Prove,
+    ) -> None:
         self._root = root
         self._request = request
-        self._brought = brought
+        self._code = code
+        self._types = folder.types if folder else {}
+        self._example = folder.example if folder else None
         self._estimator = brought.estimator
         self._say = say
         self._prove = prove
@@ -153,12 +170,12 @@ class _Import:
 
     # --- Versions -----------------------------------------------------------------------------------------------------
     def _first_version(self, data: _Data | None) -> Imported:
-        columns = data.columns if data else inputs.columns_without_data(self._request.path, self._estimator)
+        columns, table = (data.columns, data.table) if data else self._without_data()
         decisions = [
-            decide(name, columns.witnesses.get(at), data.table[name] if data else None)
+            decide(name, columns.witnesses.get(at), None if table is None else table[name], self._types.get(name, ""))
             for at, name in enumerate(columns.names)
         ]
-        draft = self._draft(columns, data, decisions)
+        draft = self._draft(columns, data, table, decisions)
         with _staging(self._root, self._request.dry_run) as staging:
             home = staging / self._request.name
             home.mkdir()
@@ -187,12 +204,21 @@ class _Import:
         training, held_out = self._splits(data, description)
         return register(
             root, description, self._estimator, training, held_out, self._prove,
-            code=self._brought.code.sources, by_value=True, say=self._say,
+            code=self._code.sources, by_value=True, say=self._say,
             source=self._request.digest(root / self._request.name / repository.DESCRIPTION),
         )  # fmt: skip
 
     # --- Words --------------------------------------------------------------------------------------------------------
-    def _draft(self, columns: Columns, data: _Data | None, decisions: list[Decision]) -> Draft:
+    def _without_data(self) -> tuple[Columns, pd.DataFrame | None]:
+        """The columns by the estimator alone, or by the example that came with it."""
+        if self._example is None:
+            return inputs.columns_without_data(self._request.path, self._estimator), None
+        columns = inputs.columns_of_example(self._request.path, self._example, self._estimator)
+        return columns, inputs.as_input(self._request.path, self._example, columns)
+
+    def _draft(
+        self, columns: Columns, data: _Data | None, table: pd.DataFrame | None, decisions: list[Decision]
+    ) -> Draft:
         target = columns.target or _target_name(self._task)
         labels: tuple[tuple[int, str], ...] = ()
         if data is not None and columns.target is not None and self._task == "classification":
@@ -204,7 +230,7 @@ class _Import:
             self._task,
             Target.model_validate({"name": target, "labels": labels}),
             decisions,
-            examples(decisions, None if data is None else data.table, truth, self._task),
+            examples(decisions, table, truth, self._task),
         )
 
     def _doubt(self, columns: Columns, decisions: list[Decision], draft: Draft, manifest: Manifest) -> None:
@@ -263,11 +289,9 @@ def _check_request(request: Request) -> None:
         raise CannotRegister("--target and --held-out need --data FILE, the rows that the estimator was fitted on.")
 
 
-@contextmanager
-def _code(request: Request) -> Iterator[Code]:
-    code = read_code(request.code) if request.code else Code()
-    with brought_along(code):
-        yield code
+def _code(request: Request, folder: MLflowModel | None) -> Code:
+    path = request.code or (folder.code if folder else None)
+    return read_code(path) if path else Code()
 
 
 @contextmanager

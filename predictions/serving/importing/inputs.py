@@ -46,6 +46,11 @@ def columns_without_data(path: Path, estimator: Any) -> Columns:
     return Columns(tuple(known), found, "frame" if names else "array")
 
 
+def columns_of_example(path: Path, frame: pd.DataFrame, estimator: Any) -> Columns:
+    """The columns of rows without a target. Raises CannotRegister."""
+    return columns_of_data(path, frame, estimator, _NO_TARGET[0], None)
+
+
 def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, target: str | None) -> Columns:
     """Raises CannotRegister where the data has not the columns that the estimator reads."""
     names = witnessing.column_names(estimator)

@@ -3,8 +3,7 @@
 import pickle
 import re
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from predictions.serving.importing.code import Code, in_main
+from predictions.serving.importing.own_formats import READERS
 from predictions.serving.registration import CannotRegister
 from predictions.serving.training.proof import said
 
@@ -26,33 +26,29 @@ class Brought:
     """What a file held. `remarks` are for the person who brings it."""
 
     estimator: Any
-    code: Code = field(default_factory=Code)
     remarks: tuple[str, ...] = ()
 
 
-def read(path: Path, code: Code) -> Brought:
-    """Raises CannotRegister: one sentence that says what to do."""
-    if not path.exists():
-        raise CannotRegister(f"{path} is not there: check the path of the estimator's file.")
-    brought = _reader(path)(path, code)
+def read(path: Path, suffix: str, code: Code) -> Brought:
+    """The estimator of a file that was written as `suffix` says. Raises CannotRegister, with the remedy."""
+    if suffix in PICKLES:
+        brought = Brought(read_pickle(path, code))
+    elif suffix in READERS:
+        brought = Brought(*READERS[suffix](path))
+    else:
+        known = ", ".join([*PICKLES[:4], *READERS])
+        raise CannotRegister(f"{path}: a file of this kind is not read. Bring {known}, or a folder of MLflow.")
     _check_estimator(path, brought.estimator)
     return brought
 
 
-def _reader(path: Path) -> Callable[[Path, Code], Brought]:
-    if path.is_file() and path.suffix.lower() in PICKLES:
-        return read_pickle
-    known = ", ".join(suffix for suffix in PICKLES[:4])
-    raise CannotRegister(f"{path}: a file of this kind is not read. Bring one of {known}.")
-
-
-def read_pickle(path: Path, code: Code) -> Brought:
+def read_pickle(path: Path, code: Code) -> Any:
     """joblib, pickle and cloudpickle write files of one kind."""
     lent: dict[str, Any] = {}
     while True:
         try:
             with in_main(lent):
-                return Brought(_loaded(path), code)
+                return _loaded(path)
         except AttributeError as error:
             name = found[1] if (found := _NOT_IN_MAIN.search(str(error))) else ""
             if not name or name in lent:
