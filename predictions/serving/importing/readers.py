@@ -17,7 +17,7 @@ from predictions.serving.registration import CannotRegister
 from predictions.serving.training.proof import said
 
 PICKLES = (".joblib", ".pkl", ".pickle", ".cloudpickle", ".gz", ".z", ".bz2", ".xz", ".lzma", ".sav", "")
-_NOT_IN_MAIN = re.compile(r"Can't get attribute '(\w+)' on <module '__main__'")
+_NOT_IN_MAIN = re.compile(r"Can't get attribute '(\w+)' on <module '(?:[\w.]+\.)?__main__'")
 _NOT_IN_MODULE = re.compile(r"Can't get attribute '(\w+)' on <module '([\w.]+)'")
 
 
