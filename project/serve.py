@@ -9,8 +9,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from project.env import BASE_DIR, read_env
 
@@ -28,8 +29,18 @@ def main() -> None:
             f"choose another port: make serve … PORT={env.port + 1}"
         )
     manage("prepare", "--no-training")
-    register(options)
-    serve(f"http://{env.host}:{env.port}/models/{options['name']}/", env.var_dir / "serve.log")
+    log = env.var_dir / "serve.log"
+    # They start while the estimator is proved: a running Foretell takes in a new model without a restart.
+    with log.open("wb") as output:
+        processes = start(output)
+    try:
+        register(options)
+        print(f"All processes write to {log}", flush=True)
+        wait_for(f"http://{env.host}:{env.port}/models/{options['name']}/", processes, log)
+        sys.exit(processes.wait())
+    finally:
+        processes.terminate()
+        processes.wait()
 
 
 def read_options() -> dict[str, str]:
@@ -53,23 +64,21 @@ def register(options: dict[str, str]) -> None:
     manage("register_model", options["model"], "--name", options["name"], "--serve", *words)
 
 
-def serve(address: str, log: Path) -> None:
-    """Runs all processes until they end or are interrupted. The address stays the last line: they write to the log."""
-    print(f"Starting all processes; they write to {log}…", flush=True)
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "honcho", "start"]
-        processes = subprocess.Popen(command, cwd=BASE_DIR, stdout=output, stderr=output)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # An interrupt of the terminal reaches honcho by itself.
-        signal.signal(number, lambda received, _: processes.terminate() if received == signal.SIGTERM else None)
+def start(output: BinaryIO) -> "subprocess.Popen[bytes]":
+    """All processes of the Procfile. An interrupt of the terminal reaches them as it reaches this process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    command = [sys.executable, "-m", "honcho", "start"]
+    return subprocess.Popen(command, cwd=BASE_DIR, stdout=output, stderr=output)
+
+
+def wait_for(address: str, processes: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Prints the address once it answers, as the last line."""
     until = time.monotonic() + ANSWER_SECONDS
     while not answers(address):
         if processes.poll() is not None or time.monotonic() > until:
-            processes.terminate()
             stop(f"The processes did not start; {log} says why. Its last lines:\n{tail(log)}")
         time.sleep(POLL_SECONDS)
     print(address, flush=True)
-    sys.exit(processes.wait())
 
 
 def tail(log: Path) -> str:
@@ -91,7 +100,8 @@ def is_taken(host: str, port: int) -> bool:
 
 
 def manage(*words: str) -> None:
-    done = subprocess.run([sys.executable, "manage.py", *words], cwd=BASE_DIR, check=False)
+    # In the folder where make was called, which the paths of the files are relative to.
+    done = subprocess.run([sys.executable, str(BASE_DIR / "manage.py"), *words], check=False)
     if done.returncode:
         sys.exit(done.returncode)
 
@@ -102,4 +112,5 @@ def stop(sentence: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(KeyboardInterrupt):
+        main()
