@@ -176,7 +176,7 @@ def test_nothing_is_left_to_do_in_a_comment() -> None:
     assert [named(path) for path in here if mark.search(path.read_text()) and path != Path(__file__)] == []
 
 
-def test_only_the_loader_unpickles() -> None:
+def test_only_the_loader_and_registration_unpickle() -> None:
     opening = {
         "joblib.load",
         "pickle.load",
@@ -189,7 +189,7 @@ def test_only_the_loader_unpickles() -> None:
     found = {
         named(path) for path in files(*PRODUCT) if path.suffix == ".py" for name, _ in calls(path) if name in opening
     }
-    assert found == {"predictions/serving/engines/opening.py"}
+    assert found == {"predictions/serving/engines/opening.py", "predictions/serving/importing/readers.py"}
 
 
 def test_only_the_record_changes_a_predictions_state() -> None:
