@@ -79,6 +79,12 @@ class Env(BaseSettings):
         0, ge=0, description="Days after which what has ended is removed. Empty or 0: kept for ever."
     )
     keeper_seconds: float = Field(2.0, gt=0, description="The time between two sweeps of the keeper.")
+    batch_megabytes: int = Field(2048, ge=1, description="The largest file that may be sent to be scored.")
+    batch_rows: int = Field(5_000_000, ge=1, description="Rows that a file may have, at most.")
+    batch_columns: int = Field(2000, ge=1, description="Columns that a file may have, at most.")
+    batch_cell_bytes: int = Field(65_536, ge=100, description="Bytes that one cell of a file may have, at most.")
+    batch_jobs_per_caller: int = Field(5, ge=1, description="Files of one caller that may be unfinished at one time.")
+    batch_hours: float = Field(24.0, gt=0, description="A file that is not scored by then is `expired`.")
     inference_engine: Literal["auto", "sklearn"] = Field(
         "auto",
         description="auto: a version that was compiled is served so. sklearn: all are served by their estimators.",

@@ -13,7 +13,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 
-from predictions.models import Claim, Heartbeat, Prediction
+from predictions.models import Claim, Heartbeat, Lane, Prediction
 from predictions.models.heartbeat import WORKER
 from predictions.queue import completions, notifications
 from predictions.serving.engines.predictor import Outcome, predict
@@ -65,7 +65,23 @@ def call_for_help(lane: str) -> None:
 
 
 def serve(lane: str, until: float, on_saturated: Callable[[str], None] = lambda _: None) -> bool:
-    """Claim, predict and settle until nothing is queued (True) or the monotonic time `until` has come (False).
+    """Work until nothing is queued (True) or the monotonic time `until` has come (False). Chunks of files come last."""
+    if not _serve_predictions(lane, until, on_saturated):
+        return False
+    return lane != Lane.BULK or _serve_chunks(until)
+
+
+def _serve_chunks(until: float) -> bool:
+    from predictions.batches import execution  # noqa: PLC0415 - the room of files stands above this one
+
+    while execution.run_next():
+        if time.monotonic() >= until:
+            return False
+    return True
+
+
+def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], None]) -> bool:
+    """Claim, predict and settle until nothing is queued or the time has come.
 
     A settle and the next claim share one transaction: half as many commits. One worker for a lane is best, since more
     rows gather for each claim, until it cannot keep up: then it calls `on_saturated`.

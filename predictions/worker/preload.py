@@ -57,6 +57,15 @@ def load(version_id: int, sha256: str) -> Loaded:
     return loader.get(key.name, key.number, key.sha256)
 
 
+def load_registered(version_id: int) -> Loaded:
+    """`load` with the artefact that is registered now.
+
+    Raises:
+        ModelUnavailable: it does not serve here.
+    """
+    return load(version_id, ModelVersion.objects.values_list("sha256", flat=True).get(pk=version_id))
+
+
 def record_failure(version_id: int, error: ModelUnavailable) -> None:
     """Store why a version does not serve, for analysts. The error of a library goes to the log only."""
     if ModelVersion.objects.mark_unavailable(version_id, error.reason):
