@@ -33,6 +33,7 @@ class VersionPresenter:
         self.number = version.number
         self.created_at = version.created_at
         self.unavailable_reason = version.unavailable_reason
+        self.remarks: list[str] = version.manifest.get("remarks", [])
         self._measured: dict[str, float] = version.manifest["metrics"]
 
     @property

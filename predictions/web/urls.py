@@ -12,6 +12,7 @@ prediction = [
     path("cancel/", answers.cancel, name="cancel"),
     path("retry/", answers.retry, name="retry"),
     path("feedback/", answers.feedback, name="feedback"),
+    path("csv/", answers.csv, name="prediction-csv"),
 ]
 urlpatterns = [
     path("", catalogue.home, name="home"),

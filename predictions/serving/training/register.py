@@ -13,7 +13,9 @@ import numpy as np
 
 from predictions.serving.artifacts import publication, repository
 from predictions.serving.artifacts.description import Description
+from predictions.serving.artifacts.figures import Figures
 from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.base import Floats, RawPredictions
@@ -21,7 +23,7 @@ from predictions.serving.engines.sklearn import SklearnEngine, use_one_job
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
-from predictions.serving.training import artefact, metrics, profile, sureness, train_file
+from predictions.serving.training import artefact, figures, metrics, profile, sureness, train_file
 from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.input_types import clean_rows, default_schema, read_schema, with_missing_of
 from predictions.serving.training.proof import (
@@ -94,7 +96,8 @@ def register(
     proved = _prove_here(engine, description, _data(training, seen), _data(held_out, unseen))
     learned = _learned(description, proved, training, seen, unseen)
     manifest = _manifest(description, proved, seen, unseen, content, code)
-    manifest = manifest.model_copy(update={"sureness": learned.record})
+    drawn = _figures(proved, learned.record, seen, unseen)
+    manifest = manifest.model_copy(update={"sureness": learned.record, "figures": drawn})
     asked = _asked(proved, unseen or seen)
     manifest, compiled = _compiled(manifest, proved.engine, asked.rows)
     prove(root / description.name, manifest, content, compiled, code, asked, learned.content)
@@ -129,6 +132,7 @@ def _manifest(
         metrics=_measure(engine, answers, seen, unseen),
         rows={"training": len(seen.values) if seen else 0, "held_out": len(unseen.values) if unseen else 0},
         profile=profile.profile(seen.values, engine.signature) if seen else {},
+        background=profile.background(seen.values) if seen else [],
         golden=_golden(engine, proved.golden),
         predict_ms=_predict_ms(engine, proved.golden[0]),
     )
@@ -271,6 +275,16 @@ def _learned(
             estimator=proved.engine.estimator,
         )
     )
+
+
+def _figures(proved: _Proved, learned: Sureness, seen: _Rows | None, unseen: _Rows | None) -> Figures:
+    found, classes = Figures(), len(proved.engine.classes)
+    if unseen is not None and unseen.truth is not None:
+        held_out = figures.HeldOut(unseen.values, unseen.truth, proved.answers)
+        found = figures.figures(proved.engine, proved.engine.signature, classes, learned.calibration, held_out)
+    if classes or seen is None or seen.truth is None:
+        return found
+    return found.model_copy(update={"target": figures.distribution(seen.truth)})
 
 
 def _measure(

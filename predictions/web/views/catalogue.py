@@ -43,7 +43,8 @@ def home(request: HttpRequest) -> HttpResponse:
 def model(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
     version = registry.champion(registered)
-    form = PredictionForm(version, values=_values_to_start_with(request, registered)) if version else None
+    start = _values_to_start_with(request, registered)
+    form = PredictionForm(version, values=start, matrix=_matrix(registered)) if version else None
     response = render(request, "predictions/model.html", _page(request, registered, form))
     if "from" in request.GET:  # the page holds the values of a prediction
         add_never_cache_headers(response)
@@ -60,7 +61,7 @@ def predict(request: HttpRequest, name: str) -> HttpResponse:
     version = registry.champion(registered)
     if version is None:
         return render(request, "predictions/model.html", _page(request, registered, None), status=503)
-    form = PredictionForm(version, request.POST)
+    form = PredictionForm(version, request.POST, matrix=_matrix(registered))
     if not form.is_valid():
         return _show_errors(request, registered, form)
     visitor = new_visitor_id(request)
@@ -126,6 +127,10 @@ def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> 
     if earlier.version.registered_model_id != registered.pk:
         return None
     return dict(zip(earlier.version.signature.names, earlier.values, strict=True))
+
+
+def _matrix(registered: RegisteredModel) -> dict[str, Any] | None:
+    return registered.description.get("matrix")
 
 
 def _examples(registered: RegisteredModel) -> list[dict[str, Any]]:

@@ -174,7 +174,7 @@ def test_fragment_is_whole_so_that_a_kept_page_finishes_itself(client: Client, i
     response = client.get(status(row), headers=HTMX)
 
     page = Page(response)
-    assert fragment(response, row)["data-title"] == "Finished · Iris species · Foretell"
+    assert fragment(response, row)["data-title"] == "setosa · Iris species · Foretell"
     assert len(page.all("form", action=f"/predictions/{row.pk}/feedback/")) == 1
     assert len(page.all("time")) == 3
     assert page.elements[0][0] == "section"
