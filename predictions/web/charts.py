@@ -125,3 +125,24 @@ def strip(low: float, usual_low: float, usual_high: float, high: float) -> Strip
         return None
     start = axis.x(usual_low)
     return Strip(low, high, start, round(axis.x(usual_high) - start, 2))
+
+
+def outline(counts: Sequence[int]) -> str:
+    """A histogram as one path, for a small drawing: the highest bin is `HEIGHT` high."""
+    most, width = max(counts, default=0) or 1, WIDTH / max(len(counts), 1)
+    steps = [f"V{HEIGHT - count / most * HEIGHT:.1f}H{(place + 1) * width:.1f}" for place, count in enumerate(counts)]
+    return f"M0 {HEIGHT:g}{''.join(steps)}V{HEIGHT:g}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    x: float
+    y: float
+
+
+def scatter(pairs: Sequence[Sequence[float]]) -> tuple[Axis, list[Point]] | None:
+    """Pairs (across, upwards) on two axes of the same range, so that equal numbers lie on the diagonal."""
+    axis = axis_over([value for pair in pairs for value in pair])
+    if axis is None:
+        return None
+    return axis, [Point(axis.x(across), axis.y(upwards)) for across, upwards in pairs]

@@ -4,6 +4,7 @@ from predictions.web.views import account, answers, catalogue, health, metrics, 
 
 models = [
     path("", catalogue.model, name="model"),
+    path("card/", catalogue.card, name="card"),
     path("predictions/", catalogue.predict, name="predict"),
 ]
 prediction = [

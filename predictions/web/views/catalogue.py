@@ -27,6 +27,7 @@ from predictions.web.cards import card_html
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.forms import KEY, PredictionForm, written
+from predictions.web.model_card import CardPresenter
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.visitors import caller_of, new_visitor_id, set_visitor_cookie
 
@@ -52,6 +53,20 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     if visitor := new_visitor_id(request):
         set_visitor_cookie(response, visitor)
     return response
+
+
+@require_safe
+@for_predictors
+def card(request: HttpRequest, name: str) -> HttpResponse:
+    """The model card: what a person wrote, and the evidence of the version that serves."""
+    registered = find_model(name)
+    version = registered.champion
+    context = {
+        "model": registered,
+        "version": CardPresenter(version) if version else None,
+        "card": card_html(registered.description.get("card", "")),
+    }
+    return render(request, "predictions/card.html", context)
 
 
 @require_POST
@@ -130,7 +145,8 @@ def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> 
 
 
 def _matrix(registered: RegisteredModel) -> dict[str, Any] | None:
-    return registered.description.get("matrix")
+    matrix: dict[str, Any] | None = registered.description.get("matrix")
+    return matrix
 
 
 def _examples(registered: RegisteredModel) -> list[dict[str, Any]]:
