@@ -29,7 +29,33 @@ function showAll() {
   if (!formOf()) return;
   controls(formOf()).forEach(showMark);
   showFilled();
+  mirror();
   document.getElementById("paste").hidden = false;
+}
+
+// --- For programs: the same row as a request ----------------------------------------------------------------------------
+const BODIES = {
+  curl: (text) => text.replaceAll("'", "'\\''"),
+  javascript: (text) => text,
+  python: (text) => text.replace(/("(?:[^"\\]|\\.)*")|\btrue\b|\bfalse\b|\bnull\b/g, (found, quoted) => quoted ?? { true: "True", false: "False", null: "None" }[found]),
+};
+
+function typed(control) {
+  const text = control.value.trim();
+  if ("number" in control.dataset) return text ? Number(readAs(control, text) ?? NaN) : null;
+  if ("json" in control.dataset) return text ? JSON.parse(text) : null;
+  return control.value;
+}
+
+// Only a form that somebody has begun: until then the requests hold an example.
+function mirror() {
+  const row = Object.fromEntries(controls(formOf()).map((one) => [one.name, typed(one)]));
+  if (Object.values(row).every((value) => value === null || value === "")) return;
+  const text = JSON.stringify({ features: row });
+  for (const place of document.querySelectorAll("[data-mirror]")) place.textContent = BODIES[place.dataset.mirror](text);
+  try {
+    sessionStorage.setItem(`row ${location.pathname}`, JSON.stringify(row));
+  } catch { /* the reference page shows an example instead */ }
 }
 
 // --- The draft --------------------------------------------------------------------------------------------------------------
@@ -127,8 +153,9 @@ document.addEventListener("input", ({ target }) => {
   showMark(target);
   showFilled();
   keepDraft();
+  mirror();
 });
-document.addEventListener("change", ({ target }) => { if ("order" in (target.dataset ?? {})) { showFilled(); keepDraft(); } });
+document.addEventListener("change", ({ target }) => { if ("order" in (target.dataset ?? {})) { showFilled(); keepDraft(); mirror(); } });
 document.addEventListener("click", ({ target }) => {
   if (!target.closest("#paste-fill")) return;
   const taken = preview();

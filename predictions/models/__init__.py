@@ -2,6 +2,7 @@
 
 from predictions.models.api_token import ApiToken
 from predictions.models.claim import Claim
+from predictions.models.computation import Computation
 from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
 from predictions.models.idempotency_key import IdempotencyKey
@@ -14,6 +15,7 @@ from predictions.models.tombstone import Tombstone
 __all__ = [
     "ApiToken",
     "Claim",
+    "Computation",
     "Feedback",
     "Heartbeat",
     "IdempotencyKey",

@@ -65,12 +65,15 @@ def _choice(feature: Choice, _seen: Mapping[str, Any]) -> forms.Field:
     keys = choice_keys(feature)
     values = {key: value for value, key in keys.items()}
     offered = [("", "Choose…"), *((keys[value], _visible(label)) for value, label in feature.choices)]
-    return forms.TypedChoiceField(choices=offered, coerce=values.__getitem__, empty_value=None)
+    attrs = {} if any(isinstance(value, str) for value in feature.values) else {"data-json": ""}
+    widget = forms.Select(attrs=attrs)
+    return forms.TypedChoiceField(choices=offered, coerce=values.__getitem__, empty_value=None, widget=widget)
 
 
 def _boolean(feature: Boolean, _seen: Mapping[str, Any]) -> forms.Field:
     offered = [("", "Choose…" if feature.required else "Not known"), ("true", "Yes"), ("false", "No")]
-    return forms.TypedChoiceField(choices=offered, coerce=BOOLEANS.__getitem__, empty_value=None)
+    widget = forms.Select(attrs={"data-json": ""})
+    return forms.TypedChoiceField(choices=offered, coerce=BOOLEANS.__getitem__, empty_value=None, widget=widget)
 
 
 def _text(feature: Text, _seen: Mapping[str, Any]) -> forms.Field:

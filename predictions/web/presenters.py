@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from predictions.models import Feedback, ModelVersion, Prediction, State
 from predictions.serving.schema.errors import ERRORS
-from predictions.serving.schema.signature import Choice, Feature, Value
 from predictions.web import polling, waiting
 from predictions.web.answer import AnswerPresenter
 from predictions.web.feedback import FeedbackPresenter
-from predictions.web.formatting import duration_text, exact_text
+from predictions.web.formatting import duration_text
+from predictions.web.values import value_text
 
 HEADLINES: Mapping[str, str] = {
     State.QUEUED: "In the queue",
@@ -70,6 +70,8 @@ class PredictionPresenter:
         self.feedback_url = reverse("feedback", args=[prediction.pk])
         self.retry_url = reverse("retry", args=[prediction.pk])
         self.again_url = f"{self.model_url}?from={prediction.pk}"
+        self.why_url = reverse("explanation", args=[prediction.pk])
+        self.what_if_url = reverse("what-if", args=[prediction.pk])
         self.csv_url = reverse("prediction-csv", args=[prediction.pk])
         self.feedback = FeedbackPresenter(feedback, self.version, self.answer) if self.can_feedback else None
 
@@ -232,14 +234,3 @@ class PredictionPresenter:
     @property
     def finished_at(self) -> Any:
         return self._row.finished_at
-
-
-def value_text(feature: Feature, value: Value) -> str:
-    """A value as the form shows it."""
-    if value is None:
-        return "not given"
-    if isinstance(feature, Choice):
-        return next((label for known, label in feature.choices if known == value), str(value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return exact_text(value) if isinstance(value, float) else str(value)
