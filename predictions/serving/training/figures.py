@@ -1,5 +1,6 @@
 """Counts what pages draw: the target's distribution, confusion, reliability, residuals, importances."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from predictions.serving.artifacts.sureness import Calibration
 from predictions.serving.engines.base import Engine, Floats, RawPredictions
 from predictions.serving.engines.sureness import calibrated
 from predictions.serving.schema.signature import Signature, Value
+
+logger = logging.getLogger(__name__)
 
 BINS = 24
 RELIABILITY_BINS = 10
@@ -87,7 +90,8 @@ def reliability(held_out: HeldOut, calibration: Calibration | None) -> list[Reli
 
 
 def importances(engine: Engine, signature: Signature, held_out: HeldOut, *, is_classifier: bool) -> dict[str, float]:
-    """Permutation importance (Breiman 2001, section 10) of each feature; fewer features if they take too long."""
+    """Permutation importance (Breiman 2001, section 10) of each feature; fewer features if they take too long, and none
+    if the estimator fails on the shuffled rows."""
     random = np.random.default_rng(0)
     chosen = np.sort(random.permutation(len(held_out.rows))[:IMPORTANCE_ROWS])
     rows, truth = [list(held_out.rows[place]) for place in chosen], held_out.truth[chosen]
@@ -97,8 +101,13 @@ def importances(engine: Engine, signature: Signature, held_out: HeldOut, *, is_c
     for column, name in enumerate(signature.names):
         if time.monotonic() > until:
             break
-        shuffled = _shuffled(rows, column, random)
-        answers = engine.predict(shuffled).outputs.reshape(SHUFFLES, -1)
+        try:
+            answers = engine.predict(_shuffled(rows, column, random)).outputs.reshape(SHUFFLES, -1)
+        except MemoryError:
+            raise
+        except Exception as error:  # an estimator may raise anything
+            logger.warning("importances could not be computed", exc_info=error)
+            return {}
         losses = [_loss(one, truth, is_classifier=is_classifier) for one in answers]
         found[name] = float(np.mean(losses)) - usual
     return found

@@ -162,7 +162,7 @@ def test_page_of_an_answer_outside_warns_before_the_value(client: Client, iris: 
 
     text = Page(client.get(f"/predictions/{make(iris, State.SUCCEEDED, output=output).pk}/")).text
 
-    assert text.index("do not rely on this one") < text.index("setosa")
+    assert text.index("Do not rely on this answer") < text.index("setosa")
 
 
 def test_fragment_is_whole_so_that_a_kept_page_finishes_itself(client: Client, iris: ModelVersion) -> None:
