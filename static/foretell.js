@@ -25,6 +25,16 @@ function retitle() {
   if (icon.getAttribute("href") !== wanted) icon.href = wanted;
 }
 
+// Times in the reader's own zone and manner; without a script they stand in UTC.
+function localTimes() {
+  const write = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  for (const time of document.querySelectorAll("time[data-local]")) {
+    time.title = time.textContent;
+    time.textContent = write.format(new Date(time.dateTime));
+    time.removeAttribute("data-local");
+  }
+}
+
 // Buttons that only work with a script.
 function showButtons() {
   for (const button of document.querySelectorAll("[data-copy], [data-print]")) button.hidden = !("print" in button.dataset) && !navigator.clipboard;
@@ -152,6 +162,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   }
   retitle();
   showButtons();
+  localTimes();
   markStale();
   if (event.detail.xhr.status === 422) document.getElementById("error-summary")?.focus();
   // The pressed button may be gone with the old fragment; the keyboard continues from the new one.
@@ -199,3 +210,4 @@ pause?.addEventListener("click", () => {
 tell(true);
 retitle();
 showButtons();
+localTimes();

@@ -57,11 +57,12 @@ class AnswerPresenter:
 
     @property
     def spoken(self) -> str:
-        """The answer and how sure it is."""
+        """The answer and how sure it is; a warning comes first."""
         grade = f"{self.grade_text}." if self.grade_text else ""
         most_important = self.warning or (self.sentences[0] if self.sentences else "")
         named = f"{self.name}: {self.text}." if self.name else f"{self.text}."
-        return " ".join(part for part in (named, grade, most_important) if part)
+        parts = (grade, most_important, named) if self.is_outside else (named, grade, most_important)
+        return " ".join(part for part in parts if part)
 
     # --- Classes ------------------------------------------------------------------------------------------------------
     @property

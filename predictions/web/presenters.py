@@ -88,6 +88,7 @@ class PredictionPresenter:
         said = [self.state_text]
         if self.answer is not None:
             said = [self.answer.text, self.answer.grade_text.lower()]
+            said = said[::-1] if self.answer.is_outside else said
         return " · ".join(part for part in [*said, self.model_title, "Foretell"] if part)
 
     @cached_property

@@ -61,6 +61,7 @@ def test_title_of_the_page_names_answer_and_grade() -> None:
     output = {"kind": "classification", "label": "plum", "grade": "clear"}
 
     assert shown(output=output).page_title == "plum · clear · Fruit · Foretell"
+    assert shown(output={**output, "grade": "outside"}).page_title == "outside its experience · plum · Fruit · Foretell"
     assert shown(output={**output, "grade": None}).page_title == "plum · Fruit · Foretell"
 
 

@@ -342,7 +342,7 @@ def test_answer_is_spoken_with_its_sureness() -> None:
         f"Diagnosis: benign. Clear. {SHARE}"
     )
     assert AnswerPresenter(classified(grade="outside"), manifest).spoken == (
-        f"Diagnosis: benign. Outside its experience. {OUTSIDE}"
+        f"Outside its experience. {OUTSIDE} Diagnosis: benign."
     )
     assert AnswerPresenter(classified(prediction_set=None), manifest).spoken == "Diagnosis: benign."
 
