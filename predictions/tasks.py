@@ -52,6 +52,14 @@ def examine(version_id: int) -> None:
         preload.examine(version_id)
 
 
+@shared_task(name="predictions.compute", ignore_result=True)
+def compute(computation_id: int) -> None:
+    from predictions.explanations.compute import compute as compute_request  # noqa: PLC0415
+
+    with _sparing_the_worker():
+        compute_request(computation_id)
+
+
 @worker_init.connect
 def prepare(sender: WorkController, **_: object) -> None:
     """Before the pool forks. Only the lane where people wait loads its versions ahead of the first prediction."""

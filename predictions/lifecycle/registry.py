@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 # A promotion is seen everywhere within this many seconds; a changed word within the longer time.
 FRESH_SECONDS = 1.0
 WORDS_SECONDS = 30.0
-# Only the wording of a feature may change after a version was made.
-WORDS = ("label", "unit", "help", "group")
+# What the estimator does not depend on may change after a version was made: words, and what of a feature can change.
+WORDS = ("label", "unit", "help", "group", "immutable", "direction", "step")
 
 _lock = threading.Lock()
 _models: dict[str, tuple[float, RegisteredModel]] = {}
@@ -117,7 +117,7 @@ def _sync_model(root: Path, description: Description, position: int, broken: lis
             "title": description.title,
             "summary": description.summary,
             "task": description.task,
-            "description": {part: said[part] for part in ("target", "examples", "card")},
+            "description": {part: said[part] for part in ("target", "examples", "card", "matrix")},
             "position": position,
             "is_present": True,
         },
@@ -162,7 +162,7 @@ def _sync_version(model: RegisteredModel, description: Description, manifest: Ma
 
 def _kept(description: Description, manifest: Manifest) -> dict[str, Any]:
     """The part of version.json that the web needs, with the current wording of model.toml."""
-    said = manifest.model_dump(mode="json", exclude={"golden"})
+    said = manifest.model_dump(mode="json", exclude={"golden", "background"})
     said["signature"] = [
         {**feature, **_words(description, feature["name"], feature["kind"])} for feature in said["signature"]
     ]
@@ -173,4 +173,4 @@ def _words(description: Description, name: str, kind: str) -> dict[str, Any]:
     now = description.signature.by_name.get(name)
     if now is None or now.kind != kind:
         return {}
-    return {word: getattr(now, word) for word in WORDS}
+    return {word: getattr(now, word) for word in WORDS if hasattr(now, word)}

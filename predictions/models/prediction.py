@@ -65,6 +65,11 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         """Without our own canaries."""
         return self.exclude(source=Source.CANARY)
 
+    def ahead_of(self, prediction: "Prediction", most: int) -> int:
+        """How many rows of its lane are queued before it, counted to `most`."""
+        before_it = self.queued().filter(lane=prediction.lane, created_at__lt=prediction.created_at)
+        return before_it.order_by()[:most].count()
+
     def asked_by(self, caller: str) -> "PredictionQuerySet":
         """What one caller has asked, newest first."""
         return self.filter(caller=caller).order_by("-created_at", "-id")

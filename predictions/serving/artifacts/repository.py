@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import AwareDatetime, Field, ValidationError
 
 from predictions.serving.artifacts.description import ClassLabel, Description, Frozen, Target, Task
+from predictions.serving.artifacts.figures import Figures
 from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
@@ -93,6 +94,7 @@ class Manifest(Frozen):
     Without `batching` the estimator is given one row a call, since its answers depend on the rows beside. `code` are
     the modules that it brings along, by their SHA-256. `remarks` tell analysts what was found while it was made.
     `source` is the SHA-256 of the files that a person brought, if it was made from such.
+    `background` is a sample of training rows: explanations compare with them.
     """
 
     model: str
@@ -114,6 +116,8 @@ class Manifest(Frozen):
     metrics: dict[str, float] = {}
     rows: dict[Literal["training", "held_out"], int]
     profile: dict[str, Any] = {}
+    figures: Figures | None = None
+    background: list[list[Value]] = []
     golden: Golden
     sureness: Sureness | None = None
     predict_ms: float = Field(ge=0)

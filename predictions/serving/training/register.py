@@ -14,7 +14,9 @@ import numpy as np
 
 from predictions.serving.artifacts import publication, repository
 from predictions.serving.artifacts.description import Description
+from predictions.serving.artifacts.figures import Figures
 from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.base import Floats, RawPredictions
@@ -22,7 +24,7 @@ from predictions.serving.engines.sklearn import SklearnEngine, use_one_job
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
-from predictions.serving.training import artefact, metrics, profile, sureness, train_file
+from predictions.serving.training import artefact, figures, metrics, profile, sureness, train_file
 from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.input_types import clean_rows, default_schema, read_schema, with_missing_of
 from predictions.serving.training.proof import (
@@ -106,7 +108,8 @@ def register(
     say("Learning how sure its answers are")
     learned = _learned(description, proved, training, seen, unseen)
     manifest = _manifest(description, proved, seen, unseen, content, code)
-    manifest = manifest.model_copy(update={"sureness": learned.record, "source": source})
+    drawn = _figures(proved, learned.record, seen, unseen)
+    manifest = manifest.model_copy(update={"sureness": learned.record, "figures": drawn, "source": source})
     asked = _asked(proved, unseen or seen)
     say("Compiling it")
     manifest, compiled = _compiled(manifest, proved.engine, asked.rows)
@@ -143,6 +146,7 @@ def _manifest(
         metrics=_measure(engine, answers, seen, unseen),
         rows={"training": len(seen.values) if seen else 0, "held_out": len(unseen.values) if unseen else 0},
         profile=profile.profile(seen.values, engine.signature) if seen else {},
+        background=profile.background(seen.values) if seen else [],
         golden=_golden(engine, proved.golden),
         predict_ms=_predict_ms(engine, proved.golden[0]),
     )
@@ -287,6 +291,16 @@ def _learned(
             estimator=proved.engine.estimator,
         )
     )
+
+
+def _figures(proved: _Proved, learned: Sureness, seen: _Rows | None, unseen: _Rows | None) -> Figures:
+    found, classes = Figures(), len(proved.engine.classes)
+    if unseen is not None and unseen.truth is not None:
+        held_out = figures.HeldOut(unseen.values, unseen.truth, proved.answers)
+        found = figures.figures(proved.engine, proved.engine.signature, classes, learned.calibration, held_out)
+    if classes or seen is None or seen.truth is None:
+        return found
+    return found.model_copy(update={"target": figures.distribution(seen.truth)})
 
 
 def _measure(
