@@ -15,7 +15,7 @@ from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, 
 from predictions.api.routes import answer
 from predictions.api.uploads import ClientLeft
 from predictions.batches.limits import takes_file
-from predictions.use_cases.callers import client_ip
+from predictions.use_cases.addresses import client_ip
 
 PREFIXES = ("/api/", "/v2/")
 # Swagger's page is a page of the site.

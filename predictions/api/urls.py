@@ -23,6 +23,7 @@ urlpatterns = [
     path("models/", resources.models, name="api-models"),
     path("models/<slug:name>/", resources.model, name="api-model"),
     path("predictions/", resources.predictions, name="api-predictions"),
+    path("predictions/<uuid:prediction_id>/explanation/", resources.explanation, name="api-explanation"),
     path("predictions/<uuid:prediction_id>/cancel/", resources.cancel, name="api-cancel"),
     path("predictions/<uuid:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
     path("batches/", batches.batches, name="api-batches"),

@@ -93,7 +93,7 @@ def _found(chunk: BatchChunk, number: int, part: reader.Part) -> BatchChunk:
 
 
 def _rows_of_a_chunk(job: BatchJob) -> int:
-    return reader.rows_of_a_chunk(preload.load(job.version_id).manifest)
+    return reader.rows_of_a_chunk(preload.load_registered(job.version_id).manifest)
 
 
 def _check_rows(rows: int) -> None:
@@ -103,7 +103,7 @@ def _check_rows(rows: int) -> None:
 
 # --- Scoring ----------------------------------------------------------------------------------------------------------
 def _score(chunk: BatchChunk, layout: Layout) -> None:
-    loaded = preload.load(chunk.job.version_id)
+    loaded = preload.load_registered(chunk.job.version_id)
     if chunk.replaces_id:
         corrected = corrections.apply(chunk, layout, loaded)
         BatchChunk.objects.settle(chunk, **corrected)

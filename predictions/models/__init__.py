@@ -4,6 +4,7 @@ from predictions.models.api_token import ApiToken
 from predictions.models.batch_chunk import BatchChunk
 from predictions.models.batch_job import BatchJob
 from predictions.models.claim import Claim
+from predictions.models.computation import Computation
 from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
 from predictions.models.idempotency_key import IdempotencyKey
@@ -18,6 +19,7 @@ __all__ = [
     "BatchChunk",
     "BatchJob",
     "Claim",
+    "Computation",
     "Feedback",
     "Heartbeat",
     "IdempotencyKey",

@@ -10,6 +10,7 @@ from django.utils.crypto import salted_hmac
 from predictions.models import BatchJob, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.serving.schema.errors import Forbidden
+from predictions.use_cases.addresses import counted_as
 
 LOCAL_ADDRESSES = ("127.0.0.1", "::1")
 
@@ -38,7 +39,7 @@ def of_visitor(visitor: str) -> Caller:
 def of_address(address: str) -> Caller:
     """The caller behind a network address, of which only a keyed hash is kept: enough to tell callers apart, too
     little to say who they are."""
-    return Caller(f"address:{_hashed(address)}", has_history=is_this_machine(address))
+    return Caller(f"address:{_hashed(counted_as(address) or address)}", has_history=is_this_machine(address))
 
 
 @lru_cache(maxsize=1024)
@@ -53,11 +54,6 @@ def key_of(user: User) -> str:
 def is_this_machine(address: str) -> bool:
     """In development only: behind a proxy on the same machine all clients would seem to be local."""
     return address in LOCAL_ADDRESSES and settings.DEVELOPMENT and not settings.ENV.production
-
-
-def client_ip(remote: str, forwarded: str) -> str:
-    """The client's address: the last one in X-Forwarded-For if a proxy stands in front, else the connection's."""
-    return forwarded.rsplit(",", 1)[-1].strip() if settings.ENV.behind_proxy and forwarded else remote
 
 
 def history_of(caller: Caller) -> PredictionQuerySet:

@@ -42,7 +42,7 @@ def _remove_files(caller: str) -> None:
 
 def _cancel(rows: PredictionQuerySet) -> None:
     for lot in _lots(list(rows.values_list("pk", flat=True))):
-        completions.announce(Prediction.objects.filter(pk__in=lot).cancel())
+        completions.announce_in_time(Prediction.objects.filter(pk__in=lot).cancel())
 
 
 def _lots(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:

@@ -1,9 +1,11 @@
 from django.urls import include, path
 
-from predictions.web.views import account, answers, batches, catalogue, health, metrics, monitor, tokens
+from predictions.web.views import account, answers, batches, catalogue, health, metrics, monitor, reference, tokens, why
 
 models = [
     path("", catalogue.model, name="model"),
+    path("card/", catalogue.card, name="card"),
+    path("api/", reference.reference, name="model-api"),
     path("predictions/", catalogue.predict, name="predict"),
 ]
 prediction = [
@@ -12,6 +14,9 @@ prediction = [
     path("cancel/", answers.cancel, name="cancel"),
     path("retry/", answers.retry, name="retry"),
     path("feedback/", answers.feedback, name="feedback"),
+    path("explanation/", why.explanation, name="explanation"),
+    path("what-if/", why.what_if, name="what-if"),
+    path("csv/", answers.csv, name="prediction-csv"),
 ]
 batch = [
     path("", batches.batch, name="batch"),

@@ -47,7 +47,7 @@ class Command(BaseCommand):
     def _score(self, options: Any) -> None:
         limit_threads()
         version = find_version(options["name"], options["model_version"])
-        loaded = preload.load(version.pk)
+        loaded = preload.load(version.pk, version.sha256)
         wishes = read_wishes({name: options[name] for name in WISHES})
         with ExitStack() as stack:
             file = stack.enter_context(_opened(options["file"]))

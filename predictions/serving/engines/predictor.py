@@ -1,4 +1,4 @@
-"""Rows in, one outcome per row out, in the shape that users see."""
+"""Predicts rows with one loaded version. Each row gets one outcome, in the shape that users see."""
 
 import logging
 import math
