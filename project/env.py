@@ -69,12 +69,22 @@ class Env(BaseSettings):
     max_queued_per_caller: int = Field(5_000, ge=1, description="Rows of one caller that may wait.")
     prediction_seconds: int = Field(300, ge=1, description="A prediction not finished by then is `expired`.")
     micro_batch: int = Field(64, ge=1, le=1000, description="Rows that a worker takes for one predict call, at most.")
-    time_limit: int = Field(20, ge=2, description="Seconds after which a predict call that hangs is killed.")
+    time_limit: int = Field(
+        20,
+        ge=2,
+        description="Seconds that one predict call may take. A row that takes longer alone fails as `timeout`.",
+    )
     max_attempts: int = Field(3, ge=1, description="Workers that a row may cost before it fails as `worker_lost`.")
     retention_days: int = Field(
         0, ge=0, description="Days after which what has ended is removed. Empty or 0: kept for ever."
     )
     keeper_seconds: float = Field(2.0, gt=0, description="The time between two sweeps of the keeper.")
+    batch_megabytes: int = Field(2048, ge=1, description="The largest file that may be sent to be scored.")
+    batch_rows: int = Field(5_000_000, ge=1, description="Rows that a file may have, at most.")
+    batch_columns: int = Field(2000, ge=1, description="Columns that a file may have, at most.")
+    batch_cell_bytes: int = Field(65_536, ge=100, description="Bytes that one cell of a file may have, at most.")
+    batch_jobs_per_caller: int = Field(5, ge=1, description="Files of one caller that may be unfinished at one time.")
+    batch_hours: float = Field(24.0, gt=0, description="A file that is not scored by then is `expired`.")
     inference_engine: Literal["auto", "sklearn"] = Field(
         "auto",
         description="auto: a version that was compiled is served so. sklearn: all are served by their estimators.",

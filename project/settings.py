@@ -140,6 +140,8 @@ CELERY_TASK_ACKS_ON_FAILURE = True
 CELERY_TASK_ACKS_ON_TIMEOUT = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# The limit of one predict call: see predictions.worker.time_limit.
+PREDICT_SECONDS = ENV.time_limit
 # A task may serve for a slice (see predictions.worker.drain) before the call that hangs.
 CELERY_TASK_TIME_LIMIT = ENV.time_limit + 3
 # A child that is killed never takes the worker with it: see project.celery_pool.
@@ -183,6 +185,12 @@ POLL_ATTEMPTS = ENV.poll_attempts
 WAIT_MAX = ENV.wait_max
 WAITERS_MAX = ENV.waiters_max
 PREDICTION_TIME = timedelta(seconds=ENV.prediction_seconds)
+BATCH_BYTES = ENV.batch_megabytes * 1024 * 1024
+BATCH_ROWS = ENV.batch_rows
+BATCH_COLUMNS = ENV.batch_columns
+BATCH_CELL_BYTES = ENV.batch_cell_bytes
+BATCH_JOBS_PER_CALLER = ENV.batch_jobs_per_caller
+BATCH_TIME = timedelta(hours=ENV.batch_hours)
 SUBMIT_RATE = ENV.submit_rate
 MAX_QUEUED = ENV.max_queued
 MAX_QUEUED_PER_CALLER = ENV.max_queued_per_caller
@@ -207,6 +215,11 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = ENV.var_dir / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Files to be scored, and their results.
+    "batches": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": ENV.var_dir / "files", "file_permissions_mode": 0o600},
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True

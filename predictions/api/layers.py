@@ -16,8 +16,9 @@ from django.middleware.security import SecurityMiddleware
 
 from predictions.api import callers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, content_length
+from predictions.batches.limits import limit_text, most_bytes, takes_file
 from predictions.context import request_id
-from predictions.serving.schema.errors import BadRequest, NotAuthenticated, UnsupportedMediaType
+from predictions.serving.schema.errors import BadRequest, FileTooLarge, NotAuthenticated, UnsupportedMediaType
 
 # The refusals of all doors have one logger, Django's.
 logger = logging.getLogger("django.request")
@@ -101,11 +102,11 @@ async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply
 
 async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Refuse a body that is too large, which was not read, and one that is compressed."""
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most = most_bytes(request.path)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("A compressed body is not understood; send it as it is.")
     if len(request.body) > most or content_length(request.headers) > most:
-        raise problems.too_large()
+        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large()
     return await call_next(request)
 
 

@@ -43,6 +43,10 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.BadHeader: 400,
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
+    errors.FileTooLarge: 413,
+    errors.TooManyFiles: 429,
+    errors.NotCorrectable: 409,
+    errors.NoResults: 409,
     errors.UnsupportedMediaType: 415,
     errors.InternalError: 500,
     # A row that has ended so, where the reply is about its answer.

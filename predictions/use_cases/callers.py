@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils.crypto import salted_hmac
 
-from predictions.models import Prediction
+from predictions.models import BatchJob, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.serving.schema.errors import Forbidden
 from predictions.use_cases.addresses import counted_as
@@ -61,7 +61,7 @@ def history_of(caller: Caller) -> PredictionQuerySet:
     return Prediction.objects.asked_by(caller.key) if caller.has_history else Prediction.objects.none()
 
 
-def may_see(caller: Caller, prediction: Prediction) -> bool:
+def may_see(caller: Caller, prediction: Prediction | BatchJob) -> bool:
     """The owner; analysts; and, where predictions are public, every caller that knows the id of an unowned one."""
     if prediction.owner_id is None and settings.PUBLIC_PREDICTIONS:
         return True
@@ -69,14 +69,14 @@ def may_see(caller: Caller, prediction: Prediction) -> bool:
     return user is not None and (prediction.owner_id == user.pk or user.has_perm("predictions.view_monitor"))
 
 
-def may_change(caller: Caller, prediction: Prediction) -> bool:
+def may_change(caller: Caller, prediction: Prediction | BatchJob) -> bool:
     """Of an unowned prediction only the caller that asked for it: a link is for reading."""
     if prediction.owner_id is None:
         return caller.key == prediction.caller
     return may_see(caller, prediction)
 
 
-def check_may_change(caller: Caller, prediction: Prediction) -> None:
+def check_may_change(caller: Caller, prediction: Prediction | BatchJob) -> None:
     """Raises Forbidden."""
     if not may_change(caller, prediction):
         raise Forbidden

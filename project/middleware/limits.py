@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from predictions.api.http import content_length
 from predictions.api.problems import too_large
+from predictions.batches.limits import most_bytes
 from predictions.serving.schema.errors import UnsupportedMediaType
 from project.error_responses import refused
 
@@ -24,6 +24,6 @@ class BodyLimits:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             return refused(request, UnsupportedMediaType())
         length = content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
-        if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if length > most_bytes(request.path):
             return refused(request, too_large())
         return self.get_response(request)

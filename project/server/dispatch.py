@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core import signals
@@ -15,8 +15,10 @@ from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from predictions.api.asgi import Application, ClientLeft, read_body, takes
+from predictions.api.asgi import Application, read_body, takes
 from predictions.api.http import Receive, Scope, Send
+from predictions.api.uploads import ClientLeft, receive_file, size_of
+from predictions.batches.limits import most_bytes, takes_file
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -50,25 +52,28 @@ class Pages(ASGIHandler):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["headers"] = _with_one_cookie_header(scope["headers"])
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            body = await read_body(
-                {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}, receive
-            )
+            if scope["method"] == "POST" and takes_file(scope["path"]):
+                body = await receive_file(headers, receive, most_bytes(scope["path"]))
+            else:
+                body = io.BytesIO(await read_body(headers, receive))
         except ClientLeft:
             return
-        _declare_length(scope, body)
+        _declare_length(scope, size_of(body))
         loop = asyncio.get_running_loop()
-        response = await loop.run_in_executor(self.threads, self._in_thread, scope, body)
+        with body:
+            response = await loop.run_in_executor(self.threads, self._in_thread, scope, body)
         if isinstance(response, HttpResponse):
             await send(_head(response))
             await send({"type": "http.response.body", "body": response.content})
         else:
             await self.streams.send(response, receive, send)
 
-    def _in_thread(self, scope: Scope, body: bytes) -> HttpResponseBase:
+    def _in_thread(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
-        request, refusal = self.create_request(scope, io.BytesIO(body))
+        request, refusal = self.create_request(scope, body)
         response = self.get_response(request) if request is not None else refusal
         assert response is not None  # noqa: S101 - there is a request or a refusal
         if isinstance(response, HttpResponse):
@@ -120,11 +125,11 @@ def _with_one_cookie_header(headers: Headers) -> Headers:
     return [*(header for header in headers if header[0] != b"cookie"), (b"cookie", b"; ".join(cookies))]
 
 
-def _declare_length(scope: Scope, body: bytes) -> None:
+def _declare_length(scope: Scope, size: int) -> None:
     """A body that came in chunks has no length, and Django would take it for empty."""
     others = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
-    if body:
-        scope["headers"] = [*others, (b"content-length", str(len(body)).encode())]
+    if size:
+        scope["headers"] = [*others, (b"content-length", str(size).encode())]
 
 
 def _head(response: HttpResponseBase) -> Mapping[str, Any]:
