@@ -12,6 +12,7 @@ from predictions.api import serializers as bodies
 from predictions.api.lists import NewestFirst, chosen
 from predictions.api.openapi import FILTER_PARAMETERS, operation, problems
 from predictions.api.threads import caller_of, request_of
+from predictions.explanations import requests as explanations
 from predictions.lifecycle import registry
 from predictions.models import RegisteredModel
 from predictions.use_cases.callers import history_of
@@ -46,7 +47,7 @@ def predictions(request: Request) -> Response:
     """Mine, newest first; `next` and `previous` are the addresses of the neighbouring pages."""
     pages = NewestFirst()
     page = pages.paginate_queryset(chosen(request, history_of(caller_of(request))), request) or []
-    rows = [representation.prediction(_origin(request), row) for row in registry.complete(page)]
+    rows = [representation.prediction(_origin(request), row) for row in registry.attach_versions(page)]
     return pages.get_paginated_response(rows)
 
 
@@ -78,6 +79,24 @@ def feedback(request: Request, prediction_id: uuid.UUID) -> Response:
     said.is_valid(raise_exception=True)
     kept, is_new = give_feedback(row, caller_of(request), **said.validated_data)
     return Response({"prediction": str(row.pk), **bodies.FeedbackBody(kept).data}, status=201 if is_new else 200)
+
+
+@operation(
+    "explain_prediction",
+    responses={
+        200: bodies.ExplanationBody,
+        202: OpenApiResponse(bodies.ExplanationBody, "Not computed yet: ask again."),
+        **problems(401, 403, 404, 409, 410),
+    },
+)
+@api_view(["GET", "HEAD"])
+def explanation(request: Request, prediction_id: uuid.UUID) -> Response:
+    """What each feature adds to the answer; base plus the contributions is the answer. A worker computes it once."""
+    found = explanations.explanation(find_prediction(prediction_id, caller_of(request)))
+    status = "queued" if not found.is_terminal else "failed" if found.error_code else "succeeded"
+    body = {"prediction": str(prediction_id), "status": status, "explanation": found.result or None}
+    headers = {} if found.is_terminal else {"Retry-After": str(representation.RETRY_AFTER)}
+    return Response(body, status=200 if found.is_terminal else 202, headers=headers)
 
 
 @extend_schema(exclude=True)

@@ -10,16 +10,15 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
-from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
-from django.db.models.sql import UpdateQuery
 
 from predictions.models import clock
 from predictions.models.claim import Claim, ClaimedRow
 from predictions.models.compiled_query import CompiledQuery, Param, rows_of
+from predictions.models.guarded import LeasedQuerySet
 from predictions.models.idempotency_key import IdempotencyKey
 from predictions.models.ids import new_prediction_id
 from predictions.models.registered_model import ModelVersion
@@ -51,30 +50,25 @@ WHERE id = %s AND state IN ({_guard(State.SUCCEEDED, State.FAILED)}) AND claim =
 """  # noqa: S608
 
 
-class PredictionQuerySet(models.QuerySet["Prediction"]):
+class PredictionQuerySet(LeasedQuerySet["Prediction"]):
     # --- Reads --------------------------------------------------------------------------------------------------------
-    def queued(self) -> "PredictionQuerySet":
-        return self.filter(state=State.QUEUED)
-
-    def running(self) -> "PredictionQuerySet":
-        return self.filter(state=State.RUNNING)
-
-    def unfinished(self) -> "PredictionQuerySet":
-        # Also by time: to SQLite a list of bound states does not imply the condition of the index `deadlines`.
-        return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
-
-    def look(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
-        """What `STATUS_FIELDS` names, of those that are there; one read for all of them."""
+    def fetch_statuses(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
+        """The values of `STATUS_FIELDS` of the predictions that exist, by id, in one read."""
         return {row[0]: row[1:] for row in rows_of(self.model, ("id", *self.model.STATUS_FIELDS), ids)}
 
     def find_all(self, ids: Sequence[uuid.UUID]) -> "dict[uuid.UUID, Prediction]":
-        """Those that are there, by one read; whether somebody may see them is another question."""
+        """The predictions that exist, by id, in one read. Their visibility is not checked."""
         columns = tuple(field.attname for field in self.model._meta.concrete_fields)
         return {row[0]: self.model.from_db(self.db, columns, row) for row in rows_of(self.model, columns, ids)}
 
     def of_people(self) -> "PredictionQuerySet":
         """Without our own canaries."""
         return self.exclude(source=Source.CANARY)
+
+    def ahead_of(self, prediction: "Prediction", most: int) -> int:
+        """How many rows of its lane are queued before it, counted to `most`."""
+        before_it = self.queued().filter(lane=prediction.lane, created_at__lt=prediction.created_at)
+        return before_it.order_by()[:most].count()
 
     def asked_by(self, caller: str) -> "PredictionQuerySet":
         """What one caller has asked, newest first."""
@@ -172,43 +166,20 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             cursor.executemany(SETTLE, rows)
             return int(cursor.rowcount)
 
-    def cancel(self) -> list[uuid.UUID]:
-        """Cancel those that have not ended. The ids of those that this call canceled."""
-        return self._move(State.CANCELED, finished_at=Now(), claimed_until=None)
-
     def expire(self) -> list[uuid.UUID]:
         """End rows whose deadline has passed, a thousand at most. The ids of those that this call ended."""
         overdue = self.unfinished().filter(deadline_at__lt=Now())
-        return overdue._some()._move(State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout")
+        return overdue.some().move(State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout")
 
-    def fail_exhausted(self) -> list[uuid.UUID]:
-        """Fail rows with an expired lease and no attempt left. The ids of those that this call failed."""
-        lost = self._with_expired_lease().filter(attempts__gte=settings.MAX_ATTEMPTS)
-        return lost._some()._move(State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost")
+    def time_out(self, claim: Claim, predict_ms: float) -> list[uuid.UUID]:
+        """Fail the rows of a claim whose predict call exceeds its limit. The ids of those that this call failed."""
+        changes = {"finished_at": Now(), "claimed_until": None, "error_code": "timeout", "predict_ms": predict_ms}
+        return self.filter(claim=claim.token, id__in=[row.id for row in claim.rows]).move(State.FAILED, **changes)
 
-    def requeue_lost(self) -> list[uuid.UUID]:
-        """Queue rows with an expired lease again. The ids of those that this call queued."""
-        lost = self._with_expired_lease().filter(attempts__lt=settings.MAX_ATTEMPTS)
-        return lost._move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
-
-    def _with_expired_lease(self) -> "PredictionQuerySet":
-        return self.running().filter(claimed_until__lt=Now())
-
-    def _some(self) -> "PredictionQuerySet":
-        """The same rows, a thousand at most: the conditions stay in the update."""
-        return self.filter(id__in=list(self.values_list("id", flat=True)[:1000]))
-
-    def _move(self, to: State, **changes: Any) -> list[uuid.UUID]:
-        """One UPDATE … RETURNING, guarded by the table of transitions. The ids of the rows that it changed."""
-        query: Any = self.filter(state__in=before(to)).order_by().query.chain(UpdateQuery)
-        query.add_update_values({"state": to, **changes})
-        try:
-            sql, params = query.get_compiler(connection=connection).as_sql()
-        except EmptyResultSet:
-            return []
-        with connection.cursor() as cursor:
-            cursor.execute(f"{sql} RETURNING id", params)
-            return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
+    def release(self, token: uuid.UUID) -> list[uuid.UUID]:
+        """Queue the rows of a claim again that have an attempt left. The ids of those that this call queued."""
+        held = self.filter(claim=token, attempts__lt=settings.MAX_ATTEMPTS)
+        return held.move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
 
     # --- Removal ------------------------------------------------------------------------------------------------------
     def remove(self, ids: Sequence[uuid.UUID]) -> int:
@@ -298,7 +269,7 @@ class Prediction(models.Model):
         What was removed meanwhile stays as it was last seen.
         """
         if seen is None:
-            seen = Prediction.objects.look([self.pk]).get(self.pk)
+            seen = Prediction.objects.fetch_statuses([self.pk]).get(self.pk)
         if seen is None:
             return False
         for name, value in zip(self.STATUS_FIELDS, seen, strict=True):

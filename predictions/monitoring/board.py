@@ -43,13 +43,13 @@ class Filter:
 def unfinished(chosen: Filter) -> list[Prediction]:
     """The oldest queued and running predictions, the oldest first."""
     rows = chosen.apply(Prediction.objects.of_people().unfinished())
-    return registry.complete(rows.order_by("created_at")[:UNFINISHED])
+    return registry.attach_versions(rows.order_by("created_at")[:UNFINISHED])
 
 
 def newest(chosen: Filter) -> list[Prediction]:
     """The newest finished predictions, the newest first."""
     settled = Prediction.objects.of_people().filter(finished_at__isnull=False)
-    return registry.complete(chosen.apply(settled).order_by("-finished_at")[:NEWEST])
+    return registry.attach_versions(chosen.apply(settled).order_by("-finished_at")[:NEWEST])
 
 
 @dataclass(frozen=True)

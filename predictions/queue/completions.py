@@ -155,7 +155,7 @@ class CompletionListener:
             return
         try:
             close_old_connections()
-            statuses = Prediction.objects.look([uuid.UUID(key) for key in awaited])
+            statuses = Prediction.objects.fetch_statuses([uuid.UUID(key) for key in awaited])
         except Exception as error:  # noqa: BLE001 - the listener must survive whatever the database says
             logger.warning("the rows of ended predictions were not read: %s", type(error).__name__)
             return

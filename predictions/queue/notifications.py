@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN = "predictions.drain"
 EXAMINE = "predictions.examine"
+COMPUTE = "predictions.compute"
 # A Celery message that was lost suppresses others for this long; then the next notification sends one.
 MESSAGE_SECONDS = 10.0
 # How long an idle worker waits for work, and how long the mark of a killed worker stands.
@@ -201,3 +202,8 @@ def _keys_of_wrong_type(lane: str) -> list[str]:
 def ask_to_examine(version_id: int) -> bool:
     """Let a worker load a version that did not serve, and mark it as available if it can."""
     return breaker.call(lambda: _send(EXAMINE, version_id, queue=Lane.INTERACTIVE), "examine")
+
+
+def ask_to_compute(computation_id: int) -> bool:
+    """Let a worker compute an explanation or a what-if. Never raises; False if Redis is away."""
+    return breaker.call(lambda: _send(COMPUTE, computation_id, queue=Lane.INTERACTIVE), "compute")

@@ -103,7 +103,7 @@ def _bounded(seconds: float) -> int:
     return min(max(math.ceil(seconds), SHORTEST_WAIT), LONGEST_WAIT)
 
 
-def forget() -> None:
+def reset() -> None:
     """Begin to count anew."""
     global _backlog
     _backlog = _Backlog()

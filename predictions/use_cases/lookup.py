@@ -112,7 +112,7 @@ def find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predict
         row = rows.get(prediction_id)
         if row is None or not may_see(caller, row):
             raise Removed if Tombstone.objects.stands_for(prediction_id) else NotFound
-        return registry.complete([row])[0]
+        return registry.attach_versions([row])[0]
 
     return map_catching(visible, wanted, DATABASE_AWAY)
 
@@ -124,7 +124,7 @@ def _find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predic
 
 def _statuses(ids: Sequence[uuid.UUID]) -> list[Status | Exception | None]:
     close_old_connections()
-    found = Prediction.objects.look(ids)
+    found = Prediction.objects.fetch_statuses(ids)
     return [found.get(prediction_id) for prediction_id in ids]
 
 

@@ -190,7 +190,7 @@ def _earlier(predictions: Sequence[Prediction]) -> list[Prediction]:
         return [prediction]
     if prediction.idempotency is None or key.request_hash != prediction.idempotency.request_hash:
         raise KeyReused
-    return registry.complete([earlier])
+    return registry.attach_versions([earlier])
 
 
 def _current_key(prediction: Prediction) -> IdempotencyKey | None:

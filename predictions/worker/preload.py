@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 loader = Loader(settings.MODELS_DIR, settings.LOADER_BYTES, use_compiled=settings.INFERENCE_ENGINE == "auto")
 
+# Distributions whose estimators start threads that a fork does not copy.
+OWN_THREADS = frozenset({"xgboost", "xgboost-cpu", "lightgbm", "catboost"})
+
 
 @dataclass(frozen=True)
 class VersionKey:
@@ -37,6 +41,12 @@ def version_key(version_id: int, sha256: str) -> VersionKey:
     return VersionKey(name, number, sha256)
 
 
+def described(version_id: int, sha256: str) -> str:
+    """For the log: "churn v3"."""
+    key = version_key(version_id, sha256)
+    return f"{key.name} v{key.number}"
+
+
 def load(version_id: int, sha256: str) -> Loaded:
     """The version with this registered artefact, checked and ready.
 
@@ -45,6 +55,15 @@ def load(version_id: int, sha256: str) -> Loaded:
     """
     key = version_key(version_id, sha256)
     return loader.get(key.name, key.number, key.sha256)
+
+
+def load_registered(version_id: int) -> Loaded:
+    """`load` with the artefact that is registered now.
+
+    Raises:
+        ModelUnavailable: it does not serve here.
+    """
+    return load(version_id, ModelVersion.objects.values_list("sha256", flat=True).get(pk=version_id))
 
 
 def record_failure(version_id: int, error: ModelUnavailable) -> None:
@@ -69,24 +88,37 @@ def examine(version_id: int) -> bool:
 
 def load_champions() -> None:
     """Before the pool forks: the first prediction is quick, and the processes share the memory."""
-    _load_all(ModelVersion.objects.champions())
+    limit_threads()
+    _examine_all(ModelVersion.objects.champions(), lambda version: not _breaks_in_a_fork(version))
+    connections.close_all()
     gc.collect()
     gc.freeze()
 
 
+def load_champions_of_a_child() -> None:
+    """After a fork: the versions that cannot be loaded before it."""
+    _examine_all(ModelVersion.objects.champions(), _breaks_in_a_fork)
+
+
 def load_awaited() -> None:
     """Load the versions of queued rows: a load counts towards the time limit of the call that needs it."""
-    _load_all(ModelVersion.objects.filter(pk__in=Prediction.objects.queued().values("version")))
-
-
-def _load_all(versions: ModelVersionQuerySet) -> None:
     limit_threads()
+    _examine_all(ModelVersion.objects.filter(pk__in=Prediction.objects.queued().values("version")), lambda _: True)
+    connections.close_all()
+
+
+def _examine_all(versions: ModelVersionQuerySet, is_wanted: Callable[[ModelVersion], bool]) -> None:
     try:
-        for version_id in versions.values_list("pk", flat=True):
-            examine(version_id)
+        for version in versions:
+            if is_wanted(version):
+                examine(version.pk)
     except DatabaseError as error:
         logger.warning("nothing is loaded yet, the database is away: %s", type(error).__name__)
-    connections.close_all()
+
+
+def _breaks_in_a_fork(version: ModelVersion) -> bool:
+    """Boosters hang in a child whose parent has used their threads: dmlc/xgboost#8040, LightGBM#6137."""
+    return not OWN_THREADS.isdisjoint(version.manifest["libraries"])
 
 
 def use_worker_pragmas() -> None:

@@ -138,6 +138,32 @@ class Stack:
         if "web" in names:
             wait_until(self.is_answering, START_SECONDS, "the web process answers")
 
+    def freeze(self, *names: str) -> None:
+        """Suspend processes, but not in the middle of a transaction: they would hold SQLite's write lock."""
+
+        def frozen_without_a_lock() -> bool:
+            for name in names:
+                self.lines[name].freeze()
+            if self._is_writable():
+                return True
+            for name in names:
+                self.lines[name].thaw()
+            return False
+
+        wait_until(frozen_without_a_lock, START_SECONDS, "the processes are frozen without a lock")
+
+    def _is_writable(self) -> bool:
+        if self.database_url.startswith("postgres"):  # locks there are on rows
+            return True
+        with connected(self.database_url) as connection:
+            connection.execute("PRAGMA busy_timeout = 500")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            connection.rollback()
+        return True
+
     def mend(self) -> None:
         """Start or resume all processes, and wait until they are idle."""
         for line in self.lines.values():

@@ -98,7 +98,7 @@ def test_submit_of_a_bad_row_keeps_nothing(model: RegisteredModel) -> None:
 def test_submit_to_a_model_without_a_version_that_serves_keeps_nothing(model: RegisteredModel) -> None:
     assert model.champion
     ModelVersion.objects.mark_unavailable(model.champion.pk, "broken")
-    registry.forget()
+    registry.clear_cache()
 
     with pytest.raises(ModelUnavailable):
         ask(registry.find("iris"))
@@ -180,7 +180,7 @@ def test_same_key_after_a_promotion_gives_the_same_prediction(model: RegisteredM
         registered_model=model, number=2, sha256="1" * 64, manifest=iris.manifest, created_at=iris.created_at
     )
     model.promote(second_version)
-    registry.forget()
+    registry.clear_cache()
 
     again = ask(registry.find("iris"), idempotency_key="k")
 
@@ -434,7 +434,7 @@ def test_slow_redis_delays_a_request_by_the_budget_at_most(
         slow.ping()
         for module in (admission, notifications):
             monkeypatch.setattr(module, "client", lambda: slow)
-        admission.forget()
+        admission.reset()
         with proxy.slow(0.4):
             for _ in range(4):
                 start = time.monotonic()
