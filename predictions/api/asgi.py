@@ -4,15 +4,18 @@
 configured. Nothing under the API's paths is answered without them.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from functools import partial, reduce
 
 from django.conf import settings
 
-from predictions.api import layers, problems
+from predictions.api import layers, problems, threads
 from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
 from predictions.api.routes import answer
-from predictions.use_cases.callers import client_ip
+from predictions.api.uploads import ClientLeft
+from predictions.batches.limits import takes_file
+from predictions.use_cases.addresses import client_ip
 
 PREFIXES = ("/api/", "/v2/")
 # Swagger's page is a page of the site.
@@ -45,15 +48,16 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
+        is_file = scope["method"] == "POST" and takes_file(scope["path"])
         try:
-            body = await read_body(headers, receive)
+            body = b"" if is_file else await read_body(headers, receive)
+            request = _request(scope, headers, body)
+            # A file is received when its sender is known.
+            request.receive = receive if is_file else None
+            reply = await self._handle(request)
         except ClientLeft:
             return
-        await _send(await self._handle(_request(scope, headers, body)), scope["method"] == "HEAD", send)
-
-
-class ClientLeft(Exception):
-    """The client closed the connection."""
+        await _send(reply, scope["method"] == "HEAD", send)
 
 
 async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
@@ -92,7 +96,19 @@ def _request(scope: Scope, headers: dict[str, str], body: bytes) -> ApiRequest:
 
 async def _send(reply: ApiReply, is_head: bool, send: Send) -> None:
     lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if not isinstance(reply.content, bytes):
+        await _stream(reply.status, lines, iter(() if is_head else reply.content), send)
+        return
     if reply.status != problems.NOT_MODIFIED:
         lines.append((b"content-length", str(len(reply.content)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if is_head else reply.content})
+
+
+async def _stream(status: int, lines: list[tuple[bytes, bytes]], pieces: Iterator[bytes], send: Send) -> None:
+    """Send what a thread reads, piece by piece: no more of it is in memory."""
+    loop = asyncio.get_running_loop()
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    while piece := await loop.run_in_executor(threads.threads, next, pieces, b""):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

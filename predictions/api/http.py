@@ -1,8 +1,8 @@
 """Requests and replies of the API, between the ASGI server and the operations."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -25,6 +25,8 @@ class ApiRequest:
         headers: by lower-case name; the values of a repeated header are joined by commas.
         address: of the client, a proxy in front taken into account.
         caller: set by the layer `authenticate`.
+        receive: where the body of a file is still to be read; None where `body` has it all.
+        file: the body of a file, once it is read.
     """
 
     scope: Scope
@@ -35,6 +37,8 @@ class ApiRequest:
     is_secure: bool
     address: str
     caller: Caller = field(default_factory=lambda: Caller(""))
+    receive: Receive | None = None
+    file: IO[bytes] | None = None
 
     @property
     def origin(self) -> str:
@@ -49,7 +53,7 @@ class ApiRequest:
 @dataclass(slots=True)
 class ApiReply:
     status: int
-    content: bytes = b""
+    content: bytes | Iterator[bytes] = b""
     headers: dict[str, str] = field(default_factory=dict)
 
 

@@ -16,12 +16,12 @@ from django.middleware.security import SecurityMiddleware
 
 from predictions.api import callers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, content_length
+from predictions.batches.limits import limit_text, most_bytes, takes_file
 from predictions.context import request_id
-from predictions.serving.schema.errors import BadRequest, NotAuthenticated, TooLarge, UnsupportedMediaType
+from predictions.serving.schema.errors import BadRequest, FileTooLarge, NotAuthenticated, UnsupportedMediaType
 
 # The refusals of all doors have one logger, Django's.
 logger = logging.getLogger("django.request")
-security_logger = logging.getLogger("django.security.DisallowedHost")
 
 REQUEST_ID = "X-Request-ID"
 # A request id that a proxy in front may have given.
@@ -67,13 +67,18 @@ async def format_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
         reply = await call_next(request)
     except Exception as error:  # noqa: BLE001 - an unexpected error is logged and answered with 500
         reply = problems.reply(error, request.path)
-        cause = error if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
-    else:
-        cause = None
+        _log(reply.status, request.path, error)
+        return reply
     if reply.status >= HTTPStatus.BAD_REQUEST:
-        level = logging.ERROR if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
-        logger.log(level, "%s: %s", HTTPStatus(reply.status).phrase, request.path, exc_info=cause)
+        _log(reply.status, request.path)
     return reply
+
+
+def _log(status: int, path: str, error: Exception | None = None) -> None:
+    """One line for a refusal, which says why if a note does; the traceback too if the error was not expected."""
+    line = ": ".join([HTTPStatus(status).phrase, ascii(path)[1:-1], *problems.notes(error)])
+    level = logging.ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
+    logger.log(level, "%s", line, exc_info=error if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
 
 
 async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
@@ -81,8 +86,9 @@ async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
     host = request.headers.get("host", "")
     domain, _ = split_domain_port(host)
     if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
-        security_logger.error("Invalid Host %r: add it to ALLOWED_HOSTS if it is yours", host[:200])
-        raise BadRequest
+        error = BadRequest()
+        error.add_note(f"the host {host[:200]!r} is not in ALLOWED_HOSTS")
+        raise error
     return await call_next(request)
 
 
@@ -96,11 +102,11 @@ async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply
 
 async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Refuse a body that is too large, which was not read, and one that is compressed."""
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most = most_bytes(request.path)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("A compressed body is not understood; send it as it is.")
     if len(request.body) > most or content_length(request.headers) > most:
-        raise TooLarge
+        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large()
     return await call_next(request)
 
 

@@ -42,9 +42,12 @@ def _header(name: str, description: str, **schema: Any) -> OpenApiParameter:
     return OpenApiParameter(name, {"type": "string", **schema}, OpenApiParameter.HEADER, description=description)
 
 
+IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key", "The same key with the same body gives the same answer, for 24 hours.", pattern=KEY
+)
 ASK_HEADERS = [
     _header("Prefer", "`wait=<seconds>`: wait for the result so long, at most (RFC 7240)."),
-    _header("Idempotency-Key", "The same key with the same body gives the same prediction, for 24 hours.", pattern=KEY),
+    IDEMPOTENCY_KEY,
     _header("Cancel-After", "A duration such as `30s` or `5m`: the deadline; at most 24h.", pattern=DURATION),
 ]
 FILTER_PARAMETERS = [
@@ -58,7 +61,8 @@ FILTER_PARAMETERS = [
 
 
 def operation(name: str, **said: Any) -> Callable[..., Any]:
-    return extend_schema(operation_id=name, tags=["predictions" if "rediction" in name else "models"], **said)
+    tag = next((tag for word, tag in (("rediction", "predictions"), ("batch", "batches")) if word in name), "models")
+    return extend_schema(operation_id=name, tags=[tag], **said)
 
 
 def add_models(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:

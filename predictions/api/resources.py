@@ -47,7 +47,7 @@ def predictions(request: Request) -> Response:
     """Mine, newest first; `next` and `previous` are the addresses of the neighbouring pages."""
     pages = NewestFirst()
     page = pages.paginate_queryset(chosen(request, history_of(caller_of(request))), request) or []
-    rows = [representation.prediction(_origin(request), row) for row in registry.complete(page)]
+    rows = [representation.prediction(_origin(request), row) for row in registry.attach_versions(page)]
     return pages.get_paginated_response(rows)
 
 

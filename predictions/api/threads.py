@@ -8,7 +8,7 @@ import contextvars
 import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
@@ -20,7 +20,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from predictions.api.http import ApiReply, ApiRequest
-from predictions.serving.schema.errors import MethodNotAllowed, NotFound
+from predictions.api.uploads import receive_file, size_of
+from predictions.batches.limits import limit_text, most_bytes
+from predictions.serving.schema.errors import FileTooLarge, MethodNotAllowed, NotFound
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller
 
@@ -28,13 +30,21 @@ threads = ThreadPoolExecutor(8, thread_name_prefix="api")
 
 
 async def answer_in_thread(request: ApiRequest) -> ApiReply:
+    if request.receive is not None:
+        request.file = await receive_file(request.headers, request.receive, most_bytes(request.path))
     context = contextvars.copy_context()  # the request's id
-    return await asyncio.get_running_loop().run_in_executor(threads, context.run, _answer, request)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(threads, context.run, _answer, request)
+    finally:
+        if request.file is not None:
+            request.file.close()
 
 
 def _answer(request: ApiRequest) -> ApiReply:
     close_old_connections()
-    django_request: Any = ASGIRequest({**request.scope, "root_path": ""}, io.BytesIO(request.body))
+    django_request: Any = ASGIRequest({**request.scope, "root_path": ""}, request.file or io.BytesIO(request.body))
+    if request.file:  # a body that came in chunks has no length, and Django would take it for empty
+        django_request.META["CONTENT_LENGTH"] = str(checked_size(request.file, request.path))
     django_request.api = request
     django_request.user = request.caller.user or AnonymousUser()
     match = resolve(django_request.path_info)
@@ -49,7 +59,15 @@ def _answer(request: ApiRequest) -> ApiReply:
     response: HttpResponse = match.func(django_request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):
         response.render()
-    return ApiReply(response.status_code, response.content, dict(response.items()))
+    content = iter(response) if response.streaming else response.content
+    return ApiReply(response.status_code, content, dict(response.items()))
+
+
+def checked_size(file: IO[bytes], path: str) -> int:
+    """Raises FileTooLarge for a body whose length was not declared."""
+    if (size := size_of(file)) > most_bytes(path):
+        raise FileTooLarge(limit_text())
+    return size
 
 
 def options_reply(methods: Sequence[str]) -> ApiReply:

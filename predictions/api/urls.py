@@ -5,7 +5,7 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.views import exception_handler
 
-from predictions.api import described, resources
+from predictions.api import batches, described, resources
 
 
 class Docs(SpectacularSwaggerSplitView):
@@ -26,6 +26,12 @@ urlpatterns = [
     path("predictions/<uuid:prediction_id>/explanation/", resources.explanation, name="api-explanation"),
     path("predictions/<uuid:prediction_id>/cancel/", resources.cancel, name="api-cancel"),
     path("predictions/<uuid:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
+    path("batches/", batches.batches, name="api-batches"),
+    path("batches/<uuid:job_id>/", batches.read, name="api-batch"),
+    path("batches/<uuid:job_id>/results/", batches.results, name="api-batch-results"),
+    path("batches/<uuid:job_id>/errors/", batches.errors, name="api-batch-errors"),
+    path("batches/<uuid:job_id>/cancel/", batches.cancel, name="api-batch-cancel"),
+    path("batches/<uuid:job_id>/corrections/", batches.corrections, name="api-batch-corrections"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
     re_path(r"^(?:[\s\S]*/)?\Z", resources.nothing, name="api-nothing"),

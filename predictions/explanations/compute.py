@@ -24,7 +24,7 @@ def compute(computation_id: int) -> None:
     if found is None:
         return
     try:
-        loaded = preload.load(found.prediction.version_id)
+        loaded = preload.load_registered(found.prediction.version_id)
         result, code = _computed(loaded, found), ""
     except ModelUnavailable as error:
         preload.record_failure(found.prediction.version_id, error)

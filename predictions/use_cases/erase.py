@@ -33,7 +33,7 @@ def erase(user: User) -> bool:
 
 def _cancel(rows: PredictionQuerySet) -> None:
     for lot in _lots(list(rows.values_list("pk", flat=True))):
-        completions.announce(Prediction.objects.filter(pk__in=lot).cancel())
+        completions.announce_in_time(Prediction.objects.filter(pk__in=lot).cancel())
 
 
 def _lots(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:

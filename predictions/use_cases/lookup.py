@@ -53,11 +53,11 @@ def find_version(name: str, number: str | None) -> ModelVersion:
 def _numbered(model: RegisteredModel, number: str) -> ModelVersion | None:
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         return None
-    known = model.versions.filter(number=int(number)).values_list("pk", "unavailable_reason").first()
+    known = model.versions.filter(number=int(number)).values_list("pk", "sha256", "unavailable_reason").first()
     if known is None:
         return None
-    found = registry.version(known[0])
-    found.unavailable_reason = known[1]  # the copy in memory may be older
+    found = registry.version(known[0], known[1])
+    found.unavailable_reason = known[2]  # the copy in memory may be older
     return found
 
 
@@ -112,7 +112,7 @@ def find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predict
         row = rows.get(prediction_id)
         if row is None or not may_see(caller, row):
             raise Removed if Tombstone.objects.stands_for(prediction_id) else NotFound
-        return registry.complete([row])[0]
+        return registry.attach_versions([row])[0]
 
     return map_catching(visible, wanted, DATABASE_AWAY)
 
@@ -124,7 +124,7 @@ def _find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predic
 
 def _statuses(ids: Sequence[uuid.UUID]) -> list[Status | Exception | None]:
     close_old_connections()
-    found = Prediction.objects.look(ids)
+    found = Prediction.objects.fetch_statuses(ids)
     return [found.get(prediction_id) for prediction_id in ids]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import time
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,7 +15,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.utils import timezone
 
 from predictions.context import request_id
 from predictions.lifecycle import registry
@@ -22,6 +22,7 @@ from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, S
 from predictions.models.idempotency_key import KeyTaken
 from predictions.queue import notifications
 from predictions.queue.batcher import Batcher, map_catching
+from predictions.queue.redis_client import RATE_SECONDS
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, QueueFull
 from predictions.serving.schema.signature import Value
 from predictions.use_cases import admission
@@ -86,8 +87,6 @@ def submission_of(command: PredictCommand) -> _Submission:
 
 
 def _predictions(command: PredictCommand) -> list[Prediction]:
-    now = timezone.now()
-    deadline = now + (command.time_allowed or settings.PREDICTION_TIME)
     predictions = [
         Prediction(
             id=new_id,
@@ -97,13 +96,12 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
             source=command.source,
             lane=Lane.INTERACTIVE,
             values=values,
-            created_at=now,
-            deadline_at=deadline,
         )
         for new_id, values in zip(command.ids, command.rows, strict=True)
     ]
     context = copy_context()
     for prediction in predictions:
+        prediction.time_allowed = command.time_allowed or settings.PREDICTION_TIME
         prediction.request_id, prediction.request_context = request_id.get(), context
     if command.idempotency_key is not None:
         predictions[0].idempotency = _key(command, command.idempotency_key)
@@ -131,7 +129,8 @@ def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Except
         KeyTaken: the key of one of several submissions is in use. The batcher tries them one by one.
     """
     close_old_connections()
-    outcomes = map_catching(_admit, submissions, DATABASE_AWAY)
+    rate_until = time.monotonic() + RATE_SECONDS
+    outcomes = map_catching(lambda one: _admit(one, rate_until), submissions, DATABASE_AWAY)
     admitted = [outcome for outcome in outcomes if isinstance(outcome, list)]
     try:
         if admitted:
@@ -143,14 +142,14 @@ def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Except
     return outcomes
 
 
-def _admit(submission: _Submission) -> list[Prediction]:
+def _admit(submission: _Submission, rate_until: float) -> list[Prediction]:
     first, rows = submission.predictions[0], len(submission.predictions)
     if submission.is_admitted:
         return submission.predictions
     if not first.version.is_available:
         raise ModelUnavailable(f"{first.version} does not serve")
     try:
-        admission.admit(first.caller, rows)
+        admission.admit(first.caller, rows, rate_until)
     except QueueFull:
         # An accepted row stays accepted: its key keeps this one out, and gives the earlier prediction.
         if _current_key(first) is None:
@@ -164,7 +163,7 @@ def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
     predictions = list(chain.from_iterable(admitted))
     Prediction.objects.accept(predictions)
     for lane, context in {prediction.lane: prediction.request_context for prediction in predictions}.items():
-        context.run(notifications.notify, lane)
+        context.run(notifications.notify_in_time, lane)
     ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 
@@ -191,7 +190,7 @@ def _earlier(predictions: Sequence[Prediction]) -> list[Prediction]:
         return [prediction]
     if prediction.idempotency is None or key.request_hash != prediction.idempotency.request_hash:
         raise KeyReused
-    return registry.complete([earlier])
+    return registry.attach_versions([earlier])
 
 
 def _current_key(prediction: Prediction) -> IdempotencyKey | None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
 
-from predictions.models import Feedback, ModelVersion, Prediction, State
+from predictions.models import Feedback, ModelVersion, Prediction, State, clock
 from predictions.serving.schema.errors import ERRORS
 from predictions.web import polling, waiting
 from predictions.web.answer import AnswerPresenter
@@ -96,15 +95,15 @@ class PredictionPresenter:
         if self.is_terminal:
             return NOTES.get(self.state, "")
         if self.capped:
-            return waiting.capped_note(self._row.deadline_at, timezone.now(), self._late_since)
-        return waiting.note(self.state, self._row.deadline_at, timezone.now())
+            return waiting.capped_note(self._row.deadline_at, clock.recent(), self._late_since)
+        return waiting.note(self.state, self._row.deadline_at, clock.recent())
 
     @property
     def progress(self) -> str:
         """For how long an unfinished prediction has waited, and how many are before it."""
         if self.is_terminal:
             return ""
-        return waiting.progress(timezone.now() - self._row.created_at, self._ahead)
+        return waiting.progress(clock.recent() - self._row.created_at, self._ahead)
 
     @property
     def outside_text(self) -> str:

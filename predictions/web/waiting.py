@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from predictions.maintenance import canary
-from predictions.models import Lane, State
+from predictions.models import Lane, State, clock
 from predictions.web.formatting import duration_text
 
 # Answers that take longer than this are worth a word before one asks.
@@ -52,7 +52,7 @@ def workers_late_since(now: datetime) -> datetime | None:
 
 def form_warning() -> str:
     """What somebody should know before they ask; empty while workers are not late."""
-    now = timezone.now()
+    now = clock.recent()
     since = workers_late_since(now)
     if since is None:
         return ""

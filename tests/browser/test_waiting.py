@@ -204,7 +204,9 @@ def test_each_state_is_announced_once(page: Page, stack: Stack) -> None:
         thaw_workers(stack)
         expect(value(page)).to_have_text("41")
         assert len(polls) > len(page.evaluate("heard"))
-    assert page.evaluate("heard") == ["Probe: In the queue", "Probe: Being predicted", "Probe: Y: 41."]
+    *states, answer = page.evaluate("heard")
+    assert states == ["Probe: In the queue", "Probe: Being predicted"]
+    assert answer.startswith("Probe: Y: 41.")
 
 
 def test_capped_page_is_announced(page: Page, stack: Stack, impatient_url: str) -> None:

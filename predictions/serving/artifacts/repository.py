@@ -92,7 +92,8 @@ class Manifest(Frozen):
     """version.json: everything that is known of one immutable version without opening its estimator.
 
     Without `batching` the estimator is given one row a call, since its answers depend on the rows beside. `code` are
-    the modules that were beside train.py, by their SHA-256. `remarks` tell what was found while it was made.
+    the modules that it brings along, by their SHA-256. `remarks` tell analysts what was found while it was made.
+    `source` is the SHA-256 of the files that a person brought, if it was made from such.
     `background` is a sample of training rows: explanations compare with them.
     """
 
@@ -110,6 +111,7 @@ class Manifest(Frozen):
     batching: bool = True
     code: dict[str, str] = {}
     remarks: list[str] = []
+    source: str | None = None
     libraries: dict[str, str]
     metrics: dict[str, float] = {}
     rows: dict[Literal["training", "held_out"], int]

@@ -127,7 +127,7 @@ class Forbidden(ForetellError):
 
 
 # --- The state that something is in -----------------------------------------------------------------------------------
-class CannotCancel(ForetellError):
+class CannotCancel(SpecificError):
     code = "not_cancelable"
     sentence = "The prediction has already ended; there is nothing to cancel."
 
@@ -152,6 +152,25 @@ class TooMany(ForetellError):
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"again in {retry_after} s")
         self.retry_after = retry_after
+
+
+class TooManyFiles(SpecificError):
+    """The caller has as many unfinished files as may be."""
+
+    code = "too_many_files"
+    retryable = True
+    retry_after = 30
+    sentence = "Too many of your files are being scored. Wait until one has ended, or cancel one."
+
+
+class NotCorrectable(SpecificError):
+    code = "not_correctable"
+    sentence = "Only a file that is finished, and has bad rows, takes corrections."
+
+
+class NoResults(SpecificError):
+    code = "no_results"
+    sentence = "There is no result yet."
 
 
 class Canceled(SpecificError):
@@ -209,6 +228,13 @@ class MethodNotAllowed(SpecificError):
 class TooLarge(ForetellError):
     code = "too_large"
     sentence = "The body is too large."
+
+
+class FileTooLarge(SpecificError):
+    """A file beyond one of the limits; the sentence names the limit and the remedy."""
+
+    code = "file_too_large"
+    sentence = "The file is too large."
 
 
 class UnsupportedMediaType(SpecificError):

@@ -8,13 +8,12 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from predictions.lifecycle import registry
-from predictions.models import Prediction, State
+from predictions.models import Prediction, State, clock
 from predictions.serving.schema.errors import (
     CannotCancel,
     InvalidInput,
@@ -48,7 +47,7 @@ PAGE_SIZE = 50
 def mine(request: HttpRequest) -> HttpResponse:
     page = Paginator(history_of(caller_of(request)), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
-        "predictions": [PredictionPresenter(prediction) for prediction in registry.complete(page)],
+        "predictions": [PredictionPresenter(prediction) for prediction in registry.attach_versions(page)],
         "next_url": f"?page={page.next_page_number()}" if page.has_next() else None,
         "previous_url": f"?page={page.previous_page_number()}" if page.has_previous() else None,
     }
@@ -65,7 +64,7 @@ def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 def _present(request: HttpRequest, found: Prediction) -> PredictionPresenter:
     attempt = polling.attempt_of(request)
     is_capped = polling.is_capped(attempt) and not found.is_terminal
-    late_since = waiting.workers_late_since(timezone.now()) if is_capped else None
+    late_since = waiting.workers_late_since(clock.recent()) if is_capped else None
     viewer = caller_of(request).key
     is_slow = found.state == State.QUEUED and attempt >= polling.SLOW
     return PredictionPresenter(

@@ -115,7 +115,7 @@ def test_form_of_a_version_without_a_profile_is_shown(client: Client, kinds: Reg
     assert kinds.champion
     kinds.champion.manifest["profile"] = {}
     kinds.champion.save()
-    registry.forget()
+    registry.clear_cache()
 
     assert client.get("/models/kinds/").status_code == 200
     assert client.post(ASK, GOOD).status_code == 303
@@ -126,7 +126,7 @@ def test_remarks_of_a_version_are_shown_where_it_is_described(client: Client, ki
     remark = "Each row is predicted by a call of its own."
     kinds.champion.manifest["remarks"] = [remark]
     kinds.champion.save()
-    registry.forget()
+    registry.clear_cache()
 
     for page in ("", "card/"):
         assert remark in Page(client.get(f"/models/kinds/{page}")).text
@@ -159,7 +159,7 @@ def test_features_of_a_matrix_stand_in_it_once_and_the_others_in_their_groups(
         "rows": [{"title": "Sepal", "help": "Of the sepal.", "features": ["sepal length (cm)", ""]}],
     }
     model.save()
-    registry.forget()
+    registry.clear_cache()
 
     page = Page(client.get("/models/iris/"))
 
@@ -255,7 +255,7 @@ def describe(version: ModelVersion | None, *features: dict[str, Any]) -> None:
     version.manifest["signature"] = list(features)
     version.manifest["profile"] = {}
     version.save()
-    registry.forget()
+    registry.clear_cache()
 
 
 def asked(client: Client, sent: dict[str, str]) -> Any:
@@ -403,7 +403,7 @@ def test_model_that_does_not_serve_answers_503(
 ) -> None:
     assert kinds.champion
     ModelVersion.objects.mark_unavailable(kinds.champion.pk, "at /home/someone")
-    registry.forget()
+    registry.clear_cache()
 
     for response in (client.get("/models/kinds/"), client.post(ASK, GOOD, headers=headers)):
         assert "This model does not answer just now" in Page(response).text

@@ -348,7 +348,7 @@ def test_retry_asks_the_version_that_serves_now(client: Client, iris: ModelVersi
 def test_retry_when_no_version_serves_says_so(client: Client, iris: ModelVersion) -> None:
     row = make(iris, State.FAILED)
     ModelVersion.objects.mark_unavailable(iris.pk, "broken")
-    registry.forget()
+    registry.clear_cache()
 
     response = client.post(f"/predictions/{row.pk}/retry/", follow=True)
 
@@ -359,7 +359,7 @@ def test_retry_when_no_version_serves_says_so(client: Client, iris: ModelVersion
 def test_retry_of_a_model_that_is_gone_says_so(client: Client, iris: ModelVersion) -> None:
     row = make(iris, State.FAILED)
     RegisteredModel.objects.update(is_present=False)
-    registry.forget()
+    registry.clear_cache()
 
     response = client.post(f"/predictions/{row.pk}/retry/", follow=True)
 
