@@ -2,10 +2,10 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from predictions.models import BatchChunk, BatchJob, JobState, State, clock
+from predictions.models import BatchChunk, BatchJob, JobState, clock
 
 GROUPS_SHOWN = 20
 NOTHING: Mapping[str, int] = {"rows": 0, "good": 0, "bad": 0}
@@ -55,11 +55,7 @@ def _progress(job: BatchJob, counts: Mapping[str, int], is_read: bool) -> Progre
 def _rate(job: BatchJob, done: int) -> float | None:
     if job.started_at is None or not done:
         return None
-<<<<<<< HEAD
-    seconds = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
-=======
     seconds = ((job.finished_at or clock.recent()) - job.started_at).total_seconds()
->>>>>>> main
     return round(done / max(seconds, 0.001), 1)
 
 
