@@ -28,6 +28,7 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.ModelUnavailable: 503,
     errors.QueueFull: 503,
     errors.TooMany: 429,
+    errors.TooManyRows: 413,
     errors.NotFound: 404,
     errors.Removed: 410,
     errors.NotAuthenticated: 401,
@@ -52,7 +53,7 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.NotInTime: 504,
 }
 # The Open Inference Protocol knows one status for a bad request.
-PROTOCOL_STATUS: Mapping[type[ForetellError], int] = {**STATUS, errors.InvalidInput: 400}
+PROTOCOL_STATUS: Mapping[type[ForetellError], int] = {**STATUS, errors.InvalidInput: 400, errors.TooManyRows: 400}
 
 
 def reply(error: Exception, path: str) -> ApiReply:

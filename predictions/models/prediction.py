@@ -237,6 +237,8 @@ class Prediction(models.Model):
     version = models.ForeignKey(ModelVersion, models.PROTECT, db_index=False, related_name="predictions")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, db_index=False)
     caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:… or address:….")
+    # A keyed hash of the network address of a caller without an account, for the bound on its waiting rows.
+    address = models.UUIDField(null=True, editable=False)
     source = models.CharField(max_length=10, choices=Source.choices)
     lane = models.CharField(max_length=12, choices=Lane.choices, default=Lane.INTERACTIVE)
 

@@ -13,8 +13,10 @@ from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from predictions.models import Prediction
+from predictions.models.prediction import PredictionQuerySet
 from predictions.queue.redis_client import breaker, client
-from predictions.serving.schema.errors import QueueFull, TooMany
+from predictions.serving.schema.errors import QueueFull, TooMany, TooManyRows
+from predictions.use_cases.callers import Caller
 
 # A count of the queue is believed for so long, if it was far from full.
 FRESH_SECONDS = 0.2
@@ -23,16 +25,27 @@ RATE_WINDOW = timedelta(seconds=30)
 SHORTEST_WAIT, LONGEST_WAIT = 1, 300
 
 
-def admit(caller: str, rows: int = 1) -> None:
-    """Let `rows` rows of a caller in.
+def admit(caller: Caller, rows: int = 1) -> None:
+    """Let `rows` rows of a caller in. A caller without an account is limited by its address as well.
 
     Raises:
-        TooMany: the caller asks too fast. While Redis is away nobody is too fast.
+        TooManyRows: more rows than can ever be let in at one time.
+        TooMany: the caller asks too fast. While Redis is away no caller is too fast.
         QueueFull: as many rows wait as may, of this caller or in all; `retry_after` says when there may be room.
     """
-    if settings.SUBMIT_RATE:
-        _check_rate(parse(settings.SUBMIT_RATE), caller, rows)
+    rate = parse(settings.SUBMIT_RATE) if settings.SUBMIT_RATE else None
+    most = min([_most_queued(), *([rate.amount] if rate else [])])
+    if rows > most:
+        raise TooManyRows(most)
+    if rate:
+        for name in caller.limited_as:
+            _check_rate(rate, name, rows)
     _check_queue(caller, rows)
+
+
+def _most_queued() -> int:
+    """Rows of one caller that may wait."""
+    return min(settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER)
 
 
 # --- The rate ---------------------------------------------------------------------------------------------------------
@@ -75,18 +88,29 @@ class _Backlog:
             self._count, self._read_at = count + rows, now
         return count + rows
 
+    def remove(self, rows: int) -> None:
+        """Rows that were added and then refused."""
+        with self._lock:
+            self._count -= rows
+
 
 _backlog = _Backlog()
 
 
-def _check_queue(caller: str, rows: int) -> None:
-    queued = _backlog.add(rows, settings.MAX_QUEUED_PER_CALLER)
-    if queued > settings.MAX_QUEUED:
-        raise QueueFull(retry_after(queued - settings.MAX_QUEUED))
-    if queued > settings.MAX_QUEUED_PER_CALLER:
-        own = Prediction.objects.queued().filter(caller=caller).count() + rows
-        if own > settings.MAX_QUEUED_PER_CALLER:
-            raise QueueFull(retry_after(own - settings.MAX_QUEUED_PER_CALLER))
+def _check_queue(caller: Caller, rows: int) -> None:
+    queued = _backlog.add(rows, _most_queued())
+    surplus = queued - settings.MAX_QUEUED
+    if surplus <= 0 and queued > settings.MAX_QUEUED_PER_CALLER:
+        surplus = max(own.count() for own in _queued_of(caller)) + rows - settings.MAX_QUEUED_PER_CALLER
+    if surplus > 0:
+        _backlog.remove(rows)
+        raise QueueFull(retry_after(surplus))
+
+
+def _queued_of(caller: Caller) -> list[PredictionQuerySet]:
+    queued = Prediction.objects.queued()
+    of_address = [] if caller.address is None else [queued.filter(address=caller.address)]
+    return [queued.filter(caller=caller.key), *of_address]
 
 
 def retry_after(surplus: int) -> int:

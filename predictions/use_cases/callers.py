@@ -1,5 +1,6 @@
 """Callers: who asks, and what each may see and change. HTTP is read by the doors, which make these values."""
 
+import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,31 +20,41 @@ class Caller:
     """Who asks. `key` names the caller in rows: `user:…`, `visitor:…` or `address:…`.
 
     `has_history` is False for an address that several people may share: it has no list of its own predictions.
+    `address` is a keyed hash of the network address of a caller without an account. Limits hold for it too, because
+    such a caller can renew its cookie, and with it `key`, at any time.
     """
 
     key: str
     user: User | None = None
     has_history: bool = True
+    address: uuid.UUID | None = None
+
+    @property
+    def limited_as(self) -> list[str]:
+        """The names whose requests the rate limit counts."""
+        names = [] if self.address is None else [f"address:{self.address.hex}"]
+        return [*names, *({self.key} - set(names))]
 
 
 def of_user(user: User) -> Caller:
     return Caller(key_of(user), user)
 
 
-def of_visitor(visitor: str) -> Caller:
+def of_visitor(visitor: str, address: str) -> Caller:
     """A person without an account, known by a cookie."""
-    return Caller(f"visitor:{visitor}")
+    return Caller(f"visitor:{visitor}", address=_hashed(address))
 
 
 def of_address(address: str) -> Caller:
     """The caller behind a network address, of which only a keyed hash is kept: enough to tell callers apart, too
     little to say who they are."""
-    return Caller(f"address:{_hashed(address)}", has_history=is_this_machine(address))
+    hashed = _hashed(address)
+    return Caller(f"address:{hashed.hex}", has_history=is_this_machine(address), address=hashed)
 
 
 @lru_cache(maxsize=1024)
-def _hashed(address: str) -> str:
-    return salted_hmac("foretell.address", address, algorithm="sha256").hexdigest()[:32]
+def _hashed(address: str) -> uuid.UUID:
+    return uuid.UUID(salted_hmac("foretell.address", address, algorithm="sha256").hexdigest()[:32])
 
 
 def key_of(user: User) -> str:

@@ -154,6 +154,15 @@ class TooMany(ForetellError):
         self.retry_after = retry_after
 
 
+class TooManyRows(SpecificError):
+    """More rows than one request can ever hold."""
+
+    code = "too_many_rows"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A request may have {most} {'row' if most == 1 else 'rows'} at most. Send fewer in one request.")
+
+
 class Canceled(SpecificError):
     code = "canceled"
     sentence = "It was canceled."
