@@ -281,6 +281,12 @@ REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "TOKEN_PREFIX": "ft_"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Foretell",
     "DESCRIPTION": "Ask for predictions, wait for them or come back for them.",
+    "LICENSE": {"name": "MIT", "url": "https://opensource.org/license/mit"},
+    "SERVERS": [{"url": "http://127.0.0.1:8000"}],
+    "TAGS": [
+        {"name": "models", "description": "What can be asked."},
+        {"name": "predictions", "description": "Ask, wait, read, cancel, rate, remove."},
+    ],
     "VERSION": "1",
     # Its schemas are JSON Schema 2020-12, as the signatures are: `null` among types, lists by position.
     "OAS_VERSION": "3.1.1",
@@ -294,7 +300,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "predictions.api.openapi.add_models",
+        "predictions.api.openapi_document.complete",
     ],
 }
 

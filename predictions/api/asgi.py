@@ -37,7 +37,7 @@ def takes(path: str) -> bool:
 
 
 class Application:
-    """ASGI 3.0. A request whose client leaves before its body is complete has no effect."""
+    """ASGI 3.0. A request whose body does not come to its end has no effect."""
 
     def __init__(self, chain: Sequence[Layer] = LAYERS) -> None:
         innermost: Handler = answer
@@ -45,22 +45,23 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
+        request = _request(scope, headers)
         try:
-            body = await read_body(headers, receive)
-        except ClientLeft:
-            return
-        await _send(await self._handle(_request(scope, headers, body)), scope["method"] == "HEAD", send)
+            request.body = await read_body(headers, receive)
+        except BrokenBody:
+            request.is_broken = True
+        await _send(await self._handle(request), scope["method"] == "HEAD", send)
 
 
-class ClientLeft(Exception):
-    """The client closed the connection."""
+class BrokenBody(Exception):
+    """The client closed the connection, or framed its chunks wrongly: to the server the two look alike."""
 
 
 async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
     """The body, of which no more is read than may come: the layer `check_body` refuses a longer one.
 
     Raises:
-        ClientLeft: before the body was complete.
+        BrokenBody: it did not come to its end.
     """
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if content_length(headers) > most or headers.get("content-encoding", "identity").lower() != "identity":
@@ -69,7 +70,7 @@ async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
     while is_more_to_come and len(body) <= most:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientLeft
+            raise BrokenBody
         body += message.get("body", b"")
         is_more_to_come = message.get("more_body", False)
     return bytes(body)
@@ -83,11 +84,11 @@ def _headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def _request(scope: Scope, headers: dict[str, str], body: bytes) -> ApiRequest:
+def _request(scope: Scope, headers: dict[str, str]) -> ApiRequest:
     scheme = headers.get("x-forwarded-proto", "") if settings.ENV.behind_proxy else scope["scheme"]
     remote = scope["client"][0] if scope.get("client") else ""
     address = client_ip(remote, headers.get("x-forwarded-for", ""))
-    return ApiRequest(scope, scope["method"], scope["path"], headers, body, scheme == "https", address)
+    return ApiRequest(scope, scope["method"], scope["path"], headers, b"", scheme == "https", address)
 
 
 async def _send(reply: ApiReply, is_head: bool, send: Send) -> None:

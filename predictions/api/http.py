@@ -25,6 +25,7 @@ class ApiRequest:
         headers: by lower-case name; the values of a repeated header are joined by commas.
         address: of the client, a proxy in front taken into account.
         caller: set by the layer `authenticate`.
+        is_broken: the server could not read the body to its end, although the client is still there.
     """
 
     scope: Scope
@@ -35,6 +36,7 @@ class ApiRequest:
     is_secure: bool
     address: str
     caller: Caller = field(default_factory=lambda: Caller(""))
+    is_broken: bool = False
 
     @property
     def origin(self) -> str:

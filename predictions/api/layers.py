@@ -17,7 +17,13 @@ from django.middleware.security import SecurityMiddleware
 from predictions.api import callers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, content_length
 from predictions.context import request_id
-from predictions.serving.schema.errors import BadRequest, NotAuthenticated, TooLarge, UnsupportedMediaType
+from predictions.serving.schema.errors import (
+    BadRequest,
+    NotAuthenticated,
+    TooLarge,
+    UnsupportedEncoding,
+    UnsupportedTransferCoding,
+)
 
 # The refusals of all doors have one logger, Django's.
 logger = logging.getLogger("django.request")
@@ -45,8 +51,11 @@ def request_id_for(given: str) -> str:
 
 
 async def add_security_headers(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """And keep shared caches from replies, which differ by caller."""
     reply = await call_next(request)
-    reply.headers = {**_security_headers(request.is_secure, settings.SECURE_HSTS_SECONDS), **reply.headers}
+    caching = {"Cache-Control": "private, no-cache"} if request.method in ("GET", "HEAD") else {}
+    security = _security_headers(request.is_secure, settings.SECURE_HSTS_SECONDS)
+    reply.headers = {**security, **caching, **reply.headers}
     return reply
 
 
@@ -90,15 +99,20 @@ async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply
     if settings.SECURE_SSL_REDIRECT and not request.is_secure:
         query = request.scope["query_string"].decode("latin-1")
         path = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-        return ApiReply(301, headers={"Location": f"https://{request.headers['host']}{path}"})
+        # Not 301, after which programs repeat a POST as a GET.
+        return ApiReply(308, headers={"Location": f"https://{request.headers['host']}{path}"})
     return await call_next(request)
 
 
 async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """Refuse a body that is too large, which was not read, and one that is compressed."""
+    """Refuse a body that is too large or broken, which was not read, and one that is compressed."""
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if request.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        raise UnsupportedTransferCoding
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("A compressed body is not understood; send it as it is.")
+        raise UnsupportedEncoding
+    if request.is_broken:
+        raise BadRequest("The body ended early, or its chunks are not framed as HTTP has it.")
     if len(request.body) > most or content_length(request.headers) > most:
         raise TooLarge
     return await call_next(request)

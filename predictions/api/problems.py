@@ -12,7 +12,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 
-from predictions.api.http import ApiReply, json_reply
+from predictions.api.http import JSON, ApiReply, json_reply
 from predictions.serving.schema import errors
 from predictions.serving.schema.errors import ForetellError, InvalidInput, Problem
 from predictions.use_cases.database import DATABASE_AWAY
@@ -44,6 +44,8 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,
+    errors.UnsupportedEncoding: 415,
+    errors.UnsupportedTransferCoding: 501,
     errors.InternalError: 500,
     # A row that has ended so, where the reply is about its answer.
     errors.ModelFailure: 500,
@@ -69,18 +71,22 @@ def reply(error: Exception, path: str) -> ApiReply:
 
 def _protocol_reply(error: ForetellError) -> ApiReply:
     body: dict[str, Any] = {"error": error.sentence}
-    headers = _headers(error)
+    headers = _headers(error, "application/json, application/octet-stream")
     if isinstance(error, errors.NotInTime):
         body["predictions"], headers["Location"] = error.addresses, error.addresses[0]
     return json_reply(PROTOCOL_STATUS[type(error)], body, headers)
 
 
-def _headers(error: ForetellError) -> dict[str, str]:
+def _headers(error: ForetellError, accepted: str = JSON) -> dict[str, str]:
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join([*error.allowed, "OPTIONS"])
+    if isinstance(error, errors.UnsupportedEncoding):
+        headers["Accept-Encoding"] = "identity"
+    elif isinstance(error, errors.UnsupportedMediaType):
+        headers["Accept"] = accepted
     if isinstance(error, errors.InvalidToken):
         headers["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'
     if isinstance(error, errors.NotAuthenticated):

@@ -6,9 +6,10 @@ No middleware of Django runs for them: the layers of `predictions.api.asgi` have
 import asyncio
 import contextvars
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import parse_qs
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
@@ -20,7 +21,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from predictions.api.http import ApiReply, ApiRequest
-from predictions.serving.schema.errors import MethodNotAllowed, NotFound
+from predictions.api.prediction_body import pointer_to
+from predictions.serving.schema.errors import InvalidInput, MethodNotAllowed, NotFound, Problem
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller
 
@@ -34,7 +36,8 @@ async def answer_in_thread(request: ApiRequest) -> ApiReply:
 
 def _answer(request: ApiRequest) -> ApiReply:
     close_old_connections()
-    django_request: Any = ASGIRequest({**request.scope, "root_path": ""}, io.BytesIO(request.body))
+    scope = {**request.scope, "path": request.path, "root_path": ""}
+    django_request: Any = ASGIRequest(scope, io.BytesIO(request.body))
     django_request.api = request
     django_request.user = request.caller.user or AnonymousUser()
     match = resolve(django_request.path_info)
@@ -42,6 +45,8 @@ def _answer(request: ApiRequest) -> ApiReply:
         raise NotFound
     if "anything" in match.kwargs:
         raise NotFound(f"{request.method} {printable(request.path)} is not offered here.")
+    if request.path.startswith("/api/"):
+        check_query(request, getattr(match.func, "query_parameters", ()))
     if request.method == "OPTIONS":
         return options_reply(_methods(match.func))
     if request.method not in _methods(match.func):
@@ -50,6 +55,14 @@ def _answer(request: ApiRequest) -> ApiReply:
     if isinstance(response, SimpleTemplateResponse):
         response.render()
     return ApiReply(response.status_code, response.content, dict(response.items()))
+
+
+def check_query(request: ApiRequest, known: Collection[str]) -> None:
+    """Raises InvalidInput for a parameter that the operation does not have: a misspelled filter would be ignored."""
+    given = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    if unknown := [printable(name) for name in sorted(given) if name not in known]:
+        message = f"There is no such query parameter. There is: {', '.join(sorted(known)) or 'none'}."
+        raise InvalidInput([Problem(None, "unknown_parameter", message, pointer_to(name)) for name in unknown[:20]])
 
 
 def options_reply(methods: Sequence[str]) -> ApiReply:

@@ -25,7 +25,8 @@ from predictions.models.registered_model import ModelVersion
 from predictions.models.states import TERMINAL, Lane, Source, State, before
 from predictions.models.tombstone import Tombstone
 
-if TYPE_CHECKING:  # the worker's half: the web never loads numpy
+if TYPE_CHECKING:  # the web never loads numpy; and feedback refers to predictions
+    from predictions.models.feedback import Feedback
     from predictions.serving.engines.predictor import Outcome
 
 
@@ -264,6 +265,8 @@ class Prediction(models.Model):
     # The context in which the workers are notified: it names the request, and the span that traces it.
     request_context: Context = copy_context()
     idempotency: IdempotencyKey | None = None
+    # Set by `lookup.attach_feedback`: what the caller who reads the row has said of it.
+    own_feedback: "Feedback | None" = None
 
     # What may differ between two reads of one row.
     STATUS_FIELDS: ClassVar = ("state", "output", "error_code", "started_at", "finished_at", "predict_ms", "attempts")

@@ -161,12 +161,16 @@ def _admit(submission: _Submission) -> list[Prediction]:
 def _check(submission: _Submission, first: Prediction) -> None:
     """Raises the reason for which new rows are not accepted, unless the key stands for an earlier prediction."""
     try:
-        if not first.version.is_available:
-            raise ModelUnavailable(f"{first.version} does not serve")
-        admission.admit(submission.caller, len(submission.predictions))
+        _check_new(submission, first)
     except (ModelUnavailable, QueueFull):
         if _current_key(first) is None:
             raise
+
+
+def _check_new(submission: _Submission, first: Prediction) -> None:
+    if not first.version.is_available:
+        raise ModelUnavailable(f"{first.version} does not serve")
+    admission.admit(submission.caller, len(submission.predictions))
 
 
 def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:

@@ -15,7 +15,7 @@ from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from predictions.api.asgi import Application, ClientLeft, read_body, takes
+from predictions.api.asgi import Application, BrokenBody, read_body, takes
 from predictions.api.http import Receive, Scope, Send
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -55,7 +55,9 @@ class Pages(ASGIHandler):
             body = await read_body(
                 {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}, receive
             )
-        except ClientLeft:
+        except BrokenBody:
+            await send({"type": "http.response.start", "status": 400, "headers": []})
+            await send({"type": "http.response.body", "body": b"The body did not come to its end."})
             return
         _declare_length(scope, body)
         loop = asyncio.get_running_loop()

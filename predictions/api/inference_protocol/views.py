@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from predictions.api.inference_protocol import inputs, messages, outputs
 from predictions.api.threads import request_of
-from predictions.models import ModelVersion
+from predictions.models import ModelVersion, RegisteredModel
 from predictions.use_cases import lookup
 
 
@@ -26,11 +26,10 @@ class Live(ProtocolView):
 
 
 class Ready(ProtocolView):
-    """Whether all that should serve does: no champion is known to be unavailable."""
+    """Whether the server can answer: its database does. Whether a model serves, `models/<name>/ready` says."""
 
     def get(self, request: Request) -> Response:
-        if broken := ModelVersion.objects.champions().exclude(unavailable_reason="").defer("manifest").first():
-            return _not_ready(broken.registered_model.name)
+        RegisteredModel.objects.exists()
         return Response({"ready": True})
 
 

@@ -160,7 +160,9 @@ class TooManyRows(SpecificError):
     code = "too_many_rows"
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"A request may have {most} {'row' if most == 1 else 'rows'} at most. Send fewer in one request.")
+        super().__init__(
+            f"A request may have {most} {'row' if most == 1 else 'rows'} at most. Send fewer in one request."
+        )
 
 
 class Canceled(SpecificError):
@@ -223,6 +225,15 @@ class TooLarge(ForetellError):
 class UnsupportedMediaType(SpecificError):
     code = "unsupported_media_type"
     sentence = "Send the body as application/json."
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    sentence = "A compressed body is not understood; send it as it is."
+
+
+class UnsupportedTransferCoding(ForetellError):
+    code = "unsupported_transfer_coding"
+    sentence = "Of transfer codings only chunked is understood."
 
 
 class InternalError(ForetellError):

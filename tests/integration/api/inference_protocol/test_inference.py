@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.queue import completions, notifications
 from tests.integration.api.inference_protocol.conftest import Infer
-from tests.integration.conftest import statements
+from tests.integration.conftest import make, statements
 from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.usefixtures("registered", "worker")
@@ -196,11 +196,18 @@ def test_wait_takes_no_thread(infer: Infer, settings: Settings) -> None:
 
 
 def test_full_queue_takes_all_rows_or_none(infer: Infer, settings: Settings) -> None:
-    settings.MAX_QUEUED = settings.MAX_QUEUED_PER_CALLER = 2
+    settings.MAX_QUEUED = settings.MAX_QUEUED_PER_CALLER = 3
+    make(ModelVersion.objects.get(registered_model__name="iris"))
     response = infer("iris", INPUT)
     assert (response.status_code, list(response.json())) == (503, ["error"])
     assert response["Retry-After"]
-    assert not Prediction.objects.exists()
+    assert Prediction.objects.count() == 1
+
+
+def test_rows_that_can_never_fit_are_refused_with_the_limit(infer: Infer, settings: Settings) -> None:
+    settings.MAX_QUEUED_PER_CALLER = 2
+    response = infer("iris", INPUT)
+    assert (response.status_code, "2 rows at most" in response.json()["error"]) == (400, True)
 
 
 def test_fast_caller_is_slowed(infer: Infer, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
 from predictions.models import ModelVersion, RegisteredModel
@@ -84,13 +85,19 @@ def test_serving_model_is_ready(client: ApiClient, registered: dict[str, Registe
     assert (response.status_code, response.json()) == (200, {"name": "iris", "ready": True})
 
 
-def test_server_is_ready_while_all_that_should_serve_does(client: ApiClient, second_iris: ModelVersion) -> None:
+def test_server_is_ready_though_one_model_is_not(client: ApiClient, second_iris: ModelVersion) -> None:
+    ModelVersion.objects.filter(registered_model__name="iris").update(unavailable_reason="secret: /home")
     assert client.get("/v2/health/ready").status_code == 200
-    ModelVersion.objects.mark_unavailable(second_iris.pk, "broken")
-    assert client.get("/v2/health/ready").status_code == 200  # it does not serve anyway
-    ModelVersion.objects.filter(registered_model__name="iris", number=1).update(unavailable_reason="secret: /home")
-    response = client.get("/v2/health/ready")
-    assert (response.status_code, response.json()) == (503, {"error": "Model 'iris' does not serve at the moment."})
+    assert client.get("/v2/models/iris/ready").status_code == 503
+    assert client.get("/v2/models/wine/ready").status_code == 200
+
+
+def test_server_is_not_ready_while_its_database_is_away(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("secret: /var")
+
+    monkeypatch.setattr(RegisteredModel.objects, "exists", away)
+    assert client.get("/v2/health/ready").status_code == 503
 
 
 @pytest.mark.parametrize("path", ["models/iris/ready", "models/iris/versions/1/ready"])
