@@ -13,6 +13,8 @@ from predictions.api.threads import caller_of
 from predictions.models import ModelVersion, RegisteredModel
 
 PREDICT_PATH = "/api/v1/models/{name}/predictions/"
+# Bodies that take no other members.
+STRICT = ("OneRow", "SeveralRows", "FeedbackBody")
 Json = dict[str, Any]
 
 
@@ -21,6 +23,8 @@ def complete(result: Json, generator: Any, request: Any, public: bool) -> Json:
     database holds. Where predictions are not public, strangers do not see what a model takes."""
     _set_security(result, may_be_anonymous=request is not None and settings.PUBLIC_PREDICTIONS)
     _add_headers(result)
+    for name in STRICT:
+        result["components"]["schemas"][name]["additionalProperties"] = False
     if request is None:
         return result
     result["servers"] = [{"url": request.build_absolute_uri("/").rstrip("/")}]

@@ -15,9 +15,8 @@ from predictions.api.headers import read_options, read_wait
 from predictions.api.http import ApiReply, ApiRequest, json_reply
 from predictions.api.parsers import check_json
 from predictions.api.prediction_body import PredictBody, read_body
-from predictions.models import ModelVersion, Prediction, Source
+from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
 from predictions.models.ids import new_prediction_id
-from predictions.serving.schema.errors import InvalidInput, NotFound, Problem
 from predictions.use_cases import lookup
 from predictions.use_cases.submit import PredictCommand, submit
 from predictions.use_cases.wait import subscribe, wait
@@ -34,8 +33,9 @@ async def predict(request: ApiRequest, name: str) -> ApiReply:
     """POST models/<name>/predictions/: accept rows, and wait for their answers where `Prefer: wait` asks for that."""
     check_json(request)
     options = read_options(request.headers, request.caller)
+    model = await lookup.model(name)
     asked = await _off_loop(len(request.body) > LARGE_BODY, read_body, request.body)
-    version = await _version(request, name, asked, options.idempotency_key)
+    version = await _version(request, model, asked, options.idempotency_key)
     rows = await _off_loop(len(request.body) > LARGE_BODY, asked.clean, version.signature)
     command = PredictCommand(
         version,
@@ -58,21 +58,17 @@ async def _off_loop(is_long: bool, call: Callable[..., T], *args: Any) -> T:
     return call(*args)
 
 
-async def _version(request: ApiRequest, name: str, asked: PredictBody, key: str | None) -> ModelVersion:
+async def _version(request: ApiRequest, model: RegisteredModel, asked: PredictBody, key: str | None) -> ModelVersion:
     """The version that is asked for, or the one that serves.
 
     A key that was used before is answered even if no version serves, by the version that it was used with.
 
     Raises:
-        InvalidInput: the model has no such version.
-        NotFound, ModelUnavailable: there is no such model, or nothing serves.
+        NotFound: the model has no such version.
+        ModelUnavailable: nothing serves.
     """
-    model = await lookup.model(name)
     if asked.version is not None:
-        try:
-            return await lookup.version(name, asked.version)
-        except NotFound as error:
-            raise InvalidInput([Problem(None, "unknown_version", error.sentence, "/version")]) from None
+        return await lookup.version(model.name, asked.version)
     if model.champion is not None:
         return model.champion  # whether it is available is asked later: a key may have been used before
     earlier = None

@@ -1,5 +1,6 @@
 """The body of a request to predict: one row as `features`, or several as `rows`; and the version that is asked."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,11 +48,12 @@ def read_body(content: bytes) -> PredictBody:
     if problems := list(_of_members(given)):
         raise InvalidInput(problems)
     version = given.get("version")
+    called = version if version is None or isinstance(version, str) else str(int(version))
     if "features" in given:
-        return PredictBody([given["features"]], False, None if version is None else str(version))
+        return PredictBody([given["features"]], False, called)
     if len(given["rows"]) > MOST_ROWS:
         raise TooManyRows(MOST_ROWS)
-    return PredictBody(given["rows"], True, None if version is None else str(version))
+    return PredictBody(given["rows"], True, called)
 
 
 def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
@@ -65,9 +67,15 @@ def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
         yield _missing()
     elif "rows" in given and not (isinstance(given["rows"], list) and given["rows"]):
         yield Problem(None, "wrong_type", '"rows" must be a list of at least one row.', "/rows")
-    version = given.get("version")
-    if not (version is None or isinstance(version, str) or (type(version) is int and version > 0)):
+    if not _is_version(given.get("version")):
         yield Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")
+
+
+def _is_version(said: Any) -> bool:
+    """To JSON Schema 3.0 is a whole number too."""
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        return said > 0 and math.isfinite(said) and said == int(said)
+    return said is None or isinstance(said, str)
 
 
 def _missing() -> Problem:

@@ -44,7 +44,7 @@ def find_version(name: str, number: str | None) -> ModelVersion:
         NotFound: there is no such model or version.
     """
     model = find_model(name)
-    found = _called(model, number or "champion")
+    found = _called(model, "champion" if number is None else number)
     if found is None:
         which = "version" if number is None else f"version {printable(number)}"
         raise NotFound(f"Model {name!r} has no {which}.")

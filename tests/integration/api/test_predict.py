@@ -270,8 +270,6 @@ def test_body_with_a_hundred_thousand_names_is_answered_at_once(ask: Ask) -> Non
         ({"features": IRIS, "rows": [IRIS]}, "/rows", "unknown_member"),
         ({"features": IRIS, "version": 0}, "/version", "wrong_type"),
         ({"features": IRIS, "version": True}, "/version", "wrong_type"),
-        ({"features": IRIS, "version": 7}, "/version", "unknown_version"),
-        ({"features": IRIS, "version": "newest"}, "/version", "unknown_version"),
         ({"rows": []}, "/rows", "wrong_type"),
         ({"rows": {}}, "/rows", "wrong_type"),
         ({"rows": [IRIS, [1, 2]]}, "/rows/1", "wrong_length"),
@@ -398,6 +396,11 @@ def test_same_key_and_rows_give_the_same_predictions(ask: Ask) -> None:
 @pytest.mark.parametrize("version", [1, "1", "champion", "latest"])
 def test_version_is_asked_by_number_or_alias(ask: Ask, version: int | str) -> None:
     assert ask({**ROW, "version": version}).json()["version"] == 1
+
+
+@pytest.mark.parametrize("version", [7, "7", "newest", "previous", "", 10**30])
+def test_version_that_is_not_there_is_404(ask: Ask, version: int | str) -> None:
+    assert "has no version" in problem(ask({**ROW, "version": version}), 404)["detail"]
 
 
 # --- A repeated request -----------------------------------------------------------------------------------------------
