@@ -4,7 +4,8 @@
 configured. Nothing under the API's paths is answered without them.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from functools import partial, reduce
 
 from django.conf import settings
@@ -50,7 +51,11 @@ class Application:
             request.body = await read_body(headers, receive)
         except BrokenBody:
             request.is_broken = True
-        await _send(await self._handle(request), scope["method"] == "HEAD", send)
+        reply = await self._handle(request)
+        if reply.stream is None or scope["method"] == "HEAD":
+            await _send(reply, scope["method"] == "HEAD", send)
+        else:
+            await _stream(reply, reply.stream, receive, send)
 
 
 class BrokenBody(Exception):
@@ -91,9 +96,28 @@ def _request(scope: Scope, headers: dict[str, str]) -> ApiRequest:
     return ApiRequest(scope, scope["method"], scope["path"], headers, b"", scheme == "https", address)
 
 
+async def _stream(reply: ApiReply, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    """Until the end, or until the client leaves: after the body, that is the one message that may come."""
+    left = asyncio.ensure_future(receive())
+    try:
+        await send({"type": "http.response.start", "status": reply.status, "headers": _lines(reply)})
+        async for piece in pieces:
+            if left.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        left.cancel()
+        await pieces.aclose()  # type: ignore[attr-defined]  # a generator: what it holds is free at once
+
+
+def _lines(reply: ApiReply) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+
+
 async def _send(reply: ApiReply, is_head: bool, send: Send) -> None:
-    lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-    if reply.status != problems.NOT_MODIFIED:
+    lines = _lines(reply)
+    if reply.status not in (problems.NOT_MODIFIED, problems.NO_CONTENT):
         lines.append((b"content-length", str(len(reply.content)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if is_head else reply.content})

@@ -5,13 +5,14 @@
 
 import uuid
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from predictions.api import serializers as bodies
-from predictions.api.openapi import ASK_HEADERS, READ_HEADERS, operation, problems
+from predictions.api.openapi import ASK_HEADERS, EVENT_HEADER, READ_HEADERS, operation, problems
 from predictions.api.threads import caller_of
 from predictions.use_cases.erase import remove
 from predictions.use_cases.lookup import find_prediction
@@ -42,6 +43,20 @@ def predict(request: Request, name: str) -> Response:
         **problems(401, 403, 404, 410),
     },
 )
+@operation(
+    "read_prediction_events",
+    parameters=[EVENT_HEADER],
+    responses={
+        (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "Events `status`, with the prediction as data."),
+        204: OpenApiResponse(None, "The last event was received before: there will be no other."),
+        **problems(401, 403, 404, 410),
+    },
+)
+@api_view(["GET", "HEAD"])
+def events(request: Request, prediction_id: uuid.UUID) -> Response:
+    raise NotImplementedError
+
+
 @operation(
     "remove_prediction",
     request=None,

@@ -1,6 +1,6 @@
 """Requests and replies of the API, between the ASGI server and the operations."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,9 +50,12 @@ class ApiRequest:
 
 @dataclass(slots=True)
 class ApiReply:
+    """`stream`, if given, is sent piece by piece in the place of `content`."""
+
     status: int
     content: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    stream: AsyncIterator[bytes] | None = None
 
 
 Handler = Callable[[ApiRequest], Awaitable[ApiReply]]

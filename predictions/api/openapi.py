@@ -61,6 +61,7 @@ ASK_HEADERS = [
     _header("Idempotency-Key", "The same key with the same body gives the same prediction, for 24 hours.", pattern=KEY),
     _header("Cancel-After", "A duration such as `30s` or `5m`: the deadline; at most 24h.", pattern=DURATION),
 ]
+EVENT_HEADER = _header("Last-Event-ID", "The id of the last event that was received.")
 READ_HEADERS = [
     WAIT_HEADER,
     _header("If-None-Match", "An `ETag` that was given before: 304 if nothing has changed."),

@@ -47,7 +47,7 @@ async def predict(request: ApiRequest, name: str) -> ApiReply:
         options.time_allowed,
         asked.version is not None,
     )
-    found = await _accept(command, options.wait)
+    found = await accept_and_wait(command, options.wait)
     return await _off_loop(len(found) > FEW_ROWS, _accepted, request, found, asked.has_several, options.wait)
 
 
@@ -77,7 +77,8 @@ async def _version(request: ApiRequest, model: RegisteredModel, asked: PredictBo
     return earlier or lookup.serving_version(model)
 
 
-async def _accept(command: PredictCommand, seconds: float) -> list[Prediction]:
+async def accept_and_wait(command: PredictCommand, seconds: float) -> list[Prediction]:
+    """The accepted predictions, or the earlier ones of the key, as they are after `seconds` at most."""
     with subscribe(command.ids) as subscription:
         rows = await asyncio.wrap_future(submit(command))
         if rows[0].pk == command.ids[0]:
@@ -105,17 +106,18 @@ def _accepted(request: ApiRequest, rows: list[Prediction], has_several: bool, se
 
 async def fetch(request: ApiRequest, prediction_id: str) -> ApiReply:
     """GET predictions/<id>/: 200, or 304 if the client has it as it is; `Prefer: wait` waits for its end."""
-    wanted, seconds = uuid.UUID(prediction_id), read_wait(request.headers)
+    seconds = read_wait(request.headers)
     if not seconds:
-        return _fetched(request, await _find(request, wanted), {})
-    with subscribe([wanted]) as subscription:
-        row = await _find(request, wanted)
+        return _fetched(request, await find(request, prediction_id), {})
+    with subscribe([uuid.UUID(prediction_id)]) as subscription:
+        row = await find(request, prediction_id)
         await wait([row], subscription, seconds)
     return _fetched(request, row, _applied(seconds))
 
 
-async def _find(request: ApiRequest, wanted: uuid.UUID) -> Prediction:
-    return await asyncio.wrap_future(lookup.predictions.submit((wanted, request.caller)))
+async def find(request: ApiRequest, prediction_id: str) -> Prediction:
+    """Raises NotFound or Removed."""
+    return await asyncio.wrap_future(lookup.predictions.submit((uuid.UUID(prediction_id), request.caller)))
 
 
 def _fetched(request: ApiRequest, row: Prediction, headers: Mapping[str, str]) -> ApiReply:

@@ -20,6 +20,7 @@ from predictions.use_cases.database import DATABASE_AWAY
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+NO_CONTENT = HTTPStatus.NO_CONTENT
 NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
 CHALLENGE = 'Bearer realm="foretell"'
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from predictions.api import operations
+from predictions.api.events import events
 from predictions.api.http import ApiReply, ApiRequest
 from predictions.api.inference_protocol import inference
 from predictions.api.threads import answer_in_thread, check_query
@@ -18,6 +19,7 @@ _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 FREQUENT: list[tuple[re.Pattern[str], tuple[str, ...], Operation]] = [
     (re.compile(r"/api/v1/models/([-a-zA-Z0-9_]+)/predictions/"), ("POST",), operations.predict),
     (re.compile(rf"/api/v1/predictions/({_UUID})/"), ("GET", "HEAD"), operations.fetch),
+    (re.compile(rf"/api/v1/predictions/({_UUID})/events/"), ("GET", "HEAD"), events),
     (re.compile(r"/v2/models/([^/]+)/infer"), ("POST",), inference.infer),
     (re.compile(r"/v2/models/([^/]+)/versions/([^/]+)/infer"), ("POST",), inference.infer),
 ]

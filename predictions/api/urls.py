@@ -28,6 +28,7 @@ docs = Docs.as_view(template_name="api/docs.html", url_name="api-schema")
 urlpatterns = [
     path("models/<slug:name>/predictions/", described.predict, name="api-predict"),
     path("predictions/<id:prediction_id>/", described.prediction, name="api-prediction"),
+    path("predictions/<id:prediction_id>/events/", described.events, name="api-events"),
     path("", resources.index, name="api-index"),
     path("models/", resources.models, name="api-models"),
     path("models/<slug:name>/", resources.model, name="api-model"),

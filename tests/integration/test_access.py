@@ -29,7 +29,7 @@ BODIES: dict[str, Any] = {
     "/predictions/<uuid:prediction_id>/feedback/": {"was_right": "yes"},
     "/accounts/tokens/": {"name": "a token", "days": "30"},
     "/api/v1/models/<slug:name>/predictions/": {"features": IRIS},
-    "/api/v1/predictions/<uuid:prediction_id>/feedback/": {"was_right": True},
+    "/api/v1/predictions/<id:prediction_id>/feedback/": {"was_right": True},
     "/v2/models/<str:name>/infer": INFER,
     "/v2/models/<str:name>/versions/<str:number>/infer": INFER,
 }
@@ -87,6 +87,7 @@ class World:
             "<str:name>": "iris",
             "<str:number>": "1",
             "<uuid:prediction_id>": prediction,
+            "<id:prediction_id>": prediction,
             "<str:token_key>": ApiToken.objects.get(user=owner).token_key,
             "<path:object_id>": next((pk for part, pk in of_admin.items() if part in route), 1),
             "<id>": owner.pk,

@@ -24,8 +24,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def api_schema(iris: ModelVersion, settings: Any) -> Any:
+def api_schema(iris: ModelVersion, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     settings.WAITERS_MAX = 0
+    monkeypatch.setattr("predictions.api.events.STREAM_SECONDS", 0.0)
     return schemathesis.openapi.from_asgi("/api/v1/schema/", Application())
 
 
