@@ -20,6 +20,8 @@ DEVELOPMENT = ENV.debug
 SECRET_KEY = secret_key(ENV)
 ALLOWED_HOSTS = ENV.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins  # of the API; pages have forms of their own only
+FORCE_SCRIPT_NAME = ENV.force_script_name or None
 
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"

@@ -22,6 +22,7 @@ PAGES = ("/api/v1/docs/",)
 # From the outermost to the innermost.
 LAYERS: Sequence[Layer] = (
     layers.identify_request,
+    layers.cross_origin,
     layers.add_security_headers,
     layers.format_errors,
     layers.check_host,
@@ -29,6 +30,7 @@ LAYERS: Sequence[Layer] = (
     layers.check_body,
     layers.authenticate,
     layers.authorize,
+    layers.add_rate_limit,
 )
 
 

@@ -34,16 +34,6 @@ def predict(request: Request, name: str) -> Response:
 
 
 @operation(
-    "read_prediction",
-    methods=["GET", "HEAD"],
-    parameters=READ_HEADERS,
-    responses={
-        200: bodies.PredictionBody,
-        304: OpenApiResponse(None, "As the ETag says, nothing has changed."),
-        **problems(401, 403, 404, 410),
-    },
-)
-@operation(
     "read_prediction_events",
     parameters=[EVENT_HEADER],
     responses={
@@ -57,6 +47,16 @@ def events(request: Request, prediction_id: uuid.UUID) -> Response:
     raise NotImplementedError
 
 
+@operation(
+    "read_prediction",
+    methods=["GET", "HEAD"],
+    parameters=READ_HEADERS,
+    responses={
+        200: bodies.PredictionBody,
+        304: OpenApiResponse(None, "As the ETag says, nothing has changed."),
+        **problems(401, 403, 404, 410),
+    },
+)
 @operation(
     "remove_prediction",
     request=None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from django.conf import settings
 
 from predictions.use_cases.callers import Caller
 
@@ -40,8 +41,13 @@ class ApiRequest:
 
     @property
     def origin(self) -> str:
-        """Scheme and host, as the client addressed them."""
-        return f"{'https' if self.is_secure else 'http'}://{self.headers.get('host', '')}"
+        """Scheme and host as the client addressed them, with the path under which a proxy offers the site."""
+        return f"{'https' if self.is_secure else 'http'}://{self.headers.get('host', '')}{self.prefix}"
+
+    @property
+    def prefix(self) -> str:
+        """FORCE_SCRIPT_NAME; `path` is without it."""
+        return settings.FORCE_SCRIPT_NAME or ""
 
     @property
     def media_type(self) -> str:
@@ -50,12 +56,13 @@ class ApiRequest:
 
 @dataclass(slots=True)
 class ApiReply:
-    """`stream`, if given, is sent piece by piece in the place of `content`."""
+    """`stream`, if given, is sent piece by piece in the place of `content`. `error` is the cause of a refusal."""
 
     status: int
     content: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
+    error: Exception | None = None
 
 
 Handler = Callable[[ApiRequest], Awaitable[ApiReply]]

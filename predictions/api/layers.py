@@ -1,9 +1,10 @@
 """What every request of the API passes on its way to an operation. `predictions.api.asgi.LAYERS` sets the order."""
 
+import asyncio
 import logging
 import re
 import uuid
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from predictions.serving.schema.errors import (
     UnsupportedEncoding,
     UnsupportedTransferCoding,
 )
+from predictions.use_cases import admission, lookup
 
 # The refusals of all doors have one logger, Django's.
 logger = logging.getLogger("django.request")
@@ -32,6 +34,18 @@ security_logger = logging.getLogger("django.security.DisallowedHost")
 REQUEST_ID = "X-Request-ID"
 # A request id that a proxy in front may have given.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# The requests whose rows SUBMIT_RATE counts.
+COUNTED = re.compile(r"/api/v1/models/[^/]+/predictions/?|/v2/models/[^/]+(/versions/[^/]+)?/infer/?")
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Prefer, Idempotency-Key, Cancel-After, If-None-Match,"
+    " Last-Event-ID, Inference-Header-Content-Length",
+    "Access-Control-Max-Age": "600",
+}
+EXPOSED = (
+    "Location, Retry-After, ETag, Preference-Applied, Server-Timing, WWW-Authenticate, X-Request-ID, RateLimit-Limit,"
+    " RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Inference-Header-Content-Length"
+)
 # Operations that need no permission to predict: health for every probe, and the schema with its page.
 OPEN = re.compile(r"/v2/health/(live|ready)|/api/v1/schema/")
 
@@ -48,6 +62,25 @@ async def identify_request(call_next: Handler, request: ApiRequest) -> ApiReply:
 def request_id_for(given: str) -> str:
     """The id that a proxy in front gave, or a new one."""
     return given if settings.ENV.behind_proxy and WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+
+
+async def cross_origin(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """CORS: let scripts of other sites read replies, where CORS_ALLOWED_ORIGINS names the site.
+
+    The API reads no cookies, so no credentials are allowed: a script sends a token of its own.
+    """
+    origin, known = request.headers.get("origin"), settings.CORS_ALLOWED_ORIGINS
+    if not known:
+        return await call_next(request)
+    is_known = origin is not None and ("*" in known or origin in known)
+    if is_known and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        reply = ApiReply(204, headers={**PREFLIGHT})
+    else:
+        reply = await call_next(request)
+    reply.headers["Vary"] = "Origin"
+    if is_known:
+        reply.headers |= {"Access-Control-Allow-Origin": str(origin), "Access-Control-Expose-Headers": EXPOSED}
+    return reply
 
 
 async def add_security_headers(call_next: Handler, request: ApiRequest) -> ApiReply:
@@ -72,17 +105,21 @@ def _security_headers(is_secure: bool, hsts_seconds: int) -> dict[str, str]:
 
 async def format_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Turn an error into the reply of its door, and log what was refused."""
-    try:
-        reply = await call_next(request)
-    except Exception as error:  # noqa: BLE001 - an unexpected error is logged and answered with 500
-        reply = problems.reply(error, request.path)
-        cause = error if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
-    else:
-        cause = None
+    reply = await catch_errors(call_next, request)
+    cause = reply.error if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
     if reply.status >= HTTPStatus.BAD_REQUEST:
         level = logging.ERROR if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
         logger.log(level, "%s: %s", HTTPStatus(reply.status).phrase, request.path, exc_info=cause)
     return reply
+
+
+async def catch_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
+    try:
+        return await call_next(request)
+    except Exception as error:  # noqa: BLE001 - an unexpected error is logged and answered with 500
+        reply = problems.reply(error, request.path)
+        reply.error = error
+        return reply
 
 
 async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
@@ -98,7 +135,8 @@ async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
 async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply:
     if settings.SECURE_SSL_REDIRECT and not request.is_secure:
         query = request.scope["query_string"].decode("latin-1")
-        path = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        raw_path = request.scope["raw_path"].decode("latin-1").removeprefix(request.prefix)
+        path = request.prefix + raw_path + (f"?{query}" if query else "")
         # Not 301, after which programs repeat a POST as a GET.
         return ApiReply(308, headers={"Location": f"https://{request.headers['host']}{path}"})
     return await call_next(request)
@@ -116,6 +154,22 @@ async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
     if len(request.body) > most or content_length(request.headers) > most:
         raise TooLarge
     return await call_next(request)
+
+
+async def add_rate_limit(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """RateLimit-* (draft-ietf-httpapi-ratelimit-headers) on what SUBMIT_RATE counts, refusals included."""
+    if not settings.SUBMIT_RATE or request.method != "POST" or not COUNTED.fullmatch(request.path):
+        return await call_next(request)
+    reply = await catch_errors(call_next, request)
+    call = partial(admission.rate_state, request.caller)
+    if (state := await asyncio.get_running_loop().run_in_executor(lookup.reading, call)) is not None:
+        reply.headers |= {
+            "RateLimit-Limit": str(state.limit),
+            "RateLimit-Remaining": str(state.remaining),
+            "RateLimit-Reset": str(state.reset_seconds),
+            "RateLimit-Policy": f"{state.limit};w={state.window_seconds}",
+        }
+    return reply
 
 
 async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:

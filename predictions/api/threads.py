@@ -36,7 +36,7 @@ async def answer_in_thread(request: ApiRequest) -> ApiReply:
 
 def _answer(request: ApiRequest) -> ApiReply:
     close_old_connections()
-    scope = {**request.scope, "path": request.path, "root_path": ""}
+    scope = {**request.scope, "path": request.prefix + request.path, "root_path": request.prefix}
     django_request: Any = ASGIRequest(scope, io.BytesIO(request.body))
     django_request.api = request
     django_request.user = request.caller.user or AnonymousUser()

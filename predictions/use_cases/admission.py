@@ -3,8 +3,10 @@
 import math
 import threading
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -65,6 +67,31 @@ def _check_rate(rate: RateLimitItem, caller: str, rows: int) -> None:
     if breaker.call(hit, "rate") and refused:
         reset_at = _limiter().get_window_stats(rate, caller).reset_time
         raise TooMany(_bounded(reset_at - time.time()))
+
+
+@dataclass(frozen=True)
+class RateState:
+    """What is left of SUBMIT_RATE to a caller."""
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+    window_seconds: int
+
+
+def rate_state(caller: Caller) -> RateState | None:
+    """None without SUBMIT_RATE, and while Redis is away."""
+    rate = parse(settings.SUBMIT_RATE)
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.extend(_limiter().get_window_stats(rate, name) for name in caller.limited_as)
+
+    if not breaker.call(look, "rate"):
+        return None
+    least = min(seen, key=lambda stats: stats.remaining)
+    reset = max(math.ceil(least.reset_time - time.time()), 0)
+    return RateState(rate.amount, max(least.remaining, 0), reset, rate.get_expiry())
 
 
 # --- The queue --------------------------------------------------------------------------------------------------------

@@ -33,7 +33,13 @@ class Site:
         self.pages = Pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.api if takes(scope["path"]) else self.pages)(scope, receive, send)
+        """A proxy in front may take FORCE_SCRIPT_NAME off the path, or leave it there."""
+        prefix = settings.FORCE_SCRIPT_NAME or ""
+        path = scope["path"].removeprefix(prefix) if scope["path"].startswith(f"{prefix}/") else scope["path"]
+        if takes(path):
+            await self.api({**scope, "path": path}, receive, send)
+        else:
+            await self.pages({**scope, "path": prefix + path, "root_path": prefix}, receive, send)
 
 
 class Pages(ASGIHandler):

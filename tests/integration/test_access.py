@@ -133,7 +133,7 @@ def ask(world: World) -> Callable[[Client, str, str], Any]:
 
     def request(client: Client, route: str, method: str) -> Any:
         sent: dict[str, Any] = {}
-        if method == "POST":
+        if method in ("POST", "PUT"):
             body = BODIES.get(route, {})
             sent = {"data": json.dumps(body), "content_type": "application/json"} if is_api(route) else {"data": body}
         with transaction.atomic():

@@ -9,9 +9,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from predictions.api.inference_protocol import inputs, messages, outputs
+from predictions.api.inference_protocol.triton import configuration, statistics
 from predictions.api.threads import request_of
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.use_cases import lookup
+
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics"]
 
 
 class ProtocolView(APIView):
@@ -35,7 +38,7 @@ class Ready(ProtocolView):
 
 class Server(ProtocolView):
     def get(self, request: Request) -> Response:
-        return Response({"name": "foretell", "version": product_version(), "extensions": ["binary_tensor_data"]})
+        return Response({"name": "foretell", "version": product_version(), "extensions": EXTENSIONS})
 
 
 class Model(ProtocolView):
@@ -57,6 +60,21 @@ class ModelReady(ProtocolView):
     def get(self, request: Request, name: str, number: str | None = None) -> Response:
         version = lookup.find_version(name, number)
         return Response({"name": name, "ready": True}) if version.is_available else _not_ready(name)
+
+
+class Config(ProtocolView):
+    """Triton's model configuration extension: what its tools need to make requests."""
+
+    def get(self, request: Request, name: str, number: str | None = None) -> Response:
+        return Response(configuration(lookup.find_version(name, number)))
+
+
+class Statistics(ProtocolView):
+    """Triton's statistics extension, of one model or of all."""
+
+    def get(self, request: Request, name: str | None = None, number: str | None = None) -> Response:
+        versions = ModelVersion.objects.champions() if name is None else [lookup.find_version(name, number)]
+        return Response({"model_stats": [statistics(version) for version in versions]})
 
 
 class RepositoryIndex(ProtocolView):
@@ -88,7 +106,7 @@ class Infer(ProtocolView):
 
 
 class NotOffered(ProtocolView):
-    """Every other path: statistics, tracing, shared memory, loading and unloading. Never called: it is refused."""
+    """Every other path: tracing, shared memory, loading and unloading. Never called: it is refused."""
 
 
 def _not_ready(name: str) -> Response:

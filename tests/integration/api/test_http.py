@@ -14,6 +14,7 @@ from tests.support.door import GONE, Body, open_door
 
 ROW = {"features": IRIS}
 PREDICT = "/api/v1/models/iris/predictions/"
+JSON = {"Content_Type": "application/json"}
 
 
 # --- Slashes ----------------------------------------------------------------------------------------------------------
@@ -221,3 +222,75 @@ def test_token_is_not_kept_with_its_password(owner: User) -> None:
 
 def test_unknown_id_is_404(client: ApiClient, iris: ModelVersion) -> None:
     problem(client.get(f"/api/v1/predictions/{uuid.uuid4()}"), 404)
+
+
+# --- Browsers of other sites ------------------------------------------------------------------------------------------
+SHOP = "https://shop.example.org"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/models/", "/v2/models/iris", "/api/v1/nothing/"])
+def test_site_that_the_setting_names_may_read_every_reply(
+    client: ApiClient, iris: ModelVersion, settings: Any, path: str
+) -> None:
+    settings.CORS_ALLOWED_ORIGINS = [SHOP]
+
+    known, other = (client.get(path, headers={"Origin": origin}) for origin in (SHOP, "https://other.example.org"))
+
+    assert (known["Access-Control-Allow-Origin"], known["Vary"]) == (SHOP, "Origin")
+    assert "Retry-After" in known["Access-Control-Expose-Headers"]
+    assert ("Access-Control-Allow-Origin" in other, other["Vary"]) == (False, "Origin")
+    assert "Access-Control-Allow-Credentials" not in known
+
+
+def test_preflight_allows_the_headers_of_the_api(client: ApiClient, iris: ModelVersion, settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["*"]
+    settings.PUBLIC_PREDICTIONS = False  # a preflight carries no token
+
+    reply = client.options(PREDICT, headers={"Origin": SHOP, "Access-Control-Request-Method": "POST"})
+
+    assert reply.status_code == 204
+    assert "Idempotency-Key" in reply["Access-Control-Allow-Headers"]
+    assert "POST" in reply["Access-Control-Allow-Methods"]
+
+
+def test_no_site_may_read_replies_by_default(client: ApiClient, iris: ModelVersion) -> None:
+    assert "Access-Control-Allow-Origin" not in client.get("/api/v1/models/", headers={"Origin": SHOP})
+
+
+# --- The rate ---------------------------------------------------------------------------------------------------------
+def test_replies_say_what_is_left_of_the_rate(
+    client: ApiClient, iris: ModelVersion, settings: Any, clean_redis: object
+) -> None:
+    settings.SUBMIT_RATE = "2/minute"
+
+    replies = [client.post(PREDICT, ROW) for _ in range(3)]
+
+    assert [reply.status_code for reply in replies] == [202, 202, 429]
+    assert [reply["RateLimit-Remaining"] for reply in replies] == ["1", "0", "0"]
+    assert {(reply["RateLimit-Limit"], reply["RateLimit-Policy"]) for reply in replies} == {("2", "2;w=60")}
+    assert all(0 < int(reply["RateLimit-Reset"]) <= 60 for reply in replies)
+    assert "RateLimit-Limit" not in client.get("/api/v1/models/")
+
+
+# --- Behind a proxy, under a path -------------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kept", ["", "/foretell"], ids=["taken off", "left on"])
+def test_site_under_a_path_of_a_proxy_has_its_path_in_every_address(
+    iris: ModelVersion, owner: User, settings: Any, kept: str
+) -> None:
+    settings.FORCE_SCRIPT_NAME = "/foretell"
+    secret = ApiToken.objects.create(user=owner, name="a program")[1]
+    with open_door() as door:
+        token = {"Authorization": f"Bearer {secret}"}
+        created = door.ask("POST", f"{kept}{PREDICT}", b'{"features": [5, 3, 1, 0.2]}', **JSON, **token)
+        for _ in range(2):
+            door.ask("POST", f"{kept}{PREDICT}", b'{"features": [5, 3, 1, 0.2]}', **JSON, **token)
+        listed = door.ask("GET", f"{kept}/api/v1/predictions/?limit=1", **token)
+        page = door.ask("GET", f"{kept}/models/iris/")
+        index = door.ask("GET", f"{kept}/api/v1/")
+
+    addresses = [*created.json()["urls"].values(), *index.json()["urls"].values(), listed.json()["next"]]
+    assert all("/foretell/" in address and "/foretell/foretell" not in address for address in addresses)
+    assert created.headers["location"].split("/foretell")[1].startswith("/api/v1/predictions/")
+    assert page.status_code == 200
+    assert b'"/foretell/models/iris/predictions/"' in page.content

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
-from predictions.models import ModelVersion, RegisteredModel
+from predictions.models import MetricHistogram, ModelVersion, RegisteredModel
 from tests.support.api_client import ApiClient
 
 IRIS_INPUT = {
@@ -38,7 +38,10 @@ def test_server_says_what_it_is(client: ApiClient, db: None, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
     said = response.json()
-    assert (said["name"], said["extensions"]) == ("foretell", ["binary_tensor_data"])
+    assert (said["name"], said["extensions"]) == (
+        "foretell",
+        ["binary_tensor_data", "model_configuration", "statistics"],
+    )
     assert said["version"]
 
 
@@ -64,6 +67,23 @@ def test_model_of_many_kinds_takes_a_tensor_for_each_feature(client: ApiClient, 
     }
     assert {tuple(tensor["shape"]) for tensor in said["inputs"]} == {(-1, 1)}
     assert said["outputs"] == [{"name": "predict", "datatype": "FP64", "shape": [-1, 1]}]
+
+
+def test_configuration_has_the_tensors_of_one_row(client: ApiClient, registered: dict[str, RegisteredModel]) -> None:
+    said = client.get("/v2/models/iris/config").json()
+    assert (said["name"], said["max_batch_size"]) == ("iris", 1000)
+    assert said["input"] == [{"name": "input", "data_type": "TYPE_FP64", "dims": [4]}]
+    assert said["output"][0] == {"name": "predict", "data_type": "TYPE_STRING", "dims": [1]}
+
+
+def test_statistics_count_what_has_ended(client: ApiClient, registered: dict[str, RegisteredModel]) -> None:
+    MetricHistogram.objects.add("total", "iris", "succeeded", [0.5, 1.5], [1.0])
+    MetricHistogram.objects.add("total", "iris", "failed", [0.25], [1.0])
+    [said] = client.get("/v2/models/iris/stats").json()["model_stats"]
+    assert (said["name"], said["version"], said["inference_count"]) == ("iris", "1", 2)
+    assert said["inference_stats"]["success"] == {"count": 2, "ns": 2_000_000_000}
+    assert said["inference_stats"]["fail"] == {"count": 1, "ns": 250_000_000}
+    assert len(client.get("/v2/models/stats").json()["model_stats"]) == len(registered)
 
 
 def test_version_has_its_own_metadata(client: ApiClient, second_iris: ModelVersion) -> None:
@@ -132,7 +152,9 @@ REFUSALS = {
     ("get", "models/iris/versions/9"): (404, "Model 'iris' has no version 9."),
     ("get", "models/iris/versions/9/ready"): (404, "Model 'iris' has no version 9."),
     ("post", "models/iris/versions/one/infer"): (404, "Model 'iris' has no version one."),
-    ("get", "models/iris/stats"): (404, "GET /v2/models/iris/stats is not offered here."),
+    ("get", "models/nothing/stats"): (404, "There is no model 'nothing'."),
+    ("get", "models/nothing/config"): (404, "There is no model 'nothing'."),
+    ("get", "models/iris/trace/setting"): (404, "GET /v2/models/iris/trace/setting is not offered here."),
     ("post", "repository/models/iris/load"): (404, "POST /v2/repository/models/iris/load is not offered here."),
     ("get", "systemsharedmemory/status"): (404, "GET /v2/systemsharedmemory/status is not offered here."),
     ("get", "models/iris/infer"): (405, 'Method "GET" not allowed.'),
