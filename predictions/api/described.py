@@ -37,7 +37,7 @@ def predict(request: Request, name: str) -> Response:
     "read_prediction_events",
     parameters=[EVENT_HEADER],
     responses={
-        (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "Events `status`, with the prediction as data."),
+        (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.ANY, "Events `status`, with the prediction as data."),
         204: OpenApiResponse(None, "The last event was received before: there will be no other."),
         **problems(401, 403, 404, 410),
     },

@@ -21,6 +21,7 @@ from predictions.context import request_id
 from predictions.serving.schema.errors import (
     BadRequest,
     NotAuthenticated,
+    OutOfScope,
     TooLarge,
     UnsupportedEncoding,
     UnsupportedTransferCoding,
@@ -34,6 +35,10 @@ security_logger = logging.getLogger("django.security.DisallowedHost")
 REQUEST_ID = "X-Request-ID"
 # A request id that a proxy in front may have given.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+READING = ("GET", "HEAD", "OPTIONS")
+# Reads by POST.
+INDEX = re.compile(r"/v2/repository/index/?")
+OF_MODEL = re.compile(r"/(?:api/v1|v2)/models/([^/]*)")
 # The requests whose rows SUBMIT_RATE counts.
 COUNTED = re.compile(r"/api/v1/models/[^/]+/predictions/?|/v2/models/[^/]+(/versions/[^/]+)?/infer/?")
 PREFLIGHT = {
@@ -178,7 +183,13 @@ async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 
 async def authorize(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """Callers without a token are let in where predictions are public."""
+    """Callers without a token are let in where predictions are public; a token has the bounds that it was made with."""
+    caller = request.caller
+    if not caller.may_predict and request.method not in READING and not INDEX.fullmatch(request.path):
+        raise OutOfScope("This token may only read. Make one that may predict at /accounts/tokens/.")
+    named = OF_MODEL.match(request.path)
+    if caller.only_model and named and named.group(1) not in (caller.only_model, ""):
+        raise OutOfScope(f"This token is for the model {caller.only_model!r} only.")
     if request.caller.user is None and not settings.PUBLIC_PREDICTIONS and not OPEN.fullmatch(request.path):
         raise NotAuthenticated
     return await call_next(request)

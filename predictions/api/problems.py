@@ -35,6 +35,7 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.NotAuthenticated: 401,
     errors.InvalidToken: 401,
     errors.Forbidden: 403,
+    errors.OutOfScope: 403,
     errors.CannotCancel: 409,
     errors.NoAnswer: 409,
     errors.KeyReused: 422,
@@ -90,6 +91,8 @@ def _headers(error: ForetellError, accepted: str = JSON) -> dict[str, str]:
         headers["Accept"] = accepted
     if isinstance(error, errors.InvalidToken):
         headers["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'
+    if isinstance(error, errors.OutOfScope):
+        headers["WWW-Authenticate"] = f'{CHALLENGE}, error="insufficient_scope"'
     if isinstance(error, errors.NotAuthenticated):
         headers["WWW-Authenticate"] = CHALLENGE
     return headers

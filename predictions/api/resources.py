@@ -34,9 +34,9 @@ def index(request: Request) -> Response:
 @operation("list_models", responses={200: bodies.ModelList, **problems(401, 403)})
 @api_view(["GET", "HEAD"])
 def models(request: Request) -> Response:
-    return Response(
-        {"results": [representation.model(_origin(request), model) for model in RegisteredModel.objects.listed()]}
-    )
+    listed, only = RegisteredModel.objects.listed(), caller_of(request).only_model
+    found = listed.filter(name=only) if only else listed
+    return Response({"results": [representation.model(_origin(request), model) for model in found]})
 
 
 @operation("read_model", responses={200: bodies.ModelBody, **problems(401, 403, 404)})

@@ -128,14 +128,11 @@ class PredictionList(serializers.Serializer[Any]):
     results = PredictionBody(many=True)
 
 
-SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
-
-
 @extend_schema_field(
     {
         "anyOf": [
-            {"type": "object", "additionalProperties": SCALAR},
-            {"type": "array", "items": SCALAR, "minItems": 1, "maxItems": 10_000},
+            {"type": "object", "additionalProperties": {}},
+            {"type": "array", "items": {}, "minItems": 1, "maxItems": 10_000},
         ]
     }
 )

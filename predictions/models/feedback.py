@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 
+from predictions.models.compiled_query import rows_of
 from predictions.models.prediction import Prediction
 
 
@@ -17,7 +18,10 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
 
     def of_predictions(self, ids: Sequence[uuid.UUID]) -> "dict[tuple[uuid.UUID, str], Feedback]":
         """By prediction and caller."""
-        return {(given.prediction_id, given.caller): given for given in self.filter(prediction_id__in=ids)}
+        columns = tuple(field.attname for field in self.model._meta.concrete_fields)
+        rows = rows_of(self.model, columns, ids, by="prediction__id")
+        found = [self.model.from_db(self.db, columns, row) for row in rows]
+        return {(given.prediction_id, given.caller): given for given in found}
 
 
 class Feedback(models.Model):

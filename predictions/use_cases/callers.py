@@ -21,13 +21,16 @@ class Caller:
 
     `has_history` is False for an address that several people may share: it has no list of its own predictions.
     `address` is a keyed hash of the network address of a caller without an account. Limits hold for it too, because
-    such a caller can renew its cookie, and with it `key`, at any time.
+    such a caller can renew its cookie, and with it `key`, at any time. `may_predict` and `only_model` are the bounds of
+    a token: whether it may do more than read, and the one model that it is for; empty: all.
     """
 
     key: str
     user: User | None = None
     has_history: bool = True
     address: uuid.UUID | None = None
+    may_predict: bool = True
+    only_model: str = ""
 
     @property
     def limited_as(self) -> list[str]:
@@ -73,11 +76,17 @@ def client_ip(remote: str, forwarded: str) -> str:
 
 def history_of(caller: Caller) -> PredictionQuerySet:
     """The caller's predictions, newest first."""
-    return Prediction.objects.asked_by(caller.key) if caller.has_history else Prediction.objects.none()
+    own = Prediction.objects.asked_by(caller.key) if caller.has_history else Prediction.objects.none()
+    return own.filter(version__registered_model__name=caller.only_model) if caller.only_model else own
 
 
 def may_see(caller: Caller, prediction: Prediction) -> bool:
-    """The owner; analysts; and, where predictions are public, every caller that knows the id of an unowned one."""
+    """The owner; analysts; and, where predictions are public, every caller that knows the id of an unowned one.
+
+    A token for one model shows predictions of that model only.
+    """
+    if caller.only_model and prediction.version.registered_model.name != caller.only_model:
+        return False
     if prediction.owner_id is None and settings.PUBLIC_PREDICTIONS:
         return True
     user = caller.user

@@ -127,9 +127,9 @@ def find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predict
     def visible(one: tuple[uuid.UUID, Caller]) -> Prediction:
         prediction_id, caller = one
         row = rows.get(prediction_id)
-        if row is None or not may_see(caller, row):
+        if row is None or not may_see(caller, registry.complete([row])[0]):
             raise Removed if Tombstone.objects.stands_for(prediction_id) else NotFound
-        return registry.complete([row])[0]
+        return row
 
     return map_catching(visible, wanted, DATABASE_AWAY)
 

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from predictions.api.inference_protocol import inputs, messages, outputs
 from predictions.api.inference_protocol.triton import configuration, statistics
-from predictions.api.threads import request_of
+from predictions.api.threads import caller_of, request_of
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.use_cases import lookup
 
@@ -84,6 +84,8 @@ class RepositoryIndex(ProtocolView):
         body = messages.body_of(request_of(request))
         only_ready = bool(body) and messages.parse(body).get("ready") is True
         versions = ModelVersion.objects.filter(registered_model__is_present=True).defer("manifest")
+        if only := caller_of(request).only_model:
+            versions = versions.filter(registered_model__name=only)
         return Response(
             [
                 {

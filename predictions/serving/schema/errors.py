@@ -126,6 +126,13 @@ class Forbidden(ForetellError):
     sentence = "You can see this prediction, but only the person who asked for it can change it."
 
 
+class OutOfScope(SpecificError):
+    """The token was made for less."""
+
+    code = "insufficient_scope"
+    sentence = "This token may not do that."
+
+
 # --- The state that something is in -----------------------------------------------------------------------------------
 class CannotCancel(ForetellError):
     code = "not_cancelable"
