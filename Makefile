@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run telemetry test check format docs coverage mutants fuzz chaos bench lock clean
+.PHONY: help setup run serve telemetry boosters test check format docs coverage mutants fuzz chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,11 +40,21 @@ $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
 setup: $(VENV)/.run ## install, create the database, collect static files, train the demo models
 	@python manage.py prepare
 
-run: setup ## start all processes in the foreground; PORT=9000 for another port
-	@exec honcho start
+# Wrong input is noticed before anything is installed.
+serve: ## bring a fitted estimator and open its form: make serve MODEL=churn.joblib DATA=churn.csv TARGET=churned [NAME=… CODE=… HELD_OUT=…]
+	@test -n "$(MODEL)" || { echo "make serve needs the file of a fitted estimator: make serve MODEL=churn.joblib DATA=churn.csv TARGET=churned"; exit 1; }
+	@for file in "$(MODEL)" "$(DATA)" "$(HELD_OUT)" "$(CODE)"; do test -z "$$file" || test -e "$$file" || { echo "$$file is not there: check the path."; exit 1; }; done
+	@$(MAKE) --silent $(VENV)/.run
+	@exec python -m project.serve --model "$(MODEL)" --data "$(DATA)" --target "$(TARGET)" --held-out "$(HELD_OUT)" --code "$(CODE)" --name "$(NAME)"
+
+run: $(VENV)/.run ## set up and start all processes in the foreground; PORT=9000 for another port
+	@exec python -m project.local
 
 telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT need
 	@$(INSTALL) requirements/telemetry.txt
+
+boosters: requirements/boosters.txt | $(BIN)/python ## install XGBoost, LightGBM, CatBoost and skops, for models of these kinds
+	@$(INSTALL) requirements/boosters.txt
 
 test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is reported as FLAKY if it passes then
 	@python -m tests.support.provide
@@ -78,9 +88,16 @@ fuzz: $(VENV)/.dev ## send over ten thousand random requests to the pages and AP
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} python -m pytest --hypothesis-seed=$${SEED:-2026} -q -p no:logging --show-capture=no \
 	  tests/integration/test_fuzz.py tests/integration/api/test_any_json.py tests/integration/api/test_schema_fuzz.py
 
-chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 15 minutes, CHAOS=--quick to try
+chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 45 minutes, CHAOS=--quick to try
 	@python -m tests.support.provide
 	@python -m tests.chaos $(CHAOS)
+
+siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; 4 minutes, SIEGE=--quick to try
+	@python -m tests.siege $(SIEGE)
+
+soak: $(VENV)/.dev ## run at half load for MINUTES=30 and print whether memory, descriptors, threads or latency grow
+	@python -m tests.support.provide
+	@python -m tests.chaos.soak --minutes $${MINUTES:-30}
 
 bench: $(VENV)/.bench ## measure against the reference design and other servers (in $BENCH_VENVS); over 30 minutes, BENCH=--quick to try
 	@python -m benchmarks $(BENCH)
@@ -90,7 +107,8 @@ lock: $(VENV)/.dev ## pin the dependencies of pyproject.toml, with hashes, in re
 	@$(COMPILE) -o requirements/base.txt
 	@$(COMPILE) --extra train --extra local -c requirements/base.txt -o requirements/run.txt
 	@$(COMPILE) --extra telemetry -c requirements/base.txt -o requirements/telemetry.txt
-	@$(COMPILE) --extra train --extra local --extra telemetry --group dev -c requirements/run.txt -c requirements/telemetry.txt -o requirements/dev.txt
+	@$(COMPILE) --extra boosters -c requirements/base.txt -o requirements/boosters.txt
+	@$(COMPILE) --extra train --extra local --extra telemetry --extra boosters --group dev -c requirements/run.txt -c requirements/telemetry.txt -c requirements/boosters.txt -o requirements/dev.txt
 	@$(COMPILE) --extra train --extra local --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## remove the environment, the data and the trained versions

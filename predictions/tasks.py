@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from billiard.process import current_process
 from celery import Task, shared_task
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_process_init
 from celery.worker import WorkController
 
 from predictions.context import request_id
@@ -52,6 +52,14 @@ def examine(version_id: int) -> None:
         preload.examine(version_id)
 
 
+@shared_task(name="predictions.compute", ignore_result=True)
+def compute(computation_id: int) -> None:
+    from predictions.explanations.compute import compute as compute_request  # noqa: PLC0415
+
+    with _sparing_the_worker():
+        compute_request(computation_id)
+
+
 @worker_init.connect
 def prepare(sender: WorkController, **_: object) -> None:
     """Before the pool forks. Only the lane where people wait loads its versions ahead of the first prediction."""
@@ -60,3 +68,11 @@ def prepare(sender: WorkController, **_: object) -> None:
     preload.use_worker_pragmas()
     if Lane.INTERACTIVE in sender.app.amqp.queues.consume_from:
         preload.load_champions()
+        worker_process_init.connect(prepare_child, weak=False)
+
+
+def prepare_child(**_: object) -> None:
+    """After each fork of the pool, also when a killed child is replaced."""
+    from predictions.worker import preload  # noqa: PLC0415
+
+    preload.load_champions_of_a_child()

@@ -7,14 +7,15 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from django.conf import settings
 
-from project import telemetry
+from project import celery_transport, telemetry
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 # Workers skip the system checks, which import all views. `manage.py prepare` and `make check` run them.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
-app = Celery("foretell")
+celery_transport.use()
+app = Celery("foretell", task_cls="project.celery_request:GuardedTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

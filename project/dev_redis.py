@@ -13,6 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from project.private import make_private
+from project.single import AlreadyRunsError, hold
+
 
 def socket_folder(var_dir: Path) -> Path:
     """A short path of our own for each checkout: a socket's path may have 107 bytes, a checkout's may have more."""
@@ -49,9 +52,11 @@ def private_folder(folder: Path) -> Path:
 
 
 def serve(var_dir: Path) -> None:
+    make_private(var_dir)
     socket = private_folder(socket_folder(var_dir)) / "redis.sock"
     data = var_dir / "redis"
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(exist_ok=True)
+    hold(data / "server.lock")
     options = {
         "port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(data), "loglevel": "warning",
         # A queue must never be evicted; and a bell lost with a second of the log is rung again by the keeper.
@@ -74,7 +79,7 @@ def main() -> None:
         return
     try:
         serve(env.var_dir)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, AlreadyRunsError) as error:
         sys.exit(str(error))
 
 

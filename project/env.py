@@ -6,10 +6,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from project.production import brokers, unsafe
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -57,6 +59,11 @@ class Env(BaseSettings):
         ge=2,
         description="Requests that each web process answers in threads at one time.",
     )
+    connections_per_address: int = Field(
+        512,
+        ge=0,
+        description="Connections that one address may have to each web process. 0: any. Off behind a proxy.",
+    )
     worker_processes: int = Field(2, ge=1, description="Processes of the worker of the lane `interactive`.")
     bulk_processes: int = Field(1, ge=1, description="Processes of the worker of the lane `bulk`.")
 
@@ -70,12 +77,22 @@ class Env(BaseSettings):
     max_queued_per_caller: int = Field(5_000, ge=1, description="Rows of one caller that may wait.")
     prediction_seconds: int = Field(300, ge=1, description="A prediction not finished by then is `expired`.")
     micro_batch: int = Field(64, ge=1, le=1000, description="Rows that a worker takes for one predict call, at most.")
-    time_limit: int = Field(20, ge=2, description="Seconds after which a predict call that hangs is killed.")
+    time_limit: int = Field(
+        20,
+        ge=2,
+        description="Seconds that one predict call may take. A row that takes longer alone fails as `timeout`.",
+    )
     max_attempts: int = Field(3, ge=1, description="Workers that a row may cost before it fails as `worker_lost`.")
     retention_days: int = Field(
         0, ge=0, description="Days after which what has ended is removed. Empty or 0: kept for ever."
     )
     keeper_seconds: float = Field(2.0, gt=0, description="The time between two sweeps of the keeper.")
+    batch_megabytes: int = Field(2048, ge=1, description="The largest file that may be sent to be scored.")
+    batch_rows: int = Field(5_000_000, ge=1, description="Rows that a file may have, at most.")
+    batch_columns: int = Field(2000, ge=1, description="Columns that a file may have, at most.")
+    batch_cell_bytes: int = Field(65_536, ge=100, description="Bytes that one cell of a file may have, at most.")
+    batch_jobs_per_caller: int = Field(5, ge=1, description="Files of one caller that may be unfinished at one time.")
+    batch_hours: float = Field(24.0, gt=0, description="A file that is not scored by then is `expired`.")
     inference_engine: Literal["auto", "sklearn"] = Field(
         "auto",
         description="auto: a version that was compiled is served so. sklearn: all are served by their estimators.",
@@ -147,6 +164,15 @@ class Env(BaseSettings):
             raise ValueError("needs packages that are not installed: make telemetry")
         return value
 
+    @field_validator("database_url", "redis_url", "broker_url")
+    @classmethod
+    def readable_url(cls, value: str) -> str:
+        try:
+            urlsplit(value)
+        except ValueError:
+            raise ValueError("is not an address; write an IPv6 host as [::1]") from None
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def redis_scheme(cls, value: str) -> str:
@@ -173,61 +199,6 @@ def read_env() -> Env:
     return env
 
 
-LOCAL_HOSTS = (None, "", "localhost", "127.0.0.1", "::1")
-UNCHECKED_TLS = ("none", "cert_none", "optional", "cert_optional", "0", "1", "false")
-WEAK_SSLMODES = ("disable", "allow", "prefer")
-
-
-def unsafe(env: Env) -> list[str]:
-    """Every setting that a server which others reach must not have, each with its remedy."""
-    redis = urlsplit(env.redis_url)
-    findings = {
-        "DEBUG: must be false in production": env.debug,
-        "SECRET_KEY: must be set, to 50 characters or more": len(env.secret_key) < 50,
-        "SECRET_KEY: must be random; make one with python -c 'import secrets; print(secrets.token_urlsafe(60))'": (
-            len(env.secret_key) >= 50
-            and (len(set(env.secret_key)) < 10 or env.secret_key.startswith("django-insecure-"))
-        ),
-        "ALLOWED_HOSTS: must name the hosts, not * nor all subdomains (.example.org)": any(
-            "*" in host or host.startswith(".") for host in env.allowed_hosts
-        ),
-        "CSRF_TRUSTED_ORIGINS: must name https:// origins in full, without *": any(
-            "*" in origin or not origin.startswith("https://") for origin in env.csrf_trusted_origins
-        ),
-        "METRICS_TOKEN: must have 16 characters or more, of which 8 or more differ": (
-            env.metrics_token != "" and (len(env.metrics_token) < 16 or len(set(env.metrics_token)) < 8)
-        ),
-        "HOST: an address that others reach needs HTTPS=true, or set HOST=127.0.0.1": (
-            env.host not in LOCAL_HOSTS and not env.https
-        ),
-        "REDIS_URL: a Redis on another machine needs a password": (
-            redis.hostname not in LOCAL_HOSTS and not redis.password
-        ),
-        "REDIS_URL: its certificate must be checked; name its authority by ssl_ca_certs=": _skips_tls(env.redis_url),
-        "BROKER_URL: a broker on another machine needs a password of its own, not guest": _is_open(env.broker_url),
-        "BROKER_URL: its certificate must be checked; set ssl_cert_reqs=required": _skips_tls(env.broker_url),
-        "DATABASE_URL: a database on another machine needs sslmode=require or stricter": _is_plain(env.database_url),
-    }
-    return [problem for problem, is_so in findings.items() if is_so]
-
-
-def _parameters(url: str) -> dict[str, str]:
-    return {name.lower(): value.lower() for name, value in parse_qsl(urlsplit(url).query)}
-
-
-def _skips_tls(url: str) -> bool:
-    return _parameters(url).get("ssl_cert_reqs") in UNCHECKED_TLS
-
-
-def _is_open(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.hostname not in LOCAL_HOSTS and parts.password in (None, "", "guest")
-
-
-def _is_plain(url: str) -> bool:
-    return urlsplit(url).hostname not in LOCAL_HOSTS and _parameters(url).get("sslmode") in WEAK_SSLMODES
-
-
 def refuse(problems: list[str]) -> NoReturn:
     lines = "\n".join(f"  {problem}" for problem in problems)
     print(
@@ -238,6 +209,10 @@ def refuse(problems: list[str]) -> NoReturn:
 
 def broker_address(url: str) -> str:
     """The address as kombu wants it. It spells a socket's scheme its own way, and checks no certificate unasked."""
+    return ";".join(_broker_address(one) for one in brokers(url))
+
+
+def _broker_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
         return urlunsplit(parts._replace(query=f"{parts.query}&ssl_cert_reqs=required".lstrip("&")))

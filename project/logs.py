@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http.multipartparser import MultiPartParserError
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
@@ -23,6 +25,8 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 
 # Django and Celery attach these to records. They may contain inputs: a query, or the arguments of a task.
 OMITTED_FIELDS = ("request", "data", "taskName", "server_time")
+# Requests that Django refuses. Their text names the remedy or the limit, and quotes no input but the host.
+REFUSALS = (SuspiciousOperation, BadRequest, MultiPartParserError)
 # A text line shows at most this many prediction ids.
 SHOWN_IDS = 3
 
@@ -113,6 +117,13 @@ def with_request_id(record: logging.LogRecord) -> bool:
     return True
 
 
+def without_traceback_of_refusals(record: logging.LogRecord) -> bool:
+    """A logging filter: a request that was refused is one line. It drops no record."""
+    if record.exc_info and isinstance(record.exc_info[1], REFUSALS):
+        record.exc_info = None
+    return True
+
+
 def passwords(*urls: str) -> list[str]:
     """The passwords in the URLs, both percent-encoded and decoded."""
     found = [password for url in urls if (password := urlsplit(url).password)]
@@ -123,9 +134,14 @@ def config(level: str, *, as_json: bool, secrets: Sequence[str]) -> dict[str, An
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"request": {"()": lambda: with_request_id}},
+        "filters": {
+            "request": {"()": lambda: with_request_id},
+            "refusals": {"()": lambda: without_traceback_of_refusals},
+        },
         "formatters": {"chosen": {"()": SafeJsonFormatter if as_json else TextFormatter, "secrets": secrets}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["request"]}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["request", "refusals"]}
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "django.server": {"level": "WARNING"},

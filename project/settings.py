@@ -10,8 +10,10 @@ from csp.constants import NONE, SELF
 from project import logs
 from project.dev_redis import embedded_url
 from project.env import BASE_DIR, broker_address, read_env, refuse, secret_key
+from project.private import make_private
 
 ENV = read_env()
+make_private(ENV.var_dir)
 
 # Django's own debug pages show paths, settings and source to whoever meets an error. Foretell shows its own pages even
 # in development; the traceback is in the console.
@@ -110,7 +112,6 @@ POSTGRES_OPTIONS = {
 
 
 def database() -> dict[str, Any]:
-    ENV.var_dir.mkdir(parents=True, exist_ok=True)
     url = ENV.database_url or f"sqlite:///{ENV.var_dir / 'foretell.sqlite3'}"
     try:
         config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
@@ -141,6 +142,8 @@ CELERY_TASK_ACKS_ON_FAILURE = True
 CELERY_TASK_ACKS_ON_TIMEOUT = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# The limit of one predict call: see predictions.worker.time_limit.
+PREDICT_SECONDS = ENV.time_limit
 # A task may serve for a slice (see predictions.worker.drain) before the call that hangs.
 CELERY_TASK_TIME_LIMIT = ENV.time_limit + 3
 # A child that is killed never takes the worker with it: see project.celery_pool.
@@ -184,6 +187,12 @@ POLL_ATTEMPTS = ENV.poll_attempts
 WAIT_MAX = ENV.wait_max
 WAITERS_MAX = ENV.waiters_max
 PREDICTION_TIME = timedelta(seconds=ENV.prediction_seconds)
+BATCH_BYTES = ENV.batch_megabytes * 1024 * 1024
+BATCH_ROWS = ENV.batch_rows
+BATCH_COLUMNS = ENV.batch_columns
+BATCH_CELL_BYTES = ENV.batch_cell_bytes
+BATCH_JOBS_PER_CALLER = ENV.batch_jobs_per_caller
+BATCH_TIME = timedelta(hours=ENV.batch_hours)
 SUBMIT_RATE = ENV.submit_rate
 MAX_QUEUED = ENV.max_queued
 MAX_QUEUED_PER_CALLER = ENV.max_queued_per_caller
@@ -208,11 +217,19 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = ENV.var_dir / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Files to be scored, and their results.
+    "batches": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": ENV.var_dir / "files", "file_permissions_mode": 0o600},
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Source maps are for developers' tools; compressing them takes most of a first start.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "zip", "gz", "br", "woff", "woff2", "map")
+# Not of the umask, as other files: Django sets the mode itself.
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -231,11 +248,13 @@ AXES_RESET_ON_SUCCESS = True
 # Trying again meanwhile does not make it longer.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_USERNAME_CALLABLE = "predictions.web.lockout.name_of"
-AXES_CLIENT_IP_CALLABLE = "predictions.web.visitors.internet_address_of"
+AXES_CLIENT_IP_CALLABLE = "predictions.web.visitors.counted_address_of"
 AXES_LOCKOUT_CALLABLE = "predictions.web.lockout.locked_out"
 # Nothing is kept of sign-ins that succeed, and the log names neither people nor addresses.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+# Fields of forms that are kept masked, besides `password`.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "old_password", "new_password1", "new_password2"]
 # A form or a JSON row is small; files have a door of their own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # The form of a wide model has a field for each feature; Django's limit of 1,000 is for hostile bodies of small fields.
@@ -288,6 +307,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "models", "description": "What can be asked."},
         {"name": "predictions", "description": "Ask, wait, read, cancel, rate, remove."},
+        {"name": "batches", "description": "Whole files."},
     ],
     "VERSION": "1",
     # Its schemas are JSON Schema 2020-12, as the signatures are: `null` among types, lists by position.

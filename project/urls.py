@@ -3,6 +3,7 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from predictions.api.inference_protocol.views import Server
+from predictions.web.views.password_change import PasswordChangeView
 
 handler400 = "project.error_responses.not_understood"
 handler404 = "predictions.web.views.errors.not_found"
@@ -11,7 +12,7 @@ handler500 = "project.error_responses.failed"
 accounts = [
     path("login/", auth.LoginView.as_view(), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
-    path("password_change/", auth.PasswordChangeView.as_view(), name="password_change"),
+    path("password_change/", PasswordChangeView.as_view(), name="password_change"),
     path("password_change/done/", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
 ]
 urlpatterns = [
@@ -21,6 +22,8 @@ urlpatterns = [
     path("v2", Server.as_view()),
     path("v2/", include("predictions.api.inference_protocol.urls")),
     path("accounts/", include(accounts)),
+    # The admin's own page would let old passwords be guessed uncounted.
+    path("admin/password_change/", admin.site.admin_view(PasswordChangeView.as_view())),
     path("admin/", admin.site.urls),
     path("", include("predictions.web.urls")),
 ]

@@ -20,7 +20,32 @@ function retitle() {
   const wrong = form?.querySelector("#error-summary");
   const title = wrong ? form.dataset.title : document.querySelector(".answer[data-title]")?.dataset.title;
   if (title) document.title = title;
+  const state = document.querySelector(".answer[data-state]")?.dataset.state, icon = document.querySelector("link[rel='icon']");
+  const wanted = state === "succeeded" ? icon.dataset.done : state ? icon.dataset.waiting : icon.dataset.usual;
+  if (icon.getAttribute("href") !== wanted) icon.href = wanted;
 }
+
+// Times in the reader's own zone and manner; without a script they stand in UTC.
+function localTimes() {
+  const write = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  for (const time of document.querySelectorAll("time[data-local]")) {
+    time.title = time.textContent;
+    time.textContent = write.format(new Date(time.dateTime));
+    time.removeAttribute("data-local");
+  }
+}
+
+// Buttons that only work with a script.
+function showButtons() {
+  for (const button of document.querySelectorAll("[data-copy], [data-print]")) button.hidden = !("print" in button.dataset) && !navigator.clipboard;
+}
+document.addEventListener("click", async ({ target }) => {
+  if ("print" in target.dataset) print();
+  if (!("copy" in target.dataset)) return;
+  await navigator.clipboard.writeText(new URL(target.dataset.copy, location.href).href);
+  target.textContent = "Copied";
+  announce("The link is copied.");
+});
 
 // An answer beside other values than those that were asked must not be taken for theirs.
 let asked = null, sent = null;
@@ -136,6 +161,8 @@ document.addEventListener("htmx:afterSwap", (event) => {
     document.querySelector("#answer .answer")?.focus({ preventScroll: true });
   }
   retitle();
+  showButtons();
+  localTimes();
   markStale();
   if (event.detail.xhr.status === 422) document.getElementById("error-summary")?.focus();
   // The pressed button may be gone with the old fragment; the keyboard continues from the new one.
@@ -181,3 +208,6 @@ pause?.addEventListener("click", () => {
 });
 
 tell(true);
+retitle();
+showButtons();
+localTimes();

@@ -49,7 +49,8 @@ function readNumber(text, unit = "") {
 
 // --- Beside the field: how it is read, what is asked, what is offered -----------------------------------------------------
 const numberField = (element) => element.closest?.("#prediction-form")?.contains(element) && element.matches("input[data-number]");
-const controls = (form) => [...form.elements].filter((one) => one.name && one.type !== "hidden" && one.type !== "submit");
+// In the order of the model's columns, which is the order of a pasted row.
+const controls = (form) => [...form.elements].filter((one) => "order" in one.dataset).sort((one, other) => one.dataset.order - other.dataset.order);
 const note = (id) => document.getElementById(id).content.cloneNode(true);
 
 function echoOf(input) {

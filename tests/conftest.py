@@ -22,6 +22,7 @@ from predictions.observability import health
 from predictions.queue import redis_client
 from project.dev_redis import server_binary
 from project.env import BASE_DIR
+from tests.support.cases import register_all
 from tests.support.fuzzing import summary
 from tests.support.waiting import wait_until
 
@@ -82,6 +83,14 @@ def _fingerprint() -> str:
 
 
 @pytest.fixture(scope="session")
+def registered_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of tests/cases, each with one version that another process made."""
+    root = tmp_path_factory.mktemp("cases") / "models"
+    register_all(root)
+    return root
+
+
+@pytest.fixture(scope="session")
 def trained_models(request: pytest.FixtureRequest) -> Path:
     """The demo models, one version each, trained once for these sources and kept between runs. Only to copy from."""
     from predictions.serving.training.register import train_and_register
@@ -125,7 +134,7 @@ def _fresh_process() -> Iterator[None]:
 
 
 def _forget() -> None:
-    registry.forget()
+    registry.clear_cache()
     health.clear_cache()
     context.request_id.set("")
     redis_client.breaker.reset()

@@ -24,7 +24,7 @@ class Foretell(Service):
     text = "the lines of the Procfile with their defaults: 2 web processes, 2 workers, 1 bulk worker, keeper, Redis"
     keeps = "a row in SQLite, committed before the 202, and again with its result"
     page = "/healthz/live"
-    packages = ("django", "celery", "redis", "granian", "scikit-learn", "numpy")
+    packages = ("django", "celery", "redis", "uvicorn", "scikit-learn", "numpy")
     # Variables that differ from their defaults.
     variables: ClassVar[Mapping[str, str]] = {}
 

@@ -5,15 +5,17 @@ configured. Nothing under the API's paths is answered without them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial, reduce
 
 from django.conf import settings
 
-from predictions.api import layers, problems
+from predictions.api import layers, problems, threads
 from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
-from predictions.api.routes import answer
-from predictions.use_cases.callers import client_ip
+from predictions.api.routes import answer, normal
+from predictions.api.uploads import BrokenBody
+from predictions.batches.limits import takes_file
+from predictions.use_cases.addresses import client_ip
 
 PREFIXES = ("/api/", "/v2/")
 # Swagger's page is a page of the site.
@@ -49,22 +51,25 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
         request = _request(scope, headers)
-        try:
-            request.body = await read_body(headers, receive)
-        except BrokenBody:
-            request.is_broken = True
+        if scope["method"] == "POST" and takes_file(request.path):
+            request.receive = receive  # a file is received when its sender is known
+        else:
+            await _fill(request, receive)
         reply = await self._handle(request)
         if reply.stream is None or scope["method"] == "HEAD":
             await _send(reply, scope["method"] == "HEAD", send)
         else:
-            await _stream(reply, reply.stream, receive, send)
+            await _send_events(reply, reply.stream, receive, send)
 
 
-class BrokenBody(Exception):
-    """The client closed the connection, or framed its chunks wrongly: to the server the two look alike."""
+async def _fill(request: ApiRequest, receive: Receive) -> None:
+    try:
+        request.body = await read_body(request.headers, receive)
+    except BrokenBody:
+        request.is_broken = True
 
 
-async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
+async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """The body, of which no more is read than may come: the layer `check_body` refuses a longer one.
 
     Raises:
@@ -95,10 +100,10 @@ def _request(scope: Scope, headers: dict[str, str]) -> ApiRequest:
     scheme = headers.get("x-forwarded-proto", "") if settings.ENV.behind_proxy else scope["scheme"]
     remote = scope["client"][0] if scope.get("client") else ""
     address = client_ip(remote, headers.get("x-forwarded-for", ""))
-    return ApiRequest(scope, scope["method"], scope["path"], headers, b"", scheme == "https", address)
+    return ApiRequest(scope, scope["method"], normal(scope["path"]), headers, b"", scheme == "https", address)
 
 
-async def _stream(reply: ApiReply, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+async def _send_events(reply: ApiReply, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
     """Until the end, or until the client leaves: after the body, that is the one message that may come."""
     left = asyncio.ensure_future(receive())
     try:
@@ -119,7 +124,19 @@ def _lines(reply: ApiReply) -> list[tuple[bytes, bytes]]:
 
 async def _send(reply: ApiReply, is_head: bool, send: Send) -> None:
     lines = _lines(reply)
+    if not isinstance(reply.content, bytes):
+        await _stream(reply.status, lines, iter(() if is_head else reply.content), send)
+        return
     if reply.status not in (problems.NOT_MODIFIED, problems.NO_CONTENT):
         lines.append((b"content-length", str(len(reply.content)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if is_head else reply.content})
+
+
+async def _stream(status: int, lines: list[tuple[bytes, bytes]], pieces: Iterator[bytes], send: Send) -> None:
+    """Send what a thread reads, piece by piece: no more of it is in memory."""
+    loop = asyncio.get_running_loop()
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    while piece := await loop.run_in_executor(threads.threads, next, pieces, b""):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

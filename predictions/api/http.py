@@ -1,8 +1,8 @@
 """Requests and replies of the API, between the ASGI server and the operations."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import orjson
 from django.conf import settings
@@ -27,6 +27,8 @@ class ApiRequest:
         address: of the client, a proxy in front taken into account.
         caller: set by the layer `authenticate`.
         is_broken: the server could not read the body to its end, although the client is still there.
+        receive: where the body of a file is still to be read; None where `body` has it all.
+        file: the body of a file, once it is read.
     """
 
     scope: Scope
@@ -38,6 +40,8 @@ class ApiRequest:
     address: str
     caller: Caller = field(default_factory=lambda: Caller(""))
     is_broken: bool = False
+    receive: Receive | None = None
+    file: IO[bytes] | None = None
 
     @property
     def origin(self) -> str:
@@ -59,7 +63,7 @@ class ApiReply:
     """`stream`, if given, is sent piece by piece in the place of `content`. `error` is the cause of a refusal."""
 
     status: int
-    content: bytes = b""
+    content: bytes | Iterator[bytes] = b""
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
     error: Exception | None = None

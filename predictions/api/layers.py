@@ -17,12 +17,14 @@ from django.middleware.security import SecurityMiddleware
 
 from predictions.api import callers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, content_length
+from predictions.api.uploads import BROKEN_BODY
+from predictions.batches.limits import limit_text, most_bytes, takes_file
 from predictions.context import request_id
 from predictions.serving.schema.errors import (
     BadRequest,
+    FileTooLarge,
     NotAuthenticated,
     OutOfScope,
-    TooLarge,
     UnsupportedEncoding,
     UnsupportedTransferCoding,
 )
@@ -30,7 +32,6 @@ from predictions.use_cases import admission, lookup
 
 # The refusals of all doors have one logger, Django's.
 logger = logging.getLogger("django.request")
-security_logger = logging.getLogger("django.security.DisallowedHost")
 
 REQUEST_ID = "X-Request-ID"
 # A request id that a proxy in front may have given.
@@ -111,10 +112,11 @@ def _security_headers(is_secure: bool, hsts_seconds: int) -> dict[str, str]:
 async def format_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Turn an error into the reply of its door, and log what was refused."""
     reply = await catch_errors(call_next, request)
-    cause = reply.error if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
+    if reply.error is not None:
+        _log(reply.status, request.path, reply.error)
+        return reply
     if reply.status >= HTTPStatus.BAD_REQUEST:
-        level = logging.ERROR if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
-        logger.log(level, "%s: %s", HTTPStatus(reply.status).phrase, request.path, exc_info=cause)
+        _log(reply.status, request.path)
     return reply
 
 
@@ -127,13 +129,21 @@ async def catch_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
         return reply
 
 
+def _log(status: int, path: str, error: Exception | None = None) -> None:
+    """One line for a refusal, which says why if a note does; the traceback too if the error was not expected."""
+    line = ": ".join([HTTPStatus(status).phrase, ascii(path)[1:-1], *problems.notes(error)])
+    level = logging.ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
+    logger.log(level, "%s", line, exc_info=error if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
+
+
 async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Refuse a host that ALLOWED_HOSTS does not name."""
     host = request.headers.get("host", "")
     domain, _ = split_domain_port(host)
     if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
-        security_logger.error("Invalid Host %r: add it to ALLOWED_HOSTS if it is yours", host[:200])
-        raise BadRequest
+        error = BadRequest()
+        error.add_note(f"the host {host[:200]!r} is not in ALLOWED_HOSTS")
+        raise error
     return await call_next(request)
 
 
@@ -149,15 +159,15 @@ async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply
 
 async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Refuse a body that is too large or broken, which was not read, and one that is compressed."""
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most = most_bytes(request.path)
     if request.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
         raise UnsupportedTransferCoding
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedEncoding
     if request.is_broken:
-        raise BadRequest("The body ended early, or its chunks are not framed as HTTP has it.")
+        raise BadRequest(BROKEN_BODY)
     if len(request.body) > most or content_length(request.headers) > most:
-        raise TooLarge
+        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large()
     return await call_next(request)
 
 
@@ -190,6 +200,8 @@ async def authorize(call_next: Handler, request: ApiRequest) -> ApiReply:
     named = OF_MODEL.match(request.path)
     if caller.only_model and named and named.group(1) not in (caller.only_model, ""):
         raise OutOfScope(f"This token is for the model {caller.only_model!r} only.")
+    if caller.only_model and request.path.startswith("/api/v1/batches/"):
+        raise OutOfScope("This token is for one model; files need a token for all.")
     if request.caller.user is None and not settings.PUBLIC_PREDICTIONS and not OPEN.fullmatch(request.path):
         raise NotAuthenticated
     return await call_next(request)

@@ -43,6 +43,14 @@ SUMMARIES = {
     "read_prediction_feedback": "My feedback on a prediction",
     "give_prediction_feedback": "Say whether an answer was right",
     "replace_prediction_feedback": "Replace my feedback",
+    "explain_prediction": "What each feature adds to an answer",
+    "list_batches": "My files, newest first",
+    "create_batch": "Score a file, or many rows",
+    "read_batch": "One file and its progress",
+    "cancel_batch": "Cancel a file",
+    "correct_batch": "Send corrected rows of a file",
+    "read_batch_results": "The results of a file",
+    "read_batch_errors": "The bad rows of a file",
     "read_prediction_events": "A prediction's changes of state, as they happen",
 }
 
@@ -56,9 +64,12 @@ def _header(name: str, description: str, **schema: Any) -> OpenApiParameter:
 
 
 WAIT_HEADER = _header("Prefer", "`wait=<seconds>`: wait for the result so long, at most (RFC 7240).")
+IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key", "The same key with the same body gives the same answer, for 24 hours.", pattern=KEY
+)
 ASK_HEADERS = [
     WAIT_HEADER,
-    _header("Idempotency-Key", "The same key with the same body gives the same prediction, for 24 hours.", pattern=KEY),
+    IDEMPOTENCY_KEY,
     _header("Cancel-After", "A duration such as `30s` or `5m`: the deadline; at most 24h.", pattern=DURATION),
 ]
 EVENT_HEADER = _header("Last-Event-ID", "The id of the last event that was received.")
@@ -86,7 +97,7 @@ FILTER_PARAMETERS = [
 
 
 def operation(name: str, **said: Any) -> Callable[..., Any]:
-    tag = "predictions" if "rediction" in name else "models"
+    tag = next((tag for word, tag in (("rediction", "predictions"), ("batch", "batches")) if word in name), "models")
     return extend_schema(operation_id=name, summary=SUMMARIES[name], tags=[tag], **said)
 
 

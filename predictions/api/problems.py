@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
@@ -45,6 +46,10 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.BadHeader: 400,
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
+    errors.FileTooLarge: 413,
+    errors.TooManyFiles: 429,
+    errors.NotCorrectable: 409,
+    errors.NoResults: 409,
     errors.UnsupportedMediaType: 415,
     errors.UnsupportedEncoding: 415,
     errors.UnsupportedTransferCoding: 501,
@@ -77,6 +82,17 @@ def _protocol_reply(error: ForetellError) -> ApiReply:
     if isinstance(error, errors.NotInTime):
         body["predictions"], headers["Location"] = error.addresses, error.addresses[0]
     return json_reply(PROTOCOL_STATUS[type(error)], body, headers)
+
+
+def notes(error: BaseException | None) -> list[str]:
+    """What the log says of the error besides its status, for the operator."""
+    return getattr(error, "__notes__", [])
+
+
+def too_large() -> errors.TooLarge:
+    error = errors.TooLarge()
+    error.add_note(f"the body has more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE = {settings.DATA_UPLOAD_MAX_MEMORY_SIZE}")
+    return error
 
 
 def _headers(error: ForetellError, accepted: str = JSON) -> dict[str, str]:

@@ -6,8 +6,9 @@ from typing import Any
 from django.urls import reverse
 
 from predictions.api import addresses
+from predictions.batches.progress import Progress
 from predictions.lifecycle import registry
-from predictions.models import Feedback, ModelVersion, Prediction, RegisteredModel, State
+from predictions.models import BatchJob, Feedback, ModelVersion, Prediction, RegisteredModel, State
 from predictions.serving.schema.errors import ERRORS
 
 # Whole seconds after which an unfinished prediction is worth another look.
@@ -99,6 +100,43 @@ def timing(row: Prediction) -> dict[str, float | None]:
 
 def _between(start: datetime, end: datetime | None) -> float | None:
     return None if end is None else round(max((end - start).total_seconds(), 0.0) * 1000, 3)
+
+
+def batch(origin: str, job: BatchJob, how_far: Progress) -> dict[str, Any]:
+    """`rows` are those found so far; `failed` and `bad` are the same count."""
+    return {
+        "id": str(job.pk),
+        "model": job.version.registered_model.name,
+        "version": job.version.number,
+        "status": job.state,
+        "filename": job.filename,
+        "rows": how_far.rows,
+        "done": how_far.done,
+        "good": how_far.good,
+        "bad": how_far.bad,
+        "failed": how_far.bad,
+        "rows_per_second": how_far.rows_per_second,
+        "seconds_left": how_far.seconds_left,
+        "layout": _layout(job),
+        "error": {"code": job.error_code, "message": job.error} if job.error_code else None,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "deadline_at": job.deadline_at,
+        "urls": {
+            "self": _url(origin, "api-batch", job.pk),
+            "page": _url(origin, "batch", job.pk),
+            "results": _url(origin, "api-batch-results", job.pk),
+            "errors": _url(origin, "api-batch-errors", job.pk),
+            "cancel": _url(origin, "api-batch-cancel", job.pk),
+            "corrections": _url(origin, "api-batch-corrections", job.pk),
+        },
+    }
+
+
+def _layout(job: BatchJob) -> dict[str, Any]:
+    """How the file is read."""
+    return {name: job.layout[name] for name in ("format", "encoding", "delimiter", "decimal", "header", "sheet")}
 
 
 def _error(row: Prediction) -> dict[str, Any] | None:

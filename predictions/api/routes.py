@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from predictions.api import operations
@@ -27,7 +26,6 @@ FREQUENT: list[tuple[re.Pattern[str], tuple[str, ...], Operation]] = [
 
 async def answer(request: ApiRequest) -> ApiReply:
     """Raises what the operation raises."""
-    request = replace(request, path=normal(request.path))
     for pattern, methods, operation in FREQUENT:
         if request.method in methods and (found := pattern.fullmatch(request.path)):
             if request.path.startswith("/api/"):

@@ -8,7 +8,7 @@ import contextvars
 import io
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qs
 
 from django.contrib.auth.models import AnonymousUser
@@ -20,9 +20,18 @@ from django.urls import resolve
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from predictions.api.http import ApiReply, ApiRequest
+from predictions.api.http import ApiReply, ApiRequest, Receive
 from predictions.api.prediction_body import pointer_to
-from predictions.serving.schema.errors import InvalidInput, MethodNotAllowed, NotFound, Problem
+from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
+from predictions.batches.limits import limit_text, most_bytes
+from predictions.serving.schema.errors import (
+    BadRequest,
+    FileTooLarge,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+)
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller
 
@@ -30,14 +39,29 @@ threads = ThreadPoolExecutor(8, thread_name_prefix="api")
 
 
 async def answer_in_thread(request: ApiRequest) -> ApiReply:
+    if request.receive is not None:
+        request.file = await _receive(request, request.receive)
     context = contextvars.copy_context()  # the request's id
-    return await asyncio.get_running_loop().run_in_executor(threads, context.run, _answer, request)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(threads, context.run, _answer, request)
+    finally:
+        if request.file is not None:
+            request.file.close()
+
+
+async def _receive(request: ApiRequest, receive: Receive) -> IO[bytes]:
+    try:
+        return await receive_file(request.headers, receive, most_bytes(request.path))
+    except BrokenBody:
+        raise BadRequest(BROKEN_BODY) from None
 
 
 def _answer(request: ApiRequest) -> ApiReply:
     close_old_connections()
     scope = {**request.scope, "path": request.prefix + request.path, "root_path": request.prefix}
-    django_request: Any = ASGIRequest(scope, io.BytesIO(request.body))
+    django_request: Any = ASGIRequest(scope, request.file or io.BytesIO(request.body))
+    if request.file:  # a body that came in chunks has no length, and Django would take it for empty
+        django_request.META["CONTENT_LENGTH"] = str(checked_size(request.file, request.path))
     django_request.api = request
     django_request.user = request.caller.user or AnonymousUser()
     match = resolve(django_request.path_info)
@@ -54,7 +78,15 @@ def _answer(request: ApiRequest) -> ApiReply:
     response: HttpResponse = match.func(django_request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):
         response.render()
-    return ApiReply(response.status_code, response.content, dict(response.items()))
+    content = iter(response) if response.streaming else response.content
+    return ApiReply(response.status_code, content, dict(response.items()))
+
+
+def checked_size(file: IO[bytes], path: str) -> int:
+    """Raises FileTooLarge for a body whose length was not declared."""
+    if (size := size_of(file)) > most_bytes(path):
+        raise FileTooLarge(limit_text())
+    return size
 
 
 def check_query(request: ApiRequest, known: Collection[str]) -> None:

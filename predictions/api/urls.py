@@ -6,7 +6,7 @@ from django.urls.converters import UUIDConverter
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.views import exception_handler
 
-from predictions.api import described, resources
+from predictions.api import batches, described, resources
 
 
 class Docs(SpectacularSwaggerSplitView):
@@ -35,6 +35,13 @@ urlpatterns = [
     path("predictions/", resources.predictions, name="api-predictions"),
     path("predictions/<id:prediction_id>/cancel/", resources.cancel, name="api-cancel"),
     path("predictions/<id:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
+    path("predictions/<id:prediction_id>/explanation/", resources.explanation, name="api-explanation"),
+    path("batches/", batches.batches, name="api-batches"),
+    path("batches/<id:job_id>/", batches.read, name="api-batch"),
+    path("batches/<id:job_id>/results/", batches.results, name="api-batch-results"),
+    path("batches/<id:job_id>/errors/", batches.errors, name="api-batch-errors"),
+    path("batches/<id:job_id>/cancel/", batches.cancel, name="api-batch-cancel"),
+    path("batches/<id:job_id>/corrections/", batches.corrections, name="api-batch-corrections"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
     re_path(r"^(?:[\s\S]*/)?\Z", resources.nothing, name="api-nothing"),

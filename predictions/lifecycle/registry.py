@@ -1,4 +1,4 @@
-"""What exists, by the folders, and what serves, by the database: sync, promote, and quick look-ups for the web."""
+"""Which models and versions exist (by the folders), and which version serves (by the database), cached for the web."""
 
 import logging
 import threading
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 # A promotion is seen everywhere within this many seconds; a changed word within the longer time.
 FRESH_SECONDS = 1.0
 WORDS_SECONDS = 30.0
-# Only the wording of a feature may change after a version was made.
-WORDS = ("label", "unit", "help", "group")
+# What the estimator does not depend on may change after a version was made: words, and what of a feature can change.
+WORDS = ("label", "unit", "help", "group", "immutable", "direction", "step")
 
 _lock = threading.Lock()
 _models: dict[str, tuple[float, RegisteredModel]] = {}
@@ -40,7 +40,7 @@ def find(name: str) -> RegisteredModel:
     model = RegisteredModel.objects.listed().defer("champion__manifest").get(name=name)
     if model.champion:
         reason = model.champion.unavailable_reason
-        model.champion = version(model.champion.pk)
+        model.champion = version(model.champion.pk, model.champion.sha256)
         model.champion.unavailable_reason = reason
     with _lock:
         _models[name] = time.monotonic(), model
@@ -59,10 +59,16 @@ def champion(model: RegisteredModel) -> ModelVersion | None:
     return found if found is not None and found.is_available else None
 
 
-def version(version_id: int) -> ModelVersion:
-    """A version with its model. Its manifest is large and never changes, so it is not read for every request."""
+def version(version_id: int, sha256: str | None = None) -> ModelVersion:
+    """A version with its model. Its manifest is large and never changes, so it is not read for every request.
+
+    Args:
+        sha256: of its artefact, as read just now. After a restore the primary key may name another artefact; then the
+            version is read again.
+    """
     known = _versions.get(version_id)
-    if known and time.monotonic() - known[0] < WORDS_SECONDS:
+    is_fresh = known is not None and time.monotonic() - known[0] < WORDS_SECONDS
+    if known and is_fresh and sha256 in (None, known[1].sha256):
         return known[1]
     found = ModelVersion.objects.select_related("registered_model").get(pk=version_id)
     with _lock:
@@ -70,7 +76,7 @@ def version(version_id: int) -> ModelVersion:
     return found
 
 
-def complete(predictions: Iterable[Prediction]) -> list[Prediction]:
+def attach_versions(predictions: Iterable[Prediction]) -> list[Prediction]:
     """The predictions with their versions, without a join."""
     found = list(predictions)
     for prediction in found:
@@ -78,8 +84,8 @@ def complete(predictions: Iterable[Prediction]) -> list[Prediction]:
     return found
 
 
-def forget() -> None:
-    """After a change in this process."""
+def clear_cache() -> None:
+    """Read models and versions anew. Call it after a change in this process."""
     with _lock:
         _models.clear()
         _versions.clear()
@@ -87,7 +93,7 @@ def forget() -> None:
 
 # --- Changing ---------------------------------------------------------------------------------------------------------
 def sync(root: Path) -> list[BrokenFile]:
-    """Make the rows say what the folders say; the files that could not be read, which keep the rows they had.
+    """Update the rows from the folders. Returns the files that could not be read; their rows are unchanged.
 
     A model's first version serves at once; later ones wait to be promoted.
     """
@@ -98,7 +104,7 @@ def sync(root: Path) -> list[BrokenFile]:
         _sync_model(root, description, position, broken)
     seen = {description.name for description in descriptions} | unreadable
     RegisteredModel.objects.exclude(name__in=seen).update(is_present=False)
-    forget()
+    clear_cache()
     return broken
 
 
@@ -111,7 +117,7 @@ def _sync_model(root: Path, description: Description, position: int, broken: lis
             "title": description.title,
             "summary": description.summary,
             "task": description.task,
-            "description": {part: said[part] for part in ("target", "examples", "card")},
+            "description": {part: said[part] for part in ("target", "examples", "card", "matrix")},
             "position": position,
             "is_present": True,
         },
@@ -125,7 +131,7 @@ def _sync_model(root: Path, description: Description, position: int, broken: lis
 
 
 def _note_broken(broken: list[BrokenFile], error: BrokenFile) -> None:
-    """An outdated version is no damage: it stays as history, and the loader refuses it with the remedy."""
+    """An outdated version is not a broken file: its row stays, and the loader refuses it with the remedy."""
     if isinstance(error, OutdatedVersion):
         logger.info("Not read: %s", error)
     else:
@@ -155,8 +161,8 @@ def _sync_version(model: RegisteredModel, description: Description, manifest: Ma
 
 
 def _kept(description: Description, manifest: Manifest) -> dict[str, Any]:
-    """What the web needs of version.json, in the words that model.toml has now."""
-    said = manifest.model_dump(mode="json", exclude={"golden"})
+    """The part of version.json that the web needs, with the current wording of model.toml."""
+    said = manifest.model_dump(mode="json", exclude={"golden", "background"})
     said["signature"] = [
         {**feature, **_words(description, feature["name"], feature["kind"])} for feature in said["signature"]
     ]
@@ -167,4 +173,4 @@ def _words(description: Description, name: str, kind: str) -> dict[str, Any]:
     now = description.signature.by_name.get(name)
     if now is None or now.kind != kind:
         return {}
-    return {word: getattr(now, word) for word in WORDS}
+    return {word: getattr(now, word) for word in WORDS if hasattr(now, word)}

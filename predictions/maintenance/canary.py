@@ -2,9 +2,8 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.conf import settings
 from django.db.models.functions import Now
 
 from predictions.models import Lane, ModelVersion, Prediction, Source, State
@@ -55,21 +54,20 @@ def _all(lane: str | None = None) -> PredictionQuerySet:
 
 @dataclass(frozen=True)
 class Example:
-    """A row that a version accepts, with the database's time."""
+    """A row that a version accepts."""
 
     version: ModelVersion
     values: list[Value]
-    now: datetime
 
 
 def _example() -> Example | None:
     """A version that serves, and an example that is valid for it: model.toml may describe a newer version."""
     serving = ModelVersion.objects.champions().filter(unavailable_reason="").order_by("pk")
-    for version in serving.annotate(now=Now()):
+    for version in serving:
         for example in version.registered_model.description.get("examples", []):
             with suppress(InvalidInput):
                 values = version.signature.clean(example["values"])
-                return Example(version, values, version.now)  # type: ignore[attr-defined]  # annotated above
+                return Example(version, values)
     return None
 
 
@@ -80,6 +78,4 @@ def _canary(example: Example, lane: str) -> Prediction:
         source=Source.CANARY,
         lane=lane,
         values=example.values,
-        created_at=example.now,
-        deadline_at=example.now + settings.PREDICTION_TIME,
     )

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from predictions.maintenance import lanes
 from predictions.maintenance.runner import Done
-from predictions.models import Lane, Prediction
+from predictions.models import Lane
 from predictions.queue import notifications, redis_client
 
 logger = logging.getLogger(__name__)
@@ -40,9 +41,9 @@ class Fallback:
         if not self._is_redis_away:
             self._apply_rule()
         active = self.active()
-        lanes = [lane for lane in Prediction.objects.waiting_lanes(timedelta(0)) if lane in active]
-        self._execute(lanes)
-        return {"executed_for": len(lanes)}
+        waiting = [lane for lane in lanes.waiting(timedelta(0)) if lane in active]
+        self._execute(waiting)
+        return {"executed_for": len(waiting)}
 
     def active(self) -> list[str]:
         """The lanes that the fallback worker executes. Without Redis no worker is notified, so these are all."""
@@ -57,7 +58,7 @@ class Fallback:
     def _apply_rule(self) -> None:
         """Take over the lanes that stood still at the last check too: a row that was just requeued looks like one that
         has waited since its creation, and the workers have been notified of it only now."""
-        stalled = Prediction.objects.stalled_lanes(STALLED_AFTER)
+        stalled = lanes.stalled(STALLED_AFTER)
         for lane in stalled:
             if lane in self._stalled:
                 self._take_over(lane)

@@ -19,6 +19,7 @@ def of_sweep(fallback: Fallback) -> list[Job]:
     every = settings.KEEPER_SECONDS
     jobs = [
         Job("leases", every, 1.0, leases.sweep),
+        Job("files", every, 1.0, leases.sweep_files),
         Job("renotify", every, 0.5, renotify.notify_again),
         Job("fallback", every, 0.5, fallback.check),
         Job("examine", examination.INTERVAL_SECONDS, 0.5, _without_counts(examination.examine)),
@@ -40,6 +41,7 @@ def of_keeper(fallback: Fallback) -> list[Job]:
 
     return [
         *of_sweep(fallback),
+        Job("drafts", 300.0, 1.0, retention.prune_drafts),
         Job("heartbeat", every, 0.5, _without_counts(beat)),
         Job("canary", every, 0.5, _without_counts(canary.send)),
         Job("rollups", every, 0.5, _without_counts(rollups.update)),

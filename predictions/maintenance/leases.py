@@ -1,7 +1,7 @@
-"""Fails, expires and requeues predictions whose lease or deadline has passed."""
+"""Fails, expires and requeues predictions, files and their chunks whose lease or deadline has passed."""
 
 from predictions.maintenance.runner import Done
-from predictions.models import Prediction
+from predictions.models import BatchChunk, BatchJob, Prediction
 from predictions.queue import completions
 
 
@@ -13,3 +13,15 @@ def sweep() -> Done:
     if lost or expired:
         completions.announce([*lost, *expired])
     return {"requeued": len(requeued), "lost": len(lost), "expired": len(expired)}
+
+
+def sweep_files() -> Done:
+    """The same for files. A job whose last chunk ended while its worker died is finished here."""
+    lost = BatchChunk.objects.fail_exhausted()
+    return {
+        "chunks requeued": len(BatchChunk.objects.requeue_lost()),
+        "chunks lost": len(lost),
+        "files failed": BatchJob.objects.fail_lost(),
+        "files expired": BatchJob.objects.expire(),
+        "files finished": BatchJob.objects.finish(),
+    }

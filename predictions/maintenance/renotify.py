@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from predictions.maintenance import lanes
 from predictions.maintenance.runner import Done
-from predictions.models import Prediction
 from predictions.queue import notifications
 
 # Rows that are queued for longer have been overlooked, or the workers are busy.
@@ -11,5 +11,4 @@ OVERLOOKED = timedelta(seconds=2)
 
 
 def notify_again() -> Done:
-    lanes = Prediction.objects.waiting_lanes(OVERLOOKED)
-    return {"reminded": sum(notifications.renotify(lane) for lane in lanes)}
+    return {"reminded": sum(notifications.renotify(lane) for lane in lanes.waiting(OVERLOOKED))}

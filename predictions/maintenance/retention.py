@@ -7,18 +7,41 @@ from datetime import timedelta
 from django.conf import settings
 
 from predictions.maintenance.runner import Done
-from predictions.models import Prediction
+from predictions.models import BatchJob, Prediction, batch_files
 from predictions.models.prediction import PredictionQuerySet
 
 # Rows of one transaction, which lasts for some 20 milliseconds.
 STEP = 200
 # What one run of the job spends.
 RUN_SECONDS = 0.2
+FILES = 5
+DRAFTS_KEPT_FOR = timedelta(hours=2)
 
 
 def prune_some() -> Done:
     """The job: delete for a moment."""
-    return {"pruned": prune(settings.RETENTION, RUN_SECONDS) if settings.RETENTION is not None else 0}
+    if settings.RETENTION is None:
+        return {"pruned": 0}
+    return {"pruned": prune(settings.RETENTION, RUN_SECONDS), "files pruned": prune_files(settings.RETENTION, FILES)}
+
+
+def prune_drafts() -> Done:
+    """The job: delete files that somebody looked at and did not send."""
+    return {"drafts pruned": batch_files.remove_old_drafts(DRAFTS_KEPT_FOR)}
+
+
+def prune_files(kept_for: timedelta, most: int | None = None) -> int:
+    """Delete files that ended more than `kept_for` ago, `most` at a time. Returns their number."""
+    jobs = list(BatchJob.objects.ended_before(kept_for)[:most])
+    for job in jobs:
+        remove_job(job)
+    return len(jobs)
+
+
+def remove_job(job: BatchJob) -> None:
+    """Delete an ended job with its files. The files go first: a removal that was cut off is then done again."""
+    batch_files.remove(job.folder)
+    BatchJob.objects.remove([job.pk])
 
 
 def prune(kept_for: timedelta, seconds: float = math.inf) -> int:

@@ -1,22 +1,29 @@
 """The record: what exists, what serves, and every prediction with its one state."""
 
 from predictions.models.api_token import ApiToken
+from predictions.models.batch_chunk import BatchChunk
+from predictions.models.batch_job import BatchJob
 from predictions.models.claim import Claim
+from predictions.models.computation import Computation
 from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
 from predictions.models.idempotency_key import IdempotencyKey
 from predictions.models.metric_histogram import MetricHistogram, Watermark
 from predictions.models.prediction import Prediction
 from predictions.models.registered_model import ModelVersion, RegisteredModel
-from predictions.models.states import Lane, Source, State
+from predictions.models.states import JobState, Lane, Source, State
 from predictions.models.tombstone import Tombstone
 
 __all__ = [
     "ApiToken",
+    "BatchChunk",
+    "BatchJob",
     "Claim",
+    "Computation",
     "Feedback",
     "Heartbeat",
     "IdempotencyKey",
+    "JobState",
     "Lane",
     "MetricHistogram",
     "ModelVersion",

@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, models
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 from knox.crypto import hash_token
 from knox.models import AbstractAuthToken, AuthTokenManager
+
+from predictions.models import clock
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def note_use(self, token: "ApiToken") -> bool:
         """Now and then; and a request is not refused because its time could not be noted."""
         known = token.last_used_at
-        if known is not None and timezone.now() - known < USE_NOTED_EVERY:
+        if known is not None and clock.recent() - known < USE_NOTED_EVERY:
             return False
         unnoted = Q(last_used_at__isnull=True) | Q(last_used_at__lt=Now() - USE_NOTED_EVERY)
         try:

@@ -11,6 +11,8 @@ from typing import Any
 class ClaimedRow:
     id: uuid.UUID
     version_id: int
+    # The registered hash at the time of the claim: after a restore the same `version_id` may name another artefact.
+    sha256: str
     values: list[Any]
 
 

@@ -10,15 +10,15 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
-from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
-from django.db.models.sql import UpdateQuery
 
+from predictions.models import clock
 from predictions.models.claim import Claim, ClaimedRow
 from predictions.models.compiled_query import CompiledQuery, Param, rows_of
+from predictions.models.guarded import LeasedQuerySet
 from predictions.models.idempotency_key import IdempotencyKey
 from predictions.models.ids import new_prediction_id
 from predictions.models.registered_model import ModelVersion
@@ -51,30 +51,25 @@ WHERE id = %s AND state IN ({_guard(State.SUCCEEDED, State.FAILED)}) AND claim =
 """  # noqa: S608
 
 
-class PredictionQuerySet(models.QuerySet["Prediction"]):
+class PredictionQuerySet(LeasedQuerySet["Prediction"]):
     # --- Reads --------------------------------------------------------------------------------------------------------
-    def queued(self) -> "PredictionQuerySet":
-        return self.filter(state=State.QUEUED)
-
-    def running(self) -> "PredictionQuerySet":
-        return self.filter(state=State.RUNNING)
-
-    def unfinished(self) -> "PredictionQuerySet":
-        # Also by time: to SQLite a list of bound states does not imply the condition of the index `deadlines`.
-        return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
-
-    def look(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
-        """What `STATUS_FIELDS` names, of those that are there; one read for all of them."""
+    def fetch_statuses(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
+        """The values of `STATUS_FIELDS` of the predictions that exist, by id, in one read."""
         return {row[0]: row[1:] for row in rows_of(self.model, ("id", *self.model.STATUS_FIELDS), ids)}
 
     def find_all(self, ids: Sequence[uuid.UUID]) -> "dict[uuid.UUID, Prediction]":
-        """Those that are there, by one read; whether somebody may see them is another question."""
+        """The predictions that exist, by id, in one read. Their visibility is not checked."""
         columns = tuple(field.attname for field in self.model._meta.concrete_fields)
         return {row[0]: self.model.from_db(self.db, columns, row) for row in rows_of(self.model, columns, ids)}
 
     def of_people(self) -> "PredictionQuerySet":
         """Without our own canaries."""
         return self.exclude(source=Source.CANARY)
+
+    def ahead_of(self, prediction: "Prediction", most: int) -> int:
+        """How many rows of its lane are queued before it, counted to `most`."""
+        before_it = self.queued().filter(lane=prediction.lane, created_at__lt=prediction.created_at)
+        return before_it.order_by()[:most].count()
 
     def asked_by(self, caller: str) -> "PredictionQuerySet":
         """What one caller has asked, newest first."""
@@ -104,7 +99,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     # --- Acceptance ---------------------------------------------------------------------------------------------------
     def accept(self, predictions: Sequence["Prediction"]) -> None:
-        """Insert new rows with their idempotency keys, all or none.
+        """Insert new rows with their idempotency keys, all or none. Their times are the database's.
 
         Much cheaper for one row than bulk_create, which builds its statement anew.
 
@@ -115,8 +110,11 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         database = connections[self.db]
         columns = ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
         places = ", ".join(["%s"] * len(fields))
-        rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            now = clock.now()
+            for prediction in predictions:
+                prediction.created_at, prediction.deadline_at = now, now + prediction.time_allowed
+            rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
             cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
             if keys := [p.idempotency for p in predictions if p.idempotency]:
                 IdempotencyKey.objects.take(keys)
@@ -135,9 +133,9 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             candidates = _claimable(limit).rows(lane=lane)
             if not candidates:
                 return None
-            alone = candidates[0][3] > 0
-            taken = candidates[:1] if alone else list(takewhile(lambda row: row[3] == 0, candidates))
-            now: datetime = taken[0][4]
+            alone = candidates[0][4] > 0
+            taken = candidates[:1] if alone else list(takewhile(lambda row: row[4] == 0, candidates))
+            now: datetime = taken[0][5]
             common = (
                 _prepared("claim", token),
                 _prepared("claimed_until", now + settings.LEASE),
@@ -145,7 +143,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             )
             with connection.cursor() as cursor:
                 cursor.executemany(TAKE, [(*common, _prepared("id", row[0])) for row in taken])
-        return Claim(token, [ClaimedRow(row[0], row[1], row[2]) for row in taken], now)
+        return Claim(token, [ClaimedRow(*row[:4]) for row in taken], now)
 
     def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
         """Store each outcome where the claim still holds; say for how many it did.
@@ -169,43 +167,20 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
             cursor.executemany(SETTLE, rows)
             return int(cursor.rowcount)
 
-    def cancel(self) -> list[uuid.UUID]:
-        """Cancel those that have not ended. The ids of those that this call canceled."""
-        return self._move(State.CANCELED, finished_at=Now(), claimed_until=None)
-
     def expire(self) -> list[uuid.UUID]:
         """End rows whose deadline has passed, a thousand at most. The ids of those that this call ended."""
         overdue = self.unfinished().filter(deadline_at__lt=Now())
-        return overdue._some()._move(State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout")
+        return overdue.some().move(State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout")
 
-    def fail_exhausted(self) -> list[uuid.UUID]:
-        """Fail rows with an expired lease and no attempt left. The ids of those that this call failed."""
-        lost = self._with_expired_lease().filter(attempts__gte=settings.MAX_ATTEMPTS)
-        return lost._some()._move(State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost")
+    def time_out(self, claim: Claim, predict_ms: float) -> list[uuid.UUID]:
+        """Fail the rows of a claim whose predict call exceeds its limit. The ids of those that this call failed."""
+        changes = {"finished_at": Now(), "claimed_until": None, "error_code": "timeout", "predict_ms": predict_ms}
+        return self.filter(claim=claim.token, id__in=[row.id for row in claim.rows]).move(State.FAILED, **changes)
 
-    def requeue_lost(self) -> list[uuid.UUID]:
-        """Queue rows with an expired lease again. The ids of those that this call queued."""
-        lost = self._with_expired_lease().filter(attempts__lt=settings.MAX_ATTEMPTS)
-        return lost._move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
-
-    def _with_expired_lease(self) -> "PredictionQuerySet":
-        return self.running().filter(claimed_until__lt=Now())
-
-    def _some(self) -> "PredictionQuerySet":
-        """The same rows, a thousand at most: the conditions stay in the update."""
-        return self.filter(id__in=list(self.values_list("id", flat=True)[:1000]))
-
-    def _move(self, to: State, **changes: Any) -> list[uuid.UUID]:
-        """One UPDATE … RETURNING, guarded by the table of transitions. The ids of the rows that it changed."""
-        query: Any = self.filter(state__in=before(to)).order_by().query.chain(UpdateQuery)
-        query.add_update_values({"state": to, **changes})
-        try:
-            sql, params = query.get_compiler(connection=connection).as_sql()
-        except EmptyResultSet:
-            return []
-        with connection.cursor() as cursor:
-            cursor.execute(f"{sql} RETURNING id", params)
-            return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
+    def release(self, token: uuid.UUID) -> list[uuid.UUID]:
+        """Queue the rows of a claim again that have an attempt left. The ids of those that this call queued."""
+        held = self.filter(claim=token, attempts__lt=settings.MAX_ATTEMPTS)
+        return held.move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
 
     # --- Removal ------------------------------------------------------------------------------------------------------
     def remove(self, ids: Sequence[uuid.UUID]) -> int:
@@ -260,7 +235,9 @@ class Prediction(models.Model):
 
     objects = PredictionQuerySet.as_manager()
 
-    # Set by the code that submits a new row: for the log; and the key that `accept` inserts beside the row.
+    # Set by the code that submits a new row: how long it may take, from its acceptance.
+    time_allowed: timedelta = settings.PREDICTION_TIME
+    # For the log; and the key that `accept` inserts beside the row.
     request_id: str = ""
     # The context in which the workers are notified: it names the request, and the span that traces it.
     request_context: Context = copy_context()
@@ -297,7 +274,7 @@ class Prediction(models.Model):
         What was removed meanwhile stays as it was last seen.
         """
         if seen is None:
-            seen = Prediction.objects.look([self.pk]).get(self.pk)
+            seen = Prediction.objects.fetch_statuses([self.pk]).get(self.pk)
         if seen is None:
             return False
         for name, value in zip(self.STATUS_FIELDS, seen, strict=True):
@@ -309,6 +286,8 @@ class Prediction(models.Model):
 @cache
 def _claimable(limit: int) -> CompiledQuery:
     """Rows of a lane that may be claimed, oldest first, with the database's time."""
+    # Not a join: that would lock the versions too.
+    sha256 = Subquery(ModelVersion.objects.filter(pk=OuterRef("version_id")).values("sha256"))
     return CompiledQuery(
         lambda: (
             Prediction.objects.queued()
@@ -318,6 +297,6 @@ def _claimable(limit: int) -> CompiledQuery:
             )
             .order_by("created_at")
             .select_for_update(skip_locked=True)
-            .values_list("id", "version_id", "values", "attempts", Now())[:limit]
+            .values_list("id", "version_id", sha256, "values", "attempts", Now())[:limit]
         )
     )

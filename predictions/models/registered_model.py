@@ -57,7 +57,7 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         return self.filter(pk__in=serving.values("champion")).select_related("registered_model")
 
     def mark_unavailable(self, version_id: int, reason: str) -> bool:
-        """Note why a version does not serve here; True if that is news."""
+        """Store why a version does not serve here; True if that is news."""
         known = self.filter(pk=version_id).exclude(unavailable_reason=reason)
         return known.update(unavailable_reason=reason) == 1
 

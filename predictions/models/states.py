@@ -31,6 +31,29 @@ def before(state: State) -> list[State]:
     return [earlier for earlier, following in TRANSITIONS.items() if state in following]
 
 
+class JobState(models.TextChoices):
+    """Of a batch job. It ends as finished, whatever became of its rows: its counts say that."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+# A finished job goes on when corrections of its bad rows come.
+JOB_TRANSITIONS: Mapping[JobState, tuple[JobState, ...]] = {
+    JobState.QUEUED: (JobState.RUNNING, JobState.CANCELED, JobState.EXPIRED, JobState.FAILED),
+    JobState.RUNNING: (JobState.FINISHED, JobState.FAILED, JobState.CANCELED, JobState.EXPIRED),
+    JobState.FINISHED: (JobState.RUNNING,),
+    JobState.FAILED: (),
+    JobState.CANCELED: (),
+    JobState.EXPIRED: (),
+}
+JOB_TERMINAL = frozenset(JobState) - {JobState.QUEUED, JobState.RUNNING}
+
+
 class Lane(models.TextChoices):
     INTERACTIVE = "interactive"
     BULK = "bulk"

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from django.db.models import Count, Min
-from django.utils import timezone
+from django.db.models import Count, Min, functions
 
 from predictions.lifecycle import registry
-from predictions.models import Prediction, State
+from predictions.models import Prediction, State, clock
 from predictions.models.prediction import PredictionQuerySet
 from predictions.models.states import TERMINAL
 from predictions.serving.artifacts.repository import is_name
@@ -44,13 +43,13 @@ class Filter:
 def unfinished(chosen: Filter) -> list[Prediction]:
     """The oldest queued and running predictions, the oldest first."""
     rows = chosen.apply(Prediction.objects.of_people().unfinished())
-    return registry.complete(rows.order_by("created_at")[:UNFINISHED])
+    return registry.attach_versions(rows.order_by("created_at")[:UNFINISHED])
 
 
 def newest(chosen: Filter) -> list[Prediction]:
     """The newest finished predictions, the newest first."""
     settled = Prediction.objects.of_people().filter(finished_at__isnull=False)
-    return registry.complete(chosen.apply(settled).order_by("-finished_at")[:NEWEST])
+    return registry.attach_versions(chosen.apply(settled).order_by("-finished_at")[:NEWEST])
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def now(chosen: Filter) -> Now:
     oldest = waiting.filter(state=State.QUEUED).aggregate(at=Min("created_at"))["at"]
     ended = Filter(model=chosen.model).apply(people).filter(finished_at__isnull=False)
     last_end = ended.order_by("-finished_at").values_list("finished_at", flat=True).first()
-    since = timezone.now() - STANDSTILL
+    since = clock.recent() - STANDSTILL
     is_standstill = oldest is not None and oldest < since and (last_end is None or last_end < since)
     return Now(_shown(counted, chosen, set(State) - TERMINAL), oldest, last_end, is_standstill)
 
@@ -87,8 +86,7 @@ class LastHour:
 
 
 def last_hour(chosen: Filter) -> LastHour:
-    since = timezone.now() - WINDOW
-    settled = chosen.apply(Prediction.objects.of_people().filter(finished_at__gte=since))
+    settled = chosen.apply(Prediction.objects.of_people().filter(finished_at__gte=functions.Now() - WINDOW))
     counted = dict(settled.order_by().values_list("state").annotate(number=Count("id")))
     return LastHour(_shown(counted, chosen, TERMINAL), _median(settled))
 

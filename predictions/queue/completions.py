@@ -18,7 +18,7 @@ from redis.client import PubSub
 
 from predictions.models import Prediction
 from predictions.models.states import TERMINAL
-from predictions.queue.redis_client import breaker, client
+from predictions.queue.redis_client import NOTIFY_SECONDS, breaker, client, helper
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,16 @@ MESSAGE_SECONDS = 1.0
 Status = tuple[Any, ...]
 
 
-def announce(ids: Iterable[uuid.UUID]) -> None:
-    """Tell all web processes which predictions have ended."""
+def announce(ids: Iterable[uuid.UUID]) -> bool:
+    """Tell all web processes which predictions have ended. Never raises; False if Redis is away."""
     message = json.dumps([prediction_id.hex for prediction_id in ids])
-    breaker.call(lambda: client().publish(CHANNEL, message), "announce")
+    return breaker.call(lambda: client().publish(CHANNEL, message), "announce")
+
+
+def announce_in_time(ids: Iterable[uuid.UUID]) -> bool:
+    """`announce` for a request: it waits for a slow Redis for a bounded time. False if it is not known to be sent."""
+    ended = list(ids)
+    return helper.run(lambda: announce(ended), NOTIFY_SECONDS)
 
 
 class Subscription:
@@ -149,7 +155,7 @@ class CompletionListener:
             return
         try:
             close_old_connections()
-            statuses = Prediction.objects.look([uuid.UUID(key) for key in awaited])
+            statuses = Prediction.objects.fetch_statuses([uuid.UUID(key) for key in awaited])
         except Exception as error:  # noqa: BLE001 - the listener must survive whatever the database says
             logger.warning("the rows of ended predictions were not read: %s", type(error).__name__)
             return

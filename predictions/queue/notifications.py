@@ -24,12 +24,13 @@ from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from predictions.context import request_id
 from predictions.models import Lane
-from predictions.queue.redis_client import breaker, client
+from predictions.queue.redis_client import NOTIFY_SECONDS, breaker, client, helper
 
 logger = logging.getLogger(__name__)
 
 DRAIN = "predictions.drain"
 EXAMINE = "predictions.examine"
+COMPUTE = "predictions.compute"
 # A Celery message that was lost suppresses others for this long; then the next notification sends one.
 MESSAGE_SECONDS = 10.0
 # How long an idle worker waits for work, and how long the mark of a killed worker stands.
@@ -61,6 +62,10 @@ _QUEUE_TYPES = {
 }
 
 
+# Lanes whose notification waits for a slow Redis in this process.
+_to_notify: set[str] = set()
+
+
 def _attended(lane: str) -> str:
     return f"foretell:attended:{lane}"
 
@@ -76,6 +81,22 @@ def _message(lane: str) -> str:
 def notify(lane: str) -> bool:
     """Tell the workers that rows are queued. Never raises; False if Redis is away."""
     return breaker.call(lambda: _notify(lane), "notify")
+
+
+def notify_in_time(lane: str) -> bool:
+    """`notify` for a request: it waits for a slow Redis for a bounded time. The notification is sent all the same.
+
+    False if it is not known to be sent.
+    """
+    if lane in _to_notify:  # a notification that has not begun is for these rows too
+        return False
+    _to_notify.add(lane)
+
+    def begin() -> bool:
+        _to_notify.discard(lane)
+        return notify(lane)
+
+    return helper.run(begin, NOTIFY_SECONDS)
 
 
 def _notify(lane: str) -> None:
@@ -181,3 +202,8 @@ def _keys_of_wrong_type(lane: str) -> list[str]:
 def ask_to_examine(version_id: int) -> bool:
     """Let a worker load a version that did not serve, and mark it as available if it can."""
     return breaker.call(lambda: _send(EXAMINE, version_id, queue=Lane.INTERACTIVE), "examine")
+
+
+def ask_to_compute(computation_id: int) -> bool:
+    """Let a worker compute an explanation or a what-if. Never raises; False if Redis is away."""
+    return breaker.call(lambda: _send(COMPUTE, computation_id, queue=Lane.INTERACTIVE), "compute")

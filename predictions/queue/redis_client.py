@@ -4,6 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 
 import redis
@@ -15,6 +17,10 @@ logger = logging.getLogger(__name__)
 
 COMMAND_SECONDS = 1.0  # for one command
 PAUSE_SECONDS = 3.0  # without commands after a failure
+# A request waits for all its commands together at most as long as these two: first the rate limits of its batch are
+# checked, then the workers are notified. A Redis that is slower is not waited for.
+RATE_SECONDS = 0.2
+NOTIFY_SECONDS = 0.3
 
 
 @cache
@@ -58,6 +64,31 @@ class Breaker:
 
 
 breaker = Breaker()
+
+
+class Helper:
+    """Runs commands one after the other in a thread of its own: a caller can give up waiting, the command goes on."""
+
+    def __init__(self) -> None:
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix="redis")
+        self._last: Future[bool] | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a command is under way for which a caller no longer waits."""
+        return self._last is not None and not self._last.done()
+
+    def run(self, action: Callable[[], bool], seconds: float) -> bool:
+        """The result of `action`; False if it is not known within `seconds`, or an earlier command is late."""
+        is_late = self.is_late
+        self._last = future = self.executor.submit(copy_context().run, action)
+        try:
+            return future.result(0 if is_late else max(seconds, 0))
+        except TimeoutError:
+            return False
+
+
+helper = Helper()
 
 
 def is_reachable() -> bool:

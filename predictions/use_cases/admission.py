@@ -16,7 +16,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from predictions.models import Prediction
 from predictions.models.prediction import PredictionQuerySet
-from predictions.queue.redis_client import breaker, client
+from predictions.queue.redis_client import breaker, client, helper
 from predictions.serving.schema.errors import QueueFull, TooMany, TooManyRows
 from predictions.use_cases.callers import Caller
 
@@ -27,8 +27,11 @@ RATE_WINDOW = timedelta(seconds=30)
 SHORTEST_WAIT, LONGEST_WAIT = 1, 300
 
 
-def admit(caller: Caller, rows: int = 1) -> None:
+def admit(caller: Caller, rows: int, rate_until: float) -> None:
     """Let `rows` rows of a caller in. A caller without an account is limited by its address as well.
+
+    Args:
+        rate_until: the monotonic time until which Redis may answer about the rate. A caller is let in without it.
 
     Raises:
         TooManyRows: more rows than can ever be let in at one time.
@@ -41,7 +44,7 @@ def admit(caller: Caller, rows: int = 1) -> None:
         raise TooManyRows(most)
     if rate:
         for name in caller.limited_as:
-            _check_rate(rate, name, rows)
+            _check_rate(rate, name, rows, rate_until - time.monotonic())
     _check_queue(caller, rows)
 
 
@@ -57,15 +60,16 @@ def _limiter() -> MovingWindowRateLimiter:
     return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, connection_pool=client().connection_pool))
 
 
-def _check_rate(rate: RateLimitItem, caller: str, rows: int) -> None:
-    refused = False
+def _check_rate(rate: RateLimitItem, caller: str, rows: int, seconds: float) -> None:
+    reset_at: float | None = None
 
     def hit() -> None:
-        nonlocal refused
-        refused = not _limiter().hit(rate, caller, cost=rows)
+        nonlocal reset_at
+        if not _limiter().hit(rate, caller, cost=rows):
+            reset_at = _limiter().get_window_stats(rate, caller).reset_time
 
-    if breaker.call(hit, "rate") and refused:
-        reset_at = _limiter().get_window_stats(rate, caller).reset_time
+    # A hit that is not waited for would only lengthen the line of commands.
+    if seconds > 0 and not helper.is_late and helper.run(lambda: breaker.call(hit, "rate"), seconds) and reset_at:
         raise TooMany(_bounded(reset_at - time.time()))
 
 
@@ -150,7 +154,7 @@ def _bounded(seconds: float) -> int:
     return min(max(math.ceil(seconds), SHORTEST_WAIT), LONGEST_WAIT)
 
 
-def forget() -> None:
+def reset() -> None:
     """Begin to count anew."""
     global _backlog
     _backlog = _Backlog()

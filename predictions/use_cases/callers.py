@@ -8,9 +8,10 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils.crypto import salted_hmac
 
-from predictions.models import Prediction
+from predictions.models import BatchJob, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.serving.schema.errors import Forbidden
+from predictions.use_cases.addresses import counted_as
 
 LOCAL_ADDRESSES = ("127.0.0.1", "::1")
 
@@ -45,14 +46,18 @@ def of_user(user: User) -> Caller:
 
 def of_visitor(visitor: str, address: str) -> Caller:
     """A person without an account, known by a cookie."""
-    return Caller(f"visitor:{visitor}", address=_hashed(address))
+    return Caller(f"visitor:{visitor}", address=_hashed_address(address))
 
 
 def of_address(address: str) -> Caller:
     """The caller behind a network address, of which only a keyed hash is kept: enough to tell callers apart, too
     little to say who they are."""
-    hashed = _hashed(address)
+    hashed = _hashed_address(address)
     return Caller(f"address:{hashed.hex}", has_history=is_this_machine(address), address=hashed)
+
+
+def _hashed_address(address: str) -> uuid.UUID:
+    return _hashed(counted_as(address) or address)
 
 
 @lru_cache(maxsize=1024)
@@ -69,18 +74,13 @@ def is_this_machine(address: str) -> bool:
     return address in LOCAL_ADDRESSES and settings.DEVELOPMENT and not settings.ENV.production
 
 
-def client_ip(remote: str, forwarded: str) -> str:
-    """The client's address: the last one in X-Forwarded-For if a proxy stands in front, else the connection's."""
-    return forwarded.rsplit(",", 1)[-1].strip() if settings.ENV.behind_proxy and forwarded else remote
-
-
 def history_of(caller: Caller) -> PredictionQuerySet:
     """The caller's predictions, newest first."""
     own = Prediction.objects.asked_by(caller.key) if caller.has_history else Prediction.objects.none()
     return own.filter(version__registered_model__name=caller.only_model) if caller.only_model else own
 
 
-def may_see(caller: Caller, prediction: Prediction) -> bool:
+def may_see(caller: Caller, prediction: Prediction | BatchJob) -> bool:
     """The owner; analysts; and, where predictions are public, every caller that knows the id of an unowned one.
 
     A token for one model shows predictions of that model only.
@@ -93,14 +93,14 @@ def may_see(caller: Caller, prediction: Prediction) -> bool:
     return user is not None and (prediction.owner_id == user.pk or user.has_perm("predictions.view_monitor"))
 
 
-def may_change(caller: Caller, prediction: Prediction) -> bool:
+def may_change(caller: Caller, prediction: Prediction | BatchJob) -> bool:
     """Of an unowned prediction only the caller that asked for it: a link is for reading."""
     if prediction.owner_id is None:
         return caller.key == prediction.caller
     return may_see(caller, prediction)
 
 
-def check_may_change(caller: Caller, prediction: Prediction) -> None:
+def check_may_change(caller: Caller, prediction: Prediction | BatchJob) -> None:
     """Raises Forbidden."""
     if not may_change(caller, prediction):
         raise Forbidden

@@ -16,5 +16,5 @@ def cancel(prediction: Prediction, caller: Caller) -> None:
     check_may_change(caller, prediction)
     if not Prediction.objects.filter(pk=prediction.pk).cancel():
         raise CannotCancel
-    completions.announce([prediction.pk])
+    completions.announce_in_time([prediction.pk])
     prediction.refresh_status()

@@ -44,7 +44,7 @@ def remove(prediction: Prediction, caller: Caller) -> None:
 
 def _cancel(rows: PredictionQuerySet) -> None:
     for lot in _lots(list(rows.values_list("pk", flat=True))):
-        completions.announce(Prediction.objects.filter(pk__in=lot).cancel())
+        completions.announce_in_time(Prediction.objects.filter(pk__in=lot).cancel())
 
 
 def _lots(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:

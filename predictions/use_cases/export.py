@@ -40,7 +40,7 @@ def _pages(rows: PredictionQuerySet) -> Iterator[list[Prediction]]:
     """Page after page, each from where the last one ended: `rows` are ordered by -created_at, -id."""
     following = rows
     while page := list(following[:PAGE]):
-        yield registry.complete(page)
+        yield registry.attach_versions(page)
         last = page[-1]
         earlier = Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
         following = rows.filter(earlier, created_at__lte=last.created_at)

@@ -24,6 +24,13 @@ def give_feedback(prediction: Prediction, caller: Caller, **said: Any) -> tuple[
     return Feedback.objects.say(prediction, caller.key, **said)
 
 
+def given_feedback(prediction: Prediction, caller: str) -> Feedback | None:
+    """What this caller said of the answer, if there is one and they asked for it."""
+    if prediction.state != State.SUCCEEDED or prediction.caller != caller:
+        return None
+    return Feedback.objects.filter(prediction=prediction, caller=caller).first()
+
+
 def check_has_answer(prediction: Prediction) -> None:
     """Raises NoAnswer."""
     if prediction.state != State.SUCCEEDED:

@@ -70,11 +70,11 @@ def _called(model: RegisteredModel, number: str) -> ModelVersion | None:
         versions = versions.filter(number=int(number))
     else:
         return None
-    known = versions.values_list("pk", "unavailable_reason").first()
+    known = versions.values_list("pk", "sha256", "unavailable_reason").first()
     if known is None:
         return None
-    found = registry.version(known[0])
-    found.unavailable_reason = known[1]  # the copy in memory may be older
+    found = registry.version(known[0], known[1])
+    found.unavailable_reason = known[2]  # the copy in memory may be older
     return found
 
 
@@ -127,7 +127,7 @@ def find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predict
     def visible(one: tuple[uuid.UUID, Caller]) -> Prediction:
         prediction_id, caller = one
         row = rows.get(prediction_id)
-        if row is None or not may_see(caller, registry.complete([row])[0]):
+        if row is None or not may_see(caller, registry.attach_versions([row])[0]):
             raise Removed if Tombstone.objects.stands_for(prediction_id) else NotFound
         return row
 
@@ -153,7 +153,7 @@ def attach_feedback(rows: Sequence[tuple[Prediction | Exception, str]]) -> None:
 
 def _statuses(ids: Sequence[uuid.UUID]) -> list[Status | Exception | None]:
     close_old_connections()
-    found = Prediction.objects.look(ids)
+    found = Prediction.objects.fetch_statuses(ids)
     return [found.get(prediction_id) for prediction_id in ids]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import time
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,7 +15,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.utils import timezone
 
 from predictions.context import request_id
 from predictions.lifecycle import registry
@@ -22,6 +22,7 @@ from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, S
 from predictions.models.idempotency_key import KeyTaken
 from predictions.queue import notifications
 from predictions.queue.batcher import Batcher, map_catching
+from predictions.queue.redis_client import RATE_SECONDS
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, QueueFull
 from predictions.serving.schema.signature import Value
 from predictions.use_cases import admission
@@ -89,8 +90,6 @@ def submission_of(command: PredictCommand) -> _Submission:
 
 
 def _predictions(command: PredictCommand) -> list[Prediction]:
-    now = timezone.now()
-    deadline = now + (command.time_allowed or settings.PREDICTION_TIME)
     predictions = [
         Prediction(
             id=new_id,
@@ -101,13 +100,12 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
             source=command.source,
             lane=Lane.INTERACTIVE,
             values=values,
-            created_at=now,
-            deadline_at=deadline,
         )
         for new_id, values in zip(command.ids, command.rows, strict=True)
     ]
     context = copy_context()
     for prediction in predictions:
+        prediction.time_allowed = command.time_allowed or settings.PREDICTION_TIME
         prediction.request_id, prediction.request_context = request_id.get(), context
     if command.idempotency_key is not None:
         request_hash = _hash(command)
@@ -136,7 +134,8 @@ def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Except
         KeyTaken: the key of one of several submissions is in use. The batcher tries them one by one.
     """
     close_old_connections()
-    outcomes = map_catching(_admit, submissions, DATABASE_AWAY)
+    rate_until = time.monotonic() + RATE_SECONDS
+    outcomes = map_catching(lambda one: _admit(one, rate_until), submissions, DATABASE_AWAY)
     admitted = [outcome for outcome in outcomes if isinstance(outcome, list)]
     try:
         if admitted:
@@ -148,29 +147,29 @@ def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Except
     return outcomes
 
 
-def _admit(submission: _Submission) -> list[Prediction]:
+def _admit(submission: _Submission, rate_until: float) -> list[Prediction]:
     if not submission.is_admitted:
         first = submission.predictions[0]
         # A repeated request costs nothing: an accepted row stays accepted, and no limit keeps its caller from it.
         if not (settings.SUBMIT_RATE and _current_key(first)):
-            _check(submission, first)
+            _check(submission, first, rate_until)
         submission.is_admitted = True
     return submission.predictions
 
 
-def _check(submission: _Submission, first: Prediction) -> None:
+def _check(submission: _Submission, first: Prediction, rate_until: float) -> None:
     """Raises the reason for which new rows are not accepted, unless the key stands for an earlier prediction."""
     try:
-        _check_new(submission, first)
+        _check_new(submission, first, rate_until)
     except (ModelUnavailable, QueueFull):
         if _current_key(first) is None:
             raise
 
 
-def _check_new(submission: _Submission, first: Prediction) -> None:
+def _check_new(submission: _Submission, first: Prediction, rate_until: float) -> None:
     if not first.version.is_available:
         raise ModelUnavailable(f"{first.version} does not serve")
-    admission.admit(submission.caller, len(submission.predictions))
+    admission.admit(submission.caller, len(submission.predictions), rate_until)
 
 
 def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
@@ -178,7 +177,7 @@ def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
     predictions = list(chain.from_iterable(admitted))
     Prediction.objects.accept(predictions)
     for lane, context in {prediction.lane: prediction.request_context for prediction in predictions}.items():
-        context.run(notifications.notify, lane)
+        context.run(notifications.notify_in_time, lane)
     ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 
@@ -199,7 +198,7 @@ def _earlier(predictions: Sequence[Prediction]) -> list[Prediction]:
     if any(key.prediction_id in rows and wanted and key.request_hash != wanted.request_hash for key in keys):
         raise KeyReused
     if len(rows) == len(predictions):
-        return registry.complete(rows[key.prediction_id] for key in keys)
+        return registry.attach_versions(rows[key.prediction_id] for key in keys)
     # The key has expired, or a prediction was removed, since the insertion failed.
     IdempotencyKey.objects.release([key.prediction_id for key in keys])
     try:

@@ -37,7 +37,7 @@ def wait_in_thread(rows: Sequence[Prediction], subscription: Subscription, secon
             _refresh(rows, subscription.ended.result(seconds))
         except TimeoutError:
             with suppress(*DATABASE_AWAY):  # the rows are shown as they were last seen
-                _refresh(rows, Prediction.objects.look([row.pk for row in rows]))
+                _refresh(rows, Prediction.objects.fetch_statuses([row.pk for row in rows]))
 
 
 @contextmanager

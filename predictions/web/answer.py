@@ -1,10 +1,10 @@
-"""An answer for the templates: its value, its probabilities as bars, its interval as a scale, and how sure it is."""
+"""An answer for the templates: its name and value, how sure it is, its probabilities as bars, its place on an axis."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from predictions.web import sureness
-from predictions.web.formatting import first_place, interval_text, number_text, probability_text, rounded_text
+from predictions.web import charts, sureness
+from predictions.web.formatting import interval_text, number_text, probability_text
 
 # So many classes are all shown; of more, the likeliest few, and the others folded.
 ALL_SHOWN = 8
@@ -12,16 +12,30 @@ LIKELIEST = 5
 
 
 class AnswerPresenter:
-    """`output` as a worker stored it. Rows of earlier releases lack some of its keys."""
+    """`output` as a worker stored it, and the manifest of its version. Rows of earlier releases lack some keys."""
 
-    def __init__(self, output: Mapping[str, Any], task: str = "") -> None:
+    def __init__(self, output: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         self._output = output
+        self._target: Mapping[str, Any] = manifest.get("target") or {}
+        self._targets: Mapping[str, Any] | None = (manifest.get("figures") or {}).get("target")
         self.kind: str = output["kind"]
         self.is_outside = sureness.is_outside(output)
+        self.grade: str = output.get("grade") or ""
+        self.grade_text = sureness.grade_text(output)
         self.warning = sureness.OUTSIDE if self.is_outside else ""
-        self.sentences = sureness.sentences(output, task)
+        self.sentences = sureness.sentences(output, manifest.get("task", ""))
         self.unit: str = output.get("unit") or ""
         self.interval: list[float] | None = None if self.is_outside else output.get("interval")
+        promised = (manifest.get("sureness") or {}).get("interval") or {}
+        self._bounds = [promised.get("low"), promised.get("high")]
+        rows = (manifest.get("rows") or {}).get("training", 0)
+        self.standing = sureness.standing(output, self._targets, rows, self._target.get("cases", "cases"))
+
+    @property
+    def name(self) -> str:
+        """What was predicted, as the beginning of a heading."""
+        name: str = self._target.get("name", "")
+        return name[:1].upper() + name[1:]
 
     @property
     def value_text(self) -> str:
@@ -31,9 +45,24 @@ class AnswerPresenter:
         return interval_text(value, *self.interval)[0] if self.interval else number_text(value)
 
     @property
+    def is_about(self) -> bool:
+        """Whether the value is rounded to the digits that mean something."""
+        return self.interval is not None and self.interval[1] > self.interval[0]
+
+    @property
     def text(self) -> str:
         """The answer in one line."""
-        return " ".join(part for part in (self.value_text, self.unit) if part)
+        about = "about" if self.is_about else ""
+        return " ".join(part for part in (about, self.value_text, self.unit) if part)
+
+    @property
+    def spoken(self) -> str:
+        """The answer and how sure it is; a warning comes first."""
+        grade = f"{self.grade_text}." if self.grade_text else ""
+        most_important = self.warning or (self.sentences[0] if self.sentences else "")
+        named = f"{self.name}: {self.text}." if self.name else f"{self.text}."
+        parts = (grade, most_important, named) if self.is_outside else (named, grade, most_important)
+        return " ".join(part for part in parts if part)
 
     # --- Classes ------------------------------------------------------------------------------------------------------
     @property
@@ -62,16 +91,18 @@ class AnswerPresenter:
 
     # --- Numbers ------------------------------------------------------------------------------------------------------
     @property
-    def scale(self) -> dict[str, Any] | None:
-        """The interval drawn on a line of 100 units that goes a third of its width further on both sides."""
-        if not self.interval or not self.interval[1] > self.interval[0]:
+    def line(self) -> charts.NumberLine | None:
+        if self.kind != "regression" or self.is_outside:
             return None
-        low, high = self.interval
-        margin, place = (high - low) / 3, first_place((high - low) / 2)
-        return {
-            "interval_x": 20.0,
-            "interval_width": 60.0,
-            "value_x": 20.0 + 60.0 * (self._output["value"] - low) / (high - low),
-            "min_text": rounded_text(low - margin, place),
-            "max_text": rounded_text(high + margin, place),
-        }
+        return charts.number_line(self._output["value"], self.interval, self._targets, self._bounds)
+
+    @property
+    def line_text(self) -> str:
+        """What the drawing shows, in words."""
+        if self.line is None:
+            return ""
+        within = ""
+        if self.interval:
+            _, low, high = interval_text(self._output["value"], *self.interval)
+            within = f", with an interval from {low} to {high}"
+        return f"{self.text}{within}, on an axis from {self.line.low_text} to {self.line.high_text}."

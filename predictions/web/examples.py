@@ -11,7 +11,7 @@ PYTHON = """import httpx
 
 answer = httpx.post(
     {url!r},
-    json={body!r},
+    json={body},
     headers={{"Prefer": "wait=5"}},
 )
 print(answer.json()["output"])"""
@@ -24,12 +24,20 @@ JAVASCRIPT = """const answer = await fetch({url}, {{
 console.log((await answer.json()).output);"""
 
 
+# Where the row stands in a request; a script puts the values of the form there.
+BODY = "\0"
+
+
 def requests(url: str, features: dict[str, Any]) -> list[dict[str, str]]:
-    """One request in each language, for one row by name."""
+    """One request in each language, for one row by name: the code before the body, the body, and the code after it."""
     body = {"features": features}
     text = json.dumps(body, ensure_ascii=False)
+    written = [
+        ("curl", "curl", CURL.format(url=url, body=BODY), text.replace("'", "'\\''")),
+        ("Python", "python", PYTHON.format(url=url, body=BODY), repr(body)),
+        ("JavaScript", "javascript", JAVASCRIPT.format(url=json.dumps(url), body=BODY), text),
+    ]
     return [
-        {"title": "curl", "code": CURL.format(url=url, body=text.replace("'", "'\\''"))},
-        {"title": "Python", "code": PYTHON.format(url=url, body=body)},
-        {"title": "JavaScript", "code": JAVASCRIPT.format(url=json.dumps(url), body=text)},
+        {"title": title, "language": language, "before": code.split(BODY)[0], "body": row, "after": code.split(BODY)[1]}
+        for title, language, code, row in written
     ]

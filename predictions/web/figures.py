@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from predictions.models import ModelVersion, RegisteredModel
-from predictions.web.formatting import number_text, percent_text, wilson_interval
+from predictions.web.formatting import number_text, percent_text, share_text
 
 
 def _percent(value: float) -> str:
@@ -14,11 +14,15 @@ def _percent(value: float) -> str:
 # metric in version.json → label, formatter, meaning
 METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
     "accuracy": ("Right answers", _percent, "accuracy"),
-    "balanced_accuracy": ("Right answers, each class counted alike", _percent, "balanced accuracy"),
+    "balanced_accuracy": (
+        "Right answers, each class counted alike",
+        _percent,
+        "balanced accuracy; the counts are in the model card",
+    ),
     "roc_auc": ("Ranks the classes apart", number_text, "area under the ROC curve; 0.5 is guessing, 1 is perfect"),
     "log_loss": ("Surprise at the truth", number_text, "log loss; smaller is better"),
     "baseline_accuracy": ("Always naming the most common class", _percent, "the baseline to beat"),
-    "r2": ("Share of the spread explained", _percent, "R²; 0 % is the mean alone"),
+    "r2": ("How much of the spread is explained", number_text, "R²; 0 is the mean alone, 1 is all"),
     "mae": ("Typical error", number_text, "mean absolute error"),
     "rmse": ("Typical error, large ones weigh more", number_text, "root mean squared error"),
     "baseline_mae": ("Typical error of always answering the mean", number_text, "the baseline to beat"),
@@ -33,6 +37,7 @@ class VersionPresenter:
         self.number = version.number
         self.created_at = version.created_at
         self.unavailable_reason = version.unavailable_reason
+        self.remarks: list[str] = version.manifest.get("remarks", [])
         self._measured: dict[str, float] = version.manifest["metrics"]
 
     @property
@@ -51,9 +56,8 @@ class VersionPresenter:
         if not of:
             return None
         right = round(self._measured["accuracy"] * of)
-        low, high = wilson_interval(right, of)
-        label = f"right on data it had not seen ({low * 100:.0f}\N{EN DASH}{high * 100:.0f} %)"
-        return {"value": f"{right} of {of}", "label": label}
+        value, _, interval = share_text(right, of).partition(" (")
+        return {"value": value, "label": f"right on data it had not seen ({interval}"}
 
     @property
     def held_out(self) -> int:
@@ -69,8 +73,8 @@ class VersionPresenter:
         ]
 
     def _value(self, name: str, written: Callable[[float], str]) -> str:
-        if name == "accuracy" and (counted := self._counted()):
-            return counted["value"]
+        if name in ("accuracy", "baseline_accuracy") and self.held_out:
+            return share_text(round(self._measured[name] * self.held_out), self.held_out)
         return written(self._measured[name])
 
 

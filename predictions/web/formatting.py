@@ -96,6 +96,14 @@ def frequency_text(share: float) -> str:
     return f"about {hundredths} in 100"
 
 
+def share_text(right: int, of: int) -> str:
+    """A counted share with its 95 % interval: "164 of 171 (92-98 %)", with an en dash."""
+    if not of:
+        return "0 of 0"
+    low, high = wilson_interval(right, of)
+    return f"{right} of {of} ({low * 100:.0f}\N{EN DASH}{high * 100:.0f} %)"
+
+
 def duration_text(duration: timedelta) -> str:
     seconds = max(duration.total_seconds(), 0.0)
     if seconds < 1:

@@ -10,13 +10,16 @@ from functools import cached_property
 from typing import Any
 
 from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Field, Fieldset, Layout
+from crispy_forms.layout import TEMPLATE_PACK, Field, Fieldset, Layout, LayoutObject
+from crispy_forms.utils import render_field
 from django import forms
+from django.template.loader import render_to_string
 from django.utils.html import escape
 
 from predictions.models import ModelVersion
 from predictions.serving.schema.errors import InvalidInput
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Signature, Text, Value
+from predictions.web import charts
 from predictions.web.formatting import number_text
 from predictions.web.number_input import Unreadable, read_number
 
@@ -62,12 +65,15 @@ def _choice(feature: Choice, _seen: Mapping[str, Any]) -> forms.Field:
     keys = choice_keys(feature)
     values = {key: value for value, key in keys.items()}
     offered = [("", "Choose…"), *((keys[value], _visible(label)) for value, label in feature.choices)]
-    return forms.TypedChoiceField(choices=offered, coerce=values.__getitem__, empty_value=None)
+    attrs = {} if any(isinstance(value, str) for value in feature.values) else {"data-json": ""}
+    widget = forms.Select(attrs=attrs)
+    return forms.TypedChoiceField(choices=offered, coerce=values.__getitem__, empty_value=None, widget=widget)
 
 
 def _boolean(feature: Boolean, _seen: Mapping[str, Any]) -> forms.Field:
     offered = [("", "Choose…" if feature.required else "Not known"), ("true", "Yes"), ("false", "No")]
-    return forms.TypedChoiceField(choices=offered, coerce=BOOLEANS.__getitem__, empty_value=None)
+    widget = forms.Select(attrs={"data-json": ""})
+    return forms.TypedChoiceField(choices=offered, coerce=BOOLEANS.__getitem__, empty_value=None, widget=widget)
 
 
 def _text(feature: Text, _seen: Mapping[str, Any]) -> forms.Field:
@@ -108,19 +114,41 @@ class PredictionForm(forms.Form):
     bound_field_class = _NumberedField
     idempotency_key = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, version: ModelVersion, data: Any = None, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        version: ModelVersion,
+        data: Any = None,
+        values: Mapping[str, Any] | None = None,
+        matrix: Mapping[str, Any] | None = None,
+    ) -> None:
         self.signature = version.signature
         super().__init__(data, initial={KEY: uuid.uuid4(), **written(self.signature, values or {})})
         seen = version.profile.get("features", {})  # empty for a version that was registered without its training data
         for feature in self.signature.features:
             self.fields[name_of(feature.name)] = _field(feature, seen.get(feature.name, {}))
+        self._note_order()
         self.values: dict[str, Any] = {}
         self.row: list[Value] = []  # the values in signature order, once the form is valid
-        self.helper = _helper(self.signature)
+        self.helper = _helper(self.signature, matrix)
+
+    @property
+    def filled(self) -> int:
+        """How many of the features have a text."""
+        return sum(1 for name in self.signature.names if self[name_of(name)].value() not in (None, ""))
+
+    @property
+    def error_title(self) -> str:
+        count = sum(len(errors) for errors in self.errors.values())
+        return f"{count} error: " if count == 1 else f"{count} errors: " if count else ""
 
     @cached_property
     def numbers(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.fields)}
+
+    def _note_order(self) -> None:
+        """A pasted row fills the fields in the order of the signature, wherever they stand."""
+        for place, name in enumerate(self.signature.names):
+            self.fields[name_of(name)].widget.attrs["data-order"] = place
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -184,6 +212,7 @@ def _field(feature: Feature, seen: Mapping[str, Any]) -> forms.Field:
     field.is_optional = not feature.required  # type: ignore[attr-defined]
     field.unit = feature.unit  # type: ignore[attr-defined]
     field.typical = typical_range(seen)  # type: ignore[attr-defined]
+    field.strip = strip_of(seen)  # type: ignore[attr-defined]
     if feature.kind in ("number", "integer") and feature.default is not None:
         field.widget.attrs["placeholder"] = f"e.g. {number_text(float(feature.default))}"
     return field
@@ -195,12 +224,49 @@ def typical_range(profile: Mapping[str, Any]) -> str:
     return f"usually {number_text(deciles[1])} to {number_text(deciles[-2])}" if deciles else ""
 
 
-def _helper(signature: Signature) -> FormHelper:
+def strip_of(profile: Mapping[str, Any]) -> charts.Strip | None:
+    deciles = profile.get("deciles")
+    return charts.strip(deciles[0], deciles[1], deciles[-2], deciles[-1]) if deciles else None
+
+
+def _helper(signature: Signature, matrix: Mapping[str, Any] | None) -> FormHelper:
+    in_matrix = {name for row in matrix["rows"] for name in row["features"]} if matrix else set()
     groups: dict[str, list[str]] = {}
     for feature in signature.features:
-        groups.setdefault(feature.group, []).append(name_of(feature.name))
+        if feature.name not in in_matrix:
+            groups.setdefault(feature.group, []).append(name_of(feature.name))
     helper = FormHelper()
     helper.form_tag = False
     helper.disable_csrf = True  # the template has the one token
-    helper.layout = Layout(Field(KEY), *(Fieldset(title, *names) for title, names in groups.items()))
+    table = [MatrixLayout(matrix, signature)] if matrix else []
+    helper.layout = Layout(Field(KEY), *table, *(Fieldset(title, *names) for title, names in groups.items()))
     return helper
+
+
+class MatrixLayout(LayoutObject):  # type: ignore[misc]
+    """Fields as a table: each row is one thing with its help, each column one way to measure it."""
+
+    template = "foretell/layout/matrix.html"
+
+    def __init__(self, matrix: Mapping[str, Any], signature: Signature) -> None:
+        self.fields: list[str] = []
+        self._columns = matrix["columns"]
+        self._rows = [
+            {**row, "features": [name if name in signature.names else "" for name in row["features"]]}
+            for row in matrix["rows"]
+        ]
+
+    def render(self, form: PredictionForm, context: Any, template_pack: str = TEMPLATE_PACK, **kwargs: Any) -> str:
+        rows = [
+            {
+                "title": row["title"],
+                "help": row["help"],
+                "cells": [
+                    render_field(name_of(name), form, context, template_pack=template_pack, **kwargs) if name else ""
+                    for name in row["features"]
+                ],
+            }
+            for row in self._rows
+        ]
+        html: str = render_to_string(self.template, {"columns": self._columns, "rows": rows})
+        return html

@@ -11,6 +11,9 @@ GROWTH = 1.5
 JITTER = 0.2
 # A poll waits for the result this long at most, if the process has room: most results then need one poll.
 HOLD_SECONDS = 1.0
+# From this attempt on a page says how many are before it; they are counted to this number.
+SLOW = 2
+MOST_AHEAD = 1000
 
 _spread = random.Random()  # noqa: S311 - spreads load; no secret depends on it
 

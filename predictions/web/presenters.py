@@ -7,14 +7,14 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
 
-from predictions.models import ModelVersion, Prediction, State
+from predictions.models import Feedback, ModelVersion, Prediction, State, clock
 from predictions.serving.schema.errors import ERRORS
-from predictions.serving.schema.signature import Choice, Feature, Value
 from predictions.web import polling, waiting
 from predictions.web.answer import AnswerPresenter
-from predictions.web.formatting import duration_text, exact_text
+from predictions.web.feedback import FeedbackPresenter
+from predictions.web.formatting import duration_text
+from predictions.web.values import value_text
 
 HEADLINES: Mapping[str, str] = {
     State.QUEUED: "In the queue",
@@ -36,14 +36,22 @@ class PredictionPresenter:
     """One prediction for the templates. Reads no more than the row and its version.
 
     `viewer` is the caller key of the person who looks at it; `late_since` is when the workers began to be late, if they
-    are.
+    are; `ahead` is how many predictions wait before it, if that was counted; `feedback` is what the viewer said of it.
     """
 
     def __init__(
-        self, prediction: Prediction, attempt: int = 0, *, viewer: str = "", late_since: datetime | None = None
+        self,
+        prediction: Prediction,
+        attempt: int = 0,
+        *,
+        viewer: str = "",
+        late_since: datetime | None = None,
+        ahead: int | None = None,
+        feedback: Feedback | None = None,
     ) -> None:
         self._row = prediction
         self._late_since = late_since
+        self._ahead = ahead
         self.id = str(prediction.pk)
         self.state = prediction.state
         self.is_terminal = prediction.is_terminal
@@ -61,6 +69,10 @@ class PredictionPresenter:
         self.feedback_url = reverse("feedback", args=[prediction.pk])
         self.retry_url = reverse("retry", args=[prediction.pk])
         self.again_url = f"{self.model_url}?from={prediction.pk}"
+        self.why_url = reverse("explanation", args=[prediction.pk])
+        self.what_if_url = reverse("what-if", args=[prediction.pk])
+        self.csv_url = reverse("prediction-csv", args=[prediction.pk])
+        self.feedback = FeedbackPresenter(feedback, self.version, self.answer) if self.can_feedback else None
 
     # --- Words --------------------------------------------------------------------------------------------------------
     @property
@@ -71,15 +83,36 @@ class PredictionPresenter:
 
     @property
     def page_title(self) -> str:
-        return f"{self.headline} · {self.model_title} · Foretell"
+        """The answer and its grade, so that a hidden tab shows them; or the state."""
+        said = [self.state_text]
+        if self.answer is not None:
+            said = [self.answer.text, self.answer.grade_text.lower()]
+            said = said[::-1] if self.answer.is_outside else said
+        return " · ".join(part for part in [*said, self.model_title, "Foretell"] if part)
 
     @cached_property
     def note(self) -> str:
         if self.is_terminal:
             return NOTES.get(self.state, "")
         if self.capped:
-            return waiting.capped_note(self._row.deadline_at, timezone.now(), self._late_since)
-        return waiting.note(self.state, self._row.deadline_at, timezone.now())
+            return waiting.capped_note(self._row.deadline_at, clock.recent(), self._late_since)
+        return waiting.note(self.state, self._row.deadline_at, clock.recent())
+
+    @property
+    def progress(self) -> str:
+        """For how long an unfinished prediction has waited, and how many are before it."""
+        if self.is_terminal:
+            return ""
+        return waiting.progress(clock.recent() - self._row.created_at, self._ahead)
+
+    @property
+    def outside_text(self) -> str:
+        """How many values lie outside the training data, each by itself."""
+        outside, given = len(self._advised), len(self._row.values)
+        if not outside:
+            return "Each value lies within what it learned from, but no case that it learned from has them together."
+        lie = "lies" if outside == 1 else "lie"
+        return f"{outside} of {given} values {lie} outside what it learned from."
 
     @property
     def announcement(self) -> str:
@@ -87,7 +120,7 @@ class PredictionPresenter:
             return f"{self.model_title}: not finished yet. This page has stopped asking. {self.note}"
         if self.answer is None:
             return f"{self.model_title}: {self.state_text}"
-        return " ".join([f"{self.model_title}: {self.answer.text}", self.answer.warning]).strip()
+        return f"{self.model_title}: {self.answer.spoken}"
 
     @property
     def error(self) -> dict[str, Any] | None:
@@ -127,7 +160,7 @@ class PredictionPresenter:
     def answer(self) -> AnswerPresenter | None:
         if not self._row.output:
             return None
-        return AnswerPresenter(self._row.output, self.version.manifest.get("task", ""))
+        return AnswerPresenter(self._row.output, self.version.manifest)
 
     @property
     def answer_text(self) -> str:
@@ -201,14 +234,3 @@ class PredictionPresenter:
     @property
     def finished_at(self) -> Any:
         return self._row.finished_at
-
-
-def value_text(feature: Feature, value: Value) -> str:
-    """A value as the form shows it."""
-    if value is None:
-        return "not given"
-    if isinstance(feature, Choice):
-        return next((label for known, label in feature.choices if known == value), str(value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return exact_text(value) if isinstance(value, float) else str(value)

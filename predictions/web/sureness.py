@@ -5,6 +5,7 @@ conformal set or interval promises. An answer without the facts for a sentence h
 carry no grade, and their sets were filled up with the answer itself, so a set of one says nothing there.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,9 +20,10 @@ NAMED = 5
 TESTED = "cases like those it was tested on"
 
 OUTSIDE = (
-    "These values are far from all cases that the model learned from. How often its answers are right for such values"
-    " is not known: do not rely on this one."
+    "Do not rely on this answer. The values are unlike all cases that the model learned from, and how often its answers"
+    " are right for such values is not known."
 )
+GRADES: Mapping[str, str] = {"clear": "Clear", "uncertain": "Uncertain", "outside": "Outside its experience"}
 USUAL = "The case is like those that the model learned from."
 UNUSUAL = "The case differs from those that the model learned from."
 CLUSTER = "The name of the group of training cases that this case belongs to. It is a name, not a measured value."
@@ -38,17 +40,22 @@ def sentences(output: Mapping[str, Any], task: str = "") -> list[str]:
     return _of_class(output) if output["kind"] == "classification" else _of_number(output)
 
 
+def grade_text(output: Mapping[str, Any]) -> str:
+    """The grade as a word; empty for an answer without a grade."""
+    return GRADES.get(output.get("grade") or "", "")
+
+
 def is_outside(output: Mapping[str, Any]) -> bool:
     return output.get("grade") == "outside"
 
 
 # --- Classification ---------------------------------------------------------------------------------------------------
 def _of_class(output: Mapping[str, Any]) -> list[str]:
-    said = [*_tie(output), *_set(output)]
     grade = output.get("grade")
     if grade == "clear":
-        return said + _evidence(output, "Clear answers were")
-    return said + _evidence(output, "Uncertain answers were") if grade == "uncertain" else said
+        return [*_tie(output), *_evidence(output, "When it was this sure, it was"), *_set(output)]
+    said = [*_tie(output), *_set(output)]
+    return said + _evidence(output, "When it was this unsure, it was") if grade == "uncertain" else said
 
 
 def _tie(output: Mapping[str, Any]) -> list[str]:
@@ -106,3 +113,26 @@ def _held(output: Mapping[str, Any]) -> list[str]:
     if not found or not found["of"]:
         return []
     return [f"In {found['right']} of {found['of']} cases it had not seen, the true value lay inside such an interval."]
+
+
+def standing(output: Mapping[str, Any], target: Mapping[str, Any] | None, rows: int, cases: str) -> str:
+    """Where a number stands among the training targets; empty if it is outside, or if they were not counted.
+
+    `target` is the distribution of the targets, `rows` their number and `cases` what they are, in the plural.
+    """
+    if not target or not rows or is_outside(output) or output["kind"] != "regression":
+        return ""
+    value = output["value"]
+    if value < target["minimum"]:
+        return f"Lower than all {rows} {cases} in the data."
+    if value > target["maximum"]:
+        return f"Higher than all {rows} {cases} in the data."
+    below = share_below(value, target["percentiles"])
+    word, share = ("Higher", below) if below >= 50 else ("Lower", 100 - below)
+    return f"{word} than about {share} % of the {rows} {cases} in the data."
+
+
+def share_below(value: float, percentiles: Sequence[float]) -> int:
+    """How many of 100 targets are lower, from 1 to 99: percentiles tell no more of the ends."""
+    low, high = bisect_left(percentiles, value), bisect_right(percentiles, value)
+    return min(max(round((low + high - 1) / 2), 1), 99)

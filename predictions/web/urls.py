@@ -1,9 +1,11 @@
 from django.urls import include, path
 
-from predictions.web.views import account, answers, catalogue, health, metrics, monitor, tokens
+from predictions.web.views import account, answers, batches, catalogue, health, metrics, monitor, reference, tokens, why
 
 models = [
     path("", catalogue.model, name="model"),
+    path("card/", catalogue.card, name="card"),
+    path("api/", reference.reference, name="model-api"),
     path("predictions/", catalogue.predict, name="predict"),
 ]
 prediction = [
@@ -12,12 +14,27 @@ prediction = [
     path("cancel/", answers.cancel, name="cancel"),
     path("retry/", answers.retry, name="retry"),
     path("feedback/", answers.feedback, name="feedback"),
+    path("explanation/", why.explanation, name="explanation"),
+    path("what-if/", why.what_if, name="what-if"),
+    path("csv/", answers.csv, name="prediction-csv"),
+]
+batch = [
+    path("", batches.batch, name="batch"),
+    path("status/", batches.status, name="batch-status"),
+    path("cancel/", batches.cancel, name="batch-cancel"),
+    path("corrections/", batches.corrections, name="batch-corrections"),
+    path("results/", batches.results, name="batch-results"),
+    path("errors/", batches.errors, name="batch-errors"),
 ]
 urlpatterns = [
     path("", catalogue.home, name="home"),
     path("models/<slug:name>/", include(models)),
     path("predictions/", answers.mine, name="predictions"),
     path("predictions/<uuid:prediction_id>/", include(prediction)),
+    path("batches/", batches.mine, name="batches"),
+    path("batches/new/", batches.new, name="new-batch"),
+    path("batches/template/", batches.template, name="batch-template"),
+    path("batches/<uuid:job_id>/", include(batch)),
     path("accounts/", account.account, name="account"),
     path("accounts/data/", account.export, name="export-data"),
     path("accounts/data/remove/", account.remove, name="remove-data"),

@@ -1,12 +1,11 @@
 """Callers of pages: a signed-in user, a visitor known by a signed cookie, or an address."""
 
 import uuid
-from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from predictions.use_cases import callers
+from predictions.use_cases import addresses, callers
 from predictions.use_cases.callers import Caller
 
 COOKIE = "visitor"
@@ -43,12 +42,9 @@ def is_of_this_machine(request: HttpRequest) -> bool:
 
 
 def client_ip(request: HttpRequest) -> str:
-    return callers.client_ip(str(request.META.get("REMOTE_ADDR", "")), request.headers.get("X-Forwarded-For", ""))
+    return addresses.client_ip(str(request.META.get("REMOTE_ADDR", "")), request.headers.get("X-Forwarded-For", ""))
 
 
-def internet_address_of(request: HttpRequest) -> str | None:
-    """The client's address for a column of addresses; None for a socket, or for a forwarded text that is none."""
-    try:
-        return str(ip_address(client_ip(request)))
-    except ValueError:
-        return None
+def counted_address_of(request: HttpRequest) -> str | None:
+    """What sign-ins from the client's address are counted under; None for a socket."""
+    return addresses.counted_as(client_ip(request))

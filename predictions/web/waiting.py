@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from predictions.maintenance import canary
-from predictions.models import Lane, State
+from predictions.models import Lane, State, clock
 from predictions.web.formatting import duration_text
 
 # Answers that take longer than this are worth a word before one asks.
@@ -28,6 +28,14 @@ def note(state: str, deadline_at: datetime, now: datetime) -> str:
     return f"It is kept and waits for a worker. Without an answer by {until} (in {left}) it ends as expired."
 
 
+def progress(waited: timedelta, ahead: int | None) -> str:
+    """How long a prediction has waited, in whole seconds, and how many are before it in the queue, if known."""
+    place = "" if ahead is None else " It is next in the queue." if not ahead else f" {ahead} are before it."
+    seconds = max(round(waited.total_seconds()), 1)
+    waited_text = f"{seconds} s" if seconds < 120 else duration_text(waited)
+    return f"Asked {waited_text} ago.{place}"
+
+
 def capped_note(deadline_at: datetime, now: datetime, late_since: datetime | None) -> str:
     """For a page that has stopped asking."""
     if now >= deadline_at:
@@ -44,7 +52,7 @@ def workers_late_since(now: datetime) -> datetime | None:
 
 def form_warning() -> str:
     """What somebody should know before they ask; empty while workers are not late."""
-    now = timezone.now()
+    now = clock.recent()
     since = workers_late_since(now)
     if since is None:
         return ""

@@ -8,16 +8,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
 
-from predictions.models import Claim, Heartbeat, Prediction
+from predictions.models import Claim, Heartbeat, Lane, Prediction
 from predictions.models.heartbeat import WORKER
 from predictions.queue import completions, notifications
 from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.schema.errors import ModelUnavailable
 from predictions.worker import preload
+from predictions.worker.time_limit import Call, TimeLimit
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,23 @@ def call_for_help(lane: str) -> None:
 
 
 def serve(lane: str, until: float, on_saturated: Callable[[str], None] = lambda _: None) -> bool:
-    """Claim, predict and settle until nothing is queued (True) or the monotonic time `until` has come (False).
+    """Work until nothing is queued (True) or the monotonic time `until` has come (False). Chunks of files come last."""
+    if not _serve_predictions(lane, until, on_saturated):
+        return False
+    return lane != Lane.BULK or _serve_chunks(until)
+
+
+def _serve_chunks(until: float) -> bool:
+    from predictions.batches import execution  # noqa: PLC0415 - the room of files stands above this one
+
+    while execution.run_next():
+        if time.monotonic() >= until:
+            return False
+    return True
+
+
+def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], None]) -> bool:
+    """Claim, predict and settle until nothing is queued or the time has come.
 
     A settle and the next claim share one transaction: half as many commits. One worker for a lane is best, since more
     rows gather for each claim, until it cannot keep up: then it calls `on_saturated`.
@@ -135,9 +153,10 @@ def answer(version_id: int, claim: Claim) -> Predicted:
     """One outcome for each row of one version, and the milliseconds that they took together."""
     start = time.perf_counter()
     try:
-        loaded = preload.load(version_id)
+        loaded = preload.load(version_id, claim.rows[0].sha256)
         start = time.perf_counter()
-        outcomes = predict(loaded, [row.values for row in claim.rows])
+        with time_limit.applied(version_id, claim):
+            outcomes = predict(loaded, [row.values for row in claim.rows])
     except ModelUnavailable as error:
         # Not loaded; or the compiled estimator was in doubt, and the estimator itself could not be opened.
         preload.record_failure(version_id, error)
@@ -145,6 +164,28 @@ def answer(version_id: int, claim: Claim) -> Predicted:
     predict_ms = _last_ms[version_id] = (time.perf_counter() - start) * 1000
     _log_failures(version_id, claim, outcomes)
     return Predicted(claim, outcomes, predict_ms)
+
+
+def end_call(call: Call) -> None:
+    """Settle the rows of a predict call that lasts too long, before its process is killed.
+
+    A row that was predicted alone fails. Several are queued again, and each is then predicted alone.
+    """
+    rows, spent = call.claim.rows, call.seconds
+    logger.error(
+        "a predict call of %s with %d row(s) exceeds TIME_LIMIT (%d s): it has taken %.1f s; its process is killed",
+        preload.described(call.version_id, rows[0].sha256), len(rows), settings.PREDICT_SECONDS, spent,
+        extra={"predictions": [str(row.id) for row in rows]},
+    )  # fmt: skip
+    if len(rows) == 1 and (failed := Prediction.objects.time_out(call.claim, spent * 1000)):
+        completions.announce(failed)
+    Prediction.objects.release(call.claim.token)
+    for lane in Prediction.objects.waiting_lanes(timedelta(0)):
+        notifications.clear_attended(lane)
+        notifications.notify(lane)
+
+
+time_limit = TimeLimit(settings.PREDICT_SECONDS, end_call)
 
 
 def _log_failures(version_id: int, claim: Claim, outcomes: list[Outcome]) -> None:

@@ -19,8 +19,8 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-# The child has imported its libraries within this, or the machine is in trouble. A busy machine may need more for that
-# than a predict call may take.
+# The child has imported its libraries and loaded the awaited versions within this, or the machine is in trouble. A busy
+# machine may need more for that than a predict call may take.
 START_SECONDS = 60.0
 # An unused child keeps the memory of its estimators no longer than this.
 IDLE_SECONDS = 120.0
@@ -150,7 +150,7 @@ def _run(pipe: Connection, parent: int) -> None:
     from predictions.worker import drain, preload  # noqa: PLC0415 - the scientific stack, in the child only
 
     preload.use_worker_pragmas()
-
+    preload.load_awaited()
     pipe.send(True)
     while True:
         try:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,7 +11,8 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from predictions.models import ModelVersion
+from predictions.models import ModelVersion, Prediction
+from predictions.models.registered_model import ModelVersionQuerySet
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.opening import Loaded, limit_threads
 from predictions.serving.schema.errors import ModelUnavailable
@@ -18,6 +20,9 @@ from predictions.serving.schema.errors import ModelUnavailable
 logger = logging.getLogger(__name__)
 
 loader = Loader(settings.MODELS_DIR, settings.LOADER_BYTES, use_compiled=settings.INFERENCE_ENGINE == "auto")
+
+# Distributions whose estimators start threads that a fork does not copy.
+OWN_THREADS = frozenset({"xgboost", "xgboost-cpu", "lightgbm", "catboost"})
 
 
 @dataclass(frozen=True)
@@ -30,35 +35,49 @@ class VersionKey:
 
 
 @lru_cache(maxsize=1024)
-def version_key(version_id: int) -> VersionKey:
-    """A version never changes, so its key is kept for good."""
-    version = ModelVersion.objects.select_related("registered_model").only(
-        "number", "sha256", "registered_model__name"
-    ).get(pk=version_id)  # fmt: skip
-    return VersionKey(version.registered_model.name, version.number, version.sha256)
+def version_key(version_id: int, sha256: str) -> VersionKey:
+    """An artefact never changes, so its key is kept for good. A primary key may name another one after a restore."""
+    name, number = ModelVersion.objects.values_list("registered_model__name", "number").get(pk=version_id)
+    return VersionKey(name, number, sha256)
 
 
-def load(version_id: int) -> Loaded:
-    """The version, checked and ready.
+def described(version_id: int, sha256: str) -> str:
+    """For the log: "churn v3"."""
+    key = version_key(version_id, sha256)
+    return f"{key.name} v{key.number}"
+
+
+def load(version_id: int, sha256: str) -> Loaded:
+    """The version with this registered artefact, checked and ready.
 
     Raises:
         ModelUnavailable: it does not serve here.
     """
-    key = version_key(version_id)
+    key = version_key(version_id, sha256)
     return loader.get(key.name, key.number, key.sha256)
+
+
+def load_registered(version_id: int) -> Loaded:
+    """`load` with the artefact that is registered now.
+
+    Raises:
+        ModelUnavailable: it does not serve here.
+    """
+    return load(version_id, ModelVersion.objects.values_list("sha256", flat=True).get(pk=version_id))
 
 
 def record_failure(version_id: int, error: ModelUnavailable) -> None:
     """Store why a version does not serve, for analysts. The error of a library goes to the log only."""
     if ModelVersion.objects.mark_unavailable(version_id, error.reason):
-        key = version_key(version_id)
-        logger.warning("%s v%d does not serve: %s", key.name, key.number, error.reason, exc_info=error.__cause__)
+        version = ModelVersion.objects.select_related("registered_model").get(pk=version_id)
+        logger.warning("%s does not serve: %s", version, error.reason, exc_info=error.__cause__)
 
 
 def examine(version_id: int) -> bool:
     """Load a version, and mark it as available or not."""
+    sha256 = ModelVersion.objects.values_list("sha256", flat=True).get(pk=version_id)
     try:
-        load(version_id)
+        load(version_id, sha256)
     except ModelUnavailable as error:
         record_failure(version_id, error)
         return False
@@ -70,14 +89,36 @@ def examine(version_id: int) -> bool:
 def load_champions() -> None:
     """Before the pool forks: the first prediction is quick, and the processes share the memory."""
     limit_threads()
-    try:
-        for version in ModelVersion.objects.champions():
-            examine(version.pk)
-    except DatabaseError as error:
-        logger.warning("nothing is loaded yet, the database is away: %s", type(error).__name__)
+    _examine_all(ModelVersion.objects.champions(), lambda version: not _breaks_in_a_fork(version))
     connections.close_all()
     gc.collect()
     gc.freeze()
+
+
+def load_champions_of_a_child() -> None:
+    """After a fork: the versions that cannot be loaded before it."""
+    _examine_all(ModelVersion.objects.champions(), _breaks_in_a_fork)
+
+
+def load_awaited() -> None:
+    """Load the versions of queued rows: a load counts towards the time limit of the call that needs it."""
+    limit_threads()
+    _examine_all(ModelVersion.objects.filter(pk__in=Prediction.objects.queued().values("version")), lambda _: True)
+    connections.close_all()
+
+
+def _examine_all(versions: ModelVersionQuerySet, is_wanted: Callable[[ModelVersion], bool]) -> None:
+    try:
+        for version in versions:
+            if is_wanted(version):
+                examine(version.pk)
+    except DatabaseError as error:
+        logger.warning("nothing is loaded yet, the database is away: %s", type(error).__name__)
+
+
+def _breaks_in_a_fork(version: ModelVersion) -> bool:
+    """Boosters hang in a child whose parent has used their threads: dmlc/xgboost#8040, LightGBM#6137."""
+    return not OWN_THREADS.isdisjoint(version.manifest["libraries"])
 
 
 def use_worker_pragmas() -> None:

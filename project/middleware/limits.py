@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from predictions.api.http import content_length
-from predictions.serving.schema.errors import TooLarge, UnsupportedMediaType
+from predictions.api.problems import too_large
+from predictions.batches.limits import most_bytes
+from predictions.serving.schema.errors import UnsupportedMediaType
 from project.error_responses import refused
 
 
@@ -21,11 +22,8 @@ class BodyLimits:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-            return refused(UnsupportedMediaType())
-        if content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""}) > self.most:
-            return refused(TooLarge())
+            return refused(request, UnsupportedMediaType())
+        length = content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
+        if length > most_bytes(request.path):
+            return refused(request, too_large())
         return self.get_response(request)
-
-    @property
-    def most(self) -> int:
-        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

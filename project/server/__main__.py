@@ -2,15 +2,21 @@
 
 import gc
 import os
+import socket
+import sys
+from functools import partial
 
-from granian import Granian
-from granian.constants import Interfaces, Loops
-from granian.log import LogLevels
+from uvicorn import Config
 
-from project.env import read_env
+from project.env import Env, read_env
+from project.server.guard import Addresses, GuardedProtocol
+from project.server.processes import GuardedServer, Processes, allow_many_connections, listen
 
 # honcho gives its first process this PORT when nobody chose one: it is not a wish.
 HONCHO_DEFAULT_PORT = "5000"
+KEEP_ALIVE_SECONDS = 20
+# A request that waits for its result is answered after SIGTERM too; this is for what it does after its wait.
+ANSWER_SECONDS = 5
 
 
 def main() -> None:
@@ -18,22 +24,34 @@ def main() -> None:
         del os.environ["PORT"]
     env = read_env()
     preload()
-    server = Granian(
-        "project.asgi:application",
-        address=env.host,
-        port=env.port,
-        interface=Interfaces.ASGINL,
-        workers=env.web_processes,
-        loop=Loops.asyncio,
-        backlog=2048,
-        respawn_failed_workers=True,
-        respawn_interval=1.0,
-        workers_kill_timeout=4,
-        websockets=False,
-        log_level=LogLevels.error,
-    )
+    allow_many_connections()
+    try:
+        listener = listen(env.host, env.port)
+    except OSError as error:
+        sys.exit(f"Foretell cannot listen on {env.host}:{env.port}: {error.strerror}. Set HOST or PORT otherwise.")
     print(f"Foretell answers on http://{env.host}:{env.port}/", flush=True)
-    server.serve()
+    drain_seconds = env.wait_max + ANSWER_SECONDS
+    Processes(listener, partial(serve, listener, env, drain_seconds), env.web_processes, drain_seconds).serve()
+
+
+def serve(listener: socket.socket, env: Env, drain_seconds: float) -> None:
+    """One web process, until SIGTERM and until what it has accepted is answered."""
+    addresses = Addresses(None if env.behind_proxy else env.connections_per_address or None)
+    config = Config(
+        "project.asgi:application",
+        http=partial(GuardedProtocol, addresses),  # type: ignore[arg-type]  # a factory will do
+        loop="asyncio",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(drain_seconds),
+    )
+    GuardedServer(config).run(sockets=[listener])
 
 
 def preload() -> None:

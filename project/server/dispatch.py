@@ -2,10 +2,10 @@
 
 import asyncio
 import io
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from typing import IO, Any
 
 from django.conf import settings
 from django.core import signals
@@ -15,14 +15,14 @@ from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from predictions.api.asgi import Application, BrokenBody, read_body, takes
+from predictions.api.asgi import Application, read_body, takes
 from predictions.api.http import Receive, Scope, Send
+from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
+from predictions.batches.limits import most_bytes, takes_file
 
 Headers = Sequence[tuple[bytes, bytes]]
-T = TypeVar("T")
 
-# A client that takes nothing for this long frees the thread that streams to it.
-STALLED_SECONDS = 30.0
+STREAM_THREADS = 4
 
 
 class Site:
@@ -47,88 +47,82 @@ class Pages(ASGIHandler):
 
     A thread keeps its database connection, as under WSGI, and a request that waits holds up no other. Django's own
     handler would change threads for each middleware; a bridge from ASGI to WSGI bounds neither a body nor a client
-    that stops reading.
+    that stops reading. While a response is being sent no thread is held: the client decides how long that takes.
     """
 
     def __init__(self) -> None:
         BaseHandler.__init__(self)
         self.load_middleware()
         self.threads = ThreadPoolExecutor(settings.ENV.web_threads, thread_name_prefix="request")
+        self.streams = Streams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["headers"] = _with_one_cookie_header(scope["headers"])
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            body = await read_body(
-                {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}, receive
-            )
+            if scope["method"] == "POST" and takes_file(scope["path"]):
+                body = await receive_file(headers, receive, most_bytes(scope["path"]))
+            else:
+                body = io.BytesIO(await read_body(headers, receive))
         except BrokenBody:
             await send({"type": "http.response.start", "status": 400, "headers": []})
-            await send({"type": "http.response.body", "body": b"The body did not come to its end."})
+            await send({"type": "http.response.body", "body": BROKEN_BODY.encode()})
             return
-        _declare_length(scope, body)
+        _declare_length(scope, size_of(body))
         loop = asyncio.get_running_loop()
-        client = _Client(loop, receive, send)
-        response = await loop.run_in_executor(self.threads, self._in_thread, scope, body, client)
+        with body:
+            response = await loop.run_in_executor(self.threads, self._in_thread, scope, body)
         if isinstance(response, HttpResponse):
             await send(_head(response))
             await send({"type": "http.response.body", "body": response.content})
+        else:
+            await self.streams.send(response, receive, send)
 
-    def _in_thread(self, scope: Scope, body: bytes, client: "_Client") -> HttpResponseBase:
-        """What streams has been sent when this returns: it may need the thread's connection."""
+    def _in_thread(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
-        request, refusal = self.create_request(scope, io.BytesIO(body))
+        request, refusal = self.create_request(scope, body)
         response = self.get_response(request) if request is not None else refusal
         assert response is not None  # noqa: S101 - there is a request or a refusal
-        try:
-            if not isinstance(response, HttpResponse):
-                self._stream(response, client)
-        finally:
+        if isinstance(response, HttpResponse):
             response.close()
+        elif isinstance(response, FileResponse):
+            response.block_size = self.chunk_size
         return response
 
-    def _stream(self, response: Any, client: "_Client") -> None:
-        if isinstance(response, FileResponse):
-            response.block_size = self.chunk_size
-        with suppress(ClientHasGone), client.listening():
-            client.tell(_head(response))
-            for chunk in response:
-                client.tell({"type": "http.response.body", "body": chunk, "more_body": True})
-            client.tell({"type": "http.response.body"})
 
+class Streams:
+    """Sends responses that are made chunk by chunk, in a few threads of their own.
 
-class ClientHasGone(Exception):
-    """Or reads nothing any more."""
+    All chunks of one response are made in the same thread, so they may use one database connection. Between two chunks
+    the thread works for other responses: a client that reads slowly, or not at all, delays nobody.
+    """
 
+    def __init__(self) -> None:
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix="stream") for _ in range(STREAM_THREADS)]
+        self._next = cycle(self._threads)
 
-class _Client:
-    """Whoever asked, as a thread sees them."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, send: Send) -> None:
-        self._loop = loop
-        self._receive = receive
-        self._send = send
-        self._leaves: Future[Mapping[str, Any]] | None = None
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """After the body, the one message that may come says that the client has gone."""
-        self._leaves = asyncio.run_coroutine_threadsafe(_awaited(self._receive()), self._loop)
+    async def send(self, response: Any, receive: Receive, send: Send) -> None:
+        """Returns when the response was sent, or the client has gone."""
+        thread, loop = next(self._next), asyncio.get_running_loop()
+        # After the body, the one message that may come says that the client has gone.
+        leaving = asyncio.ensure_future(receive())
         try:
-            yield
+            await send(_head(response))
+            chunks = await loop.run_in_executor(thread, iter, response)
+            while not leaving.done():
+                chunk = await loop.run_in_executor(thread, next, chunks, None)
+                if chunk is None:
+                    await send({"type": "http.response.body"})
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
-            self._leaves.cancel()
+            leaving.cancel()
+            await asyncio.shield(loop.run_in_executor(thread, response.close))
 
-    def tell(self, message: Mapping[str, Any]) -> None:
-        """Raises ClientHasGone."""
-        if self._leaves is not None and self._leaves.done():
-            raise ClientHasGone
-        sending = asyncio.run_coroutine_threadsafe(_awaited(self._send(message)), self._loop)
-        try:
-            sending.result(STALLED_SECONDS)
-        except TimeoutError:
-            sending.cancel()
-            raise ClientHasGone from None
+    def shutdown(self) -> None:
+        for thread in self._threads:
+            thread.shutdown()
 
 
 def _with_one_cookie_header(headers: Headers) -> Headers:
@@ -139,18 +133,14 @@ def _with_one_cookie_header(headers: Headers) -> Headers:
     return [*(header for header in headers if header[0] != b"cookie"), (b"cookie", b"; ".join(cookies))]
 
 
-def _declare_length(scope: Scope, body: bytes) -> None:
+def _declare_length(scope: Scope, size: int) -> None:
     """A body that came in chunks has no length, and Django would take it for empty."""
     others = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
-    if body:
-        scope["headers"] = [*others, (b"content-length", str(len(body)).encode())]
+    if size:
+        scope["headers"] = [*others, (b"content-length", str(size).encode())]
 
 
 def _head(response: HttpResponseBase) -> Mapping[str, Any]:
     headers = [(name.lower().encode("ascii"), value.encode("latin1")) for name, value in response.items()]
     cookies = [(b"set-cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
     return {"type": "http.response.start", "status": response.status_code, "headers": headers + cookies}
-
-
-async def _awaited(promised: Awaitable[T]) -> T:
-    return await promised

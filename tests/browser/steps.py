@@ -83,8 +83,7 @@ def an_hour_later(page: Page) -> None:
 
 def freeze_workers(stack: Stack) -> None:
     """No prediction is executed: not by workers, nor by the keeper, which would take over after some seconds."""
-    stack["keeper"].freeze()
-    stack["worker"].freeze()
+    stack.freeze("keeper", "worker")
 
 
 def thaw_workers(stack: Stack) -> None:

@@ -61,7 +61,7 @@ def test_invalid_input_keeps_the_values(plain_page: Page, console: Console) -> N
     assert summary.get_by_role("link").all_inner_texts() == ["Sepal length"]
     assert plain_page.get_by_label("Sepal length").input_value() == "-1"
     assert plain_page.get_by_label("Sepal width").input_value() == "3.5"
-    assert plain_page.title() == "Error: Iris species · Foretell"
+    assert plain_page.title() == "1 error: Iris species · Foretell"
     console.take()
 
 

@@ -3,9 +3,13 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
+
+from tests.chaos.oracle import Outcome
 
 # Temporary refusals, valid with Retry-After. Any other response except an acceptance is a defect.
 REFUSALS = {503, 429}
@@ -13,10 +17,15 @@ REFUSALS = {503, 429}
 
 @dataclass(frozen=True)
 class Submission:
-    """A submitted row. `x` determines the right answer; the error codes `allowed_errors` are right too."""
+    """A submitted row. `x` determines the right answer, or `answer` is it; `allowed_errors` are right too.
+
+    `features` replaces the input of the probe, for other models.
+    """
 
     x: float
     allowed_errors: tuple[str, ...] = ()
+    answer: Outcome | None = None
+    features: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,8 @@ class Ledger:
     longest: float = 0.0
     unexpected: Counter[str] = field(default_factory=Counter)
     faults: list[float] = field(default_factory=list)
+    # (time, seconds) of each response
+    latencies: list[tuple[float, float]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def mark_fault(self) -> None:
@@ -46,6 +57,7 @@ class Ledger:
         """Record a response. True if it accepts the row."""
         with self._lock:
             self.longest = max(self.longest, seconds)
+            self.latencies.append((time.time(), seconds))
             if response.status_code in {200, 202}:
                 self._accept(number, str(response.json()["id"]))
                 return True

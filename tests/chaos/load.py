@@ -31,7 +31,7 @@ class Client:
         try:
             response = self._http.post(
                 f"/api/v1/models/{model}/predictions/",
-                json={"features": {"x": row.x, "seconds": seconds}},
+                json={"features": row.features or {"x": row.x, "seconds": seconds}},
                 headers={"Idempotency-Key": key(number)},
             )
         except httpx.TransportError as error:

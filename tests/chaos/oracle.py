@@ -1,6 +1,7 @@
-"""The right answers: the models answer 2x + 1, and x is different for each row."""
+"""The right answers: the models answer 2x + 1, and x is different for each row, unless a submission says another."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,12 @@ class Outcome:
 
     value: float | None
     error_code: str = ""
+
+    def matches(self, other: "Outcome") -> bool:
+        """Whether both are the same, to the rounding of a compiled estimator."""
+        if self.value is None or other.value is None:
+            return self == other
+        return math.isclose(self.value, other.value, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def expected(x: float) -> Outcome:

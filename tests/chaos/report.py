@@ -34,6 +34,7 @@ with the database.
 | No loss | at the end of the scenario, each prediction that a client saw accepted (202) has a final state |
 | One effect | a database trigger of the test counts the writes of a final state: one for each prediction |
 | The right answer | the model answers 2x + 1 and x differs for each row, so the answer of another row is detected |
+| No expiry | each row has time: one that expires counts as wrong |
 | Nothing stuck | at the end no row is queued or running, including rows whose client got no response |
 | Honest refusals | while no row can be stored, none is accepted; no 5xx except the documented 503 with `Retry-After` |
 | Bounded time | no request takes 10 s; without Redis {redis_seconds:g} s, without database {database_seconds:g} s |
@@ -53,7 +54,7 @@ Leases last {lease:g} s here (25 s by default, at least 7 s), and the keeper swe
 
 {notes}## Outside this page
 
-- A run of several hours at half load (T20).
+- A run at half load (T20): `make soak`.
 - Malformed input (T17): Hypothesis and Schemathesis in `tests/integration`.
 - Pages in a browser (T21): `tests/browser`.
 """

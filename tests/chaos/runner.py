@@ -101,7 +101,7 @@ def _run(one: Scenario, stage: Stage, stack: Stack, result: Result) -> None:
         scene.close()
     _settle(one, scene, result)
     if result.problems:
-        for name, tail in stack.log_tails(15).items():
+        for name, tail in stack.log_tails(40).items():
             print(f"--- log of {name} ---\n{tail}", file=sys.stderr)
 
 
@@ -131,6 +131,8 @@ def _settle(one: Scenario, scene: Scene, result: Result) -> None:
     result.problems += [f"{count} times {text}" for text, count in ledger.unexpected.most_common(3)]
     if ledger.refused and not one.refuses and not scene.stage.may_refuse:
         result.problems.append(f"{ledger.refused} refused")
+    if one.recovers and (findings.recovery_p95 or 0.0) > one.recovers * factor:
+        result.problems.append(f"recovery p95 {findings.recovery_p95:.1f} s, more than {one.recovers:g}")
     if ledger.longest > one.longest * factor:
         result.problems.append(f"a request took {ledger.longest:.1f} s, more than {one.longest:g}")
 

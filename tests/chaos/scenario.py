@@ -2,13 +2,15 @@
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from tests.chaos import audit
 from tests.chaos.ledger import Ledger, Submission
 from tests.chaos.load import Client
+from tests.chaos.oracle import Outcome
 from tests.chaos.stage import LINES, Stage
 from tests.support.stack import TERMINAL, Stack
 
@@ -58,6 +60,15 @@ class Scene:
         row = Submission(number if x is None else x, allowed_errors)
         return number if self._client.submit(number, row, seconds, model) else None
 
+    def submit_as(self, model: str, answer: Outcome, features: Mapping[str, Any]) -> int | None:
+        """Submit one row of any model, with its right answer. Returns its number if it was accepted."""
+        number = next(self.stage.numbers)
+        row = Submission(number, answer=answer, features=features)
+        return number if self._client.submit(number, row, model=model) else None
+
+    def all_finished(self) -> bool:
+        return not audit.unfinished(self.stack)
+
     def states(self) -> dict[int, str]:
         """The states of all rows submitted so far, by number."""
         return {row.number: row.state for row in audit.read(self.stack, self.ledger)}
@@ -86,7 +97,7 @@ Opens = Callable[[Stage], AbstractContextManager[Stack]]
 class Scenario:
     """
     Args:
-        tests: the number of the fault in the list of faults, T1 to T21.
+        tests: the number of the fault in the list of faults, T1 to T21; for faults found later, P1 and so on.
         does: a description in one sentence.
         fault: injects the fault during the load. It returns when the fault is over.
         seconds: the duration of the fault; `quick_seconds` in quick runs.
@@ -94,6 +105,7 @@ class Scenario:
         row_seconds: the duration of a predict call.
         settles: seconds after the fault in which all predictions must finish.
         longest: the maximum seconds of a request.
+        recovers: the maximum of the recovery p95, in seconds; None for no limit.
         refuses: whether a 503 with Retry-After is a right response.
         insists: whether clients submit refused rows again.
         opens: creates a stack for this scenario; None for the shared stack.
@@ -113,6 +125,7 @@ class Scenario:
     row_seconds: float = 0.01
     settles: float = 60.0
     longest: float = 10.0
+    recovers: float | None = None
     refuses: bool = False
     insists: bool = True
     threads: int = 6

@@ -17,11 +17,15 @@ from tests.chaos import audit
 from tests.chaos.oracle import FIRST_NUMBER
 from tests.chaos.proxy import Proxy
 from tests.support.product import procfile
+from tests.support.restoring import PROBE, train_tripled
 from tests.support.stack import Line, Stack, prepared
 
-PROBE = Path(__file__).parent.parent / "worker/models/probe"
 # A scenario damages the artefacts of these models.
 DAMAGED = ("probe-corrupted", "probe-deleted", "probe-replaced")
+# A scenario restores another version of this model while the processes run: it answers 3x.
+RESTORED = "probe-restored"
+# An encoder that learned the missing value as a category of its own.
+CATEGORIES = Path(__file__).parent.parent / "cases/missing-category"
 # The shortest leases that the product allows: a lost claim is requeued after TIME_LIMIT + 5 seconds. MAX_ATTEMPTS is
 # high, so that no row fails because several faults hit it; other scenarios test failure after too many attempts.
 SETTINGS = {"TIME_LIMIT": 2, "KEEPER_SECONDS": 0.5, "PREDICTION_SECONDS": 180, "MAX_ATTEMPTS": 12}
@@ -30,13 +34,21 @@ LINES = ("redis", "worker", "worker-2", "keeper", "web")
 
 
 def train(root: Path) -> Path:
-    """Train the models, which answer 2x + 1."""
+    """Train the models: the probes, which answer 2x + 1, one with categories, and beside the folder one to restore."""
     from predictions.serving.training.register import train_and_register
 
-    for name in ("probe", *DAMAGED):
+    for name in ("probe", *DAMAGED, RESTORED):
         shutil.copytree(PROBE, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         train_and_register(root, name)
+    shutil.copytree(CATEGORIES, root / CATEGORIES.name, ignore=shutil.ignore_patterns("__pycache__"))
+    train_and_register(root, CATEGORIES.name)
+    train_tripled(restored_root(root), RESTORED)
     return root
+
+
+def restored_root(models: Path) -> Path:
+    """The folder of the version that is restored. Copies of the models use the same."""
+    return models.parent / "restored"
 
 
 class Stage:

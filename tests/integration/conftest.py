@@ -85,7 +85,7 @@ IRIS = [5.1, 3.5, 1.4, 0.2]
 
 @pytest.fixture(autouse=True)
 def _no_earlier_counts() -> None:
-    admission.forget()
+    admission.reset()
 
 
 @pytest.fixture

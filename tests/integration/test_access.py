@@ -19,6 +19,7 @@ from predictions.queue import notifications
 from predictions.web import polling
 from tests.integration.conftest import IRIS, make, run_worker, signed_in
 from tests.support.access import METHODS, PEOPLE, expected, is_api, routes, rows
+from tests.support.files import make_job
 from tests.support.site_client import Client
 
 INFER = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}]}
@@ -27,6 +28,9 @@ FORM = {"sepal length (cm)": "5", "sepal width (cm)": "3", "petal length (cm)": 
 BODIES: dict[str, Any] = {
     "/models/<slug:name>/predictions/": FORM,
     "/predictions/<uuid:prediction_id>/feedback/": {"was_right": "yes"},
+    "/batches/new/": {"model": "iris"},
+    "/api/v1/batches/": {"model": "iris", "rows": [IRIS]},
+    "/api/v1/batches/<uuid:job_id>/corrections/": {"rows": [IRIS]},
     "/accounts/tokens/": {"name": "a token", "days": "30"},
     "/api/v1/models/<slug:name>/predictions/": {"features": IRIS},
     "/api/v1/predictions/<id:prediction_id>/feedback/": {"was_right": True},
@@ -88,6 +92,7 @@ class World:
             "<str:number>": "1",
             "<uuid:prediction_id>": prediction,
             "<id:prediction_id>": prediction,
+            "<uuid:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,
             "<str:token_key>": ApiToken.objects.get(user=owner).token_key,
             "<path:object_id>": next((pk for part, pk in of_admin.items() if part in route), 1),
             "<id>": owner.pk,

@@ -122,7 +122,7 @@ def count_errors(responses: Iterator[Any], status: int) -> int:
 def test_error_of_the_database_is_not_shown(
     ask: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
-    registry.forget()
+    registry.clear_cache()
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(BaseDatabaseWrapper, "cursor", raising(error))
         assert count_errors(ask(), status) == 13
@@ -238,7 +238,7 @@ def test_error_in_a_worker_is_stored_as_its_code(
         if "joblib" in target or "engines.sklearn" in target:
             meanwhile.setattr(preload, "loader", preload.Loader(preload.loader._root, 10**9, use_compiled=False))
         if code == "model_error":
-            preload.load(iris.pk)
+            preload.load(iris.pk, iris.sha256)
         meanwhile.setattr(target, raising(error))
         run_worker(iris)
 
@@ -246,7 +246,7 @@ def test_error_in_a_worker_is_stored_as_its_code(
     assert (stored["state"], stored["error_code"], stored["output"]) == (State.FAILED, code, None)
     check_hygiene(json.dumps(stored, default=str), *ModelVersion.objects.values_list("unavailable_reason", flat=True))
     assert ModelVersion.objects.get(pk=iris.pk).is_available == (code == "model_error")
-    registry.forget()
+    registry.clear_cache()
     for user in (Client(), signed_in(analyst), signed_in(superuser)):
         page, response = user.get(f"/predictions/{row.pk}/"), user.get(f"/api/v1/predictions/{row.pk}/")
         assert response.json()["error"]["code"] == code
@@ -265,7 +265,7 @@ def test_error_of_a_row_is_not_shown_by_the_inference_protocol(
 ) -> None:
     monkeypatch.setattr("predictions.queue.notifications.notify", lambda lane: run_worker(iris, lane))
     settings.WAIT_MAX = 0.05
-    preload.load(iris.pk)
+    preload.load(iris.pk, iris.sha256)
     monkeypatch.setattr("predictions.serving.engines.onnx.OnnxEngine.predict", raising(LibraryError(TEXT)))
 
     response = client.post("/v2/models/iris/infer", json.dumps(INFER), content_type="application/json")

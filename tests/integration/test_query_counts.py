@@ -2,9 +2,10 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from predictions.lifecycle import registry
-from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State
+from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State, clock
 from predictions.serving.engines.predictor import Outcome
 from predictions.use_cases.callers import Caller
 from tests.integration.conftest import IRIS, SETOSA, make, statements
@@ -21,29 +22,30 @@ def model(registered: dict[str, RegisteredModel]) -> RegisteredModel:
     return registry.find("iris")
 
 
-def test_submit_counts_the_queue_and_writes_once(model: RegisteredModel) -> None:
+def test_submit_counts_the_queue_and_writes_once_at_the_time_of_the_database(model: RegisteredModel) -> None:
     with statements() as sent:
         ask_row(model, IRIS, CALLER)
 
-    assert len(sent) == 2
+    assert len(sent) == 3
     assert sent[0].startswith("SELECT COUNT(*)")
-    assert "INSERT INTO" in sent[1]
+    assert sent[1] == f"SELECT {clock.NOW[connection.vendor]}"
+    assert "INSERT INTO" in sent[2]
 
 
 def test_submit_with_a_key_sends_one_more_insert(model: RegisteredModel) -> None:
     with statements() as sent:
         ask_row(model, IRIS, CALLER, idempotency_key="api:k")
 
-    assert len(sent) == 3
+    assert len(sent) == 4
 
 
-def test_submit_together_sends_two_statements_for_many_rows(model: RegisteredModel) -> None:
+def test_submit_together_sends_three_statements_for_many_rows(model: RegisteredModel) -> None:
     version = model.champion
     assert version
     with statements() as sent:
         ask_rows(version, [IRIS] * 40, CALLER)
 
-    assert len(sent) == 2
+    assert len(sent) == 3
 
 
 @pytest.mark.parametrize("count", [1, 3, 64])
@@ -75,6 +77,7 @@ def test_status_request_sends_one_statement_and_one_for_feedback_on_an_answer(
     settings.WAITERS_MAX = 0  # type: ignore[attr-defined]  # no waiting: a waiting poll reads again at its end
     row = make(iris, state)
     registry.version(iris.pk)
+    clock.now()
 
     with statements() as sent:
         client_for(address, client).get(address.format(row.pk))

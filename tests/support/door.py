@@ -19,7 +19,7 @@ Message = Mapping[str, Any]
 SECONDS = 30.0
 NONE: Mapping[str, str | None] = {}
 # The beginnings of the names of threads that answer requests, or parts of them.
-ANSWERING = ("request", "api", "reading", "batcher")
+ANSWERING = ("request", "stream", "api", "reading", "batcher")
 # Connections of threads that outlive a door.
 _connections: list[BaseDatabaseWrapper] = []
 GONE: Message = {"type": "http.disconnect"}
@@ -128,11 +128,10 @@ class Door:
 
     # --- What it leaves behind ----------------------------------------------------------------------------------------
     def _keep(self, connection: BaseDatabaseWrapper, **_: Any) -> None:
-        if threading.current_thread().name.startswith(ANSWERING):
+        thread = threading.current_thread().name
+        if thread.startswith(ANSWERING):
             connection.execute_wrappers.append(self._note)
-            (self._connections if threading.current_thread().name.startswith("request") else _connections).append(
-                connection
-            )
+            (self._connections if thread.startswith(("request", "stream")) else _connections).append(connection)
 
     def _note(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         self.statements.append(sql)
@@ -143,7 +142,9 @@ class Door:
         self.run(self._cancel_all()).result(SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(SECONDS)
-        getattr(self.handler, "app", self.handler).pages.threads.shutdown()  # traces wrap the site
+        pages = getattr(self.handler, "app", self.handler).pages  # traces wrap the site
+        pages.threads.shutdown()
+        pages.streams.shutdown()
         self.loop.close()
         connection_created.disconnect(self._keep)
         close_all(self._connections)
@@ -167,7 +168,7 @@ def open_door(handler: Any = None) -> Iterator[Door]:
 def scope_of(
     method: str, address: str, body: bytes | Body = b"", headers: Mapping[str, str | None] = NONE
 ) -> dict[str, Any]:
-    """As granian builds it. A header that is to be left out has the value None."""
+    """As the server builds it. A header that is to be left out has the value None."""
     path, _, query = address.partition("?")
     said = {"host": "localhost", **({"content-length": str(len(body))} if isinstance(body, bytes) and body else {})}
     said |= {name.lower().replace("_", "-"): value for name, value in headers.items()}

@@ -37,8 +37,8 @@ class Line:
     def __init__(self, name: str, command: str, env: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.log = log
-        self._command = command
-        self._env = env
+        self.command = command
+        self.env = env
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,7 +57,7 @@ class Line:
 
     def _popen(self, log: BinaryIO) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            self._command, shell=True, cwd=BASE_DIR, env=self._env, start_new_session=True,
+            self.command, shell=True, cwd=BASE_DIR, env=self.env, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
 
@@ -138,11 +138,37 @@ class Stack:
         if "web" in names:
             wait_until(self.is_answering, START_SECONDS, "the web process answers")
 
+    def freeze(self, *names: str) -> None:
+        """Suspend processes, but not in the middle of a transaction: they would hold SQLite's write lock."""
+
+        def frozen_without_a_lock() -> bool:
+            for name in names:
+                self.lines[name].freeze()
+            if self._is_writable():
+                return True
+            for name in names:
+                self.lines[name].thaw()
+            return False
+
+        wait_until(frozen_without_a_lock, START_SECONDS, "the processes are frozen without a lock")
+
+    def _is_writable(self) -> bool:
+        if self.database_url.startswith("postgres"):  # locks there are on rows
+            return True
+        with connected(self.database_url) as connection:
+            connection.execute("PRAGMA busy_timeout = 500")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            connection.rollback()
+        return True
+
     def mend(self) -> None:
         """Start or resume all processes, and wait until they are idle."""
         for line in self.lines.values():
             line.thaw() if line.is_running else self.start(line.name)
-        wait_until(self._is_redis_answering, START_SECONDS, "Redis answers")
+        wait_until(self.is_redis_answering, START_SECONDS, "Redis answers")
         wait_until(self.all_finished, START_SECONDS, "nothing is queued or running")
         wait_until(self.is_idle, START_SECONDS, "no worker has a task")
 
@@ -152,7 +178,7 @@ class Stack:
         except httpx.TransportError:
             return False
 
-    def _is_redis_answering(self) -> bool:
+    def is_redis_answering(self) -> bool:
         try:
             return bool(self.redis.ping())
         except redis.RedisError:

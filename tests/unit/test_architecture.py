@@ -23,6 +23,7 @@ WORDS = {".py", ".html", ".css", ".js", ".md", ".toml", ".yaml"}
 SLEEPERS = {
     "tests/support/waiting.py", "tests/support/postgres.py", "tests/worker/estimators.py",
     "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py",
+    "tests/siege/attacks.py", "tests/siege/runner.py",
 }  # fmt: skip
 
 
@@ -175,7 +176,7 @@ def test_nothing_is_left_to_do_in_a_comment() -> None:
     assert [named(path) for path in here if mark.search(path.read_text()) and path != Path(__file__)] == []
 
 
-def test_only_the_loader_unpickles() -> None:
+def test_only_the_loader_and_registration_unpickle() -> None:
     opening = {
         "joblib.load",
         "pickle.load",
@@ -188,7 +189,7 @@ def test_only_the_loader_unpickles() -> None:
     found = {
         named(path) for path in files(*PRODUCT) if path.suffix == ".py" for name, _ in calls(path) if name in opening
     }
-    assert found == {"predictions/serving/engines/opening.py"}
+    assert found == {"predictions/serving/engines/opening.py", "predictions/serving/importing/readers.py"}
 
 
 def test_only_the_record_changes_a_predictions_state() -> None:
@@ -202,7 +203,7 @@ def test_only_the_record_changes_a_predictions_state() -> None:
     }
     writing = {named(path) for path in python if re.search(r"SET state|add_update_values", path.read_text())}
     assert unguarded == set()
-    assert writing == {"predictions/models/prediction.py"}
+    assert writing == {"predictions/models/guarded.py", "predictions/models/prediction.py"}
 
 
 def test_pages_load_nothing_from_elsewhere() -> None:
@@ -243,3 +244,43 @@ def test_top_of_the_product_has_five_modules_and_rooms() -> None:
 def test_product_imports_nothing_from_the_site() -> None:
     python = (path for path in files("predictions") if path.suffix == ".py")
     assert {named(path) for path in python if any(name.split(".")[0] == "project" for name in imports(path))} == set()
+
+
+# --- The two maps of the code -----------------------------------------------------------------------------------------
+CODE = re.compile(r"`([^`]+)`")
+
+
+def _named_file(name: str) -> Path:
+    return BASE_DIR / name if name.startswith("project/") else BASE_DIR / "predictions" / name
+
+
+def _cells(page: str) -> list[list[str]]:
+    """The rows of a page's table, without its head."""
+    lines = [line for line in (BASE_DIR / "docs/explanation" / page).read_text().splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_files_and_functions_of_one_prediction_exist() -> None:
+    rows = _cells("one-prediction.md")
+
+    wrong = [
+        (name, function)
+        for [name], functions in ((CODE.findall(row[0]), CODE.findall(row[1])) for row in rows)
+        for function in functions
+        if f"def {function.rpartition('.')[2]}(" not in _named_file(name).read_text()
+    ]
+    assert rows
+    assert wrong == []
+
+
+def test_twenty_questions_are_answered_by_files_that_exist() -> None:
+    answers = [row[1] for row in _cells("where-things-are.md")]
+
+    assert len(answers) == 20
+    assert [answer for answer in answers if not _named_file(CODE.findall(answer)[0]).is_file()] == []
+    assert [name for answer in answers for name in CODE.findall(answer)[1:] if not _is_named(answer, name)] == []
+
+
+def _is_named(answer: str, name: str) -> bool:
+    """A further file, or a name in the first one."""
+    return _named_file(name).is_file() or name in _named_file(CODE.findall(answer)[0]).read_text()

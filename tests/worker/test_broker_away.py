@@ -26,7 +26,7 @@ def values(stack: Stack, ids: list[str]) -> list[float]:
 
 
 def test_lost_notifications_are_repeated(stack: Stack) -> None:
-    stack["worker"].freeze()
+    stack.freeze("worker")
     ids = submit_concurrently(stack, 20)
     stack.redis.flushall()
     stack["worker"].thaw()

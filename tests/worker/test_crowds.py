@@ -51,7 +51,7 @@ def test_concurrent_posts_with_one_key_are_one_prediction(stack: Stack) -> None:
 
 
 def test_many_waiting_requests_end_in_time_and_do_not_block_pages(stack: Stack) -> None:
-    stack["worker"].freeze()
+    stack.freeze("worker")
     before = len(stack.rows())
 
     def send(client: httpx.Client) -> tuple[int, str, float]:

@@ -48,7 +48,7 @@ def test_redis_key_of_a_wrong_type_does_not_stop_predictions(stack: Stack) -> No
 
 def test_redis_keys_without_expiry_do_not_stop_predictions(stack: Stack) -> None:
     assert_answered(stack, submit(stack, 1))
-    stack["worker"].freeze()
+    stack.freeze("worker")
     ids = submit(stack, 20)
     for key in stack.redis.keys("foretell:*"):
         stack.redis.persist(key)
@@ -59,7 +59,7 @@ def test_redis_keys_without_expiry_do_not_stop_predictions(stack: Stack) -> None
 
 
 def test_frozen_workers_do_not_stop_predictions(stack: Stack) -> None:
-    stack["worker"].freeze()
+    stack.freeze("worker")
     try:
         ids = submit(stack, 20)
         assert_answered(stack, ids)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
-from tests.worker.estimators import EXHAUST
+from tests.worker.estimators import EXHAUST, HANG
 
 RECOVERY_SECONDS = 60
 
@@ -61,7 +61,7 @@ def test_terminated_worker_finishes_its_claim(stack: Stack) -> None:
 
 
 def test_rows_that_crash_or_hang_fail_alone(stack: Stack) -> None:
-    stack["worker"].freeze()
+    stack.freeze("worker")
     crashing = [stack.submit("probe-crashing", {"x": x, "seconds": 0}) for x in (0, 1, 1_000_002, 2, 3)]
     hanging = [stack.submit("probe-hanging", {"x": x, "seconds": 0}) for x in (0, 1_000_003, 1)]
     stack["worker"].thaw()
@@ -70,10 +70,23 @@ def test_rows_that_crash_or_hang_fail_alone(stack: Stack) -> None:
     def outcomes(ids: list[str]) -> list[tuple[str, str]]:
         return [(rows[one]["state"], rows[one]["error_code"]) for one in ids]
 
-    good, failed = ("succeeded", ""), ("failed", "worker_lost")
-    assert outcomes(crashing) == [good, good, failed, good, good]
-    assert outcomes(hanging) == [good, failed, good]
-    assert [rows[one]["attempts"] for one in (crashing[2], hanging[1])] == [3, 3]
+    good = "succeeded", ""
+    assert outcomes(crashing) == [good, good, ("failed", "worker_lost"), good, good]
+    assert outcomes(hanging) == [good, ("failed", "timeout"), good]
+    assert rows[crashing[2]]["attempts"] == 3
+
+
+def test_row_that_always_exceeds_the_time_limit_is_executed_once(stack: Stack) -> None:
+    hanging = stack.submit("probe-hanging", {"x": HANG, "seconds": 0})
+    [row] = stack.wait_for_end([hanging], 20)
+    prediction = stack.get(hanging)
+
+    assert (row["state"], row["error_code"], row["attempts"]) == ("failed", "timeout", 1)
+    assert prediction["timing"]["predict_ms"] >= 2000
+    log = stack["worker"].log.read_text()
+    assert "a predict call of probe-hanging v1 with 1 row(s) exceeds TIME_LIMIT (2 s)" in log
+    # The killed process is replaced.
+    assert stack.wait_for_end([stack.submit("probe", {"x": 3, "seconds": 0})], 20)[0]["state"] == "succeeded"
 
 
 def test_row_that_exhausts_memory_does_not_stop_the_worker(stack: Stack) -> None:
@@ -88,7 +101,7 @@ def test_row_that_exhausts_memory_does_not_stop_the_worker(stack: Stack) -> None
 def test_expired_claim_is_predicted_again(stack: Stack) -> None:
     prediction_id = stack.submit("probe", {"x": 8, "seconds": 1})
     first = stack.wait_for_state(prediction_id, "running", 30)
-    stack["worker"].freeze()
+    stack.freeze("worker")
     # The fallback worker executes it: the lane stands still.
     stack.wait_for_state(prediction_id, "succeeded", 40)
     stack["worker"].thaw()

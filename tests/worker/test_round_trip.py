@@ -31,7 +31,7 @@ def test_prefer_wait_returns_the_result(stack: Stack) -> None:
 
 
 def test_queued_rows_are_claimed_together(stack: Stack) -> None:
-    stack["worker"].freeze()
+    stack.freeze("worker")
     ids = [stack.submit("probe", {"x": number, "seconds": 0}) for number in range(50)]
     stack["worker"].thaw()
     rows = stack.wait_for_end(ids, 30)
@@ -41,7 +41,7 @@ def test_queued_rows_are_claimed_together(stack: Stack) -> None:
 
 
 def test_row_with_an_error_fails_alone(stack: Stack) -> None:
-    stack["worker"].freeze()
+    stack.freeze("worker")
     numbers = [0, 1, 2, 1_000_001, 3, 4]
     ids = [stack.submit("probe", {"x": number, "seconds": 0}) for number in numbers]
     stack["worker"].thaw()
@@ -52,7 +52,7 @@ def test_row_with_an_error_fails_alone(stack: Stack) -> None:
 
 
 def test_duplicate_notifications_have_no_effect(stack: Stack) -> None:
-    stack["worker"].freeze()
+    stack.freeze("worker")
     prediction_id = stack.submit("probe", {"x": 7, "seconds": 0})
     with celery_app.connection_for_write(stack.redis_url.replace("unix://", "redis+socket://")) as connection:
         for _ in range(5):

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
 from predictions.serving.artifacts import repository
@@ -22,10 +22,14 @@ class Command(BaseCommand):
         "Migrates the database, collects static files, trains models without a version; in development adds an analyst."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--no-training", action="store_true", help="train no model")
+
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
         self.collect_static()
-        self.train_missing()
+        if not options["no_training"]:
+            self.train_missing()
         for error in registry.sync(settings.MODELS_DIR):
             self.warn(str(error))
         if settings.DEVELOPMENT:

@@ -25,5 +25,5 @@ class Command(BaseCommand):
             raise CommandError(f"{name} v{number} does not serve: {version.unavailable_reason}")
         if not version.registered_model.promote(version):
             raise CommandError(f"{name} was promoted by somebody else meanwhile; look and try again")
-        registry.forget()
+        registry.clear_cache()
         self.stdout.write(f"{name} v{number} serves.")

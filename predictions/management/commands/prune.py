@@ -14,4 +14,6 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is removed: RETENTION_DAYS is not set, so predictions are kept for ever.")
             return
         removed = retention.prune(settings.RETENTION)
-        self.stdout.write(f"{removed} predictions older than {settings.RETENTION.days} days removed.")
+        files = retention.prune_files(settings.RETENTION)
+        days = settings.RETENTION.days
+        self.stdout.write(f"{removed} predictions and {files} files older than {days} days removed.")

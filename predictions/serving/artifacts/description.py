@@ -18,10 +18,12 @@ class Frozen(BaseModel):
 class Target(Frozen):
     """What is predicted. `labels` pairs each class with its display label; a class without one shows itself.
 
-    `minimum` and `maximum` are what a number can be at all; intervals are clipped to them.
+    `minimum` and `maximum` are what a number can be at all; intervals are clipped to them. `cases` says in the plural
+    what a row of the data is: people, flowers.
     """
 
     name: str
+    cases: str = "cases"
     unit: str | None = None
     minimum: float | None = None
     maximum: float | None = None
@@ -42,6 +44,33 @@ class Example(Frozen):
     values: dict[str, Value]
 
 
+class MatrixRow(Frozen):
+    """One measured thing; `features` has the name of a feature, or an empty text, for each column."""
+
+    title: str
+    help: str = ""
+    features: tuple[str, ...]
+
+
+class Matrix(Frozen):
+    """Features that form a table, for the form: each row is one thing, each column one way to measure it."""
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    rows: tuple[MatrixRow, ...] = Field(min_length=1)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for row in self.rows for name in row.features if name]
+
+    @model_validator(mode="after")
+    def _is_a_table(self) -> "Matrix":
+        if any(len(row.features) != len(self.columns) for row in self.rows):
+            raise ValueError("each row of matrix needs one feature for each column; an empty text leaves a place empty")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("matrix names a feature twice")
+        return self
+
+
 class Description(Frozen):
     """A registered model as its model.toml and CARD.md describe it; `name` is the folder's."""
 
@@ -52,6 +81,7 @@ class Description(Frozen):
     target: Target
     signature: Signature = Field(alias="features")
     groups: tuple[str, ...] = ()
+    matrix: Matrix | None = None
     examples: tuple[Example, ...] = ()
     card: str = ""
 
@@ -60,6 +90,8 @@ class Description(Frozen):
         unlisted = {f.group for f in self.signature.features if f.group} - set(self.groups)
         if unlisted:
             raise ValueError(f"groups does not list {', '.join(sorted(unlisted))}")
+        if self.matrix and (strange := set(self.matrix.names) - set(self.signature.names)):
+            raise ValueError(f"matrix names {', '.join(sorted(strange))}, which features does not describe")
         for example in self.examples:
             try:
                 self.signature.clean(example.values)

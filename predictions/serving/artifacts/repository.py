@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import AwareDatetime, Field, ValidationError
 
 from predictions.serving.artifacts.description import ClassLabel, Description, Frozen, Target, Task
+from predictions.serving.artifacts.figures import Figures
 from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
@@ -91,7 +92,9 @@ class Manifest(Frozen):
     """version.json: everything that is known of one immutable version without opening its estimator.
 
     Without `batching` the estimator is given one row a call, since its answers depend on the rows beside. `code` are
-    the modules that were beside train.py, by their SHA-256. `remarks` tell analysts what was found while it was made.
+    the modules that it brings along, by their SHA-256. `remarks` tell analysts what was found while it was made.
+    `source` is the SHA-256 of the files that a person brought, if it was made from such.
+    `background` is a sample of training rows: explanations compare with them.
     """
 
     model: str
@@ -108,10 +111,13 @@ class Manifest(Frozen):
     batching: bool = True
     code: dict[str, str] = {}
     remarks: list[str] = []
+    source: str | None = None
     libraries: dict[str, str]
     metrics: dict[str, float] = {}
     rows: dict[Literal["training", "held_out"], int]
     profile: dict[str, Any] = {}
+    figures: Figures | None = None
+    background: list[list[Value]] = []
     golden: Golden
     sureness: Sureness | None = None
     predict_ms: float = Field(ge=0)

@@ -1,4 +1,4 @@
-"""Compiles an estimator to ONNX. Only where versions are made."""
+"""Compiles an estimator to ONNX. Only training imports this module."""
 
 import hashlib
 import warnings
@@ -32,7 +32,7 @@ class Compilation:
 
 
 def compile_estimator(engine: SklearnEngine, rows: Rows) -> Compilation:
-    """The estimator as ONNX, proved on the rows and on many around them. Raises NotCompiled."""
+    """The estimator as ONNX, checked on the rows and on many similar ones. Raises NotCompiled."""
     if reason := _obstacle(engine):
         raise NotCompiled(reason)
     refusals = []
@@ -47,7 +47,7 @@ def compile_estimator(engine: SklearnEngine, rows: Rows) -> Compilation:
 
 
 def _obstacle(engine: SklearnEngine) -> str | None:
-    """Why ONNX could not be trusted with such input, whatever a comparison of some rows shows."""
+    """The reason why such input is not compiled, if there is one: comparing rows could not show a difference."""
     features, columns = engine.signature.features, engine.schema.columns
     if not engine.batching:
         return "Its answer to a row depends on the rows beside it."
@@ -83,7 +83,7 @@ def _converted(engine: SklearnEngine, layout: Layout, float_type: FloatType) -> 
                 graph = convert_sklearn(engine.estimator, initial_types=types, options=options, target_opset=OPSETS)
             except NameError:  # it has no such option, since it gives a tensor anyhow
                 graph = convert_sklearn(engine.estimator, initial_types=types, target_opset=OPSETS)
-        content: bytes = trees.mark(graph).SerializeToString()
+        content: bytes = trees.set_opset(graph).SerializeToString()
     except Exception as error:  # a converter may raise anything
         raise NotCompiled(f"ONNX cannot express it: {said(error)}.") from error
     return content

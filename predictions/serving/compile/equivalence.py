@@ -1,4 +1,4 @@
-"""Whether a compiled estimator answers as the estimator does, on known rows and on many around them."""
+"""Checks that a compiled estimator gives the estimator's answers, on known rows and on many similar ones."""
 
 import time
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ TIMED_ROWS = 64
 
 
 class NotCompiled(ValueError):
-    """The estimator has to serve itself; the text is the sentence that tells analysts why."""
+    """The estimator is served without compilation. The message tells analysts the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Proof:
 
 
 def prove(source: SklearnEngine, plain: OnnxEngine, rows: Rows) -> Proof:
-    """Compares all answers, `plain` having no tie margin yet. Raises NotCompiled."""
+    """Compare all answers. `plain` has no tie margin yet. Raises NotCompiled."""
     random = np.random.default_rng(0)
     around = [*rows, *_around(source, rows, random)]
     expected, given = _expected(source, around), _given(plain, around)
@@ -121,7 +121,7 @@ def _answer(engine: Engine, rows: Rows) -> RawPredictions | None:
 
 
 def _quicker(source: SklearnEngine, engine: Engine, rows: Rows) -> float:
-    """Milliseconds for one row, if that and a batch are quicker than by the estimator."""
+    """Milliseconds for one row, if both one row and a batch are faster than with the estimator."""
     batch = [rows[place % len(rows)] for place in range(TIMED_ROWS)]
     one = _milliseconds(engine, batch[:1])
     if one > _milliseconds(source, batch[:1]) or _milliseconds(engine, batch) > _milliseconds(source, batch):
@@ -139,6 +139,6 @@ def _milliseconds(engine: Engine, rows: Rows) -> float:
 
 
 def said(error: Exception) -> str:
-    """The beginning of what a library said, on one line."""
+    """The beginning of a library's message, on one line."""
     first = str(error).strip().partition("\n")[0].rstrip(".:, ")
     return shorten(f"{type(error).__name__}: {first}", 140, placeholder="…")

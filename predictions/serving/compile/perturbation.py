@@ -1,4 +1,4 @@
-"""Rows around known ones: values that people may enter though no data set holds them."""
+"""Makes rows that are similar to known ones: people may enter values that no data set contains."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -50,7 +50,7 @@ def wide(rows: Sequence[Row], signature: Signature, count: int, random: np.rando
 def on_splits(
     rows: Sequence[Row], signature: Signature, splits: Sequence[tuple[int, float]], count: int, random: Any
 ) -> list[Row]:
-    """`count` rows at most with one value on a split of a tree, or one float32 beside it: a rounding shows there."""
+    """`count` rows at most with one value on a split of a tree, or one float32 beside it, where rounding shows."""
     made: list[Row] = []
     for _ in range(count if splits else 0):
         feature, split = splits[random.integers(len(splits))]
@@ -61,7 +61,7 @@ def on_splits(
 
 
 def beside(split: float) -> list[float]:
-    """A split and its neighbours in float64 and float32."""
+    """The threshold of a split and its neighbours in float64 and float32."""
     rounded = [float(np.nextafter(np.float32(split), np.float32(side))) for side in (-np.inf, np.inf)]
     return [split, float(np.nextafter(split, np.inf)), *rounded]
 
@@ -87,7 +87,7 @@ def _boosted_splits(estimator: Any) -> Iterator[tuple[int, float]]:
 
 
 def _like(feature: object, value: float) -> Value:
-    """The number as the feature allows it: a whole number goes to the next one below or above."""
+    """The number as the feature allows it: a whole-number feature gets the next integer below or above."""
     return round(value) if isinstance(feature, Integer) else float(value)
 
 

@@ -1,8 +1,8 @@
 """Trees as ONNX without rounding.
 
-skl2onnx writes thresholds and leaves as float32, so probabilities are off by some 1e-7 and ties break otherwise, and it
-cannot write scikit-learn's histogram boosting at all. Opset 5 of ai.onnx.ml has trees of doubles: with the leaves as
-scikit-learn stores them, added up in its order, the answers are the same to the last bit.
+skl2onnx writes thresholds and leaves as float32: probabilities differ by about 1e-7, and ties may be broken
+differently. It cannot convert scikit-learn's histogram boosting. Opset 5 of ai.onnx.ml has trees of doubles. With the
+leaves as scikit-learn stores them, summed in the same order, the answers are bitwise equal.
 https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
 """
 
@@ -30,23 +30,24 @@ BOOSTED_CLASSIFIERS = (HistGradientBoostingClassifier,)
 BOOSTED_REGRESSORS = (HistGradientBoostingRegressor,)
 
 _ML = "ai.onnx.ml"
-# skl2onnx writes no newer operators than these, so trees of opset 5 go by a wrong number until `mark` is called.
+# skl2onnx accepts operators up to opset 3 only: trees of opset 5 carry the wrong number until `set_opset` is called.
 _ML_WRITTEN, _ML_TRUE = 3, 5
 _SUM, _NO_TRANSFORM, _LESS_OR_EQUAL = 1, 0, 0
-# How a boosted regressor's raw sum becomes its value, by its `loss`.
+# The losses of boosted regressors whose prediction is the raw sum, or its exponential.
 _IDENTITY_LOSSES = {"squared_error", "absolute_error", "quantile"}
 _EXP_LOSSES = {"poisson", "gamma"}
 
 
 class CannotConvert(ValueError):
-    """A kind of tree that is not written here."""
+    """This kind of tree cannot be converted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
     """A binary tree as arrays: a row goes left where its feature is at most the threshold.
 
-    A leaf is its own left child; its `value` goes to the sum. Leaves elsewhere have no meaning, nor have values.
+    A leaf is its own left child, and its `value` is added to the sum. The other arrays have no meaning at a leaf, and
+    `value` has none at a split.
     """
 
     left: Sequence[int]
@@ -62,7 +63,7 @@ class Tree:
 
 @dataclass(slots=True)
 class Ensemble:
-    """The attributes of one TreeEnsemble node, as trees are added in the order of their sum."""
+    """Collects the attributes of one TreeEnsemble node. Trees are summed in the order in which they are added."""
 
     targets: int
     roots: list[int] = field(default_factory=list)
@@ -78,9 +79,9 @@ class Ensemble:
         self.add(Tree([0], [0], [0], [0.0], [0], [value]), target)
 
     def add(self, tree: Tree, target: int) -> None:
-        """Adds a tree whose leaves count towards one target."""
+        """Add a tree whose leaves are summed for one target."""
         self.roots.append(len(self.features))
-        # A tree must begin with a split: one that is only a leaf becomes a split with that leaf on both sides.
+        # The root must be a split: a tree that is a single leaf becomes a split with that leaf on both sides.
         inner = [node for node in range(len(tree.left)) if not tree.is_leaf(node)] or [0]
         places = {node: len(self.features) + place for place, node in enumerate(inner)}
         for node in inner:
@@ -117,7 +118,7 @@ class Ensemble:
 
 
 def register() -> None:
-    """Makes skl2onnx write these estimators our way, in pipelines too."""
+    """Register the converters of this module with skl2onnx, for these estimators alone and inside pipelines."""
     kinds = (
         (CLASSIFIERS, _classifier_shapes, _convert_forest_classifier),
         (REGRESSORS, _regressor_shapes, _convert_forest_regressor),
@@ -131,8 +132,8 @@ def register() -> None:
             update_registered_converter(estimator, alias, shapes, convert, overwrite=True, options=options)
 
 
-def mark(graph: Any) -> Any:
-    """The converted graph, saying which operators it uses."""
+def set_opset(graph: Any) -> Any:
+    """Give the converted graph the opset number that its TreeEnsemble nodes need, and return it."""
     if any(node.op_type == "TreeEnsemble" for node in graph.graph.node):
         for opset in graph.opset_import:
             if opset.domain == _ML:
@@ -140,9 +141,9 @@ def mark(graph: Any) -> Any:
     return graph
 
 
-# --- What each estimator adds up --------------------------------------------------------------------------------------
+# --- From estimators to trees -----------------------------------------------------------------------------------------
 def _forest(estimator: Any, targets: int) -> tuple[Ensemble, int]:
-    """The sum over its trees, and how many trees its mean divides that by."""
+    """The sum of a forest's trees, and the number of trees that the mean divides it by."""
     if estimator.n_outputs_ != 1:
         raise CannotConvert("it has several targets")
     trees = [member.tree_ for member in getattr(estimator, "estimators_", [estimator])]
@@ -167,7 +168,7 @@ def _forest_tree(tree: Any, target: int) -> Tree:
 
 
 def _boosted(estimator: Any) -> Ensemble:
-    # The fitted trees have no public name; every answer is compared with the estimator's before this serves.
+    # The fitted trees are private attributes; registration compares the converted answers with the estimator's.
     if estimator.is_categorical_ is not None:
         raise CannotConvert("its trees split on categories")
     iterations, baseline = estimator._predictors, np.ravel(estimator._baseline_prediction)
@@ -195,17 +196,19 @@ def _boosted_tree(nodes: Any) -> Tree:
 # --- The graph around the sum -----------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """Adds nodes to skl2onnx's container, each with an output of its own name."""
+    """Adds nodes to skl2onnx's container, each with one output under a unique name."""
 
     scope: Any
     container: Any
 
-    def add(self, kind: str, inputs: Iterable[str], output: str | None = None, domain: str = "", **said: Any) -> str:
+    def add(self, kind: str, inputs: Iterable[str], output: str | None = None, domain: str = "", **options: Any) -> str:
         name = output or self.scope.get_unique_variable_name(kind.lower())
-        # None lets skl2onnx choose the version that it writes everything else in.
+        # None lets skl2onnx choose the version of its own operators.
         version = _ML_WRITTEN if domain else None
         unique = self.scope.get_unique_operator_name(kind)
-        self.container.add_node(kind, list(inputs), [name], op_domain=domain, op_version=version, name=unique, **said)
+        self.container.add_node(
+            kind, list(inputs), [name], op_domain=domain, op_version=version, name=unique, **options
+        )
         return name
 
     def constant(self, kind: int, values: Sequence[Any], shape: Sequence[int] = ()) -> str:
@@ -217,14 +220,14 @@ class _Graph:
         return self.add("TreeEnsemble", [rows], domain=_ML, **ensemble.attributes())
 
     def doubles(self, operator: Any, *, as_float32: bool) -> str:
-        """The rows as doubles; scikit-learn's own trees see each value rounded to float32 first."""
+        """The rows as doubles. scikit-learn's decision trees round each value to float32 first."""
         rows: str = operator.inputs[0].full_name
         if as_float32:
             rows = self.add("Cast", [rows], to=TensorProto.FLOAT)
         return self.add("Cast", [rows], to=TensorProto.DOUBLE)
 
     def classified(self, operator: Any, shares: str) -> None:
-        """Ends in the label with the largest share, the first of several, and in the shares."""
+        """Add the outputs: the label with the largest share, the first one of a tie, and the shares."""
         classes = operator.raw_operator.classes_
         best = self.add("ArgMax", [shares], axis=1, keepdims=0)
         is_text = classes.dtype.kind not in "iub"
@@ -273,7 +276,7 @@ def _convert_boosted_regressor(scope: Any, operator: Any, container: Any) -> Non
 def _classifier_shapes(operator: Any) -> None:
     classes = operator.raw_operator.classes_
     if classes.dtype.kind not in "iubUO":
-        raise CannotConvert("its classes are neither whole numbers nor texts")
+        raise CannotConvert("its classes are neither integers nor strings")
     rows = operator.inputs[0].get_first_dimension()
     operator.outputs[0].type = (Int64TensorType if classes.dtype.kind in "iub" else StringTensorType)([rows])
     operator.outputs[1].type = DoubleTensorType([rows, len(classes)])

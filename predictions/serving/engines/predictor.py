@@ -1,4 +1,4 @@
-"""Rows in, one outcome per row out, in the shape that users see."""
+"""Predicts rows with one loaded version. Each row gets one outcome, in the shape that users see."""
 
 import logging
 import math
@@ -62,10 +62,11 @@ class _Known:
 def predict(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
     """One outcome per row, in order, from one vectorised call.
 
-    Rows are cleaned values in signature order. If the call raises, the rows are tried one by one, so that a bad row
-    fails alone. MemoryError and our own errors (a time limit, say) concern all rows and are raised.
+    Rows are cleaned values in signature order; an array of float64 where `takes_array` says so. If the call raises, the
+    rows are tried one by one, so that a bad row fails alone. MemoryError and our own errors (a time limit, say) concern
+    all rows and are raised.
     """
-    if not rows:
+    if len(rows) == 0:
         return []
     try:
         return _outcomes(loaded, rows)
@@ -76,6 +77,12 @@ def predict(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
             return [_failure(loaded.manifest, error)]
         logger.info("%s: a call of %d rows failed, trying them one by one", _called(loaded.manifest), len(rows))
     return [outcome for row in rows for outcome in predict(loaded, [row])]
+
+
+def takes_array(loaded: Loaded) -> bool:
+    """Whether rows may be one array of float64, which saves a list for each row."""
+    compiled = loaded.manifest.compiled
+    return (compiled is not None and compiled.layout == "table") or loaded.manifest.input_schema.is_plain
 
 
 def _outcomes(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:

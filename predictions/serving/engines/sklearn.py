@@ -121,7 +121,8 @@ def parts(estimator: Any) -> Iterator[Any]:
     waiting, seen = [estimator], {id(estimator)}
     while waiting:
         thing = waiting.pop()
-        if isinstance(thing, BaseEstimator):
+        # CatBoost's classes are no BaseEstimator.
+        if isinstance(thing, BaseEstimator) or hasattr(type(thing), "get_params"):
             yield thing
         for inner in _contents(thing):
             if id(inner) not in seen:

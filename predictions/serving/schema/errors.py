@@ -134,7 +134,7 @@ class OutOfScope(SpecificError):
 
 
 # --- The state that something is in -----------------------------------------------------------------------------------
-class CannotCancel(ForetellError):
+class CannotCancel(SpecificError):
     code = "not_cancelable"
     sentence = "The prediction has already ended; there is nothing to cancel."
 
@@ -170,6 +170,25 @@ class TooManyRows(SpecificError):
         super().__init__(
             f"A request may have {most} {'row' if most == 1 else 'rows'} at most. Send fewer in one request."
         )
+
+
+class TooManyFiles(SpecificError):
+    """The caller has as many unfinished files as may be."""
+
+    code = "too_many_files"
+    retryable = True
+    retry_after = 30
+    sentence = "Too many of your files are being scored. Wait until one has ended, or cancel one."
+
+
+class NotCorrectable(SpecificError):
+    code = "not_correctable"
+    sentence = "Only a file that is finished, and has bad rows, takes corrections."
+
+
+class NoResults(SpecificError):
+    code = "no_results"
+    sentence = "There is no result yet."
 
 
 class Canceled(SpecificError):
@@ -227,6 +246,13 @@ class MethodNotAllowed(SpecificError):
 class TooLarge(ForetellError):
     code = "too_large"
     sentence = "The body is too large."
+
+
+class FileTooLarge(SpecificError):
+    """A file beyond one of the limits; the sentence names the limit and the remedy."""
+
+    code = "file_too_large"
+    sentence = "The file is too large."
 
 
 class UnsupportedMediaType(SpecificError):

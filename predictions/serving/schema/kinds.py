@@ -32,7 +32,9 @@ ChoiceValue: TypeAlias = StrictInt | StrictStr | StrictFloat
 class _Described(BaseModel):
     """What every kind of feature says about itself. `label` falls back to the name.
 
-    With `required = false` the feature may be left out or null, and the estimator is given None.
+    With `required = false` the feature may be left out or null, and the estimator is given None. `immutable` and
+    `direction` only concern questions of the kind "what if it were otherwise": whether the value can change at all, and
+    in which direction alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -43,6 +45,8 @@ class _Described(BaseModel):
     help: str = ""
     group: str = ""
     required: bool = True
+    immutable: bool = False
+    direction: Literal["up", "down"] | None = None
 
     @model_validator(mode="before")
     @classmethod

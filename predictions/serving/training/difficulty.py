@@ -76,7 +76,7 @@ def fit_difficulty(points: Floats, errors: Floats) -> Difficulty:
         raise Unsupported("The errors on held-out rows are all 0, or not finite.")
     _check_worth(points, errors)
     types = [(DIFFICULTY_INPUT, DoubleTensorType([None, points.shape[1]]))]
-    graph = trees.mark(convert_sklearn(_forest().fit(points, errors), initial_types=types, target_opset=OPSETS))
+    graph = trees.set_opset(convert_sklearn(_forest().fit(points, errors), initial_types=types, target_opset=OPSETS))
     return Difficulty(graph.SerializeToString(), mean)
 
 

@@ -38,7 +38,7 @@ def prove_in_fresh_process(
         if reason := verdict.read_text() if verdict.exists() else "the process ended without a word":
             raise CannotRegister(
                 f"A worker could not serve it: {reason.rstrip('.')}. Workers import installed packages and the modules "
-                f"beside train.py, and run scikit-learn with its default configuration."
+                f"beside train.py or given with --code, and run scikit-learn with its default configuration."
             )
 
 

@@ -63,7 +63,6 @@ def default_schema(signature: Signature, *, frame: bool) -> InputSchema:
         Column(
             label=feature.name if frame else None,
             dtype=dtype,
-            missing="NaN" if is_numeric(feature) else "None",
             cell="float" if is_numeric(feature) and dtype == "object" else None,
         )
         for feature, dtype in zip(signature.features, dtypes, strict=True)

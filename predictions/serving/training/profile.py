@@ -12,19 +12,28 @@ from predictions.serving.schema.signature import Boolean, Choice, Feature, Integ
 
 GOLDEN_ROWS = 12
 DECILES = [step / 10 for step in range(11)]
+BINS = 20
+BACKGROUND_ROWS = 50
 
 
 def profile(rows: Sequence[Sequence[Value]], signature: Signature) -> dict[str, Any]:
     """The JSON that advice and drift read: `{"rows": n, "features": {name: …}}`.
 
-    Every feature has `missing` (a share of rows). Numbers add minimum, maximum, mean and `deciles` (11 of
-    them, both ends included), choices and booleans `categories` as [value, count] pairs, commonest first.
+    Every feature has `missing` (a share of rows). Numbers add minimum, maximum, mean, `deciles` (11 of
+    them, both ends included) and `counts` of 20 bins of equal width; choices and booleans add `categories` as
+    [value, count] pairs, commonest first.
     """
     columns = zip(*rows, strict=True)
     features = {
         feature.name: _column(feature, column) for feature, column in zip(signature.features, columns, strict=True)
     }
     return {"rows": len(rows), "features": features}
+
+
+def background(rows: Sequence[Sequence[Value]], count: int = BACKGROUND_ROWS) -> list[list[Value]]:
+    """A random sample of the rows, the same each time, in their order."""
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:count])
+    return [list(rows[place]) for place in chosen]
 
 
 def golden_positions(answers: RawPredictions, count: int = GOLDEN_ROWS) -> list[int]:
@@ -51,4 +60,5 @@ def _numbers(values: npt.NDArray[np.float64]) -> dict[str, Any]:
         "maximum": float(values.max()),
         "mean": float(values.mean()),
         "deciles": np.quantile(values, DECILES).tolist(),
+        "counts": np.histogram(values, bins=BINS)[0].tolist(),
     }

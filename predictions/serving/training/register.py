@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from predictions.serving.artifacts import publication, repository
 from predictions.serving.artifacts.description import Description
+from predictions.serving.artifacts.figures import Figures
 from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.base import Floats, RawPredictions
@@ -21,7 +24,7 @@ from predictions.serving.engines.sklearn import SklearnEngine, use_one_job
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
-from predictions.serving.training import artefact, metrics, profile, sureness, train_file
+from predictions.serving.training import artefact, figures, metrics, profile, sureness, train_file
 from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.input_types import clean_rows, default_schema, read_schema, with_missing_of
 from predictions.serving.training.proof import (
@@ -67,7 +70,8 @@ def train_and_register(root: Path, name: str, prove: Prove = prove_in_fresh_proc
     folder = root / name
     with train_file.own_imports(folder):
         data = train_file.run(folder / "train.py")
-        return register(root, description, data.estimator, data.training, data.held_out, prove)
+        code = train_file.modules_beside(folder)
+        return register(root, description, data.estimator, data.training, data.held_out, prove, code=code)
 
 
 def register(
@@ -77,8 +81,17 @@ def register(
     training: Split | None,
     held_out: Split | None,
     prove: Prove = prove_in_fresh_process,
+    *,
+    code: Mapping[str, bytes] = MappingProxyType({}),
+    by_value: bool = False,
+    source: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Manifest:
     """Stores a fitted estimator as the next version of a described model.
+
+    `code` are the sources of modules that it needs and brings along, by relative path. With `by_value`, classes that no
+    module defines are stored with the estimator. `source` is the SHA-256 of the files that it was
+    brought in. `say` is told each long step.
 
     The profile comes from `training`. Metrics and sureness come from `held_out`, which the estimator must not have
     seen. Both use all of it, since no metric depends on sureness; see `artifacts.sureness` for its parts.
@@ -86,17 +99,21 @@ def register(
     Raises CannotRegister.
     """
     use_one_job(estimator)
-    code = train_file.modules_beside(root / description.name)
-    content = artefact.dump(estimator)
+    content = artefact.dump(estimator, by_value=by_value)
     engine = _engine(description, estimator, training, held_out)
     seen = _rows("training", training, engine, description) if training else None
     unseen = _rows("held-out", held_out, engine, description) if held_out else None
+    say("Comparing its answers, row by row and in company")
     proved = _prove_here(engine, description, _data(training, seen), _data(held_out, unseen))
+    say("Learning how sure its answers are")
     learned = _learned(description, proved, training, seen, unseen)
     manifest = _manifest(description, proved, seen, unseen, content, code)
-    manifest = manifest.model_copy(update={"sureness": learned.record})
+    drawn = _figures(proved, learned.record, seen, unseen)
+    manifest = manifest.model_copy(update={"sureness": learned.record, "figures": drawn, "source": source})
     asked = _asked(proved, unseen or seen)
+    say("Compiling it")
     manifest, compiled = _compiled(manifest, proved.engine, asked.rows)
+    say("Proving it in a process like a worker's")
     prove(root / description.name, manifest, content, compiled, code, asked, learned.content)
     return publication.write_version(root, manifest, content, compiled, code, learned.content)
 
@@ -129,6 +146,7 @@ def _manifest(
         metrics=_measure(engine, answers, seen, unseen),
         rows={"training": len(seen.values) if seen else 0, "held_out": len(unseen.values) if unseen else 0},
         profile=profile.profile(seen.values, engine.signature) if seen else {},
+        background=profile.background(seen.values) if seen else [],
         golden=_golden(engine, proved.golden),
         predict_ms=_predict_ms(engine, proved.golden[0]),
     )
@@ -148,11 +166,13 @@ def _engine(description: Description, estimator: Any, training: Split | None, he
 
 
 def _check_columns(signature: Signature, estimator: Any) -> None:
-    count = getattr(estimator, "n_features_in_", len(signature.names))
+    # CatBoost says 0 after it was opened.
+    count = getattr(estimator, "n_features_in_", 0) or len(signature.names)
     if count != len(signature.names):
         raise CannotRegister(f"The estimator takes {count} features, model.toml describes {len(signature.names)}.")
     names = tuple(getattr(estimator, "feature_names_in_", signature.names))
-    if names != signature.names:
+    # LightGBM writes underscores for the spaces in a name.
+    if names not in (signature.names, tuple(name.replace(" ", "_") for name in signature.names)):
         raise CannotRegister(f"Features must be described in the estimator's order: {', '.join(names)}.")
 
 
@@ -271,6 +291,16 @@ def _learned(
             estimator=proved.engine.estimator,
         )
     )
+
+
+def _figures(proved: _Proved, learned: Sureness, seen: _Rows | None, unseen: _Rows | None) -> Figures:
+    found, classes = Figures(), len(proved.engine.classes)
+    if unseen is not None and unseen.truth is not None:
+        held_out = figures.HeldOut(unseen.values, unseen.truth, proved.answers)
+        found = figures.figures(proved.engine, proved.engine.signature, classes, learned.calibration, held_out)
+    if classes or seen is None or seen.truth is None:
+        return found
+    return found.model_copy(update={"target": figures.distribution(seen.truth)})
 
 
 def _measure(

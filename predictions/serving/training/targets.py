@@ -31,7 +31,7 @@ def check_task(description: Description, estimator: Any) -> None:
         raise CannotRegister(
             f'model.toml says task = "{description.task}", and {name} is made for {task}: write task = "{task}".'
         )
-    if task is None and description.task != "regression":
+    if task is None and description.task != task_of(estimator):
         raise CannotRegister(f"model.toml says {description.task}, and {name} is not made for it.")
     if isinstance(getattr(estimator, "classes_", None), list):
         raise CannotRegister(_SEVERAL)
@@ -72,6 +72,11 @@ def truth_of(which: str, split: Split, count: int, task: Task, classes: Sequence
     if classes:
         return np.array([_position(value, classes, which) for value in values], dtype=np.float64)
     return np.array([_number(value, row, which) for row, value in enumerate(values, start=1)], dtype=np.float64)
+
+
+def task_of(estimator: Any) -> Task:
+    """What an estimator is made for; one that does not say is a classifier if it has classes, else a regressor."""
+    return _task_of(estimator) or ("classification" if hasattr(estimator, "classes_") else "regression")
 
 
 def _task_of(estimator: Any) -> Task | None:

@@ -8,13 +8,12 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from predictions.lifecycle import registry
-from predictions.models import Prediction
+from predictions.models import Prediction, State, clock
 from predictions.serving.schema.errors import (
     CannotCancel,
     InvalidInput,
@@ -26,19 +25,20 @@ from predictions.serving.schema.errors import (
 )
 from predictions.use_cases.callers import history_of
 from predictions.use_cases.cancel import cancel as cancel_prediction
-from predictions.use_cases.feedback import give_feedback
+from predictions.use_cases.feedback import give_feedback, given_feedback
 from predictions.use_cases.lookup import find_prediction
 from predictions.use_cases.retry import retry as retry_prediction
 from predictions.use_cases.wait import subscribe, wait_in_thread
 from predictions.web import polling, waiting
 from predictions.web.access import for_predictors
+from predictions.web.download import csv_text
+from predictions.web.feedback import InvalidFeedback, read_feedback
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.visitors import caller_of
 
 # htmx 2 swaps a response with this status and stops polling.
 STOP_POLLING = 286
 PAGE_SIZE = 50
-FEEDBACK = {"yes": True, "no": False}
 
 
 @require_safe
@@ -47,7 +47,7 @@ FEEDBACK = {"yes": True, "no": False}
 def mine(request: HttpRequest) -> HttpResponse:
     page = Paginator(history_of(caller_of(request)), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
-        "predictions": [PredictionPresenter(prediction) for prediction in registry.complete(page)],
+        "predictions": [PredictionPresenter(prediction) for prediction in registry.attach_versions(page)],
         "next_url": f"?page={page.next_page_number()}" if page.has_next() else None,
         "previous_url": f"?page={page.previous_page_number()}" if page.has_previous() else None,
     }
@@ -64,8 +64,17 @@ def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 def _present(request: HttpRequest, found: Prediction) -> PredictionPresenter:
     attempt = polling.attempt_of(request)
     is_capped = polling.is_capped(attempt) and not found.is_terminal
-    late_since = waiting.workers_late_since(timezone.now()) if is_capped else None
-    return PredictionPresenter(found, attempt, viewer=caller_of(request).key, late_since=late_since)
+    late_since = waiting.workers_late_since(clock.recent()) if is_capped else None
+    viewer = caller_of(request).key
+    is_slow = found.state == State.QUEUED and attempt >= polling.SLOW
+    return PredictionPresenter(
+        found,
+        attempt,
+        viewer=viewer,
+        late_since=late_since,
+        ahead=Prediction.objects.ahead_of(found, polling.MOST_AHEAD) if is_slow else None,
+        feedback=given_feedback(found, viewer),
+    )
 
 
 def _reload(shown: PredictionPresenter) -> dict[str, Any]:
@@ -126,15 +135,25 @@ def retry(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def feedback(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
+    """Keep what the asker says; htmx gets the whole result again, with what was said."""
     caller = caller_of(request)
     found = find_prediction(prediction_id, caller)
-    was_right = FEEDBACK.get(request.POST.get("was_right", ""))
     try:
-        if was_right is None:
-            messages.error(request, "Choose yes or no.")
-        else:
-            give_feedback(found, caller, was_right=was_right)
-            messages.success(request, "Thank you, noted.")
+        give_feedback(found, caller, **read_feedback(request.POST, found))
+        messages.success(request, "Thank you, noted.")
+    except InvalidFeedback as error:
+        messages.error(request, str(error))
     except NoAnswer as error:
         messages.error(request, error.sentence)
     return redirect("prediction", found.pk)
+
+
+@require_safe
+@never_cache
+def csv(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
+    found = find_prediction(prediction_id, caller_of(request))
+    return HttpResponse(
+        csv_text(found),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="prediction-{found.pk}.csv"'},
+    )

@@ -27,6 +27,7 @@ from predictions.web.cards import card_html
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.forms import KEY, PredictionForm, written
+from predictions.web.model_card import CardPresenter
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
@@ -43,7 +44,8 @@ def home(request: HttpRequest) -> HttpResponse:
 def model(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
     version = registry.champion(registered)
-    form = PredictionForm(version, values=_values_to_start_with(request, registered)) if version else None
+    start = _values_to_start_with(request, registered)
+    form = PredictionForm(version, values=start, matrix=_matrix(registered)) if version else None
     response = render(request, "predictions/model.html", _page(request, registered, form))
     if "from" in request.GET:  # the page holds the values of a prediction
         add_never_cache_headers(response)
@@ -53,6 +55,20 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     return response
 
 
+@require_safe
+@for_predictors
+def card(request: HttpRequest, name: str) -> HttpResponse:
+    """The model card: what a person wrote, and the evidence of the version that serves."""
+    registered = find_model(name)
+    version = registered.champion
+    context = {
+        "model": registered,
+        "version": CardPresenter(version) if version else None,
+        "card": card_html(registered.description.get("card", "")),
+    }
+    return render(request, "predictions/card.html", context)
+
+
 @require_POST
 @for_predictors
 def predict(request: HttpRequest, name: str) -> HttpResponse:
@@ -60,7 +76,7 @@ def predict(request: HttpRequest, name: str) -> HttpResponse:
     version = registry.champion(registered)
     if version is None:
         return render(request, "predictions/model.html", _page(request, registered, None), status=503)
-    form = PredictionForm(version, request.POST)
+    form = PredictionForm(version, request.POST, matrix=_matrix(registered))
     if not form.is_valid():
         return _show_errors(request, registered, form)
     visitor = new_visitor_id(request)
@@ -126,6 +142,11 @@ def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> 
     if earlier.version.registered_model_id != registered.pk:
         return None
     return dict(zip(earlier.version.signature.names, earlier.values, strict=True))
+
+
+def _matrix(registered: RegisteredModel) -> dict[str, Any] | None:
+    matrix: dict[str, Any] | None = registered.description.get("matrix")
+    return matrix
 
 
 def _examples(registered: RegisteredModel) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from predictions.queue.redis_client import COMMAND_SECONDS
+from predictions.queue.redis_client import NOTIFY_SECONDS, RATE_SECONDS
 from project.dev_redis import embedded_url
 from tests.chaos.proxy import Proxy, before
 from tests.chaos.scenario import Scene, scenario
@@ -12,8 +12,8 @@ from tests.chaos.stage import LINES, Stage, postgres_folder, second_worker
 from tests.support.product import procfile
 from tests.support.stack import Line, Stack
 
-# A command and its repetition may each take COMMAND_SECONDS; the rest is the request's own.
-LONGEST = 2 * COMMAND_SECONDS + 0.5
+# What a request waits for Redis; the rest is its own, and that of the batch before it.
+LONGEST = 2 * (RATE_SECONDS + NOTIFY_SECONDS) + 0.5
 
 
 @scenario("T3", seconds=14, quick_seconds=6, longest=LONGEST, in_suite=True)
@@ -67,9 +67,9 @@ def redis_is_absent(scene: Scene) -> None:
 
 
 @contextmanager
-def _behind_proxies(stage: Stage) -> Iterator[Stack]:
+def _behind_proxies(stage: Stage, **variables: object) -> Iterator[Stack]:
     """A stack with proxies in front of Redis and PostgreSQL."""
-    with stage.stack() as stack, ExitStack() as proxies:
+    with stage.stack(**variables) as stack, ExitStack() as proxies:
         redis_env = {**stack.env, "REDIS_URL": ""}
         stack.lines["redis"] = Line("redis", procfile()["redis"], redis_env, stack["redis"].log)
         socket = Path(embedded_url(stack.var_dir).removeprefix("unix://"))
@@ -97,6 +97,20 @@ def network_to_redis_fails(scene: Scene) -> None:
 def network_to_database_fails(scene: Scene) -> None:
     """A proxy in front of PostgreSQL delays all data by 20 ms, then passes no data, then resets all connections."""
     _inject_network_faults(scene, scene.stage.proxies["database"], recovery_seconds=3.0)
+
+
+def _behind_proxies_with_a_rate(stage: Stage) -> AbstractContextManager[Stack]:
+    return _behind_proxies(stage, SUBMIT_RATE="100000/min")
+
+
+@scenario("P11", seconds=12, quick_seconds=6, opens=_behind_proxies_with_a_rate, longest=LONGEST, settles=90)
+def redis_is_slow(scene: Scene) -> None:
+    """A round trip to Redis takes 0.3 s, then 0.9 s, and each request asks it for its rate: none waits for longer than
+    the budget."""
+    for seconds in (0.3, 0.9):
+        scene.mark_fault()
+        with scene.stage.proxies["redis"].slow(seconds / 2):
+            scene.pause(scene.seconds / 2)
 
 
 def _inject_network_faults(scene: Scene, proxy: Proxy, recovery_seconds: float) -> None:

@@ -69,7 +69,7 @@ def row(body: Any = ROW, model: str = "iris", **headers: str) -> Prepare:
     return lambda world: ("POST", f"/api/v1/models/{model}/predictions/", sent(body), {**JSON, **said})
 
 
-def look(state: State = State.QUEUED, method: str = "GET", **headers: str) -> Prepare:
+def fetch(state: State = State.QUEUED, method: str = "GET", **headers: str) -> Prepare:
     said = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda world: (method, address_of(make(world.iris, state)), b"", said)
 
@@ -120,7 +120,7 @@ def queue_is_full(world: Any) -> None:
 
 def nothing_serves(world: Any) -> None:
     ModelVersion.objects.mark_unavailable(world.iris.pk, "a path: /home/someone")
-    registry.forget()
+    registry.clear_cache()
 
 
 def accept_raises(error: Exception) -> Callable[[Any], None]:
@@ -199,17 +199,17 @@ CASES: dict[str, tuple[Prepare, int]] = {
     "database away": (where(accept_raises(OperationalError("hunter2")), row()), 503),
     "error of ours": (where(accept_raises(RuntimeError("hunter2")), row()), 500),
     "query": (lambda world: ("POST", f"{PREDICT}?a=b", sent(ROW), JSON), 422),
-    "look at queued": (look(), 200),
-    "look at running": (look(State.RUNNING), 200),
-    "look at succeeded": (look(State.SUCCEEDED), 200),
-    "look at failed": (look(State.FAILED), 200),
-    "look at canceled": (look(State.CANCELED), 200),
-    "look at expired": (look(State.EXPIRED), 200),
-    "look at what is known": (look(State.SUCCEEDED, If_None_Match='W/"x", "succeeded-1"'), 304),
-    "look at what was otherwise": (look(State.SUCCEEDED, If_None_Match='"queued-0"'), 200),
-    "look at mine": (where(bearer, of_owner), 200),
-    "look where a token is needed": (where(private_with_token, of_owner), 200),
-    "look without the database": (where(reading_raises, look()), 503),
+    "fetch queued": (fetch(), 200),
+    "fetch running": (fetch(State.RUNNING), 200),
+    "fetch succeeded": (fetch(State.SUCCEEDED), 200),
+    "fetch failed": (fetch(State.FAILED), 200),
+    "fetch canceled": (fetch(State.CANCELED), 200),
+    "fetch expired": (fetch(State.EXPIRED), 200),
+    "fetch known": (fetch(State.SUCCEEDED, If_None_Match='W/"x", "succeeded-1"'), 304),
+    "fetch what was otherwise": (fetch(State.SUCCEEDED, If_None_Match='"queued-0"'), 200),
+    "fetch mine": (where(bearer, of_owner), 200),
+    "fetch where a token is needed": (where(private_with_token, of_owner), 200),
+    "fetch without the database": (where(reading_raises, fetch()), 503),
     "not JSON": (row(b"{"), 400),
     "not UTF-8": (row(b'{"features": "\xff"}'), 400),
     "NaN": (row(b'{"features": [NaN, 1, 1, 1]}'), 400),
@@ -235,20 +235,20 @@ CASES: dict[str, tuple[Prepare, int]] = {
     "session": (row(Cookie="sessionid=nobody"), 202),
     "put": (lambda world: ("PUT", PREDICT, sent(ROW), JSON), 405),
     "options": (lambda world: ("OPTIONS", PREDICT, b"", {}), 204),
-    "look at another's": (of_owner, 404),
-    "look with a session": (where(session_of_owner, of_owner), 404),
-    "look with a wrong token": (look(Authorization="Bearer ft_nobody"), 401),
-    "look without a token": (where(private, look()), 401),
-    "look at what is gone": (gone, 410),
-    "look at nothing": (lambda world: ("GET", f"/api/v1/predictions/{uuid.uuid4()}/", b"", {}), 404),
-    "look at no uuid": (lambda world: ("GET", "/api/v1/predictions/7/", b"", {}), 404),
-    "look at hyphens elsewhere": (no_uuid, 404),
-    "look from a foreign host": (look(Host="example.org"), 400),
-    "look with a body": (lambda world: ("GET", address_of(make(world.iris)), b" " * (1024 * 1024 + 1), {}), 413),
-    "head": (look(State.SUCCEEDED, "HEAD"), 200),
-    "options of a look": (look(method="OPTIONS"), 204),
-    "delete": (look(method="DELETE"), 403),
-    "patch": (look(method="PATCH"), 405),
+    "fetch another's": (of_owner, 404),
+    "fetch with a session": (where(session_of_owner, of_owner), 404),
+    "fetch with a wrong token": (fetch(Authorization="Bearer ft_nobody"), 401),
+    "fetch without a token": (where(private, fetch()), 401),
+    "fetch what is gone": (gone, 410),
+    "fetch nothing": (lambda world: ("GET", f"/api/v1/predictions/{uuid.uuid4()}/", b"", {}), 404),
+    "fetch no uuid": (lambda world: ("GET", "/api/v1/predictions/7/", b"", {}), 404),
+    "fetch hyphens elsewhere": (no_uuid, 404),
+    "fetch from a foreign host": (fetch(Host="example.org"), 400),
+    "fetch with a body": (lambda world: ("GET", address_of(make(world.iris)), b" " * (1024 * 1024 + 1), {}), 413),
+    "head": (fetch(State.SUCCEEDED, "HEAD"), 200),
+    "options of a fetch": (fetch(method="OPTIONS"), 204),
+    "delete": (fetch(method="DELETE"), 403),
+    "patch": (fetch(method="PATCH"), 405),
     "list of mine": (lambda world: ("GET", "/api/v1/predictions/", b"", {}), 200),
     "model": (lambda world: ("GET", "/api/v1/models/iris/", b"", {}), 200),
 }
@@ -427,10 +427,10 @@ def asked_of_the_database(door: Door, ask: Callable[[], Any]) -> list[str]:
     return [sql for sql in door.statements if not sql.lstrip().upper().startswith(CONTROL)]
 
 
-def test_lone_row_takes_two_statements(door: Door) -> None:
+def test_lone_row_takes_three_statements(door: Door) -> None:
     asked = asked_of_the_database(door, lambda: door.ask("POST", PREDICT, sent(ROW), **JSON))
 
-    assert [sql.split()[0] for sql in asked] in (["SELECT", "INSERT"], ["INSERT"])
+    assert [sql.split()[0] for sql in asked] in (["SELECT", "SELECT", "INSERT"], ["SELECT", "INSERT"])
 
 
 def test_lone_look_takes_one_statement(door: Door, iris: ModelVersion) -> None:
@@ -549,7 +549,7 @@ def test_database_that_goes_away_during_the_wait_makes_no_accepted_row_an_error(
     def away(ids: Any) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(Prediction.objects, "look", away)
+    monkeypatch.setattr(Prediction.objects, "fetch_statuses", away)
     answer = door.ask("POST", PREDICT, sent(ROW), **JSON, Prefer="wait=0.2")
 
     assert (answer.status_code, answer.json()["status"], answer.headers["retry-after"]) == (202, "queued", "1")

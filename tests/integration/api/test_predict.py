@@ -488,7 +488,7 @@ def test_full_queue_is_503(ask: Ask, iris: ModelVersion, settings: Any) -> None:
 
 def test_model_without_a_version_that_serves_is_503(ask: Ask, iris: ModelVersion) -> None:
     ModelVersion.objects.mark_unavailable(iris.pk, "a path: /home/someone")
-    registry.forget()
+    registry.clear_cache()
 
     response = ask(ROW)
 
@@ -517,7 +517,7 @@ def test_database_that_goes_away_during_the_wait_makes_no_accepted_row_an_error(
     def away(*_: Any) -> None:
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(Prediction.objects, "look", away)
+    monkeypatch.setattr(Prediction.objects, "fetch_statuses", away)
 
     response = ask(ROW, Prefer="wait=0.1")
 

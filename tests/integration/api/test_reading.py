@@ -449,7 +449,7 @@ def test_model_says_what_it_takes_in_signature_order(client: ApiClient, kinds: R
 
 def test_model_that_does_not_serve_says_so(client: ApiClient, iris: ModelVersion) -> None:
     ModelVersion.objects.mark_unavailable(iris.pk, "/home/someone")
-    registry.forget()
+    registry.clear_cache()
 
     response = client.get("/api/v1/models/iris/")
 

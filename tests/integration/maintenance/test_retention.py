@@ -84,7 +84,7 @@ def test_prune_command_prints_the_number_of_rows(iris: ModelVersion, settings: A
 
     settings.RETENTION = timedelta(days=1)
 
-    assert run("prune") == "1 predictions older than 1 days removed.\n"
+    assert run("prune") == "1 predictions and 0 files older than 1 days removed.\n"
 
 
 # --- Requests for deleted predictions ---------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def test_queue_is_told_by_model_and_lane(iris: ModelVersion) -> None:
 
 
 def test_broker_heartbeats_and_canaries_are_exposed(iris: ModelVersion) -> None:
-    preload.load(iris.pk)
+    preload.load(iris.pk, iris.sha256)
     drain._beat_at = -drain.BEAT_SECONDS
     drain.beat("worker@here/1")
     drain.beat("worker@here/2")  # too soon: not stored

@@ -15,9 +15,11 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from predictions.models import ModelVersion, Prediction
+from project.server.dispatch import STREAM_THREADS
 from project.urls import urlpatterns
 from tests.integration.conftest import IRIS
 from tests.support.door import GONE, SECONDS, Body, Door, in_chunks, open_door, scope_of, whole
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -155,21 +157,38 @@ class RecordedChunks:
         self.is_closed = True
 
 
-def test_stream_is_complete_and_closed_in_one_thread(show: Callable[..., Any]) -> None:
+def test_stream_is_complete_and_made_in_one_thread(show: Callable[..., Any]) -> None:
     chunks = RecordedChunks(b"a", b"b", b"", b"c")
-    view_threads: list[str] = []
 
-    def view(request: HttpRequest) -> StreamingHttpResponse:
-        view_threads.append(threading.current_thread().name)
-        return StreamingHttpResponse(chunks)
-
-    answer = show(view)
+    answer = show(lambda request: StreamingHttpResponse(chunks))
 
     assert (answer.status_code, answer.content) == (200, b"abc")
     assert "content-length" not in answer.headers
     assert answer.messages[-1] == {"type": "http.response.body"}
     assert chunks.is_closed
-    assert chunks.threads == set(view_threads)
+    assert len(chunks.threads) == 1
+
+
+def test_clients_that_read_nothing_delay_no_other_response(door: Door, show: Callable[..., Any]) -> None:
+    """There are more of them than threads of any kind."""
+    stalled, count = asyncio.Event(), settings.ENV.web_threads + STREAM_THREADS + 1
+    chunks = [RecordedChunks(b"a", b"b") for _ in range(count)]
+    unused = iter(chunks)
+    views["view"] = lambda request: StreamingHttpResponse(next(unused))
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            await stalled.wait()
+
+    asked = [door.run(door.handler(scope_of("GET", "/view"), whole(b"").receive, send)) for _ in range(count)]
+    wait_until(lambda: all(one.threads for one in chunks), SECONDS, "all streams have begun")
+
+    assert show(lambda request: HttpResponse("page")).content == b"page"
+    assert show(lambda request: StreamingHttpResponse(iter([b"stream"]))).content == b"stream"
+    door.loop.call_soon_threadsafe(stalled.set)
+    for one in asked:
+        one.result(SECONDS)
+    assert all(one.is_closed for one in chunks)
 
 
 @pytest.mark.parametrize("is_view_error", [True, False], ids=["view", "client"])

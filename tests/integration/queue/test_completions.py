@@ -130,19 +130,19 @@ def test_database_error_does_not_end_the_listener(
     listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = make(iris)
-    look = Prediction.objects.look
+    fetch_statuses = Prediction.objects.fetch_statuses
     failed: list[Any] = []
 
     def fail_once(ids: Any) -> Any:
         if not failed:
             failed.append(ids)
             raise RuntimeError
-        return look(ids)
+        return fetch_statuses(ids)
 
     with listener.subscribe([row.pk]) as subscription:
         listening(clean_redis)
         cancel(row)
-        monkeypatch.setattr(Prediction.objects, "look", fail_once)
+        monkeypatch.setattr(Prediction.objects, "fetch_statuses", fail_once)
         announce([row.pk])
         wait_until(lambda: bool(failed), 10, "the first look has failed")
         announce([row.pk])

@@ -1,8 +1,11 @@
 """Asking: what is accepted, once, and what is refused with nothing kept."""
 
+import time
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -13,12 +16,14 @@ from django.utils import timezone
 from predictions.lifecycle import registry
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.models.idempotency_key import KEY_LIFE
-from predictions.queue import redis_client
+from predictions.queue import notifications, redis_client
 from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnavailable, QueueFull, TooMany, TooManyRows
 from predictions.use_cases import admission
 from predictions.use_cases.callers import Caller, of_address, of_visitor
+from tests.chaos.proxy import before
 from tests.integration.conftest import IRIS, make, together
 from tests.support.asking import ask_row, ask_rows
+from tests.support.waiting import wait_until
 
 # Each commits, as in service: a row that the database refuses would take the transaction of a test with it.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,7 +98,7 @@ def test_submit_of_a_bad_row_keeps_nothing(model: RegisteredModel) -> None:
 def test_submit_to_a_model_without_a_version_that_serves_keeps_nothing(model: RegisteredModel) -> None:
     assert model.champion
     ModelVersion.objects.mark_unavailable(model.champion.pk, "broken")
-    registry.forget()
+    registry.clear_cache()
 
     with pytest.raises(ModelUnavailable):
         ask(registry.find("iris"))
@@ -175,7 +180,7 @@ def test_same_key_after_a_promotion_gives_the_same_prediction(model: RegisteredM
         registered_model=model, number=2, sha256="1" * 64, manifest=iris.manifest, created_at=iris.created_at
     )
     model.promote(second_version)
-    registry.forget()
+    registry.clear_cache()
 
     again = ask(registry.find("iris"), idempotency_key="k")
 
@@ -421,6 +426,23 @@ def test_key_used_before_is_answered_though_the_queue_is_full(model: RegisteredM
         ask(model, idempotency_key="another")
 
 
+# --- The time ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("shift", [timedelta(seconds=-150), timedelta(minutes=10)])
+def test_row_keeps_its_time_if_the_clock_of_the_host_is_wrong(
+    model: RegisteredModel, settings: Any, monkeypatch: pytest.MonkeyPatch, shift: timedelta
+) -> None:
+    real, real_seconds = timezone.now, time.time
+    monkeypatch.setattr(timezone, "now", lambda: real() + shift)
+    monkeypatch.setattr(time, "time", lambda: real_seconds() + shift.total_seconds())
+
+    row = ask(model, time_allowed=timedelta(seconds=60))
+
+    assert abs(row.created_at - real()) < timedelta(seconds=30)
+    assert row.deadline_at - row.created_at == timedelta(seconds=60)
+    assert Prediction.objects.expire() == []
+    assert Prediction.objects.claim(Lane.INTERACTIVE, 1) is not None
+
+
 # --- The rate ---------------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("clean_redis")
 def test_caller_who_asks_too_fast_is_told_when(model: RegisteredModel, settings: Any) -> None:
@@ -478,6 +500,31 @@ def test_rows_together_cost_as_many_as_they_are(model: RegisteredModel, settings
     with pytest.raises(TooMany):
         ask_rows(model.champion, [IRIS] * 2, CALLER)
     assert ask(model).state == State.QUEUED
+
+
+def test_slow_redis_delays_a_request_by_the_budget_at_most(
+    model: RegisteredModel,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    redis_server: str,
+    clean_redis: redis.Redis,
+) -> None:
+    """The checks of the rate and the notification would take 0.8 s each; the notification is sent all the same."""
+    settings.SUBMIT_RATE = "100/minute"
+    with before(Path(urlsplit(redis_server).path)) as proxy:
+        slow = redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0")
+        slow.ping()
+        for module in (admission, notifications):
+            monkeypatch.setattr(module, "client", lambda: slow)
+        admission.reset()
+        with proxy.slow(0.4):
+            for _ in range(4):
+                start = time.monotonic()
+                assert ask(model).state == State.QUEUED
+                assert time.monotonic() - start < redis_client.RATE_SECONDS + redis_client.NOTIFY_SECONDS + 0.2
+            wait_until(lambda: clean_redis.llen(Lane.INTERACTIVE), 10, "the workers are notified")
+            wait_until(lambda: not redis_client.helper.is_late, 10, "no command is under way")
+    assert count() == 4
 
 
 def test_nobody_is_too_fast_while_redis_is_away(

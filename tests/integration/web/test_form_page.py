@@ -115,10 +115,58 @@ def test_form_of_a_version_without_a_profile_is_shown(client: Client, kinds: Reg
     assert kinds.champion
     kinds.champion.manifest["profile"] = {}
     kinds.champion.save()
-    registry.forget()
+    registry.clear_cache()
 
     assert client.get("/models/kinds/").status_code == 200
     assert client.post(ASK, GOOD).status_code == 303
+
+
+def test_remarks_of_a_version_are_shown_where_it_is_described(client: Client, kinds: RegisteredModel) -> None:
+    assert kinds.champion
+    remark = "Each row is predicted by a call of its own."
+    kinds.champion.manifest["remarks"] = [remark]
+    kinds.champion.save()
+    registry.clear_cache()
+
+    for page in ("", "card/"):
+        assert remark in Page(client.get(f"/models/kinds/{page}")).text
+
+
+@pytest.mark.parametrize("name", ["kinds", "iris", "diabetes", "breast-cancer"])
+@pytest.mark.parametrize("page", ["card/", "api/", ""])
+def test_pages_of_a_model_are_small(client: Client, kinds: RegisteredModel, name: str, page: str) -> None:
+    response = client.get(f"/models/{name}/{page}")
+
+    assert response.status_code == 200
+    assert Page(response).elements
+    assert len(response.content) < 150_000
+
+
+def test_reference_names_each_error_and_its_sentence(client: Client, kinds: RegisteredModel) -> None:
+    page = Page(client.get("/models/kinds/api/"))
+
+    assert "queue_full" in page.text
+    assert "Too many predictions are waiting at the moment." in page.text
+
+
+# --- A matrix ---------------------------------------------------------------------------------------------------------
+def test_features_of_a_matrix_stand_in_it_once_and_the_others_in_their_groups(
+    client: Client, registered: dict[str, RegisteredModel]
+) -> None:
+    model = registered["iris"]
+    model.description["matrix"] = {
+        "columns": ["Length", "Width"],
+        "rows": [{"title": "Sepal", "help": "Of the sepal.", "features": ["sepal length (cm)", ""]}],
+    }
+    model.save()
+    registry.clear_cache()
+
+    page = Page(client.get("/models/iris/"))
+
+    names = [field["name"] for field in page.all("input", type="text") if "data-order" in field]
+    assert names == ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
+    assert page.one("div", role="group", aria_label="Sepal")
+    assert "Of the sepal." in page.text
 
 
 # --- Asking -----------------------------------------------------------------------------------------------------------
@@ -207,7 +255,7 @@ def describe(version: ModelVersion | None, *features: dict[str, Any]) -> None:
     version.manifest["signature"] = list(features)
     version.manifest["profile"] = {}
     version.save()
-    registry.forget()
+    registry.clear_cache()
 
 
 def asked(client: Client, sent: dict[str, str]) -> Any:
@@ -355,7 +403,7 @@ def test_model_that_does_not_serve_answers_503(
 ) -> None:
     assert kinds.champion
     ModelVersion.objects.mark_unavailable(kinds.champion.pk, "at /home/someone")
-    registry.forget()
+    registry.clear_cache()
 
     for response in (client.get("/models/kinds/"), client.post(ASK, GOOD, headers=headers)):
         assert "This model does not answer just now" in Page(response).text

@@ -8,6 +8,7 @@ from django.conf import settings as product
 from django.contrib.auth.models import User
 
 from predictions.models import ApiToken
+from tests.integration.conftest import signed_in
 from tests.integration.web.conftest import Page
 from tests.support.site_client import Client
 
@@ -104,9 +105,75 @@ def test_forwarded_address_is_ignored_without_a_proxy(owner: User) -> None:
     assert last.status_code == 429
 
 
-@pytest.mark.parametrize("address", ["", "unix:", "a" * 300, "\xe9", "203.0.113.5:4711", "fe80::1%eth0"])
+def test_ports_that_a_proxy_writes_do_not_part_attempts_of_one_address(owner: User, behind_proxy: None) -> None:
+    for number in range(LIMIT):
+        last = sign_in("guess", **forwarded(f"203.0.113.5:{4711 + number}"))
+
+    assert last.status_code == 429
+    assert sign_in(RIGHT, **forwarded("203.0.113.6:4711")).status_code == 302
+
+
+def test_ipv6_addresses_of_one_network_are_locked_out_together(owner: User) -> None:
+    for number in range(LIMIT):
+        last = sign_in("guess", REMOTE_ADDR=f"2001:db8::{number + 1}")
+
+    assert last.status_code == 429
+    assert sign_in(RIGHT, REMOTE_ADDR="2001:db8:0:1::1").status_code == 302
+
+
+@pytest.mark.parametrize("address", ["", "unix:", "a" * 300, "\xe9", "fe80::1%eth0"])
 def test_invalid_client_address_is_accepted(owner: User, behind_proxy: None, address: str) -> None:
     assert guess(**forwarded(address)) == [200] * (LIMIT - 1) + [429]
+
+
+# --- Changing the password --------------------------------------------------------------------------------------------
+NEW = {"new_password1": "quite-another-one", "new_password2": "quite-another-one"}
+
+
+def change_password(client: Any, old: str) -> int:
+    status: int = client.post("/accounts/password_change/", {"old_password": old, **NEW}).status_code
+    return status
+
+
+def test_wrong_old_passwords_are_locked_out_like_sign_ins(owner: User) -> None:
+    client = signed_in(owner)
+
+    assert [change_password(client, f"guess {number}") for number in range(LIMIT)] == [200] * (LIMIT - 1) + [429]
+
+    assert change_password(client, RIGHT) == 429
+    assert sign_in(RIGHT).status_code == 429
+
+
+def test_wrong_sign_ins_and_wrong_old_passwords_are_counted_together(owner: User) -> None:
+    guess(LIMIT - 1)
+
+    assert change_password(signed_in(owner), "guess") == 429
+
+
+def test_right_old_password_resets_the_count(owner: User) -> None:
+    client = signed_in(owner)
+    for number in range(LIMIT - 1):
+        change_password(client, f"guess {number}")
+
+    assert change_password(client, RIGHT) == 302
+    assert not AccessAttempt.objects.exists()
+
+
+def test_passwords_of_a_refused_change_are_not_kept(owner: User) -> None:
+    change_password(signed_in(owner), "guess")
+
+    (kept,) = AccessAttempt.objects.values()
+    assert not any(word in str(value) for value in kept.values() for word in ("guess", "another"))
+
+
+def test_wrong_old_passwords_in_the_admin_are_counted(owner: User) -> None:
+    User.objects.update(is_staff=True)
+    client = signed_in(owner)
+
+    for number in range(LIMIT):
+        last = client.post("/admin/password_change/", {"old_password": f"guess {number}", **NEW})
+
+    assert last.status_code == 429
 
 
 def test_password_is_not_kept(owner: User) -> None:

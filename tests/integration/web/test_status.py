@@ -160,9 +160,11 @@ def test_page_shows_the_answer_and_how_sure_it_is(client: Client, iris: ModelVer
 def test_page_of_an_answer_outside_warns_before_the_value(client: Client, iris: ModelVersion) -> None:
     output = {**SETOSA, "grade": "outside", "prediction_set": None, "coverage": None}
 
-    text = Page(client.get(f"/predictions/{make(iris, State.SUCCEEDED, output=output).pk}/")).text
+    address = f"/predictions/{make(iris, State.SUCCEEDED, output=output).pk}/"
+    page, result = Page(client.get(address)).text, Page(client.get(f"{address}status/")).text
 
-    assert text.index("do not rely on this one") < text.index("setosa")
+    assert page.index("outside its experience") < page.index("setosa")
+    assert result.index("Do not rely on this answer") < result.index("setosa")
 
 
 def test_fragment_is_whole_so_that_a_kept_page_finishes_itself(client: Client, iris: ModelVersion) -> None:
@@ -174,7 +176,7 @@ def test_fragment_is_whole_so_that_a_kept_page_finishes_itself(client: Client, i
     response = client.get(status(row), headers=HTMX)
 
     page = Page(response)
-    assert fragment(response, row)["data-title"] == "Finished · Iris species · Foretell"
+    assert fragment(response, row)["data-title"] == "setosa · Iris species · Foretell"
     assert len(page.all("form", action=f"/predictions/{row.pk}/feedback/")) == 1
     assert len(page.all("time")) == 3
     assert page.elements[0][0] == "section"
@@ -346,7 +348,7 @@ def test_retry_asks_the_version_that_serves_now(client: Client, iris: ModelVersi
 def test_retry_when_no_version_serves_says_so(client: Client, iris: ModelVersion) -> None:
     row = make(iris, State.FAILED)
     ModelVersion.objects.mark_unavailable(iris.pk, "broken")
-    registry.forget()
+    registry.clear_cache()
 
     response = client.post(f"/predictions/{row.pk}/retry/", follow=True)
 
@@ -357,7 +359,7 @@ def test_retry_when_no_version_serves_says_so(client: Client, iris: ModelVersion
 def test_retry_of_a_model_that_is_gone_says_so(client: Client, iris: ModelVersion) -> None:
     row = make(iris, State.FAILED)
     RegisteredModel.objects.update(is_present=False)
-    registry.forget()
+    registry.clear_cache()
 
     response = client.post(f"/predictions/{row.pk}/retry/", follow=True)
 

@@ -1,9 +1,6 @@
 """Models of the kinds that people bring: registered in one process, served in another, with the right answers."""
 
-import json
-import math
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,19 +15,9 @@ from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Value
 from predictions.serving.training.register import train_and_register
+from tests.support.cases import CASES, NAMES, Asked, asked_of
 from tests.support.loading import unproved
 
-CASES = Path(__file__).resolve().parents[2] / "cases"
-NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
-CHECKOUT = CASES.parents[1]
-
-REGISTER = """
-import sys
-from pathlib import Path
-from predictions.serving.training.register import train_and_register
-for name in sys.argv[2:]:
-    train_and_register(Path(sys.argv[1]), name)
-"""
 WIDE = 1200
 WIDE_TRAIN = """
 import numpy as np
@@ -55,38 +42,22 @@ def train():
 """
 
 
-@pytest.fixture(scope="session")
-def registered_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All cases, each with one version that another process made."""
-    root = tmp_path_factory.mktemp("cases") / "models"
-    shutil.copytree(CASES, root, ignore=shutil.ignore_patterns("__pycache__"))
-    done = subprocess.run(
-        [sys.executable, "-c", REGISTER, str(root), *NAMES], cwd=CHECKOUT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return root
-
-
 def loaded(root: Path, name: str, *, use_compiled: bool = True) -> Loaded:
     manifest = repository.manifest(root, name, 1)
     return Loader(root, 10**12, use_compiled=use_compiled).get(name, 1, manifest.sha256)
 
 
-def is_right(outcome: Outcome, asked: dict[str, Any], tolerance: float) -> bool:
+def is_right(outcome: Outcome, asked: Asked, tolerance: float) -> bool:
     assert outcome.output is not None, outcome.error
-    if "value" in outcome.output:
-        return math.isclose(outcome.output["value"], asked["answer"], rel_tol=1e-9, abs_tol=tolerance)
-    given, expected = outcome.output["probabilities"], asked.get("probabilities")
-    close = expected is None or all(math.isclose(given[c], share, abs_tol=tolerance) for c, share in expected.items())
-    return outcome.output["label"] == asked["answer"] and close
+    return asked.is_answered_by(outcome.output, tolerance)
 
 
 @pytest.mark.parametrize("use_compiled", [True, False], ids=["compiled", "own"])
 @pytest.mark.parametrize("name", NAMES)
 def test_case_answers_rightly_alone_and_in_company(registered_cases: Path, name: str, use_compiled: bool) -> None:
     version = loaded(registered_cases, name, use_compiled=use_compiled)
-    asked = json.loads((CASES / name / "asked.json").read_text())
-    rows = [version.manifest.signature.clean(line["features"]) for line in asked]
+    asked = asked_of(name)
+    rows = [version.manifest.signature.clean(line.features) for line in asked]
     compiled = version.manifest.compiled if use_compiled else None
     tolerance = max(1e-9, compiled.tolerance if compiled else 0.0)
     alone = [predict(version, [row])[0] for row in rows]

@@ -34,7 +34,7 @@ def test_table_of_metrics_counts_right_answers() -> None:
 
     rows = VersionPresenter(ModelVersion(number=1, manifest=manifest)).metrics_rows
 
-    assert [row["value"] for row in rows] == ["45 of 45", "33 %"]
+    assert [row["value"] for row in rows] == ["45 of 45 (92–100 %)", "15 of 45 (21–48 %)"]  # noqa: RUF001
 
 
 def test_task_without_true_answers_has_no_headline() -> None:

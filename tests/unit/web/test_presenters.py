@@ -24,7 +24,7 @@ def shown(state: State = State.SUCCEEDED, output: Any = None, attempt: int = 0, 
     version = ModelVersion(
         pk=1, registered_model=model, number=3, manifest={"signature": SIGNATURE, "profile": PROFILE, "predict_ms": 2}
     )
-    told = {name: fields.pop(name) for name in ("viewer", "late_since") if name in fields}
+    told = {name: fields.pop(name) for name in ("viewer", "late_since", "ahead", "feedback") if name in fields}
     row = Prediction(
         **{
             "version": version,
@@ -55,6 +55,43 @@ def test_each_state_has_its_words(state: State) -> None:
 
 def test_title_of_the_page_names_state_and_model() -> None:
     assert shown(State.FAILED).page_title == "Failed · Fruit · Foretell"
+
+
+def test_title_of_the_page_names_answer_and_grade() -> None:
+    output = {"kind": "classification", "label": "plum", "grade": "clear"}
+
+    assert shown(output=output).page_title == "plum · clear · Fruit · Foretell"
+    assert shown(output={**output, "grade": "outside"}).page_title == "outside its experience · plum · Fruit · Foretell"
+    assert shown(output={**output, "grade": None}).page_title == "plum · Fruit · Foretell"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "sentence"),
+    [
+        (None, "Asked 12 s ago."),
+        (0, "Asked 12 s ago. It is next in the queue."),
+        (7, "Asked 12 s ago. 7 are before it."),
+    ],
+)
+def test_waiting_prediction_says_how_long_and_how_many_are_before_it(ahead: int | None, sentence: str) -> None:
+    waiting = shown(State.QUEUED, created_at=NOW - timedelta(seconds=12), ahead=ahead)
+
+    assert waiting.progress == sentence
+
+
+def test_ended_prediction_does_not_wait() -> None:
+    assert shown(State.SUCCEEDED).progress == ""
+
+
+@pytest.mark.parametrize(
+    ("width", "sentence"),
+    [
+        (9.0, "1 of 5 values lies outside what it learned from."),
+        (1.5, "Each value lies within what it learned from, but no case that it learned from has them together."),
+    ],
+)
+def test_values_outside_the_training_data_are_counted(width: float, sentence: str) -> None:
+    assert shown(values=[1.5, width, "r", True, None]).outside_text == sentence
 
 
 @pytest.mark.parametrize(
@@ -205,7 +242,7 @@ def test_answer_outside_is_marked_in_lists() -> None:
     output = {"kind": "regression", "value": 7.0, "unit": "mm", "interval": None, "coverage": None, "grade": "outside"}
 
     assert shown(output=output).answer_text == "7 mm (outside its experience)"
-    assert shown(output={**output, "grade": "clear"}).answer_text == "7 mm"
+    assert shown(output={**output, "grade": None}).answer_text == "7 mm"
 
 
 def test_times_that_have_not_come_are_left_out() -> None:

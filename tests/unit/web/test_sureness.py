@@ -23,7 +23,10 @@ NONE_FITS = (
     " on; here no answer does."
 )
 TIE = "A tie: benign has 50.4 % and malignant 49.6 %. Either may be right."
-SHARE = "Clear answers were right in 152 of 154 cases it had not seen, and wrong in 2: more than 95 in 100 were right."
+SHARE = (
+    "When it was this sure, it was right in 152 of 154 cases it had not seen, and wrong in 2:"
+    " more than 95 in 100 were right."
+)
 
 
 def classified(benign: float = 0.9, **facts: Any) -> dict[str, Any]:
@@ -43,12 +46,12 @@ def regressed(value: float = 152.13, interval: Any = (60.2, 248.3), **facts: Any
 
 
 def said(output: dict[str, Any], task: str = "") -> list[str]:
-    return AnswerPresenter(output, task).sentences
+    return AnswerPresenter(output, {"task": task}).sentences
 
 
 # --- Classification ---------------------------------------------------------------------------------------------------
 def test_clear_answer_names_the_one_class_and_how_often_it_was_wrong() -> None:
-    assert said(classified(grade="clear", grade_evidence=EVIDENCE)) == [CLEAR, SHARE]
+    assert said(classified(grade="clear", grade_evidence=EVIDENCE)) == [SHARE, CLEAR]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ def test_tie_is_not_said_of_classes_that_are_apart(benign: float) -> None:
 def test_class_without_probabilities_has_no_sentence() -> None:
     output = classified(probabilities=None, prediction_set=None, coverage=None)
 
-    answer = AnswerPresenter(output)
+    answer = AnswerPresenter(output, {})
 
     assert (answer.text, answer.sentences, answer.bars) == ("benign", [], [])
 
@@ -125,7 +128,7 @@ def test_class_without_probabilities_has_no_sentence() -> None:
 def test_evidence_is_counted_and_a_share_only_from_twenty_cases_on(evidence: Any, sentence: str) -> None:
     output = classified(grade="uncertain", prediction_set=[], grade_evidence=evidence)
 
-    assert said(output)[1] == f"Uncertain answers were {sentence}"
+    assert said(output)[1] == f"When it was this unsure, it was {sentence}"
 
 
 @pytest.mark.parametrize("evidence", [None, {"right": 0, "of": 0}])
@@ -136,15 +139,15 @@ def test_evidence_that_was_not_gathered_is_not_given(evidence: Any) -> None:
 # --- Outside ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("output", [classified, regressed])
 def test_outside_is_warned_of_and_has_neither_set_nor_interval(output: Any) -> None:
-    answer = AnswerPresenter(output(grade="outside"))
+    answer = AnswerPresenter(output(grade="outside"), {})
 
     assert (answer.is_outside, answer.warning) == (True, OUTSIDE)
-    assert (answer.sentences, answer.interval, answer.scale) == ([], None, None)
+    assert (answer.sentences, answer.interval, answer.line, answer.standing) == ([], None, None, "")
     assert not [bar for bar in answer.bars if bar["in_set"]]
 
 
 def test_outside_gives_the_evidence_that_there_is() -> None:
-    answer = AnswerPresenter(classified(grade="outside", prediction_set=None, grade_evidence={"right": 3, "of": 8}))
+    answer = AnswerPresenter(classified(grade="outside", prediction_set=None, grade_evidence={"right": 3, "of": 8}), {})
 
     assert answer.sentences == ["Answers for such values were right in 3 of 8 cases it had not seen, and wrong in 5."]
 
@@ -152,16 +155,16 @@ def test_outside_gives_the_evidence_that_there_is() -> None:
 @pytest.mark.parametrize("grade", [None, "clear", "uncertain"])
 @pytest.mark.parametrize("output", [classified, regressed])
 def test_outside_is_not_said_of_other_answers(output: Any, grade: Any) -> None:
-    answer = AnswerPresenter(output(grade=grade))
+    answer = AnswerPresenter(output(grade=grade), {})
 
     assert (answer.is_outside, answer.warning) == (False, "")
 
 
 # --- Regression -------------------------------------------------------------------------------------------------------
 def test_number_follows_the_digits_of_its_interval_which_is_rounded_outwards() -> None:
-    answer = AnswerPresenter(regressed())
+    answer = AnswerPresenter(regressed(), {})
 
-    assert answer.text == "150 mm"
+    assert (answer.value_text, answer.text) == ("150", "about 150 mm")
     assert answer.sentences == [
         "The true value lies between 60 and 250 in about 9 in 10 cases like those it was tested on."
     ]
@@ -187,19 +190,83 @@ def test_interval_that_is_shown_holds_the_one_that_was_computed(value: float, be
     assert float(read_number(shown[1])) >= high - abs(high) * 1e-12
 
 
-def test_scale_is_drawn_in_proportion() -> None:
-    assert AnswerPresenter(regressed(15.0, (10.0, 40.0))).scale == {
-        "interval_x": 20.0,
-        "interval_width": 60.0,
-        "value_x": 30.0,
-        "min_text": "0",
-        "max_text": "50",
+# --- The number line, and where a number stands -----------------------------------------------------------------------
+TARGETS = {"minimum": 0.0, "maximum": 100.0, "counts": [1, 4, 0, 2], "percentiles": [float(p) for p in range(101)]}
+
+
+def placed(value: float, interval: Any = None, targets: Any = TARGETS, **facts: Any) -> AnswerPresenter:
+    manifest = {
+        "target": {"name": "progress", "cases": "people"},
+        "figures": {"target": targets},
+        "rows": {"training": 309},
     }
+    return AnswerPresenter(regressed(value, interval, **facts), manifest)
 
 
-@pytest.mark.parametrize("interval", [None, (15.0, 15.0)])
-def test_number_without_a_width_has_no_scale(interval: Any) -> None:
-    assert AnswerPresenter(regressed(15.0, interval)).scale is None
+def test_line_has_the_axis_of_the_training_targets_whatever_the_answer() -> None:
+    low, high = placed(15.0, (10.0, 40.0)).line, placed(80.0, (70.0, 100.0)).line
+
+    assert low
+    assert high
+    assert (low.low_text, low.high_text) == (high.low_text, high.high_text) == ("0", "100")
+    assert (low.value_x, low.band_x, low.band_width) == (15.0, 10.0, 30.0)
+    assert [(bar.x, bar.width, bar.height, bar.count) for bar in low.bars] == [
+        (0.0, 25.0, 8.0, 1), (25.0, 25.0, 32.0, 4), (50.0, 25.0, 0.0, 0), (75.0, 25.0, 16.0, 2),
+    ]  # fmt: skip
+
+
+def test_line_is_longer_where_the_answer_lies_beyond_the_targets() -> None:
+    line = placed(120.0, (90.0, 150.0)).line
+
+    assert line
+    assert (line.low_text, line.high_text, line.value_x) == ("0", "150", 80.0)
+
+
+def test_line_without_targets_holds_the_interval_with_a_third_on_both_sides() -> None:
+    line = placed(15.0, (10.0, 40.0), targets=None).line
+
+    assert line
+    assert (line.low_text, line.high_text, line.bars) == ("0", "50", [])
+    assert (line.band_x, line.band_width, line.value_x) == (20.0, 60.0, 30.0)
+
+
+def test_number_without_a_width_and_targets_has_no_line() -> None:
+    assert placed(15.0, (15.0, 15.0), targets=None).line is None
+    assert placed(15.0, None, targets=None).line is None
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (17.0, "Lower than about 83 % of the 309 people in the data."),
+        (83.0, "Higher than about 83 % of the 309 people in the data."),
+        (-1.0, "Lower than all 309 people in the data."),
+        (101.0, "Higher than all 309 people in the data."),
+        (0.0, "Lower than about 99 % of the 309 people in the data."),
+    ],
+)
+def test_number_is_compared_with_the_training_targets(value: float, sentence: str) -> None:
+    assert placed(value).standing == sentence
+
+
+@pytest.mark.parametrize("facts", [{"targets": None}, {"grade": "outside"}])
+def test_number_is_not_compared_where_that_is_not_known(facts: Any) -> None:
+    assert placed(17.0, **facts).standing == ""
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=30, max_size=200), st.floats(-1e6, 1e6))
+def test_comparison_with_the_targets_is_true(targets: list[float], value: float) -> None:
+    """The share in the sentence differs from the counted one by no more than rounding and ties explain."""
+    ranked = sorted(targets)
+    percentiles = [ranked[round(p / 100 * (len(ranked) - 1))] for p in range(101)]
+    distribution = {"minimum": ranked[0], "maximum": ranked[-1], "counts": [len(ranked)], "percentiles": percentiles}
+    sentence = placed(value, targets=distribution).standing
+
+    least = sum(one < value for one in targets) / len(targets) * 100
+    most = sum(one <= value for one in targets) / len(targets) * 100
+    word, share = re.fullmatch(r"(Higher|Lower) than (?:about (\d+) %|all) .*", sentence).groups()  # type: ignore[union-attr]
+    below = (int(share) if word == "Higher" else 100 - int(share)) if share else (100 if word == "Higher" else 0)
+    assert least - 5 <= below <= most + 5
 
 
 # --- Names: outliers and clusters -------------------------------------------------------------------------------------
@@ -241,7 +308,7 @@ def test_classes_stand_the_most_probable_first() -> None:
     output = classified(probabilities={"a": 0.0004, "b": 0.2, "benign": 0.7996})
 
     assert [
-        (bar["label"], bar["percent"], bar["is_answer"], bar["in_set"]) for bar in AnswerPresenter(output).bars
+        (bar["label"], bar["percent"], bar["is_answer"], bar["in_set"]) for bar in AnswerPresenter(output, {}).bars
     ] == [
         ("benign", "80.0 %", True, True),
         ("b", "20.0 %", False, False),
@@ -253,7 +320,51 @@ def test_classes_stand_the_most_probable_first() -> None:
 def test_many_classes_are_folded_after_the_likeliest(classes: int, shown: int, folded: int) -> None:
     output = classified(probabilities={f"c{number}": 1 / (number + 2) for number in range(classes)})
 
-    answer = AnswerPresenter(output)
+    answer = AnswerPresenter(output, {})
 
     assert (len(answer.likeliest), len(answer.folded)) == (shown, folded)
     assert [bar["label"] for bar in answer.likeliest] == [f"c{number}" for number in range(shown)]
+
+
+# --- The grade, and all that is spoken --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("grade", "word"),
+    [("clear", "Clear"), ("uncertain", "Uncertain"), ("outside", "Outside its experience"), (None, "")],
+)
+def test_grade_is_a_word(grade: Any, word: str) -> None:
+    assert AnswerPresenter(classified(grade=grade), {}).grade_text == word
+
+
+def test_answer_is_spoken_with_its_sureness() -> None:
+    manifest = {"target": {"name": "diagnosis"}}
+
+    assert AnswerPresenter(classified(grade="clear", grade_evidence=EVIDENCE), manifest).spoken == (
+        f"Diagnosis: benign. Clear. {SHARE}"
+    )
+    assert AnswerPresenter(classified(grade="outside"), manifest).spoken == (
+        f"Outside its experience. {OUTSIDE} Diagnosis: benign."
+    )
+    assert AnswerPresenter(classified(prediction_set=None), manifest).spoken == "Diagnosis: benign."
+
+
+@given(outputs)
+def test_numbers_in_sentences_are_those_of_the_answer(output: dict[str, Any]) -> None:
+    """Reads each sentence back into numbers, and compares them with the facts."""
+    for sentence in said(output):
+        if found := re.search(r"right in (\d+) of (\d+) cases it had not seen(?:, and wrong in (\d+))?", sentence):
+            right, of, wrong = (int(number or 0) for number in found.groups())
+            assert (right, of) == (output["grade_evidence"]["right"], output["grade_evidence"]["of"])
+            assert wrong == of - right
+            if share := _share(sentence.rpartition(":")[2]):
+                assert share[0] - 0.03 <= right / of <= share[1] + 0.03
+        elif share := _share(sentence):
+            assert share[0] - 0.03 <= output["coverage"] <= share[1] + 0.03
+
+
+def _share(text: str) -> tuple[float, float] | None:
+    """Between which shares a natural frequency lies."""
+    found = re.search(r"(about|more than|fewer than) (\d+) in (10+)\b", text)
+    if not found:
+        return None
+    share = int(found[2]) / int(found[3])
+    return {"about": (share, share), "more than": (share, 1.0), "fewer than": (0.0, share)}[found[1]]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('predictions', '0004_tasks'),
+        ('predictions', '0006_computations'),
     ]
 
     operations = [

@@ -1,0 +1,180 @@
+"""The operations of the JSON API on files: send one, watch it, take its results and its bad rows, correct them."""
+
+import io
+import uuid
+from typing import IO, Any
+
+import orjson
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.decorators import api_view, parser_classes
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from predictions.api import serializers as bodies
+from predictions.api.headers import read_options
+from predictions.api.lists import NewestFirst
+from predictions.api.openapi import IDEMPOTENCY_KEY, operation, problems
+from predictions.api.parsers import StrictJSONParser
+from predictions.api.representation import batch
+from predictions.api.threads import caller_of, request_of
+from predictions.batches import exports, jobs, responses
+from predictions.batches.layout import WISHES, Wishes, read_wishes
+from predictions.batches.progress import progress
+from predictions.models import BatchJob, Source
+from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem
+from predictions.use_cases.lookup import find_model, serving_version
+
+# Rows of a JSON body are read at once; more of them come as a file.
+JSON_BYTES = 32 * 1024 * 1024
+FORMAT = OpenApiParameter("format", OpenApiTypes.STR, enum=[*exports.FORMATS], description="Instead of CSV.")
+
+
+class RowsParser(StrictJSONParser):
+    """JSON of a bounded size."""
+
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
+        content = stream.read(JSON_BYTES + 1)
+        if len(content) > JSON_BYTES:
+            raise FileTooLarge(f"JSON rows may have {JSON_BYTES // 1024**2} MB; send more of them as a file.")
+        return super().parse(io.BytesIO(content), media_type, parser_context)
+
+
+@operation(
+    "list_batches",
+    responses={200: bodies.BatchPage, **problems(401, 403, 404, 422)},
+    methods=["GET"],
+)
+@operation(
+    "create_batch",
+    request={"multipart/form-data": bodies.BatchFile, "application/json": bodies.BatchRows},
+    parameters=[IDEMPOTENCY_KEY],
+    responses={
+        202: OpenApiResponse(bodies.BatchBody, "Accepted: it will end, whatever happens here."),
+        **problems(400, 401, 403, 404, 413, 415, 422, 429, 503),
+    },
+    methods=["POST"],
+)
+@api_view(["GET", "HEAD", "POST"])
+@parser_classes([MultiPartParser, RowsParser])
+def batches(request: Request) -> Response:
+    return _create(request) if request.method == "POST" else _list(request)
+
+
+batches.query_parameters = ("cursor", "limit")  # read by `threads.check_query`
+
+
+def _list(request: Request) -> Response:
+    pages = NewestFirst()
+    page = pages.paginate_queryset(jobs.history_of(caller_of(request)), request) or []
+    return pages.get_paginated_response([_shown(request, job) for job in jobs.with_versions(page)])
+
+
+def _create(request: Request) -> Response:
+    options = read_options(request_of(request).headers, caller_of(request))
+    file, name = _file_of(request)
+    job = jobs.submit(
+        serving_version(find_model(_text(request, "model"))),
+        caller_of(request),
+        Source.API,
+        file,
+        name,
+        _wishes(request),
+        options.idempotency_key and f"batch:{options.idempotency_key}",
+    )
+    shown = _shown(request, jobs.with_versions([job])[0])
+    return Response(shown, 202, headers={"Location": shown["urls"]["self"], "Retry-After": "1"})
+
+
+def _text(request: Request, name: str) -> str:
+    body: Any = request.data
+    value = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(value, str) or not value:
+        raise InvalidInput([Problem(None, "missing", f"Say {name}: its name, as text.", f"/{name}")])
+    return value
+
+
+def _file_of(request: Request) -> tuple[IO[bytes], str]:
+    """The file of a form, or the rows of a JSON body as lines."""
+    if request_of(request).media_type == StrictJSONParser.media_type:
+        body: Any = request.data
+        rows = body.get("rows") if isinstance(body, dict) else None
+        if not isinstance(rows, list) or not rows or not all(isinstance(row, dict | list) for row in rows):
+            message = 'The body must be {"model": …, "rows": […]}, each row an object or a list in signature order.'
+            raise InvalidInput([Problem(None, "missing", message, "/rows")])
+        return io.BytesIO(b"".join(orjson.dumps(row) + b"\n" for row in rows)), "rows.jsonl"
+    file = request.FILES.get("file")
+    if file is None:
+        raise InvalidInput([Problem(None, "missing", "Send the file as the form's part “file”.", "/file")])
+    return file, str(file.name)
+
+
+def _wishes(request: Request) -> Wishes:
+    body: Any = request.data
+    given = {name: body.get(name) for name in WISHES}
+    return read_wishes({name: value for name, value in given.items() if isinstance(value, str)})
+
+
+@operation("read_batch", responses={200: bodies.BatchBody, **problems(401, 403, 404, 410)})
+@api_view(["GET", "HEAD"])
+def read(request: Request, job_id: uuid.UUID) -> Response:
+    return Response(_shown(request, jobs.find_job(job_id, caller_of(request))))
+
+
+@operation("cancel_batch", request=None, responses={200: bodies.BatchBody, **problems(401, 403, 404, 409, 410)})
+@api_view(["POST"])
+def cancel(request: Request, job_id: uuid.UUID) -> Response:
+    """What is done stays."""
+    job = jobs.find_job(job_id, caller_of(request))
+    jobs.cancel(job, caller_of(request))
+    return Response(_shown(request, jobs.with_versions([job])[0]))
+
+
+@operation(
+    "correct_batch",
+    request={"multipart/form-data": bodies.CorrectionFile, "application/json": bodies.CorrectionRows},
+    responses={202: bodies.BatchBody, **problems(400, 401, 403, 404, 409, 410, 413, 415, 422)},
+)
+@api_view(["POST"])
+@parser_classes([MultiPartParser, RowsParser])
+def corrections(request: Request, job_id: uuid.UUID) -> Response:
+    """The bad rows, corrected, with their `line`: only these are scored, and take their places in the results."""
+    job = jobs.find_job(job_id, caller_of(request))
+    file, _ = _file_of(request)
+    jobs.correct(job, caller_of(request), file)
+    return Response(_shown(request, jobs.with_versions([job])[0]), 202)
+
+
+@operation(
+    "read_batch_results",
+    parameters=[FORMAT],
+    responses={(200, "text/csv"): OpenApiTypes.STR, **problems(401, 403, 404, 409, 410, 422)},
+)
+@api_view(["GET", "HEAD"])
+def results(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:
+    """The file's columns and the new ones, one line for each input line, in order."""
+    job = jobs.find_job(job_id, caller_of(request))
+    kind = request.query_params.get("format", "csv")
+    return responses.download(job, "results", kind, exports.results(job, kind))
+
+
+@operation(
+    "read_batch_errors",
+    parameters=[FORMAT],
+    responses={(200, "text/csv"): OpenApiTypes.STR, **problems(401, 403, 404, 409, 410, 422)},
+)
+@api_view(["GET", "HEAD"])
+def errors(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:
+    """The bad rows with `line` and `error`, to be corrected and sent again."""
+    job = jobs.find_job(job_id, caller_of(request))
+    kind = request.query_params.get("format", exports.form_of(job, is_bad=True))
+    return responses.download(job, "errors", kind, exports.bad_rows(job, kind))
+
+
+results.query_parameters = errors.query_parameters = ("format",)
+
+
+def _shown(request: Request, job: BatchJob) -> dict[str, Any]:
+    return batch(request_of(request).origin, job, progress(job))

@@ -1,0 +1,266 @@
+"""Cells of text as values of features, by the signature: whole columns at once where that is certain, else row by row.
+
+`Signature.clean` decides about every row that a column-wise check does not prove to be good, so the codes and messages
+are those of the form and of the API.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import TypeAdapter, ValidationError
+
+from predictions.batches.blocks import DAMAGED_CHARACTERS, Block, contains, shown
+from predictions.batches.layout import Layout
+from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.kinds import LARGEST_INTEGER
+from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Text, Value
+
+Mask = npt.NDArray[np.bool_]
+
+_SPACES = r"[ '\u00a0\u2009\u202f\u2019]"
+# A group mark is never the other decimal sign, unless both stand there or it repeats: "1,234" would have two readings.
+NUMBERS = {
+    ".": re.compile(
+        rf"[+-]?(\d+|[1-9]\d{{0,2}}({_SPACES}\d{{3}})+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d{{0,2}}(,\d{{3}})+(?=\.))?"
+        r"(\.\d*)?([eE][+-]?\d{1,3})?",
+        re.ASCII,
+    ),
+    ",": re.compile(
+        rf"[+-]?(\d+|[1-9]\d{{0,2}}({_SPACES}\d{{3}})+|[1-9]\d{{0,2}}(\.\d{{3}}){{2,}}|[1-9]\d{{0,2}}(\.\d{{3}})+(?=,))?"
+        r"(,\d*)?([eE][+-]?\d{1,3})?",
+        re.ASCII,
+    ),
+}
+_PLAIN = r"^-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?$"
+_MINUS = str.maketrans(dict.fromkeys("\u2212\u2013\ufe63\uff0d", "-"))
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(slots=True)
+class Checked:
+    """`good` are the positions of the valid rows, `values` their values: lists in signature order, or an array of
+    float64 where every value is a number. `problems` of the others, by position."""
+
+    good: npt.NDArray[np.intp]
+    values: Any
+    problems: dict[int, list[Problem]] = field(default_factory=dict)
+
+
+def check(block: Block, layout: Layout, signature: Signature, *, as_array: bool) -> Checked:
+    """Every row of a block, valid or with all its problems. `as_array` asks for an array where that is possible."""
+    if block.objects is not None:
+        return _check_objects(block, signature)
+    columns = [
+        _Column(feature, None if place is None else block.cells[place], layout.decimal, block.rows)
+        for feature, place in zip(signature.features, layout.matched, strict=True)
+    ]
+    certain = np.ones(block.rows, dtype=bool)
+    for column in columns:
+        certain &= column.is_good
+    for row in block.flaws:
+        certain[row] = False
+    damaged = _damaged(block)
+    return _gathered(block, layout, signature, columns, certain & ~damaged, damaged, as_array=as_array)
+
+
+def _gathered(
+    block: Block,
+    layout: Layout,
+    signature: Signature,
+    columns: "Sequence[_Column]",
+    certain: Mask,
+    damaged: Mask,
+    *,
+    as_array: bool,
+) -> Checked:
+    """The rows that are certain, with those that prove to be good one by one."""
+    late: dict[int, list[Value]] = {}
+    problems: dict[int, list[Problem]] = {}
+    for row in np.flatnonzero(~certain).tolist():
+        try:
+            late[row] = _clean_row(block, layout, signature, row, is_damaged=bool(damaged[row]))
+        except InvalidInput as error:
+            problems[row] = error.problems
+    good = np.flatnonzero(~np.isin(np.arange(block.rows), list(problems)))
+    numbers = [column.numbers for column in columns if column.numbers is not None]
+    if as_array and not late and len(numbers) == len(columns):
+        return Checked(good, np.column_stack([values[good] for values in numbers]), problems)
+    values = list(map(list, zip(*(column.values(certain) for column in columns), strict=True)))
+    if late:
+        values = _merged(values, certain, late, good)
+    return Checked(good, values, problems)
+
+
+def _merged(values: list[list[Value]], certain: Mask, late: dict[int, list[Value]], good: Any) -> list[list[Value]]:
+    known = iter(values)
+    return [next(known) if certain[row] else late[row] for row in good.tolist()]
+
+
+# --- Columns ----------------------------------------------------------------------------------------------------------
+class _Column:
+    """The values of one feature. `is_good` marks the rows whose value is certainly allowed; `numbers` are float64
+    where the feature is a number."""
+
+    def __init__(self, feature: Feature, cells: Any, decimal: str, rows: int) -> None:
+        self._feature = feature
+        self.numbers: npt.NDArray[np.float64] | None = None
+        self._values: list[Value] = []
+        self._codes: Any = None
+        if cells is None:  # an optional feature that the file lacks
+            self.is_good = np.ones(rows, dtype=bool)
+            self._values, self._codes = [None], np.zeros(rows, dtype=np.intp)
+        elif isinstance(feature, Number | Integer):
+            self.numbers, self.is_good = _numbers(cells, decimal, feature)
+        else:
+            self._by_text(cells, decimal)
+
+    def values(self, wanted: Mask) -> list[Value]:
+        if self.numbers is not None:
+            found = self.numbers[wanted]
+            return list((found.astype(np.int64) if isinstance(self._feature, Integer) else found).tolist())
+        return [self._values[code] for code in self._codes[wanted].tolist()]
+
+    def _by_text(self, cells: Any, decimal: str) -> None:
+        """Each distinct text is read and checked once."""
+        encoded = cells.dictionary_encode()
+        rule = TypeAdapter(self._feature.rule() if self._feature.required else self._feature.rule() | None)
+        known = [_checked(rule, read_cell(self._feature, text, decimal)) for text in encoded.dictionary.to_pylist()]
+        self._values = [value for value, _ in known]
+        self._codes = encoded.indices.to_numpy()
+        self.is_good = np.array([is_good for _, is_good in known], dtype=bool)[self._codes]
+
+
+def _checked(rule: Any, value: Any) -> tuple[Any, bool]:
+    try:
+        return rule.validate_python(value), True
+    except ValidationError:
+        return None, False
+
+
+def _numbers(cells: Any, decimal: str, feature: Number | Integer) -> tuple[npt.NDArray[np.float64], Mask]:
+    if decimal == ",":
+        # A point is no decimal sign here: cells that have one are read one by one.
+        plain = pc.if_else(pc.match_substring(cells, "."), "", cells) if contains(cells, b".") else cells
+        cells = pc.replace_substring(plain, ",", ".")
+    try:
+        numbers = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        plain = pc.match_substring_regex(cells, _PLAIN)
+        numbers = pc.cast(pc.if_else(plain, cells, "nan"), pa.float64()).to_numpy(zero_copy_only=False)
+    return numbers, _within(numbers, feature)
+
+
+def _within(numbers: npt.NDArray[np.float64], feature: Number | Integer) -> Mask:
+    is_good = np.isfinite(numbers)
+    low, high = feature.minimum, feature.maximum
+    if isinstance(feature, Integer):
+        is_good &= np.floor(numbers) == numbers
+        low = -LARGEST_INTEGER if low is None else low
+        high = LARGEST_INTEGER if high is None else high
+    if low is not None:
+        is_good &= numbers >= low
+    if high is not None:
+        is_good &= numbers <= high
+    return np.asarray(is_good)
+
+
+# --- Rows -------------------------------------------------------------------------------------------------------------
+def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, is_damaged: bool) -> list[Value]:
+    """Raises InvalidInput."""
+    _check_flaw(block, row)
+    given = {}
+    damaged: list[Problem] = []
+    for feature, place in zip(signature.features, layout.matched, strict=True):
+        if place is None:
+            continue
+        text = block.cells[place][row].as_py()
+        if is_damaged and re.search(DAMAGED_CHARACTERS, text):
+            message = f"Holds bytes that are not {layout.encoding}. Save the file in one encoding."
+            damaged.append(Problem(feature.name, "wrong_encoding", message))
+        given[feature.name] = read_cell(feature, text, layout.decimal)
+    try:
+        values = signature.clean(given)
+    except InvalidInput as error:
+        named = {problem.feature for problem in damaged}
+        raise InvalidInput([*damaged, *(p for p in error.problems if p.feature not in named)]) from None
+    if damaged:
+        raise InvalidInput(damaged)
+    return values
+
+
+def _check_flaw(block: Block, row: int) -> None:
+    if flaw := block.flaws.get(row):
+        raise InvalidInput([Problem(None, flaw.code, flaw.message)])
+
+
+def read_cell(feature: Feature, text: str, decimal: str) -> Any:
+    """The value that a cell stands for; the text itself where it stands for none, so that the signature refuses it."""
+    if isinstance(feature, Text):
+        return text if text or feature.required else None
+    if isinstance(feature, Choice) and text in feature.values:
+        return text
+    bare = text.strip()
+    if not bare:
+        return None
+    if isinstance(feature, Number | Integer):
+        return read_number(bare, decimal)
+    if isinstance(feature, Boolean):
+        return BOOLEANS.get(bare.lower(), text)
+    return _choice(feature, bare, decimal) if isinstance(feature, Choice) else bare
+
+
+def _choice(feature: Choice, text: str, decimal: str) -> Any:
+    written = {str(value): value for value in feature.values}
+    if text in written:
+        return written[text]
+    number = read_number(text, decimal)
+    return number if number in feature.values else text
+
+
+def read_number(text: str, decimal: str) -> Any:
+    """A float (also NaN and infinity, which the signature refuses by name), or the text if it is no number."""
+    standard = text.translate(_MINUS)
+    if NUMBERS[decimal].fullmatch(standard) and re.search(r"\d", standard):
+        other = "," if decimal == "." else "."
+        return float(re.sub(_SPACES, "", standard).replace(other, "").replace(decimal, "."))
+    if standard.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        return float(standard)
+    return text
+
+
+def _damaged(block: Block) -> Mask:
+    """The rows that hold bytes which the encoding does not know."""
+    found = np.zeros(block.rows, dtype=bool)
+    for cells in block.cells:
+        if contains(cells, b"\xef\x9e") or contains(cells, b"\xef\x9f"):
+            found |= pc.match_substring_regex(cells, DAMAGED_CHARACTERS).to_numpy(zero_copy_only=False)
+    return found
+
+
+# --- Rows of JSON -----------------------------------------------------------------------------------------------------
+def _check_objects(block: Block, signature: Signature) -> Checked:
+    values: list[list[Value]] = []
+    problems: dict[int, list[Problem]] = {}
+    good: list[int] = []
+    for row, given in enumerate(block.objects or []):
+        try:
+            _check_flaw(block, row)
+            values.append(signature.clean({n: v for n, v in (given or {}).items() if n in signature.by_name}))
+            good.append(row)
+        except InvalidInput as error:
+            problems[row] = error.problems
+    return Checked(np.array(good, dtype=np.intp), values, problems)
+
+
+def what_stood_there(block: Block, layout: Layout, signature: Signature, row: int, problem: Problem) -> str:
+    """The text of the cell that a problem is about; the whole line where it is about the line."""
+    if problem.feature is None:
+        return shown(block.flaws[row].text) if row in block.flaws else ""
+    place = layout.matched[signature.names.index(problem.feature)] if problem.feature in signature.names else None
+    return "" if place is None else shown(block.cells[place][row].as_py())

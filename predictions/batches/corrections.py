@@ -1,0 +1,231 @@
+"""Corrected bad rows of a finished job: each is scored alone and takes its place among the results."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from predictions.batches import reader, writer
+from predictions.batches.blocks import Block
+from predictions.batches.cells import read_number
+from predictions.batches.layout import Layout
+from predictions.batches.scoring import Scored, error_text, score
+from predictions.models import BatchChunk, BatchJob
+from predictions.models import batch_files as store
+from predictions.serving.engines.opening import Loaded
+from predictions.serving.schema.signature import Integer, Number, Signature
+
+# In the text of an error: the column and the code of each part.
+_PART = re.compile(r"(?:^|; )([^;:]*): ([a-z_]+): ")
+
+# A row of text as its cells in the order of the job's columns, None for those that were not sent; a row of JSON as its
+# object.
+Row = Any
+
+
+# --- Reading what was sent --------------------------------------------------------------------------------------------
+def distribute(chunk: BatchChunk) -> list[BatchChunk]:
+    """A chunk for each place of the file that has corrected rows."""
+    fixes = _by_line(chunk)
+    found = []
+    for base in BatchChunk.objects.filter(job=chunk.job_id).done().filter(bad__gt=0):
+        known = set(_bad_lines(chunk.job, base))
+        own = {str(line): fixes[line] for line in sorted(known & fixes.keys())}
+        if own:
+            source = store.save(chunk.job, f"fix-{base.number}-{chunk.claim}", orjson.dumps(own))
+            found.append(
+                BatchChunk(
+                    job_id=chunk.job_id, kind=BatchChunk.SCORE, number=base.number, replaces=base,
+                    source=source, line=base.line, rows=base.rows,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _by_line(chunk: BatchChunk) -> dict[int, Row]:
+    sent, layout = Layout.model_validate(chunk.summary["layout"]), Layout.model_validate(chunk.job.layout)
+    signature = chunk.job.version.signature
+    place = sent.columns.index("line")
+    found: dict[int, Row] = {}
+    with store.open_file(chunk.job, chunk.source) as file:
+        for part in reader.parts(file, sent, signature, sent.start, sent.line, reader.CHUNK_ROWS):
+            raw = part.content if part.content is not None else _bytes(file, part)
+            block = reader.rows(raw, part.line, sent, signature)
+            lines = [_line(text) for text in block.cells[place].to_pylist()]
+            given = _rows(block, sent, layout, signature)
+            found |= {line: row for line, row in zip(lines, given, strict=True) if line is not None}
+    return found
+
+
+def _bytes(file: Any, part: reader.Part) -> bytes:
+    file.seek(part.offset)
+    content: bytes = file.read(part.length)
+    return content
+
+
+def _line(text: str) -> int | None:
+    bare = text.strip().removesuffix(".0")
+    return int(bare) if bare.isascii() and bare.isdigit() and len(bare) < 16 else None
+
+
+def _rows(block: Block, sent: Layout, layout: Layout, signature: Signature) -> list[Row]:
+    if block.objects is not None:
+        return [
+            {name: v for name, v in (row or {}).items() if name not in writer.EXTRA_COLUMNS} for row in block.objects
+        ]
+    numbers = {
+        place
+        for feature, place in zip(signature.features, layout.matched, strict=True)
+        if isinstance(feature, Number | Integer)
+    }
+    columns = [_column(block, sent, layout, place, is_number=place in numbers) for place in range(len(layout.columns))]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _column(block: Block, sent: Layout, layout: Layout, place: int, *, is_number: bool) -> list[str | None]:
+    name = layout.columns[place]
+    if name not in sent.columns:
+        return [None] * block.rows
+    texts: list[str] = writer.unguarded(block.cells[sent.columns.index(name)]).to_pylist()
+    if not is_number or sent.decimal == layout.decimal:
+        return list(texts)
+    return [_rewritten(text, sent.decimal, layout.decimal) for text in texts]
+
+
+def _rewritten(text: str, old: str, new: str) -> str:
+    """A number with the decimal sign of the job's file."""
+    number = read_number(text.strip(), old)
+    return repr(number).replace(".", new) if isinstance(number, float) else text
+
+
+# --- Scoring them -----------------------------------------------------------------------------------------------------
+def apply(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> dict[str, Any]:
+    """What `settle` stores of a chunk of corrections: the results of its base, the corrected rows in their places."""
+    job, base = chunk.job, chunk.replaces
+    assert base is not None  # noqa: S101 - only chunks of corrections come here
+    original = BatchChunk.objects.original(chunk)
+    raw = store.read(job, original.source, original.offset, original.length)
+    whole = reader.rows(raw, original.line, layout, loaded.manifest.signature)
+    places = {line: place for place, line in enumerate(whole.lines.tolist())}
+    fixes = {int(line): row for line, row in orjson.loads(store.read(job, chunk.source)).items()}
+    block = _block(fixes, whole, places, layout)
+    scored = score(block, layout, loaded, base.summary.get("outputs", {}).get("edges") or None)
+    bad = _bad_after(job, base, block, scored, layout)
+    return {
+        "rows": base.rows,
+        "good": base.rows - len(bad),
+        "bad": len(bad),
+        "outputs": {
+            "results": _save_results(chunk, block, scored, layout, places),
+            "bad": _save_bad(chunk, bad, layout),
+        },
+        "summary": {
+            "errors": _groups(bad, layout),
+            "outputs": _added(base.summary["outputs"], scored.summary["outputs"]),
+        },
+    }
+
+
+def _block(fixes: Mapping[int, Row], whole: Block, places: Mapping[int, int], layout: Layout) -> Block:
+    lines = np.array(sorted(fixes), dtype=np.int64)
+    if layout.format == "jsonl":
+        objects = [fixes[line] for line in lines.tolist()]
+        texts = [[reader.cell_text(row, name) for row in objects] for name in layout.columns]
+        return Block([pa.array(column, pa.string()) for column in texts], lines, {}, objects)
+    cells = []
+    for place, column in enumerate(whole.cells):
+        texts = [fixes[line][place] for line in lines.tolist()]
+        kept = [
+            column[places[line]].as_py() if text is None else text
+            for line, text in zip(lines.tolist(), texts, strict=True)
+        ]
+        cells.append(pa.array(kept, pa.string()))
+    return Block(cells, lines)
+
+
+def _save_results(chunk: BatchChunk, block: Block, scored: Scored, layout: Layout, places: Mapping[int, int]) -> str:
+    base = chunk.replaces
+    records = _records(store.read(chunk.job, base.outputs["results"]), layout) if base else []
+    new = _records(writer.results(block, layout, scored.columns), layout)
+    for line, record in zip(block.lines.tolist(), new, strict=True):
+        records[places[line]] = record
+    return store.save(chunk.job, f"{chunk.number}-{chunk.claim}.results", _written(records, layout))
+
+
+# --- Bad rows ---------------------------------------------------------------------------------------------------------
+def _bad_records(job: BatchJob, base: BatchChunk, layout: Layout) -> dict[int, Any]:
+    """The bad rows of a chunk by line, as the file of bad rows has them."""
+    if not base.outputs.get("bad"):
+        return {}
+    content = store.read(job, base.outputs["bad"])
+    if layout.format == "jsonl":
+        return {row["line"]: row for row in map(orjson.loads, content.splitlines())}
+    return {int(record[-2]): record for record in _records(content, layout)}
+
+
+def _bad_lines(job: BatchJob, base: BatchChunk) -> list[int]:
+    return list(_bad_records(job, base, Layout.model_validate(job.layout)))
+
+
+def _bad_after(job: BatchJob, base: BatchChunk, block: Block, scored: Scored, layout: Layout) -> dict[int, Any]:
+    bad = _bad_records(job, base, layout)
+    for line in block.lines.tolist():
+        bad.pop(line, None)
+    rows = sorted(scored.problems)
+    errors = [error_text(scored.problems[row]) for row in rows]
+    if layout.format == "jsonl":
+        bad |= {row["line"]: row for row in map(orjson.loads, writer.bad_objects(block, rows, errors).splitlines())}
+    elif rows:
+        bad |= {int(record[-2]): record for record in _records(writer.bad_rows(block, layout, rows, errors), layout)}
+    return dict(sorted(bad.items()))
+
+
+def _save_bad(chunk: BatchChunk, bad: Mapping[int, Any], layout: Layout) -> str | None:
+    if not bad:
+        return None
+    if layout.format == "jsonl":
+        content = b"".join(orjson.dumps(row) + b"\n" for row in bad.values())
+    else:
+        content = _written(list(bad.values()), layout)
+    return store.save(chunk.job, f"{chunk.number}-{chunk.claim}.bad", content)
+
+
+# --- Summary ----------------------------------------------------------------------------------------------------------
+def _groups(bad: Mapping[int, Any], layout: Layout) -> list[dict[str, Any]]:
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for line, row in bad.items():
+        error = row["error"] if layout.format == "jsonl" else row[-1]
+        for column, code in _PART.findall(error):
+            group = groups.setdefault(
+                (column, code), {"column": column, "code": code, "count": 0, "line": line, "message": "", "text": ""}
+            )
+            group["count"] += 1
+    return list(groups.values())
+
+
+def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of two histograms with the same labels or edges."""
+    before, new = one["counts"], other["counts"]
+    if isinstance(before, dict):
+        return {"counts": {label: count + new.get(label, 0) for label, count in before.items()}}
+    if not before or not new:
+        return dict(one if before else other)
+    return {"edges": one["edges"], "counts": [a + b for a, b in zip(before, new, strict=True)]}
+
+
+# --- Records ----------------------------------------------------------------------------------------------------------
+def _records(content: bytes, layout: Layout) -> list[list[str]]:
+    """The records of a file that `writer` wrote."""
+    csv.field_size_limit(1 << 30)
+    return list(csv.reader(io.StringIO(content.decode(), newline=""), delimiter=layout.delimiter))
+
+
+def _written(records: Sequence[Sequence[str]], layout: Layout) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, delimiter=layout.delimiter, lineterminator="\n").writerows(records)
+    return buffer.getvalue().encode()

@@ -1,0 +1,156 @@
+"""Executes chunks: reads a file into chunks, and scores one. Only workers import this.
+
+A process may die at any line: a chunk has a lease, and its result is kept by one update that its claim's token guards.
+Files are written before that update, under names with the token; those of a claim that was lost are never looked at.
+"""
+
+import logging
+import time
+from typing import Any
+
+from django.conf import settings
+
+from predictions.batches import corrections, reader, writer
+from predictions.batches.blocks import Block
+from predictions.batches.layout import Layout
+from predictions.batches.scoring import Scored, error_text, give_up, score
+from predictions.models import BatchChunk, BatchJob
+from predictions.models import batch_files as store
+from predictions.serving.engines.opening import Loaded
+from predictions.serving.schema.errors import FileTooLarge, ForetellError, ModelUnavailable
+from predictions.worker import preload
+
+logger = logging.getLogger(__name__)
+
+# A reading chunk is queued again after this time, so that a large file does not keep its worker from all others.
+READING_SECONDS = 3.0
+
+
+def run_next() -> bool:
+    """Execute one chunk; False if none is queued."""
+    chunk = BatchChunk.objects.claim()
+    if chunk is None:
+        return False
+    BatchJob.objects.filter(pk=chunk.job_id).start()
+    try:
+        _execute(chunk)
+    except ModelUnavailable as error:
+        preload.record_failure(chunk.job.version_id, error)
+        _fail(chunk, error)
+    except ForetellError as error:
+        _fail(chunk, error)
+    BatchJob.objects.filter(pk=chunk.job_id).finish()
+    return True
+
+
+def _fail(chunk: BatchChunk, error: ForetellError) -> None:
+    logger.warning("the file %s cannot be scored: %s", chunk.job_id, error.code)
+    if chunk.replaces_id or chunk.number == BatchChunk.CORRECTIONS:
+        BatchChunk.objects.drop(chunk, error.code)
+    else:
+        BatchJob.objects.filter(pk=chunk.job_id).fail(error.code, error.sentence)
+
+
+def _execute(chunk: BatchChunk) -> None:
+    layout = Layout.model_validate(chunk.job.layout)
+    if chunk.kind == BatchChunk.SCORE:
+        _score(chunk, layout)
+    elif chunk.number == BatchChunk.FIRST:
+        _read(chunk, layout)
+    else:
+        BatchChunk.objects.settle_reading(chunk, corrections.distribute(chunk))
+
+
+# --- Reading ----------------------------------------------------------------------------------------------------------
+def _read(chunk: BatchChunk, layout: Layout) -> None:
+    """Find chunks for a while. Where it stopped is kept with what it found, in one transaction."""
+    until = time.monotonic() + READING_SECONDS
+    known = BatchChunk.objects.filter(job=chunk.job_id, kind=BatchChunk.SCORE)
+    number, rows = known.count(), BatchChunk.objects.filter(job=chunk.job_id).counts()["rows"]
+    signature, most = chunk.job.version.signature, _rows_of_a_chunk(chunk.job)
+    offset, line = chunk.offset or layout.start, chunk.line
+    found: list[BatchChunk] = []
+    with store.open_file(chunk.job, chunk.source) as file:
+        for part in reader.parts(file, layout, signature, offset, line, most):
+            found.append(_found(chunk, number + len(found), part))
+            rows += part.rows
+            _check_rows(rows)
+            offset, line = part.offset + part.length, part.line + part.lines
+            if time.monotonic() > until:
+                BatchChunk.objects.advance(chunk, found, offset=offset, line=line)
+                return
+    BatchChunk.objects.settle_reading(chunk, found)
+
+
+def _found(chunk: BatchChunk, number: int, part: reader.Part) -> BatchChunk:
+    new = BatchChunk(job_id=chunk.job_id, kind=BatchChunk.SCORE, number=number, line=part.line, rows=part.rows)
+    if part.content is None:
+        new.source, new.offset, new.length = chunk.source, part.offset, part.length
+    else:
+        new.source = store.save(chunk.job, f"part-{number}-{chunk.claim}", part.content)
+        new.length = len(part.content)
+    return new
+
+
+def _rows_of_a_chunk(job: BatchJob) -> int:
+    return reader.rows_of_a_chunk(preload.load_registered(job.version_id).manifest)
+
+
+def _check_rows(rows: int) -> None:
+    if rows > settings.BATCH_ROWS:
+        raise FileTooLarge(f"The file has more than {settings.BATCH_ROWS} rows. Send it in several files.")
+
+
+# --- Scoring ----------------------------------------------------------------------------------------------------------
+def _score(chunk: BatchChunk, layout: Layout) -> None:
+    loaded = preload.load_registered(chunk.job.version_id)
+    if chunk.replaces_id:
+        corrected = corrections.apply(chunk, layout, loaded)
+        BatchChunk.objects.settle(chunk, **corrected)
+        return
+    block = block_of(chunk, layout, loaded)
+    scored = _scored(chunk, block, layout, loaded)
+    outputs = {
+        "results": store.save(
+            chunk.job, f"{chunk.number}-{chunk.claim}.results", writer.results(block, layout, scored.columns)
+        ),
+        "bad": _save_bad(chunk, block, layout, scored),
+    }
+    BatchChunk.objects.settle(
+        chunk,
+        rows=block.rows,
+        good=block.rows - scored.bad,
+        bad=scored.bad,
+        outputs=outputs,
+        summary=scored.summary,
+    )
+
+
+def block_of(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> Block:
+    raw = store.read(chunk.job, chunk.source, chunk.offset, chunk.length)
+    return reader.rows(raw, chunk.line, layout, loaded.manifest.signature)
+
+
+def _scored(chunk: BatchChunk, block: Block, layout: Layout, loaded: Loaded) -> Scored:
+    if chunk.attempts > 1 and chunk.attempts >= settings.MAX_ATTEMPTS:
+        return give_up(block, layout, loaded.manifest)
+    return score(block, layout, loaded, _edges(chunk.job, layout))
+
+
+def _edges(job: BatchJob, layout: Layout) -> Any:
+    """The bins of the job's histogram: those of the first chunk that was scored."""
+    first = BatchChunk.objects.filter(job=job).done().values_list("summary", flat=True).first()
+    return (first or {}).get("outputs", {}).get("edges") or None
+
+
+def _save_bad(chunk: BatchChunk, block: Block, layout: Layout, scored: Scored) -> str | None:
+    if not scored.problems:
+        return None
+    rows = sorted(scored.problems)
+    errors = [error_text(scored.problems[row]) for row in rows]
+    content = (
+        writer.bad_objects(block, rows, errors)
+        if layout.format == "jsonl"
+        else writer.bad_rows(block, layout, rows, errors)
+    )
+    return store.save(chunk.job, f"{chunk.number}-{chunk.claim}.bad", content)

@@ -1,0 +1,206 @@
+"""Results as Excel and Parquet, made from the delimited text that the workers have written, in a file on the disk.
+
+A workbook is written here, since nothing more than one sheet of texts and numbers is needed: ECMA-376, part 1.
+"""
+
+import csv
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import IO
+from xml.sax.saxutils import escape
+
+import orjson
+
+from predictions.batches import downloads
+from predictions.batches.layout import Layout
+from predictions.models import BatchChunk, BatchJob
+from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.signature import Integer, Number, Signature
+
+FORMATS = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "parquet": "application/vnd.apache.parquet",
+    "jsonl": "application/x-ndjson",
+}
+# The limits of Excel.
+EXCEL_ROWS, EXCEL_COLUMNS, EXCEL_CELL = 1_048_576, 16_384, 32_767
+PARQUET_ROWS = 20_000
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_GUARDED = re.compile(r"'[=+\-@\t\r\n]")
+# Characters that XML 1.0 cannot hold.
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def results(job: BatchJob, kind: str) -> Iterator[bytes]:
+    """Raises NoResults; InvalidInput for a format that there is not, or that cannot hold so much."""
+    return _export(job, kind, downloads.results(job), downloads.new_columns(job))
+
+
+def bad_rows(job: BatchJob, kind: str) -> Iterator[bytes]:
+    return _export(job, kind, downloads.bad_rows(job), list(downloads.EXTRA_COLUMNS))
+
+
+def form_of(job: BatchJob, *, is_bad: bool) -> str:
+    """The format in which the job's rows are kept: that of the file for bad rows of JSON, else delimited text."""
+    return "jsonl" if is_bad and job.layout["format"] == "jsonl" else "csv"
+
+
+def _export(job: BatchJob, kind: str, content: Iterator[bytes], new: Sequence[str]) -> Iterator[bytes]:
+    if kind in ("csv", "jsonl"):
+        return content
+    if kind not in FORMATS:
+        raise InvalidInput([Problem(None, "unknown_choice", f"Must be one of: {', '.join(FORMATS)}.", "/format")])
+    layout = Layout.model_validate(job.layout)
+    if kind == "xlsx":
+        _check_excel(BatchChunk.objects.filter(job=job).counts()["rows"], layout)
+    numeric = numeric_columns(layout, job.version.signature, new, is_number=not job.version.manifest["classes"])
+    if layout.format == "jsonl" and list(new) == list(downloads.EXTRA_COLUMNS):
+        return _converted(_records_of_json(content, layout), kind, numeric, layout.decimal)
+    return convert(content, kind, numeric, layout)
+
+
+def convert(content: Iterable[bytes], kind: str, numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
+    """Delimited text with its header as another format."""
+    return _converted(_records(content, layout.delimiter), kind, numeric, layout.decimal)
+
+
+def _converted(records: Iterator[list[str]], kind: str, numeric: frozenset[int], decimal: str) -> Iterator[bytes]:
+    return _pieces((workbook if kind == "xlsx" else _parquet)(records, numeric, decimal))
+
+
+def _check_excel(rows: int, layout: Layout) -> None:
+    if rows >= EXCEL_ROWS or len(layout.columns) + 20 > EXCEL_COLUMNS:
+        message = f"Excel holds {EXCEL_ROWS - 1} rows and {EXCEL_COLUMNS} columns. Take csv or parquet."
+        raise InvalidInput([Problem(None, "too_many_rows", message, "/format")])
+
+
+def numeric_columns(layout: Layout, signature: Signature, new: Sequence[str], *, is_number: bool) -> frozenset[int]:
+    """The positions of the columns that hold numbers; `is_number` says that the prediction is one."""
+    features = zip(signature.features, layout.matched, strict=True)
+    given = {place for feature, place in features if place is not None and isinstance(feature, Number | Integer)}
+    ours = {
+        place
+        for place, name in enumerate(new, len(layout.columns))
+        if name.startswith("probability_") or name in ("lower", "upper", "line") or (is_number and name == "prediction")
+    }
+    return frozenset(given | ours)
+
+
+def _records(content: Iterable[bytes], delimiter: str) -> Iterator[list[str]]:
+    csv.field_size_limit(1 << 30)
+    for record in csv.reader(_lines(content), delimiter=delimiter):
+        yield [cell[1:] if _GUARDED.match(cell) else cell for cell in record]
+
+
+def _records_of_json(content: Iterable[bytes], layout: Layout) -> Iterator[list[str]]:
+    names = [*layout.columns, *downloads.EXTRA_COLUMNS]
+    yield names
+    for line in _lines(content):
+        row = orjson.loads(line)
+        yield ["" if row.get(name) is None else str(row[name]) for name in names]
+
+
+def _lines(content: Iterable[bytes]) -> Iterator[str]:
+    rest = b""
+    for piece in content:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.decode() + "\n"
+    if rest:
+        yield rest.decode()
+
+
+# --- Excel ------------------------------------------------------------------------------------------------------------
+_RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_PARTS = {
+    "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types">'
+    '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+    f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPE}.sheet.main+xml"/>'
+    f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_TYPE}.worksheet+xml"/></Types>',
+    "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
+    f'<Relationship Id="r1" Type="{_RELATION}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+    "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_RELATION}">'
+    '<sheets><sheet name="Rows" sheetId="1" r:id="r1"/></sheets></workbook>',
+    "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
+    f'<Relationship Id="r1" Type="{_RELATION}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+}
+_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+
+
+def workbook(records: Iterable[Sequence[str]], numeric: frozenset[int] = frozenset(), decimal: str = ".") -> IO[bytes]:
+    """A workbook of one sheet: the first record is its header; cells of `numeric` columns that are numbers are so."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads and closes it
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in _PARTS.items():
+            archive.writestr(name, _XML + content)
+        with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet:
+            sheet.write(f'{_XML}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
+            for number, record in enumerate(records):
+                kinds = numeric if number else frozenset()
+                cells = "".join(_cell(cell, place in kinds, decimal) for place, cell in enumerate(record))
+                sheet.write(f"<row>{cells}</row>".encode())
+            sheet.write(b"</sheetData></worksheet>")
+    file.seek(0)
+    return file
+
+
+def _cell(text: str, is_number: bool, decimal: str) -> str:
+    if not text:
+        return "<c/>"
+    number = text.replace(decimal, ".")
+    if is_number and _NUMBER.fullmatch(number):
+        return f"<c><v>{number}</v></c>"
+    plain = escape(_NO_XML.sub("\ufffd", text[:EXCEL_CELL]))
+    return f'<c t="inlineStr"><is><t xml:space="preserve">{plain}</t></is></c>'
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------------------
+def _parquet(records: Iterator[list[str]], numeric: frozenset[int], decimal: str) -> IO[bytes]:
+    """Numbers as float64, all else as text. A cell of a numeric column that is no number is null."""
+    import pyarrow as pa  # noqa: PLC0415 - large, and only for this format
+    from pyarrow import parquet  # noqa: PLC0415
+
+    names = _distinct(next(records))
+    schema = pa.schema([(name, pa.float64() if place in numeric else pa.string()) for place, name in enumerate(names)])
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    with parquet.ParquetWriter(file, schema) as writer:
+        for lot in _lots(records, PARQUET_ROWS):
+            columns = [
+                [_number(cell, decimal) for cell in column] if place in numeric else list(column)
+                for place, column in enumerate(zip(*lot, strict=True))
+            ]
+            writer.write_table(pa.table(columns, schema=schema))
+    file.seek(0)
+    return file
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        while name in found:
+            name += "_"
+        found.append(name)
+    return found
+
+
+def _number(text: str, decimal: str) -> float | None:
+    number = text.replace(decimal, ".")
+    return float(number) if _NUMBER.fullmatch(number) else None
+
+
+def _lots(records: Iterator[list[str]], size: int) -> Iterator[list[list[str]]]:
+    while lot := list(islice(records, size)):
+        yield lot
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(downloads.PIECE):
+            yield piece

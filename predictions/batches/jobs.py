@@ -1,0 +1,185 @@
+"""Batch jobs as pages and API use them: accept a file, find a job, cancel, correct."""
+
+import hashlib
+import uuid
+from typing import IO
+
+from django.conf import settings
+from django.core.files.base import File
+from django.utils import timezone
+
+from predictions.batches import opening
+from predictions.batches.layout import Layout, Wishes
+from predictions.batches.limits import limit_text
+from predictions.lifecycle import registry
+from predictions.models import BatchChunk, BatchJob, IdempotencyKey, JobState, Lane, ModelVersion, Source, Tombstone
+from predictions.models import batch_files as store
+from predictions.models.batch_job import BatchJobQuerySet
+from predictions.models.idempotency_key import KeyTaken
+from predictions.queue import notifications
+from predictions.serving.schema.errors import (
+    CannotCancel,
+    FileTooLarge,
+    InvalidInput,
+    KeyReused,
+    ModelUnavailable,
+    NotCorrectable,
+    NotFound,
+    Problem,
+    Removed,
+    TooManyFiles,
+)
+from predictions.use_cases.callers import Caller, check_may_change, may_see
+
+# The disk keeps room for others: a file is not accepted when less than this many times its size is free.
+ROOM = 4
+_HASH_BYTES = 1024 * 1024
+
+
+def submit(
+    version: ModelVersion,
+    caller: Caller,
+    source: Source,
+    file: IO[bytes],
+    filename: str,
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
+    key: str | None = None,
+) -> BatchJob:
+    """Accept a file to be scored. The same key with the same file gives the same job.
+
+    Raises:
+        ModelUnavailable, TooManyFiles, FileTooLarge, UnsupportedMediaType: not accepted.
+        InvalidInput: what is wrong with its columns, all at once.
+        KeyReused: the key belongs to another file.
+    """
+    if not version.is_available:
+        raise ModelUnavailable(f"{version} does not serve")
+    content = _content_hash(version, file) if key else ""
+    if key and (earlier := _earlier(caller, key, content)):
+        return earlier
+    size = _check_size(file)
+    layout = opening.find_layout(file, version.signature, wishes)
+    _check_number_of_jobs(caller)
+    now = timezone.now()
+    job = BatchJob(
+        version=version, owner=caller.user, caller=caller.key, source=source, filename=filename[-200:] or "file",
+        bytes=size, layout=layout.model_dump(), created_at=now, deadline_at=now + settings.BATCH_TIME,
+    )  # fmt: skip
+    return _accept(job, file, caller, key, content)
+
+
+def _accept(job: BatchJob, file: IO[bytes], caller: Caller, key: str | None, content: str) -> BatchJob:
+    taken = key and IdempotencyKey(caller=caller.key, key=key, prediction_id=job.pk, request_hash=content)
+    line = Layout.model_validate(job.layout).line
+    file.seek(0)
+    store.save_file(job, store.INPUT, File(file))
+    first = BatchChunk(job=job, kind=BatchChunk.READ, number=BatchChunk.FIRST, source=store.INPUT, line=line)
+    try:
+        BatchJob.objects.accept(job, first, taken or None)
+    except BaseException as error:
+        store.remove(job.folder)
+        if isinstance(error, KeyTaken) and key and (earlier := _earlier(caller, key, content)):
+            return earlier
+        raise
+    notifications.notify(Lane.BULK)
+    return job
+
+
+def _check_size(file: IO[bytes]) -> int:
+    size = file.seek(0, 2)
+    if size > settings.BATCH_BYTES:
+        raise FileTooLarge(limit_text())
+    free = store.free_bytes()
+    if free is not None and free < size * ROOM:
+        raise FileTooLarge("There is not enough room on the server's disk for this file and its results.")
+    return size
+
+
+def _check_number_of_jobs(caller: Caller) -> None:
+    if BatchJob.objects.unfinished().filter(caller=caller.key).count() >= settings.BATCH_JOBS_PER_CALLER:
+        raise TooManyFiles
+
+
+def _content_hash(version: ModelVersion, file: IO[bytes]) -> str:
+    digest = hashlib.sha256(version.registered_model.name.encode() + b"\0")
+    file.seek(0)
+    while piece := file.read(_HASH_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _earlier(caller: Caller, key: str, content: str) -> BatchJob | None:
+    """Raises KeyReused."""
+    known = IdempotencyKey.objects.current(caller.key, key)
+    if known is None:
+        return None
+    if known.request_hash != content:
+        raise KeyReused
+    return BatchJob.objects.filter(pk=known.prediction_id).first()
+
+
+# --- Finding ----------------------------------------------------------------------------------------------------------
+def find_job(job_id: uuid.UUID, caller: Caller) -> BatchJob:
+    """A job that the caller may see, with its version.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+        Removed: its data was removed.
+    """
+    job = BatchJob.objects.filter(pk=job_id).first()
+    if job is None or not may_see(caller, job):
+        raise (
+            Removed if Tombstone.objects.stands_for(job_id) else NotFound("There is no such file, or it is not yours.")
+        )
+    return with_versions([job])[0]
+
+
+def with_versions(jobs: list[BatchJob]) -> list[BatchJob]:
+    for job in jobs:
+        job.version = registry.version(job.version_id)
+    return jobs
+
+
+def history_of(caller: Caller) -> BatchJobQuerySet:
+    """The caller's jobs, newest first."""
+    return BatchJob.objects.asked_by(caller.key) if caller.has_history else BatchJob.objects.none()
+
+
+# --- Changing ---------------------------------------------------------------------------------------------------------
+def cancel(job: BatchJob, caller: Caller) -> None:
+    """End the job; the chunks that are done keep their results.
+
+    Raises:
+        Forbidden, CannotCancel: not by this caller, or no longer.
+    """
+    check_may_change(caller, job)
+    if not BatchJob.objects.filter(pk=job.pk).cancel():
+        raise CannotCancel("The file has already ended; there is nothing to cancel.")
+    job.refresh_from_db()
+
+
+def correct(job: BatchJob, caller: Caller, file: IO[bytes]) -> None:
+    """Accept corrected bad rows: the columns of the file of bad rows, of which `line` says which row is meant.
+
+    Raises:
+        Forbidden, NotCorrectable: not by this caller, or not now.
+        InvalidInput, FileTooLarge, UnsupportedMediaType: not accepted.
+    """
+    check_may_change(caller, job)
+    if job.state != JobState.FINISHED or not BatchChunk.objects.filter(job=job).counts()["bad"]:
+        raise NotCorrectable
+    _check_size(file)
+    layout = opening.find_layout(file, job.version.signature, Wishes())
+    if "line" not in layout.columns:
+        message = "The corrections need the column “line” of the file of bad rows: it says which row is meant."
+        raise InvalidInput([Problem(None, "missing_column", message, "/file")])
+    file.seek(0)
+    source = store.save_file(job, f"corrections-{uuid.uuid4()}", File(file))
+    summary = {"layout": layout.model_dump()}
+    chunk = BatchChunk(
+        job=job, kind=BatchChunk.READ, number=BatchChunk.CORRECTIONS, source=source, line=layout.line, summary=summary
+    )
+    if not BatchJob.objects.filter(pk=job.pk).reopen(chunk):
+        raise NotCorrectable
+    notifications.notify(Lane.BULK)
+    job.refresh_from_db()

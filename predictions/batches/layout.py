@@ -1,0 +1,297 @@
+"""How a file is laid out: its format, encoding, delimiter, decimal sign, header, and which column is which feature.
+
+It is found once for the whole file, shown, and can be changed; no cell is ever guessed at. The web imports this module,
+so it needs no library beyond the standard one, except for a file that is not UTF-8.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from django.conf import settings
+from pydantic import BaseModel, ConfigDict
+
+from predictions.serving.schema.errors import InvalidInput, Problem, UnsupportedMediaType
+from predictions.serving.schema.signature import Integer, Number, Signature
+from predictions.serving.schema.wording import printable
+
+Format: TypeAlias = Literal["csv", "jsonl", "xlsx", "ods", "parquet"]
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+DECIMALS = {".": "point", ",": "comma"}
+ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "cp1252", "iso-8859-1", "iso-8859-2", "cp1250", "cp1251", "mac-roman")
+SAMPLE_BYTES = 1024 * 1024
+SAMPLE_ROWS = 100
+BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
+_POINT_NUMBER = re.compile(r"[+-]?[\d ,]*\.\d+([eE][+-]?\d+)?")
+
+
+# What the sender may choose instead of what is found.
+WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
+
+
+class Layout(BaseModel):
+    """`columns` are the file's own names. `matched` are the positions of the features' columns, in signature order;
+    None for an optional feature that the file lacks. Rows begin `start` bytes into the file, on line `line`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Format
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    decimal: str = "."
+    newline: str = "\n"
+    header: bool = True
+    sheet: str | None = None
+    sheets: list[str] = []
+    columns: list[str]
+    matched: list[int | None]
+    start: int = 0
+    line: int = 1
+
+    @property
+    def counts_records(self) -> bool:
+        """Whether lines are numbered by records, as in a sheet, and not by line breaks."""
+        return self.format in ("xlsx", "ods", "parquet")
+
+    @property
+    def described(self) -> list[tuple[str, str]]:
+        """What was found, in words."""
+        found = [("Format", {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}.get(self.format, "Excel"))]
+        if self.format == "csv":
+            found += [("Encoding", self.encoding), ("Delimiter", DELIMITERS.get(self.delimiter, self.delimiter))]
+            found += [("Decimal sign", DECIMALS[self.decimal]), ("Header", "yes" if self.header else "no")]
+        if self.sheet is not None:
+            found.append(("Sheet", self.sheet))
+        return found
+
+
+class Wishes(BaseModel):
+    """What the sender has chosen instead of what would be found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    header: bool | None = None
+    sheet: str | None = None
+
+
+def read_wishes(given: Mapping[str, Any]) -> Wishes:
+    """From the fields of a form. Raises InvalidInput for a choice that there is not."""
+    allowed = {
+        "encoding": ENCODINGS,
+        "delimiter": {**dict.fromkeys(DELIMITERS), "tab": None},
+        "decimal": DECIMALS,
+        "header": ("true", "false"),
+    }
+    chosen = {name: str(given.get(name) or "") for name in (*allowed, "sheet")}
+    wrong = [name for name, values in allowed.items() if chosen[name] and chosen[name] not in values]
+    if wrong:
+        raise InvalidInput(
+            [Problem(None, "unknown_choice", f"Must be one of: {', '.join(allowed[n])}.", f"/{n}") for n in wrong]
+        )
+    if chosen["delimiter"] == "tab":
+        chosen["delimiter"] = "\t"
+    header = {"true": True, "false": False}.get(chosen.pop("header"))
+    return Wishes(header=header, **{name: value or None for name, value in chosen.items()})
+
+
+# --- Text -------------------------------------------------------------------------------------------------------------
+def text_layout(sample: bytes, signature: Signature, wishes: Wishes) -> Layout:
+    """The layout of delimited text, by its first bytes.
+
+    Raises:
+        InvalidInput: the header lacks features, or names one twice.
+    """
+    bom = next((mark for mark in BOMS if sample.startswith(mark)), b"")
+    encoding = wishes.encoding or BOMS.get(bom) or _encoding(sample)
+    text = sample[len(bom) :].decode(encoding, "replace")
+    newline = "\r" if "\r" in text and "\n" not in text else "\n"
+    text = text.replace("\r", "\n") if newline == "\r" else text
+    delimiter = wishes.delimiter or _delimiter(text, signature)
+    records = list(_records(text, delimiter))
+    if not records:
+        raise InvalidInput([Problem(None, "empty_file", "The file is empty.", "/file")])
+    header = _has_header(records[0], signature) if wishes.header is None else wishes.header
+    columns = records[0] if header else _names(len(records[0]), signature)
+    matched = match_columns(columns, signature)
+    head = _head(text, delimiter) if header else ""
+    rows = records[1:] if header else records
+    return Layout(
+        format="csv",
+        encoding=encoding,
+        delimiter=delimiter,
+        decimal=wishes.decimal or _decimal(rows, signature, matched, delimiter),
+        newline=newline,
+        header=header,
+        columns=columns,
+        matched=matched,
+        start=len(bom) + len(head.encode(encoding, "replace")),
+        line=1 + head.count("\n"),
+    )
+
+
+def _encoding(sample: bytes) -> str:
+    try:
+        sample.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start >= len(sample) - 4:  # the sample ends within a character
+            return "utf-8"
+        return _legacy_encoding(sample)
+    return "utf-8"
+
+
+def _legacy_encoding(sample: bytes) -> str:
+    if sample.count(b"\0") > len(sample) // 4:
+        return "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
+    # Almost all of it is UTF-8: a few damaged characters do not change the encoding of a file.
+    if len(sample.decode("utf-8", "ignore").encode()) > len(sample) * 0.9 and _has_utf8(sample):
+        return "utf-8"
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - only for files that are not UTF-8
+
+    best = from_bytes(sample[:65_536], cp_isolation=[name for name in ENCODINGS if not name.startswith("utf")]).best()
+    name = best.encoding.replace("_", "-") if best else "cp1252"
+    return {"latin-1": "iso-8859-1", "iso8859-1": "iso-8859-1", "iso8859-2": "iso-8859-2"}.get(name, name)
+
+
+def _has_utf8(sample: bytes) -> bool:
+    return any(ord(character) > 127 for character in sample.decode("utf-8", "ignore"))
+
+
+def _delimiter(text: str, signature: Signature) -> str:
+    """The one by which most features are found in the header; else the one that splits the first rows most evenly."""
+    wanted = {_folded(name) for name in signature.names}
+
+    def merit(delimiter: str) -> tuple[int, int]:
+        records = list(_records(text, delimiter, 20))
+        widths = Counter(len(record) for record in records)
+        known = len(wanted & {_folded(name) for name in records[0]}) if records else 0
+        width, rows = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+        return known, rows if width > 1 else 0
+
+    return max(DELIMITERS, key=merit)
+
+
+def _records(text: str, delimiter: str, most: int = SAMPLE_ROWS + 1) -> list[list[str]]:
+    """The first records of a text that are not empty; a last one that may be cut off is among them."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    found: list[list[str]] = []
+    try:
+        for record in reader:
+            if any(record):
+                found.append(record)
+            if len(found) == most:
+                break
+    except csv.Error:  # a cell of more than 128 kB: an unclosed quote, most likely
+        pass
+    return found
+
+
+def _head(text: str, delimiter: str) -> str:
+    """The text up to the end of the header. A header may have line breaks in quotes."""
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(iter(lines.readline, ""), delimiter=delimiter)
+    for record in reader:
+        if any(record):
+            break
+    return text[: lines.tell()]
+
+
+def _has_header(first: Sequence[str], signature: Signature) -> bool:
+    """No header: as many cells as features, none of them a name, and a number where the first numbers are due."""
+    known = {_folded(name) for name in signature.names}
+    if len(first) != len(signature.names) or known & {_folded(cell) for cell in first}:
+        return True
+    numbers = [c for c, f in zip(first, signature.features, strict=True) if isinstance(f, Number | Integer)]
+    return not numbers or not all(re.fullmatch(r"[+-]?[\d.,eE +-]*\d[\d.,]*", cell.strip()) for cell in numbers)
+
+
+def _names(width: int, signature: Signature) -> list[str]:
+    if width == len(signature.names):
+        return list(signature.names)
+    message = f"Without a header each row must have {len(signature.names)} cells, one for each feature; it has {width}."
+    raise InvalidInput([Problem(None, "wrong_length", message, "/file")])
+
+
+def _decimal(rows: Sequence[Sequence[str]], signature: Signature, matched: Sequence[int | None], delimiter: str) -> str:
+    if delimiter == ",":
+        # Numbers with a comma stand in quotes then.
+        cells = _number_cells(rows, signature, matched)
+        has_points = any(map(_POINT_NUMBER.fullmatch, cells))
+        return "," if not has_points and any(map(_COMMA_NUMBER.fullmatch, cells)) else "."
+    cells = _number_cells(rows, signature, matched)
+    commas = sum(bool(_COMMA_NUMBER.fullmatch(cell)) for cell in cells)
+    points = sum(bool(_POINT_NUMBER.fullmatch(cell)) for cell in cells)
+    return "," if commas > points else "."
+
+
+def _number_cells(rows: Sequence[Sequence[str]], signature: Signature, matched: Sequence[int | None]) -> list[str]:
+    places = [
+        place
+        for feature, place in zip(signature.features, matched, strict=True)
+        if isinstance(feature, Number | Integer) and place is not None
+    ]
+    return [row[place].strip() for row in rows for place in places if place < len(row)]
+
+
+# --- Columns ----------------------------------------------------------------------------------------------------------
+def match_columns(columns: Sequence[str], signature: Signature) -> list[int | None]:
+    """The position of each feature's column: by its exact name, else by one that differs in case and spaces only.
+
+    Raises:
+        InvalidInput: features without a column, or with several, all at once; or too many columns.
+    """
+    if len(columns) > settings.BATCH_COLUMNS:
+        message = f"The file has {len(columns)} columns; at most {settings.BATCH_COLUMNS} can be read."
+        raise InvalidInput([Problem(None, "too_many_columns", message, "/file")])
+    folded = Counter(_folded(name) for name in signature.names)
+    matched: list[int | None] = []
+    problems: list[Problem] = []
+    for feature in signature.features:
+        exact = [place for place, name in enumerate(columns) if name == feature.name]
+        alike = [place for place, name in enumerate(columns) if _folded(name) == _folded(feature.name)]
+        found = exact or (alike if folded[_folded(feature.name)] == 1 else [])
+        if len(found) > 1:
+            message = f"The header names “{printable(feature.name)}” {len(found)} times. Keep one of these columns."
+            problems.append(Problem(feature.name, "duplicate_column", message, "/file"))
+        elif not found and feature.required:
+            message = f"The file has no column “{printable(feature.name)}”. Add it, or correct its name in the header."
+            problems.append(Problem(feature.name, "missing_column", message, "/file"))
+        matched.append(found[0] if found else None)
+    if problems:
+        raise InvalidInput(problems)
+    return matched
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_]+", " ", name.strip().strip("\ufeff")).casefold()
+
+
+# --- What a file is, by its content -----------------------------------------------------------------------------------
+REFUSED = {
+    b"\x1f\x8b": "a gzip archive", b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd", b"Rar!": "a rar archive", b"%PDF": "a PDF",
+    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"\x7fELF": "a program", b"MZ\x90": "a program",
+    b"\xd0\xcf\x11\xe0": "a workbook of Excel 97 to 2003 (save it as .xlsx)", b"ORC": "an ORC file",
+    b"ARROW1": "an Arrow file",
+}  # fmt: skip
+ACCEPTED = "Send CSV, Excel (.xlsx, .ods), Parquet or JSON lines, not compressed."
+
+
+def refuse_other_content(head: bytes) -> None:
+    """Raises UnsupportedMediaType for a file whose first bytes say that it is none that can be read."""
+    for mark, what in REFUSED.items():
+        if head.startswith(mark):
+            raise UnsupportedMediaType(f"This file is {what}. {ACCEPTED}")
+    if (
+        not head.startswith((b"\xff\xfe", b"\xfe\xff"))
+        and len(re.findall(rb"[\x01-\x08\x0e-\x1f]", head)) > len(head) // 50
+    ):
+        raise UnsupportedMediaType(f"This file is not text. {ACCEPTED}")

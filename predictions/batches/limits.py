@@ -1,0 +1,22 @@
+"""The largest body of a request, by its address: a file may be large, a form or a row of JSON is small."""
+
+import re
+
+from django.conf import settings
+
+# Fields of a form beside its file, and the marks between them.
+FORM_BYTES = 64 * 1024
+_UPLOADS = re.compile(r"/(?:api/v1/batches/|batches/new/|(?:api/v1/)?batches/[0-9a-fA-F-]{36}/corrections/)")
+
+
+def takes_file(path: str) -> bool:
+    """Whether the body of a POST to this path may be a file, which is written to the disk as it comes."""
+    return _UPLOADS.fullmatch(path) is not None
+
+
+def limit_text() -> str:
+    return f"The file is larger than {settings.BATCH_BYTES // 1024**2} MB. Send it in several files."
+
+
+def most_bytes(path: str) -> int:
+    return int(settings.BATCH_BYTES) + FORM_BYTES if takes_file(path) else int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

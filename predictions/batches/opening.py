@@ -1,0 +1,68 @@
+"""Opens a file that was sent: what it is by its content, and its layout."""
+
+from itertools import islice
+from typing import IO, Any
+
+import orjson
+
+from predictions.batches import sheets
+from predictions.batches.layout import (
+    SAMPLE_BYTES,
+    SAMPLE_ROWS,
+    Layout,
+    Wishes,
+    match_columns,
+    refuse_other_content,
+    text_layout,
+)
+from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.signature import Signature
+
+
+def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout:
+    """
+    Raises:
+        UnsupportedMediaType: its content is none that can be read.
+        FileTooLarge: a workbook that would unpack to more than may be.
+        InvalidInput: columns are missing or named twice, all at once; or the file is empty.
+    """
+    file.seek(0)
+    sample = file.read(SAMPLE_BYTES)
+    if sample.startswith(b"PK\x03\x04"):
+        return sheets.workbook_layout(file, sheets.archive_format(file), signature, wishes)
+    if sample.startswith(b"PAR1"):
+        return sheets.parquet_layout(file, signature)
+    refuse_other_content(sample[:4096])
+    if sample.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+        return _json_layout(sample, signature)
+    return text_layout(sample, signature, wishes)
+
+
+def _json_layout(sample: bytes, signature: Signature) -> Layout:
+    """The members of the first objects, in the order in which they come up; signature order where rows are lists."""
+    columns: dict[str, None] = {}
+    for line in islice((line for line in sample.splitlines() if line.strip()), SAMPLE_ROWS):
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        columns |= dict.fromkeys(row if isinstance(row, dict) else signature.names)
+    if not columns:
+        message = "The file begins like JSON, but no line of it is an object. Write one JSON object on each line."
+        raise InvalidInput([Problem(None, "not_json", message, "/file")])
+    names = list(columns) + [feature.name for feature in signature.features if feature.name not in columns]
+    return Layout(format="jsonl", columns=names, matched=match_columns(names, signature))
+
+
+def preview_rows(file: IO[bytes], layout: Layout, signature: Signature) -> Any:
+    """The first rows as a block, for a look before the start."""
+    from predictions.batches import reader  # noqa: PLC0415 - pyarrow, where a file is looked at
+
+    if layout.counts_records:
+        part = next(iter(reader.parts(file, layout, signature, 0, layout.line, SAMPLE_ROWS)), None)
+        return reader.rows(part.content if part and part.content else b"", layout.line, layout, signature)
+    file.seek(layout.start)
+    raw = file.read(SAMPLE_BYTES)
+    lines = raw.splitlines(keepends=True)
+    is_whole = len(raw) < SAMPLE_BYTES
+    return reader.rows(b"".join(lines if is_whole else lines[:-1]), layout.line, layout, signature)

@@ -1,0 +1,66 @@
+"""The first rows of a file with their problems, before it is sent. Needs pyarrow, so it is imported when it is used."""
+
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+
+from predictions.batches.blocks import Block, shown
+from predictions.batches.cells import check, what_stood_there
+from predictions.batches.layout import SAMPLE_ROWS, Layout
+from predictions.batches.opening import preview_rows
+from predictions.serving.schema.signature import Signature
+
+# The rows of the table; all `SAMPLE_ROWS` are checked.
+TABLE_ROWS = 10
+# Lines of a larger file are not counted but estimated.
+COUNTED_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`total` is the number of rows as far as it is known without reading all; None where it is not."""
+
+    layout: Layout
+    lines: list[int]
+    table: list[list[str]]
+    problems: list[dict[str, Any]]
+    looked_at: int
+    total: int | None
+
+
+def look(file: IO[bytes], layout: Layout, signature: Signature) -> Preview:
+    block = _first(preview_rows(file, layout, signature))
+    checked = check(block, layout, signature, as_array=False)
+    problems = [
+        {
+            "line": int(block.lines[row]),
+            "column": problem.feature or "",
+            "code": problem.code,
+            "message": problem.message,
+            "text": what_stood_there(block, layout, signature, row, problem)[:80],
+        }
+        for row, found in sorted(checked.problems.items())
+        for problem in found
+    ]
+    table = [[shown(column[row].as_py())[:40] for column in block.cells] for row in range(min(block.rows, TABLE_ROWS))]
+    return Preview(layout, block.lines[:TABLE_ROWS].tolist(), table, problems, block.rows, _total(file, layout))
+
+
+def _first(block: Block) -> Block:
+    flaws = {row: flaw for row, flaw in block.flaws.items() if row < SAMPLE_ROWS}
+    objects = block.objects[:SAMPLE_ROWS] if block.objects is not None else None
+    cells = [column.slice(0, SAMPLE_ROWS) for column in block.cells]
+    return Block(cells, np.asarray(block.lines[:SAMPLE_ROWS]), flaws, objects)
+
+
+def _total(file: IO[bytes], layout: Layout) -> int | None:
+    if layout.counts_records:
+        return None
+    size = file.seek(0, 2)
+    file.seek(layout.start)
+    read = file.read(min(COUNTED_BYTES, size))
+    lines = len(read.splitlines()) if len(read) < 1024 else read.count(layout.newline.encode())
+    if read and not read.endswith(b"\n") and len(read) >= 1024:
+        lines += 1
+    return lines if len(read) + layout.start >= size else int(round(lines * (size - layout.start) / len(read), -3))

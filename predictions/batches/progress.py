@@ -1,0 +1,90 @@
+"""How far a job is: computed from its chunks, never stored."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from predictions.models import BatchChunk, BatchJob, JobState, State
+
+GROUPS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`rows` are those found so far: all of them once `is_read`."""
+
+    rows: int
+    good: int
+    bad: int
+    is_read: bool
+    rows_per_second: float | None
+    seconds_left: float | None
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    histogram: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        return self.good + self.bad
+
+
+def progress(job: BatchJob, *, with_summary: bool = False) -> Progress:
+    chunks = BatchChunk.objects.filter(job=job)
+    counts = chunks.counts()
+    reading = chunks.filter(kind=BatchChunk.READ)
+    is_read = job.is_terminal or not reading.exclude(state=State.SUCCEEDED).exclude(state=State.FAILED).exists()
+    done = counts["good"] + counts["bad"]
+    rate = _rate(job, done)
+    left = (counts["rows"] - done) / rate if rate and is_read and job.state == JobState.RUNNING else None
+    summaries = list(chunks.done().values_list("summary", flat=True)) if with_summary else []
+    return Progress(
+        **counts, is_read=is_read, rows_per_second=rate, seconds_left=left,
+        errors=_merged_errors(summaries), histogram=_merged_histogram(summaries),
+    )  # fmt: skip
+
+
+def _rate(job: BatchJob, done: int) -> float | None:
+    if job.started_at is None or not done:
+        return None
+    seconds = ((job.finished_at or _now()) - job.started_at).total_seconds()
+    return round(done / max(seconds, 0.001), 1)
+
+
+def _now() -> datetime:
+    return timezone.now()
+
+
+def _merged_errors(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The groups of all chunks by column and code, the most frequent first, each with its first example."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for summary in summaries:
+        for group in summary.get("errors", []):
+            key = group["column"], group["code"]
+            if key in groups:
+                groups[key]["count"] += group["count"]
+            else:
+                groups[key] = dict(group)
+    return sorted(groups.values(), key=lambda group: -group["count"])
+
+
+def _merged_histogram(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts by label; or by bin. A chunk with other edges than the first counts in the bins of its middles."""
+    found = [summary["outputs"] for summary in summaries if summary.get("outputs", {}).get("counts")]
+    if not found:
+        return {}
+    if isinstance(found[0]["counts"], dict):
+        return {"counts": {label: sum(one["counts"].get(label, 0) for one in found) for label in found[0]["counts"]}}
+    edges = found[0]["edges"]
+    counts = [0] * (len(edges) - 1)
+    for one in found:
+        for place, count in enumerate(one["counts"]):
+            middle = (one["edges"][place] + one["edges"][place + 1]) / 2
+            counts[_bin(middle, edges)] += count
+    return {"edges": edges, "counts": counts}
+
+
+def _bin(value: float, edges: Sequence[float]) -> int:
+    inside = [place for place, edge in enumerate(edges[:-1]) if edge <= value]
+    return inside[-1] if inside else 0

@@ -1,0 +1,187 @@
+"""Reads a file chunk by chunk, whatever its size: where each chunk begins, and the rows of one.
+
+Delimited text and JSON lines are read where they lie. A workbook or a Parquet file is first converted to delimited
+text, part by part.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from django.conf import settings
+
+from predictions.batches import sheets
+from predictions.batches.blocks import Block, Dialect, Flaw, decoded, parse
+from predictions.batches.layout import Layout
+from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.schema.signature import Signature, Text
+
+# The rows of a chunk, at most; and the bytes that are read at once, from the first try to the longest.
+CHUNK_ROWS = 10_000
+FIRST_WINDOW, SMALLEST_WINDOW, LARGEST_WINDOW = 256 * 1024, 4096, 4 * 1024 * 1024
+# The milliseconds that a chunk may take where a model answers row by row.
+CHUNK_MS = 3000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A chunk that was found: bytes of the file, or converted `content`."""
+
+    offset: int
+    length: int
+    line: int
+    lines: int
+    rows: int
+    content: bytes | None = None
+
+
+def rows_of_a_chunk(manifest: Manifest) -> int:
+    if manifest.batching:
+        return CHUNK_ROWS
+    return int(min(max(CHUNK_MS / max(manifest.predict_ms or 1.0, 0.01), 10), CHUNK_ROWS))
+
+
+def dialect_of(layout: Layout, signature: Signature) -> Dialect:
+    """Cells of texts and of columns that are no feature may have line breaks; no others."""
+    single = {
+        place
+        for feature, place in zip(signature.features, layout.matched, strict=True)
+        if place is not None and not isinstance(feature, Text)
+    }
+    width = len(layout.columns)
+    return Dialect(layout.delimiter, width, frozenset(range(width)) - single)
+
+
+def parts(file: IO[bytes], layout: Layout, signature: Signature, offset: int, line: int, most: int) -> Iterator[Part]:
+    """The chunks of a file from `offset` on: bytes, or the number of rows before it in a workbook or Parquet file."""
+    if layout.counts_records:
+        yield from _converted(file, layout, offset, line, most)
+    else:
+        yield from _ranges(file, layout, signature, offset, line, most)
+
+
+# --- Text and JSON lines ----------------------------------------------------------------------------------------------
+def _ranges(file: IO[bytes], layout: Layout, signature: Signature, offset: int, line: int, most: int) -> Iterator[Part]:
+    window = min(FIRST_WINDOW, LARGEST_WINDOW if most >= CHUNK_ROWS else most * 64)
+    while True:
+        file.seek(offset)
+        raw, block = _closed(file, layout, signature, line, max(window, SMALLEST_WINDOW))
+        if not raw:
+            return
+        lines = _line_ends(raw, layout)
+        yield Part(offset, len(raw), line, lines, block.rows)
+        offset, line = offset + len(raw), line + lines
+        window = int(min(max(len(raw) / max(block.rows, 1) * most, SMALLEST_WINDOW), LARGEST_WINDOW))
+
+
+def _closed(file: IO[bytes], layout: Layout, signature: Signature, line: int, window: int) -> tuple[bytes, Block]:
+    """Bytes up to a line end that is not within quotes. If a quote is never closed, the first line end will do."""
+    raw, rest = _cut(file.read(window), layout, file)
+    first = raw
+    while True:
+        block = rows(raw, line, layout, signature)
+        if block.is_closed or not rest or len(raw) - len(first) > settings.BATCH_CELL_BYTES:
+            break
+        more, rest = _cut(rest + file.read(window), layout, file)
+        raw += more
+    if block.is_closed:
+        return raw, block
+    return first, rows(first, line, layout, signature)
+
+
+def _cut(read: bytes, layout: Layout, file: IO[bytes]) -> tuple[bytes, bytes]:
+    """What was read up to its last line end, and the rest. A line that is longer is read on."""
+    mark = layout.newline.encode(layout.encoding)
+    while True:
+        end = _last(read, mark)
+        if end:
+            return read[:end], read[end:]
+        more = file.read(LARGEST_WINDOW)
+        if not more or len(read) > settings.BATCH_COLUMNS * settings.BATCH_CELL_BYTES:
+            return read + more, b""
+        read += more
+
+
+def _last(read: bytes, mark: bytes) -> int:
+    """Behind the last line end that begins at a whole character; 0 if there is none."""
+    end = read.rfind(mark)
+    while end % len(mark) and end > 0:
+        end = read.rfind(mark, 0, end + len(mark) - 1)
+    return end + len(mark) if end >= 0 else 0
+
+
+def _line_ends(raw: bytes, layout: Layout) -> int:
+    text = decoded(raw, layout.encoding, layout.newline)
+    return text.count(b"\n") + (not text.endswith(b"\n"))
+
+
+def rows(raw: bytes, line: int, layout: Layout, signature: Signature) -> Block:
+    """The rows of one chunk."""
+    text = decoded(raw, layout.encoding, layout.newline)
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    if layout.format == "jsonl":
+        return _json_rows(text, line, layout)
+    dialect = dialect_of(layout, signature)
+    return parse(text, line, dialect, settings.BATCH_CELL_BYTES, by_record=layout.counts_records)
+
+
+def _json_rows(text: bytes, line: int, layout: Layout) -> Block:
+    objects: list[Any] = []
+    lines, flaws = [], {}
+    for number, one in enumerate(text.split(b"\n")[:-1], line):
+        if not one.strip():
+            continue
+        try:
+            objects.append(_object(one, layout))
+        except ValueError as error:
+            objects.append(None)
+            flaws[len(objects) - 1] = Flaw(
+                "not_json", f"This line cannot be read: {error}.", one.decode("utf-8", "replace")
+            )
+        lines.append(number)
+    cells = [pa.array([cell_text(row, name) for row in objects], pa.string()) for name in layout.columns]
+    return Block(cells, np.array(lines, dtype=np.int64), flaws, objects)
+
+
+def _object(line: bytes, layout: Layout) -> dict[str, Any]:
+    found = orjson.loads(line)
+    if isinstance(found, list) and len(found) <= len(layout.columns):
+        return dict(zip(layout.columns, found, strict=False))
+    if not isinstance(found, dict):
+        raise ValueError("it must be an object, or a list of values in signature order")  # noqa: TRY004 - one kind of error
+    if unknown := sorted(found.keys() - set(layout.columns)):
+        raise ValueError(f"the first lines have no member “{unknown[0][:80]}”")
+    return found
+
+
+def cell_text(row: dict[str, Any] | None, name: str) -> str:
+    value = (row or {}).get(name)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+# --- Workbooks and Parquet --------------------------------------------------------------------------------------------
+def _converted(file: IO[bytes], layout: Layout, done: int, line: int, most: int) -> Iterator[Part]:
+    buffer, count = io.StringIO(newline=""), 0
+    written = csv.writer(buffer, delimiter=layout.delimiter, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    for row in sheets.rows(file, layout, done):
+        written.writerow(row)
+        count += 1
+        if count == most:
+            yield _part(buffer, done, line, count)
+            done, line, count = done + count, line + count, 0
+            buffer.seek(0)
+            buffer.truncate()
+    if count:
+        yield _part(buffer, done, line, count)
+
+
+def _part(buffer: io.StringIO, done: int, line: int, count: int) -> Part:
+    return Part(done, count, line, count, count, buffer.getvalue().encode("utf-8", "replace"))

@@ -1,0 +1,127 @@
+"""Workbooks (.xlsx, .ods) and Parquet files: what they hold, as rows of text. Libraries are imported when needed."""
+
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime
+from itertools import islice
+from typing import IO, Any
+
+from predictions.batches.layout import ACCEPTED, Layout, Wishes, match_columns
+from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem, UnsupportedMediaType
+from predictions.serving.schema.signature import Signature
+from predictions.serving.schema.wording import printable
+
+# A workbook is unpacked and held in memory as a whole, so its size in the archive's directory is bounded.
+UNPACKED_BYTES = 300 * 1024 * 1024
+ARCHIVE_FILES = 2000
+
+
+def archive_format(file: IO[bytes]) -> str:
+    """`xlsx` or `ods`. Nothing is unpacked before the sizes in the archive's directory have been added up.
+
+    Raises:
+        UnsupportedMediaType: it is no workbook.
+        FileTooLarge: it would unpack to more than may be.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError):
+        raise UnsupportedMediaType(f"This file is a damaged archive. {ACCEPTED}") from None
+    names = {entry.filename for entry in entries}
+    if not names & {"xl/workbook.xml", "content.xml"}:
+        raise UnsupportedMediaType(f"This file is an archive without a workbook. {ACCEPTED}")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > UNPACKED_BYTES or len(entries) > ARCHIVE_FILES:
+        raise FileTooLarge(
+            f"This workbook unpacks to {unpacked // 1024**2} MB; at most {UNPACKED_BYTES // 1024**2} MB can be read."
+            " Save it as CSV or Parquet."
+        )
+    return "xlsx" if "xl/workbook.xml" in names else "ods"
+
+
+def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wishes) -> Layout:
+    """Raises InvalidInput: no such sheet, or the header lacks features."""
+    book = _workbook(file)
+    if wishes.sheet is not None and wishes.sheet not in book.sheet_names:
+        message = f"There is no sheet “{printable(wishes.sheet)}”; there are: {printable(', '.join(book.sheet_names))}."
+        raise InvalidInput([Problem(None, "unknown_sheet", message, "/sheet")])
+    sheet = wishes.sheet or book.sheet_names[0]
+    head = [_text(cell) for cell in next(iter(_grid(book, sheet)), [])]
+    if not any(head):
+        raise InvalidInput([Problem(None, "empty_file", f"The sheet “{printable(sheet)}” is empty.", "/file")])
+    return Layout(
+        format=kind,
+        sheet=sheet,
+        sheets=book.sheet_names,
+        columns=head,
+        matched=match_columns(head, signature),
+        line=2,
+    )
+
+
+def parquet_layout(file: IO[bytes], signature: Signature) -> Layout:
+    """Raises InvalidInput, or UnsupportedMediaType for a file that is damaged."""
+    names = _parquet(file).schema_arrow.names
+    return Layout(format="parquet", columns=names, matched=match_columns(names, signature))
+
+
+def rows(file: IO[bytes], layout: Layout, skipped: int) -> Iterator[list[str]]:
+    """The rows after the header, as text, without the first `skipped`."""
+    if layout.format == "parquet":
+        yield from islice(_parquet_rows(file), skipped, None)
+        return
+    grid = iter(_grid(_workbook(file), layout.sheet or ""))
+    width = len(layout.columns)
+    for row in islice(grid, skipped + 1, None):
+        yield ([_text(cell) for cell in row] + [""] * width)[:width]
+
+
+def _workbook(file: IO[bytes]) -> Any:
+    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - only where workbooks are read
+
+    try:
+        file.seek(0)
+        return CalamineWorkbook.from_filelike(file)
+    except (CalamineError, OSError, ValueError) as error:
+        raise UnsupportedMediaType(f"This workbook cannot be read: {printable(error)}. {ACCEPTED}") from None
+
+
+def _grid(book: Any, sheet: str) -> Any:
+    return book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+
+
+def _text(cell: Any) -> str:
+    """As it would stand in a CSV file: 20 instead of 20.0, dates by ISO 8601."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        return repr(cell).removesuffix(".0")
+    if isinstance(cell, datetime) and cell.time() == datetime.min.time():
+        cell = cell.date()
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def _parquet(file: IO[bytes]) -> Any:
+    import pyarrow as pa  # noqa: PLC0415 - large
+    from pyarrow import parquet  # noqa: PLC0415
+
+    try:
+        file.seek(0)
+        return parquet.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        raise UnsupportedMediaType(f"This Parquet file cannot be read: {printable(error)}. {ACCEPTED}") from None
+
+
+def _parquet_rows(file: IO[bytes]) -> Iterator[list[str]]:
+    for batch in _parquet(file).iter_batches(5_000):
+        yield from zip(*(_texts(column) for column in batch.columns), strict=True)
+
+
+def _texts(column: Any) -> list[str]:
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        return ["" if text is None else text for text in column.cast(pa.string()).to_pylist()]
+    except pa.ArrowException:  # a list, a structure, or bytes that are not UTF-8
+        return ["" if value is None else str(value) for value in column.to_pylist()]

@@ -1,0 +1,139 @@
+"""Shapley values of one row against background rows: what each feature adds to the answer. Needs numpy only.
+
+The value of a set S of features is the mean answer of the background rows with the features of S taken from the row
+(interventional: Janzing et al. 2020, arXiv:1910.13413). So the contributions always add up to the answer minus the mean
+answer of the background rows, and columns that an estimator makes of one feature are never told apart.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from predictions.serving.engines.base import Floats
+from predictions.serving.schema.signature import Value
+
+Row: TypeAlias = Sequence[Value]
+# One number for each row.
+Answer: TypeAlias = Callable[[list[list[Value]]], Floats]
+
+# Rows that an exact computation by sets may cost, and background rows without which it is not worth it.
+MOST_ROWS = 60_000
+LEAST_BACKGROUND = 8
+# Rows of one call: a longer one could not be stopped in time.
+CALL_ROWS = 10_000
+# Effects of single features that add up to the whole by this part of their size have no interactions.
+ADDITIVE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """`base` is the mean answer of the background rows, and base + sum(values) is the answer.
+
+    `method`: exact, or sampled by permutations of the features as long as time allowed.
+    """
+
+    base: float
+    answer: float
+    values: list[float]
+    method: Literal["exact", "sampled"]
+
+
+def contributions(answer: Answer, row: Row, background: Sequence[Row], seconds: float) -> Contributions:
+    """The contribution of each feature of the row. Background: at least one row."""
+    until = time.monotonic() + seconds
+    return (
+        _additive(answer, row, background)
+        or _by_sets(answer, row, background, until)
+        or _by_permutations(answer, row, background, until)
+    )
+
+
+# --- Without interactions: linear models, additive models, trees of depth one -----------------------------------------
+def _additive(answer: Answer, row: Row, background: Sequence[Row]) -> Contributions | None:
+    """Exact where, for each background row, the effects of the single features add up to the whole difference."""
+    count = len(row)
+    rows = [list(row), *(list(other) for other in background)]
+    rows += [_taken(other, row, [place]) for other in background for place in range(count)]
+    answers = answer(rows)
+    whole, bases = float(answers[0]), answers[1 : len(background) + 1]
+    effects = answers[len(background) + 1 :].reshape(len(background), count) - bases[:, None]
+    size = np.abs(effects).sum(axis=1) + np.abs(bases) + abs(whole)
+    if (np.abs(bases + effects.sum(axis=1) - whole) > ADDITIVE * size).any():
+        return None
+    return Contributions(float(bases.mean()), whole, effects.mean(axis=0).tolist(), "exact")
+
+
+# --- Few features -----------------------------------------------------------------------------------------------------
+def _by_sets(answer: Answer, row: Row, background: Sequence[Row], until: float) -> Contributions | None:
+    """Exact, from the values of all sets; None if these are too many, or if time runs out."""
+    count = len(row)
+    fit = min(len(background), MOST_ROWS >> count) if count < 60 else 0
+    if fit < min(LEAST_BACKGROUND, len(background)):
+        return None
+    sets = np.arange(1 << count)
+    totals = np.zeros(len(sets))
+    members = [[place for place in range(count) if chosen >> place & 1] for chosen in sets.tolist()]
+    for other in background[:fit]:
+        for start in range(0, len(sets), CALL_ROWS):
+            if time.monotonic() > until:
+                return None
+            part = slice(start, start + CALL_ROWS)
+            totals[part] += answer([_taken(other, row, chosen) for chosen in members[part]])
+    values = totals / fit
+    sizes = np.array([len(chosen) for chosen in members])
+    weights = np.array([1 / (count * math.comb(count - 1, size)) for size in range(count)])
+    found = [_shapley(values, sizes, weights, place) for place in range(count)]
+    return Contributions(float(values[0]), float(values[-1]), found, "exact")
+
+
+def _shapley(values: Floats, sizes: Floats, weights: Floats, place: int) -> float:
+    sets = np.arange(len(values))
+    without = sets[(sets >> place & 1) == 0]
+    gains = values[without | (1 << place)] - values[without]
+    return float((weights[sizes[without].astype(int)] * gains).sum())
+
+
+# --- Many features ----------------------------------------------------------------------------------------------------
+def _by_permutations(answer: Answer, row: Row, background: Sequence[Row], until: float) -> Contributions:
+    """Sampled: an order of the features and its reverse for each background row, in rounds over all of them.
+
+    The effects along one order add up to the whole difference, so each finished round does (Castro et al. 2009).
+    """
+    random, count = np.random.default_rng(0), len(row)
+    totals, rounds, longest = np.zeros(count), 0, 0.0
+    base = whole = 0.0
+    while not rounds or time.monotonic() + longest < until:
+        began = time.monotonic()
+        found, base, whole = _round(answer, row, background, random)
+        totals, rounds = totals + found, rounds + 1
+        longest = max(longest, time.monotonic() - began)
+    return Contributions(base, whole, (totals / rounds).tolist(), "sampled")
+
+
+def _round(
+    answer: Answer, row: Row, background: Sequence[Row], random: np.random.Generator
+) -> tuple[Floats, float, float]:
+    count = len(row)
+    totals, bases, wholes = np.zeros(count), [], []
+    for other in background:
+        order = random.permutation(count)
+        paths = [order, order[::-1]]
+        rows = [_taken(other, row, path[:length].tolist()) for path in paths for length in range(count + 1)]
+        answers = answer(rows).reshape(2, count + 1)
+        for path, along in zip(paths, answers, strict=True):
+            totals[path] += np.diff(along)
+        bases.append(answers[0, 0])
+        wholes.append(answers[0, -1])
+    return totals / (2 * len(background)), float(np.mean(bases)), float(np.mean(wholes))
+
+
+def _taken(other: Row, row: Row, places: Sequence[int]) -> list[Value]:
+    """The other row with the values of `row` at these places."""
+    mixed = list(other)
+    for place in places:
+        mixed[place] = row[place]
+    return mixed

@@ -1,0 +1,45 @@
+"""Asks for an explanation or a what-if of an answer, and reads it. Nothing here needs numpy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from predictions.models import Computation, Prediction, State
+from predictions.models.computation import Kind
+from predictions.queue import notifications
+from predictions.serving.schema.errors import NoAnswer, TooMany
+
+# Questions about one answer that are kept; each costs a row and a predict call.
+MOST_QUESTIONS = 200
+ASK_AGAIN_SECONDS = 3600
+
+
+def explanation(prediction: Prediction) -> Computation:
+    """The explanation of an answer, as far as it is. Asks a worker for it, if none has it.
+
+    Raises:
+        NoAnswer: the prediction has not succeeded.
+    """
+    return _asked(prediction, Kind.EXPLANATION, {})
+
+
+def what_if(prediction: Prediction, values: Sequence[Any] | None = None) -> Computation:
+    """What would change an answer; with `values`, a cleaned row, its answer too.
+
+    Raises:
+        NoAnswer: the prediction has not succeeded.
+        TooMany: too many values were asked about.
+    """
+    return _asked(prediction, Kind.WHAT_IF, {} if values is None else {"values": list(values)})
+
+
+def _asked(prediction: Prediction, kind: Kind, arguments: dict[str, Any]) -> Computation:
+    if prediction.state != State.SUCCEEDED:
+        raise NoAnswer
+    is_new = bool(arguments) and not Computation.objects.asked(prediction, kind, arguments)
+    if is_new and Computation.objects.filter(prediction=prediction).count() >= MOST_QUESTIONS:
+        raise TooMany(ASK_AGAIN_SECONDS)
+    found = Computation.objects.ask(prediction, kind, arguments)
+    # A message may be lost, and a worker may die: the poll of whoever waits sends it again.
+    if not found.is_terminal and Computation.objects.take_turn_to_notify(found.pk):
+        notifications.ask_to_compute(found.pk)
+    return found

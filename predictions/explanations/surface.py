@@ -1,0 +1,73 @@
+"""The answer of a version as one number for each row, on a scale on which contributions can be added."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from predictions.explanations.contributions import Answer, Row
+from predictions.serving.engines.base import Floats
+from predictions.serving.engines.opening import Loaded
+from predictions.serving.engines.sureness import calibrated
+from predictions.serving.engines.table import build_table
+from predictions.serving.schema.signature import Value
+
+
+class NotExplained(Exception):
+    """The text says why answers of this version are not explained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """`scale`: the value itself, the log-odds of the answered class, or its shown probability."""
+
+    answer: Answer
+    scale: Literal["value", "log-odds", "probability"]
+    label: str | None = None
+
+
+def surface(loaded: Loaded, row: Row) -> Surface:
+    """Raises NotExplained."""
+    manifest, engine = loaded.manifest, loaded.engine
+    if not manifest.batching:
+        raise NotExplained("Its answer to one row depends on the rows beside it, so rows cannot be compared.")
+    if not manifest.classes:
+        return Surface(lambda rows: engine.predict(rows).outputs, "value")
+    known = engine.predict([row])
+    place = int(known.outputs[0])
+    if known.probabilities is None or place < 0:
+        raise NotExplained("It gives a class without a probability, so there is nothing that features could add to.")
+    label = manifest.labels[place]
+    if len(manifest.classes) == 2 and _is_linear(loaded.estimator):
+        return Surface(_log_odds(loaded, 1.0 if place else -1.0), "log-odds", label)
+    return Surface(_probability(loaded, place), "probability", label)
+
+
+def _probability(loaded: Loaded, place: int) -> Answer:
+    sureness = loaded.manifest.sureness
+    calibration = sureness.calibration if sureness else None
+
+    def answer(rows: list[list[Value]]) -> Floats:
+        shares = loaded.engine.predict(rows).probabilities
+        if shares is None:
+            raise NotExplained("It gives no probabilities for these rows.")
+        return np.asarray(calibrated(calibration, shares)[:, place])
+
+    return answer
+
+
+def _log_odds(loaded: Loaded, sign: float) -> Answer:
+    estimator, schema = loaded.estimator, loaded.manifest.input_schema
+
+    def answer(rows: list[list[Value]]) -> Floats:
+        return sign * np.asarray(estimator.decision_function(build_table(rows, schema)), dtype=np.float64)
+
+    return answer
+
+
+def _is_linear(estimator: Any) -> bool:
+    """Whether the estimator ends in a logistic regression, whose decision function is its log-odds."""
+    final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    return type(final).__name__ in ("LogisticRegression", "LogisticRegressionCV", "SGDClassifier") and hasattr(
+        estimator, "decision_function"
+    )

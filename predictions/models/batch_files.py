@@ -1,0 +1,91 @@
+"""The files of jobs in Django's storage: what was sent, what was converted, and what came out."""
+
+import shutil
+from contextlib import suppress
+from datetime import timedelta
+from typing import IO, Any
+
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import storages
+from django.utils import timezone
+
+from predictions.models.batch_job import BatchJob
+
+INPUT = "input"
+
+
+def _storage() -> Any:
+    return storages["batches"]
+
+
+def save(job: BatchJob, name: str, content: bytes) -> str:
+    """The name under which it was kept, within the job's folder."""
+    return _kept(job, _storage().save(f"{job.folder}/{name}", ContentFile(content)))
+
+
+def save_file(job: BatchJob, name: str, file: "File[bytes]") -> str:
+    return _kept(job, _storage().save(f"{job.folder}/{name}", file))
+
+
+def _kept(job: BatchJob, path: str) -> str:
+    return path.removeprefix(f"{job.folder}/")
+
+
+def open_file(job: BatchJob, name: str) -> IO[bytes]:
+    opened: IO[bytes] = _storage().open(f"{job.folder}/{name}")
+    return opened
+
+
+def read(job: BatchJob, name: str, offset: int = 0, length: int = -1) -> bytes:
+    with open_file(job, name) as file:
+        file.seek(offset)
+        return file.read(length)
+
+
+# --- Drafts: files that are looked at before they are sent ------------------------------------------------------------
+def save_draft(name: str, file: "File[bytes]") -> None:
+    _storage().save(f"drafts/{name}", file)
+
+
+def open_draft(name: str) -> IO[bytes] | None:
+    """None for one that is gone."""
+    try:
+        opened: IO[bytes] = _storage().open(f"drafts/{name}")
+    except FileNotFoundError:
+        return None
+    return opened
+
+
+def remove_draft(name: str) -> None:
+    _storage().delete(f"drafts/{name}")
+
+
+def remove_old_drafts(age: timedelta) -> int:
+    """Delete drafts that nobody has sent. Returns their number."""
+    storage = _storage()
+    try:
+        _, names = storage.listdir("drafts")
+    except FileNotFoundError:
+        return 0
+    old = [name for name in names if storage.get_modified_time(f"drafts/{name}") < timezone.now() - age]
+    for name in old:
+        storage.delete(f"drafts/{name}")
+    return len(old)
+
+
+def remove(folder: str) -> None:
+    """Delete a job's folder with all its files; one that is not there is no error."""
+    storage = _storage()
+    with suppress(FileNotFoundError, NotADirectoryError):
+        _, names = storage.listdir(folder)
+        for name in names:
+            storage.delete(f"{folder}/{name}")
+        storage.delete(folder)
+
+
+def free_bytes() -> int | None:
+    """Room on the disk; None where the storage is not a folder."""
+    try:
+        return shutil.disk_usage(_storage().location).free
+    except (AttributeError, NotImplementedError, FileNotFoundError):
+        return None

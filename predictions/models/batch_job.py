@@ -1,0 +1,143 @@
+"""A batch job: one uploaded file, scored by one version, in chunks."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from predictions.models.batch_chunk import BatchChunk
+from predictions.models.guarded import GuardedQuerySet
+from predictions.models.idempotency_key import IdempotencyKey
+from predictions.models.ids import new_prediction_id
+from predictions.models.registered_model import ModelVersion
+from predictions.models.states import JOB_TERMINAL, JOB_TRANSITIONS, JobState, Source, State
+from predictions.models.tombstone import Tombstone
+from predictions.serving.schema.errors import WorkerLost
+
+
+class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
+    transitions: ClassVar[Mapping[Any, tuple[Any, ...]]] = JOB_TRANSITIONS
+
+    # --- Reads --------------------------------------------------------------------------------------------------------
+    def unfinished(self) -> "BatchJobQuerySet":
+        return self.filter(state__in=[JobState.QUEUED, JobState.RUNNING])
+
+    def asked_by(self, caller: str) -> "BatchJobQuerySet":
+        """What one caller has sent, newest first."""
+        return self.filter(caller=caller).order_by("-created_at", "-id")
+
+    def ended_before(self, age: timedelta) -> "BatchJobQuerySet":
+        return self.filter(finished_at__lt=Now() - age).order_by("finished_at")
+
+    # --- Acceptance ---------------------------------------------------------------------------------------------------
+    def accept(self, job: "BatchJob", first: BatchChunk, key: IdempotencyKey | None) -> None:
+        """Insert a job with the chunk that reads its file, and its idempotency key: all or none.
+
+        Raises:
+            KeyTaken: the key is in use. Nothing was kept.
+        """
+        with transaction.atomic(savepoint=False):
+            job.save(force_insert=True)
+            first.save(force_insert=True)
+            if key is not None:
+                IdempotencyKey.objects.take([key])
+
+    def reopen(self, first: BatchChunk) -> bool:
+        """Insert the chunk that reads corrections, and let the finished job go on; False if it is not finished."""
+        with transaction.atomic(savepoint=False):
+            if not self.move(JobState.RUNNING, finished_at=None, deadline_at=Now() + settings.BATCH_TIME):
+                return False
+            first.save(force_insert=True)
+        return True
+
+    # --- Transitions --------------------------------------------------------------------------------------------------
+    def start(self) -> bool:
+        return bool(self.filter(state=JobState.QUEUED).move(JobState.RUNNING, started_at=Now()))
+
+    def finish(self) -> int:
+        """Finish those whose file is read and whose chunks have all ended; how many this call finished."""
+        open_chunks = BatchChunk.objects.unfinished().values("job")
+        read = BatchChunk.objects.filter(kind=BatchChunk.READ).values("job")
+        done = self.filter(state=JobState.RUNNING, pk__in=read).exclude(pk__in=open_chunks)
+        return len(done.move(JobState.FINISHED, finished_at=Now()))
+
+    def fail(self, code: str, reason: str = "") -> bool:
+        """End a job that cannot go on, and its chunks."""
+        return self._end(JobState.FAILED, error_code=code, error=reason)
+
+    def fail_lost(self) -> int:
+        """Fail those with a chunk that has cost too many workers; how many. Corrections are dropped instead."""
+        lost = BatchChunk.objects.filter(state=State.FAILED, replaces__isnull=True)
+        lost = lost.filter(Q(kind=BatchChunk.SCORE) | Q(number=BatchChunk.FIRST))
+        ids = list(self.unfinished().filter(pk__in=lost.values("job")).values_list("pk", flat=True)[:100])
+        return sum(self.filter(pk=pk).fail("worker_lost", WorkerLost.sentence) for pk in ids)
+
+    def cancel(self) -> bool:
+        """End a job; what is done stays."""
+        return self._end(JobState.CANCELED)
+
+    def expire(self) -> int:
+        overdue = list(self.unfinished().filter(deadline_at__lt=Now()).values_list("pk", flat=True)[:100])
+        return sum(self.filter(pk=pk)._end(JobState.EXPIRED, error_code="timeout") for pk in overdue)
+
+    def _end(self, state: JobState, **changes: Any) -> bool:
+        with transaction.atomic():
+            ended = self.move(state, finished_at=Now(), **changes)
+            BatchChunk.objects.unfinished().filter(job__in=ended).cancel()
+        return bool(ended)
+
+    # --- Removal ------------------------------------------------------------------------------------------------------
+    def remove(self, ids: Sequence[Any]) -> int:
+        """Delete those of `ids` that have ended, with chunks and keys; each leaves a tombstone. How many."""
+        with transaction.atomic(savepoint=False):
+            ended = list(self.filter(pk__in=ids, finished_at__isnull=False).values_list("pk", flat=True))
+            Tombstone.objects.put_up(ended)
+            IdempotencyKey.objects.release(ended)
+            BatchChunk.objects.filter(job__in=ended).delete()
+            self.filter(pk__in=ended).delete()
+        return len(ended)
+
+
+class BatchJob(models.Model):
+    """`layout` is how the file is read (see `batches.layout`); `folder` is where its files lie in the storage."""
+
+    id = models.UUIDField(primary_key=True, default=new_prediction_id, editable=False)
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="batch_jobs")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True)
+    caller = models.CharField(max_length=80)
+    source = models.CharField(max_length=10, choices=Source.choices)
+    state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
+    error_code = models.CharField(max_length=30, blank=True)
+    error = models.TextField(blank=True)
+
+    filename = models.CharField(max_length=200)
+    bytes = models.PositiveBigIntegerField()
+    layout = models.JSONField()
+
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField()
+
+    objects = BatchJobQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["caller", "-created_at", "-id"], name="my_files"),
+            models.Index(fields=["deadline_at"], condition=Q(finished_at__isnull=True), name="file_deadlines"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.filename} ({self.id})"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.state in JOB_TERMINAL
+
+    @property
+    def folder(self) -> str:
+        return f"batches/{self.pk}"

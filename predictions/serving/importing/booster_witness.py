@@ -1,0 +1,76 @@
+"""What XGBoost, LightGBM and CatBoost say of the columns on which they were fitted. None of them is imported here."""
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from predictions.serving.importing.column_witness import Witness
+
+
+def booster_columns(thing: Any) -> dict[int, Witness]:
+    """By position, for the scikit-learn class of a booster; empty for every other estimator."""
+    package = type(thing).__module__.partition(".")[0]
+    read = _READERS.get(package) or (_lightgbm if hasattr(thing, "booster_") else None)
+    return read(thing) if read else {}
+
+
+def _xgboost(thing: Any) -> dict[int, Witness]:
+    booster = thing.get_booster()
+    types = booster.feature_types or []
+    remembered = _xgboost_categories(booster)
+    return {
+        place: Witness(
+            type(thing).__name__,
+            categories=remembered.get(place),
+            is_choice=True,
+            refuses_unseen=True,
+            needs_category_dtype=True,
+        )
+        for place, kind in enumerate(types)
+        if kind == "c"
+    }
+
+
+def _xgboost_categories(booster: Any) -> dict[int, tuple[Any, ...]]:
+    """Categories by column, from the model as JSON: texts as offsets into bytes, numbers as they are."""
+    model = json.loads(bytes(booster.save_raw("json")))
+    learner = model.get("learner", {}).get("gradient_booster", {})
+    known = (learner.get("model") or learner.get("gbtree", {}).get("model", {})).get("cats", {}).get("enc", [])
+    return {place: _unpacked(column) for place, column in enumerate(known) if column.get("values")}
+
+
+def _unpacked(column: dict[str, Any]) -> tuple[Any, ...]:
+    offsets, values = column.get("offsets"), column["values"]
+    if not offsets:
+        return tuple(values)
+    content = bytes(value % 256 for value in values)
+    pairs = pairwise(offsets)
+    return tuple(content[start:end].decode() for start, end in pairs)
+
+
+def _lightgbm(thing: Any) -> dict[int, Witness]:
+    booster = thing.booster_
+    params = booster.params
+    places = params.get("categorical_column") or params.get("categorical_feature") or []
+    known = booster.pandas_categorical or []
+    if isinstance(places, str) or len(known) != len(places):
+        return {}
+    return {
+        place: Witness(type(thing).__name__, categories=tuple(values), is_choice=True, needs_category_dtype=True)
+        for place, values in zip(sorted(places), known, strict=True)
+    }
+
+
+def _catboost(thing: Any) -> dict[int, Witness]:
+    name = type(thing).__name__
+    choices = {place: Witness(name, is_choice=True) for place in thing.get_cat_feature_indices()}
+    texts = {place: Witness(name, is_text=True) for place in thing.get_text_feature_indices()}
+    return choices | texts
+
+
+_READERS: dict[str, Callable[[Any], dict[int, Witness]]] = {
+    "xgboost": _xgboost,
+    "lightgbm": _lightgbm,
+    "catboost": _catboost,
+}

@@ -1,0 +1,46 @@
+"""What a fitted estimator says of one column."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """`source` names the step that knows it.
+
+    `categories` are all values that it takes, in its own order, without missing ones. `is_choice` says that they are
+    categories although it does not list them. `fill` is what an imputer writes for a missing value; `writes_none` says
+    that its missing category is None.
+    """
+
+    source: str
+    categories: tuple[Any, ...] | None = None
+    is_choice: bool = False
+    is_text: bool = False
+    takes_missing: bool = False
+    writes_none: bool = False
+    refuses_unseen: bool = False
+    needs_category_dtype: bool = False
+    fill: Any = None
+
+    def joined(self, other: "Witness") -> "Witness":
+        """Both together, where two steps see one column."""
+        first = self if self.categories is not None or other.categories is None else other
+        return Witness(
+            source=first.source,
+            categories=first.categories,
+            is_choice=self.is_choice or other.is_choice,
+            is_text=self.is_text or other.is_text,
+            takes_missing=self.takes_missing or other.takes_missing,
+            writes_none=self.writes_none or other.writes_none,
+            refuses_unseen=self.refuses_unseen or other.refuses_unseen,
+            needs_category_dtype=self.needs_category_dtype or other.needs_category_dtype,
+            fill=self.fill if self.fill is not None else other.fill,
+        )
+
+
+def is_missing(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float) and value != value

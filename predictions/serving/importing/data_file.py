@@ -1,0 +1,129 @@
+"""Reads the data that comes with an estimator: CSV and Parquet, with the types that the estimator asks for."""
+
+import csv
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from predictions.serving.registration import CannotRegister
+
+# What pandas reads as a missing value (its documentation of read_csv, na_values).
+MISSING = frozenset(
+    [
+        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+        *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+    ]
+)
+_DELIMITERS = (",", ";", "\t", "|")
+# A column of texts of which so many are numbers is a column of numbers with some slips.
+_MOSTLY = 0.5
+
+
+def read_table(
+    path: Path, texts: Sequence[str] = (), words: Mapping[str, frozenset[str]] | None = None
+) -> pd.DataFrame:
+    """The table of a file. `texts` are columns to be read as texts, whatever they look like; `words` are texts of a
+    column that pandas would take for a missing value ("NA") and that are values of it. Raises CannotRegister.
+    """
+    if not path.is_file():
+        raise CannotRegister(f"{path} is not there: check the path of the data.")
+    frame = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, texts, words or {})
+    _check(path, frame)
+    return frame
+
+
+def line_of(path: Path, row: int) -> int:
+    """The line of the file on which a row (counted from 0) begins; a quoted text may hold line breaks."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return row + 1
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, delimiter=_delimiter(path))
+        before = 0
+        for number, cells in enumerate(line for line in reader if line):
+            if number == row + 1:
+                return before + 1 if any("\n" in cell for cell in cells) else reader.line_num
+            before = reader.line_num
+    return row + 2
+
+
+def place(path: Path, row: int) -> str:
+    """A row in the words of its file."""
+    is_parquet = path.suffix.lower() in (".parquet", ".pq")
+    return f"{path.name}, {'row' if is_parquet else 'line'} {line_of(path, row)}"
+
+
+def check_column(path: Path, frame: pd.DataFrame, name: str, what: str) -> None:
+    if name in frame.columns:
+        return
+    near = difflib.get_close_matches(name, [str(column) for column in frame.columns], n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise CannotRegister(f"{path} has no column {name!r}, {what}; it has {_few(frame.columns)}.{hint}")
+
+
+def check_numbers(path: Path, column: pd.Series) -> None:
+    """Raises CannotRegister if a column of texts holds mostly numbers, naming the first text that is none."""
+    present = column.dropna()
+    if present.empty or not present.map(lambda value: isinstance(value, str)).all():
+        return
+    numbers = pd.to_numeric(present.str.strip().str.replace(",", ".", regex=False), errors="coerce")
+    if numbers.notna().mean() <= _MOSTLY:
+        return
+    plain = pd.to_numeric(present.str.strip(), errors="coerce")
+    first = plain.index[plain.isna()][0]
+    value = present[first]
+    remedy = "write decimals with a point" if pd.notna(numbers[first]) else "correct it, or leave it empty"
+    where = place(path, int(column.index.get_loc(first)))
+    raise CannotRegister(f"{where}: column {column.name!r} holds numbers, and {value!r} is none: {remedy}.")
+
+
+def _csv(path: Path, texts: Sequence[str], words: Mapping[str, frozenset[str]]) -> pd.DataFrame:
+    delimiter = _delimiter(path)
+    missing = {name: sorted(MISSING - taken) for name, taken in words.items()}
+    options: dict[str, Any] = {"na_values": missing, "keep_default_na": False} if missing else {}
+    try:
+        header = pd.read_csv(path, sep=delimiter, nrows=0, encoding="utf-8-sig")
+        if missing:
+            options["na_values"] = {name: missing.get(name, sorted(MISSING)) for name in header.columns}
+        dtypes = {name: "str" for name in texts if name in header.columns}
+        return pd.read_csv(
+            path, sep=delimiter, dtype=dtypes, encoding="utf-8-sig", index_col=False, low_memory=False, **options
+        )
+    except UnicodeDecodeError as error:
+        raise CannotRegister(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8.") from error
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
+        raise CannotRegister(f"{path} cannot be read as CSV: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+def _delimiter(path: Path) -> str:
+    """The one that the first line holds most often; a comma where it holds none."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        head = file.readline()
+    return max(_DELIMITERS, key=head.count)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path).reset_index(drop=True)
+    except ImportError as error:
+        raise CannotRegister(
+            f"{path}: Parquet needs pyarrow: pip install pyarrow, or bring the data as CSV."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CannotRegister(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+
+
+def _check(path: Path, frame: pd.DataFrame) -> None:
+    if not len(frame):
+        raise CannotRegister(f"{path} has no rows below its header.")
+    frame.columns = [str(name) for name in frame.columns]
+    repeated = frame.columns[frame.columns.duplicated()].tolist()
+    if repeated:
+        raise CannotRegister(f"{path} has two columns called {repeated[0]!r}: rename one of them.")
+
+
+def _few(names: Any) -> str:
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:12]) + (f" and {len(listed) - 12} more" if len(listed) > 12 else "")

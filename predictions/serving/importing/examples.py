@@ -1,0 +1,54 @@
+"""Typical rows for the form. They are made of medians and commonest values: no row of the data is shown to anybody."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from predictions.serving.artifacts.description import Example
+from predictions.serving.importing.column_witness import is_missing
+from predictions.serving.importing.columns import Decision, typical
+from predictions.serving.schema.signature import Boolean, Choice, Integer, Number, Text
+
+# Typical rows of so few classes are told apart.
+MOST_CLASSES = 6
+
+
+def examples(
+    decisions: Sequence[Decision], table: pd.DataFrame | None, truth: pd.Series | None, task: str
+) -> list[Example]:
+    """One row for each class where there are few, else one typical row; without data rows of plain values."""
+    if any(isinstance(decision.feature, Text) for decision in decisions):
+        return []  # a text of the data could be somebody's
+    if table is None:
+        return [Example(title=f"All {number}", values=_plain(decisions, number)) for number in (0, 1)]
+    found = [Example(title="Typical", values=_typical(decisions, table))]
+    if task == "classification" and truth is not None and truth.nunique() <= MOST_CLASSES:
+        for class_, rows in truth.groupby(truth, sort=True):
+            found.append(Example(title=f"Typical {class_}", values=_typical(decisions, table.loc[rows.index])))
+    return found
+
+
+def _typical(decisions: Sequence[Decision], table: pd.DataFrame) -> dict[str, Any]:
+    row = {}
+    for decision in decisions:
+        feature = decision.feature
+        present = [value for value in table[feature.name].astype(object) if not is_missing(value)]
+        if present:
+            row[feature.name] = typical(feature, present)
+        elif feature.required:
+            row[feature.name] = feature.default
+    return row
+
+
+def _plain(decisions: Sequence[Decision], number: int) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for decision in decisions:
+        feature = decision.feature
+        if isinstance(feature, Number | Integer):
+            row[feature.name] = number
+        elif isinstance(feature, Boolean):
+            row[feature.name] = bool(number)
+        elif isinstance(feature, Choice):
+            row[feature.name] = feature.values[min(number, len(feature.values) - 1)]
+    return row

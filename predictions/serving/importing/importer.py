@@ -1,0 +1,324 @@
+"""From a file with a fitted estimator to a registered version: read, decide, describe, prove, store."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from predictions.serving.artifacts import repository
+from predictions.serving.artifacts.description import Description, Target, Task
+from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.importing import inputs, readers
+from predictions.serving.importing.card import card
+from predictions.serving.importing.code import Code, brought_along, read_code
+from predictions.serving.importing.columns import Decision, decide, label_of
+from predictions.serving.importing.data_file import place, read_table
+from predictions.serving.importing.draft import Draft, draft_description
+from predictions.serving.importing.examples import examples
+from predictions.serving.importing.inputs import Columns
+from predictions.serving.importing.mlflow_folder import MLflowModel, read_mlflow
+from predictions.serving.importing.readers import Brought
+from predictions.serving.importing.targets import encoded_labels, target_values
+from predictions.serving.registration import CannotRegister, Split
+from predictions.serving.training.fresh_process import prove_in_fresh_process
+from predictions.serving.training.register import Prove, register
+from predictions.serving.training.targets import task_of
+
+VERBS = {"outliers": "Finds what is", "clusters": "Finds the", "classification": "Predicts", "regression": "Predicts"}
+Say = Callable[[str], None]
+_ROW = re.compile(r"\b([Rr])ow (\d+) of the (training|held-out) data")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command was asked for."""
+
+    path: Path
+    name: str
+    data: Path | None = None
+    target: str | None = None
+    held_out: Path | None = None
+    code: Path | None = None
+    title: str | None = None
+    dry_run: bool = False
+
+    def digest(self, description: Path) -> str:
+        """Of the files that were brought and of the description: the same files make the same version."""
+        digest = hashlib.sha256(description.read_bytes())
+        for brought in (self.path, self.data, self.held_out, self.code):
+            digest.update(b"\0")
+            for path in _files(brought):
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A question to a person, and where its answer is written."""
+
+    text: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """`decisions` is empty where the model was described already."""
+
+    manifest: Manifest
+    folder: Path
+    decisions: list[Decision]
+    doubts: list[Doubt]
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    columns: Columns
+    frame: pd.DataFrame
+    table: pd.DataFrame
+
+
+def import_model(root: Path, request: Request, say: Say, prove: Prove = prove_in_fresh_process) -> Imported:
+    """Registers a fitted estimator as the next version of a model, which it describes if there is none of that name.
+
+    Nothing is left behind where it fails. Raises CannotRegister, repository.BrokenFile or OSError.
+    """
+    _check_request(request)
+    if not request.path.exists():
+        raise CannotRegister(f"{request.path} is not there: check the path of the estimator's file.")
+    folder = read_mlflow(request.path) if request.path.is_dir() else None
+    file = folder.file if folder else request.path
+    code = _code(request, folder)
+    with brought_along(code):
+        say(f"Reading {file}")
+        brought = readers.read(file, folder.suffix if folder else file.suffix.lower(), code)
+        try:
+            return _Import(root, request, brought, code, folder, say, prove).run()
+        except CannotRegister as error:
+            raise CannotRegister(_with_lines(str(error), request)) from error
+
+
+class _Import:
+    def __init__(
+        self,
+        root: Path,
+        request: Request,
+        brought: Brought,
+        code: Code,
+        folder: MLflowModel | None,
+        say: Say,
+        prove: Prove,
+    ) -> None:
+        self._root = root
+        self._request = request
+        self._code = code
+        self._types = folder.types if folder else {}
+        self._example = folder.example if folder else None
+        self._estimator = brought.estimator
+        self._say = say
+        self._prove = prove
+        self._task: Task = task_of(brought.estimator)
+        self._home = root / request.name
+        self._doubts: list[Doubt] = [Doubt(remark, "") for remark in brought.remarks]
+
+    def run(self) -> Imported:
+        data = self._read_data()
+        if (self._home / repository.DESCRIPTION).is_file():
+            return self._next_version(data)
+        if self._home.exists():
+            raise CannotRegister(f"{self._home} is there without a model.toml: remove it, or choose another --name.")
+        return self._first_version(data)
+
+    # --- The data -----------------------------------------------------------------------------------------------------
+    def _read_data(self) -> _Data | None:
+        request = self._request
+        if request.data is None:
+            return None
+        self._say(f"Reading {request.data}")
+        first = read_table(request.data)
+        columns = inputs.columns_of_data(request.data, first, self._estimator, self._task, request.target)
+        frame = inputs.read_rows(request.data, columns)
+        return _Data(columns, frame, inputs.as_input(request.data, frame, columns))
+
+    def _splits(self, data: _Data | None, description: Description) -> tuple[Split | None, Split | None]:
+        request = self._request
+        if data is None or request.data is None:
+            return None, None
+        training = self._split(request.data, data.frame, data.table, data.columns, description)
+        if request.held_out is None:
+            return training, None
+        self._say(f"Reading {request.held_out}")
+        frame = inputs.read_rows(request.held_out, data.columns)
+        if data.columns.target is not None and data.columns.target not in frame.columns:
+            raise CannotRegister(f"{request.held_out} has no column {data.columns.target!r}, the target.")
+        table = inputs.as_input(request.held_out, frame, data.columns, like=data.table)
+        return training, self._split(request.held_out, frame, table, data.columns, description)
+
+    def _split(
+        self, path: Path, frame: pd.DataFrame, table: pd.DataFrame, columns: Columns, description: Description
+    ) -> Split:
+        x = inputs.handed_over(table[list(columns.names)], columns.container)
+        if columns.target is None:
+            return Split(x)
+        labels = description.target.labels
+        return Split(x, target_values(path, frame[columns.target], self._estimator, labels))
+
+    # --- Versions -----------------------------------------------------------------------------------------------------
+    def _first_version(self, data: _Data | None) -> Imported:
+        columns, table = (data.columns, data.table) if data else self._without_data()
+        decisions = [
+            decide(name, columns.witnesses.get(at), None if table is None else table[name], self._types.get(name, ""))
+            for at, name in enumerate(columns.names)
+        ]
+        draft = self._draft(columns, data, table, decisions)
+        with _staging(self._root, self._request.dry_run) as staging:
+            home = staging / self._request.name
+            home.mkdir()
+            (home / repository.DESCRIPTION).write_text(draft.text, encoding="utf-8")
+            manifest = self._register(staging, data)
+            title = repository.describe(staging, self._request.name).title
+            kind = type(self._estimator).__name__
+            text = card(title, self._request.path, self._request.data, manifest, kind)
+            (home / repository.CARD).write_text(text, encoding="utf-8")
+            if not self._request.dry_run:
+                home.rename(self._home)
+        self._doubt(columns, decisions, draft, manifest)
+        return Imported(manifest, self._home, decisions, self._doubts)
+
+    def _next_version(self, data: _Data | None) -> Imported:
+        self._say(f"{self._home / repository.DESCRIPTION} describes the model already; it is kept as it is")
+        if not self._request.dry_run:
+            return Imported(self._register(self._root, data), self._home, [], self._doubts)
+        with _staging(self._root, dry_run=True) as staging:
+            (staging / self._request.name).mkdir()
+            shutil.copy(self._home / repository.DESCRIPTION, staging / self._request.name)
+            return Imported(self._register(staging, data), self._home, [], self._doubts)
+
+    def _register(self, root: Path, data: _Data | None) -> Manifest:
+        description = repository.describe(root, self._request.name)
+        training, held_out = self._splits(data, description)
+        return register(
+            root, description, self._estimator, training, held_out, self._prove,
+            code=self._code.sources, by_value=True, say=self._say,
+            source=self._request.digest(root / self._request.name / repository.DESCRIPTION),
+        )  # fmt: skip
+
+    # --- Words --------------------------------------------------------------------------------------------------------
+    def _without_data(self) -> tuple[Columns, pd.DataFrame | None]:
+        """The columns by the estimator alone, or by the example that came with it."""
+        if self._example is None:
+            return inputs.columns_without_data(self._request.path, self._estimator), None
+        columns = inputs.columns_of_example(self._request.path, self._example, self._estimator)
+        return columns, inputs.as_input(self._request.path, self._example, columns)
+
+    def _draft(
+        self, columns: Columns, data: _Data | None, table: pd.DataFrame | None, decisions: list[Decision]
+    ) -> Draft:
+        target = columns.target or _target_name(self._task)
+        labels: tuple[tuple[int, str], ...] = ()
+        if data is not None and columns.target is not None and self._task == "classification":
+            labels = encoded_labels(data.frame[columns.target], self._estimator)
+        truth = data.frame[columns.target] if data is not None and columns.target else None
+        return draft_description(
+            self._request.title or label_of(self._request.name.replace("-", " ")),
+            f"{VERBS[self._task]} {target} from {_counted(len(columns.names), 'value')}.",
+            self._task,
+            Target.model_validate({"name": target, "labels": labels}),
+            decisions,
+            examples(decisions, table, truth, self._task),
+        )
+
+    def _doubt(self, columns: Columns, decisions: list[Decision], draft: Draft, manifest: Manifest) -> None:
+        toml = self._home / repository.DESCRIPTION
+        for decision in decisions:
+            at = f"{toml}, line {draft.lines[decision.feature.name]}"
+            self._doubts += [Doubt(f"`{decision.feature.name}` {doubt}", at) for doubt in decision.doubts]
+        if "\nlabels = [" in draft.text:
+            self._doubts.append(
+                Doubt(
+                    "the classes 0, 1, … are named as a LabelEncoder sorts them: right?",
+                    f"{toml}, line {draft.target_line}",
+                )
+            )
+        if columns.unused:
+            self._doubts.append(
+                Doubt(f"the estimator does not read {', '.join(columns.unused)}: left out", str(self._request.data))
+            )
+        if self._request.target is None and columns.target is not None:
+            self._doubts.append(
+                Doubt(f"{columns.target!r} is taken for the target, since it is the only other column", "--target")
+            )
+        if manifest.rows["held_out"] == 0 and self._task in ("classification", "regression"):
+            self._doubts.append(
+                Doubt("how good it is was not measured, and no answer says how sure it is", "--held-out FILE")
+            )
+        self._doubts.append(
+            Doubt("what it is for, and its limits, are for a person to write", str(self._home / repository.CARD))
+        )
+
+
+def known_version(root: Path, request: Request) -> int | None:
+    """The newest version that was made from the very same files, if there is one."""
+    description = root / request.name / repository.DESCRIPTION
+    if not description.is_file() or not request.path.exists():
+        return None
+    source = request.digest(description)
+    made = [manifest for manifest in repository.manifests(root, request.name) if manifest.source == source]
+    return made[-1].version if made else None
+
+
+def _files(brought: Path | None) -> list[Path]:
+    if brought is None:
+        return []
+    return [path for path in sorted(brought.rglob("*")) if path.is_file()] if brought.is_dir() else [brought]
+
+
+def _check_request(request: Request) -> None:
+    if not repository.is_name(request.name):
+        better = re.sub(r"[^a-z0-9_-]+", "-", request.name.lower()).strip("-_")[:64]
+        hint = f", for example {better}" if better else ""
+        raise CannotRegister(
+            f"--name {request.name!r}: use a-z, 0-9, - and _ only, 64 at most, a letter or digit first{hint}."
+        )
+    if request.data is None and (request.target or request.held_out):
+        raise CannotRegister("--target and --held-out need --data FILE, the rows that the estimator was fitted on.")
+
+
+def _code(request: Request, folder: MLflowModel | None) -> Code:
+    path = request.code or (folder.code if folder else None)
+    return read_code(path) if path else Code()
+
+
+@contextmanager
+def _staging(root: Path, dry_run: bool) -> Iterator[Path]:
+    """A folder beside the models, so that a new one appears whole, by a rename; for a dry run one elsewhere."""
+    if not dry_run:
+        root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".incoming-", dir=None if dry_run else root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _target_name(task: Task) -> str:
+    return {"outliers": "unusual", "clusters": "cluster"}.get(task, "prediction")
+
+
+def _with_lines(message: str, request: Request) -> str:
+    """Rows of the data by their line in the file."""
+
+    def located(found: re.Match[str]) -> str:
+        path = request.data if found[3] == "training" else request.held_out
+        return f"{found[0]} ({place(path, int(found[2]) - 1)})" if path else found[0]
+
+    return _ROW.sub(located, message)

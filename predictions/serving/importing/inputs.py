@@ -1,0 +1,202 @@
+"""The rows that come with an estimator as it takes them: its columns, in its order, in the types it was fitted on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from predictions.serving.importing import witness as witnessing
+from predictions.serving.importing.column_witness import Witness, is_missing
+from predictions.serving.importing.data_file import MISSING, check_column, check_numbers, place, read_table
+from predictions.serving.registration import CannotRegister
+
+_NO_TARGET = ("outliers", "clusters")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of the data the estimator reads, in its order, and what it says of them by position.
+
+    `container` is how they are handed over: a table with names, an array, or one column of texts.
+    """
+
+    names: tuple[str, ...]
+    witnesses: Mapping[int, Witness]
+    container: str
+    target: str | None = None
+    unused: tuple[str, ...] = ()
+
+
+def columns_without_data(path: Path, estimator: Any) -> Columns:
+    """Raises CannotRegister where the estimator alone does not say enough."""
+    names, count = witnessing.column_names(estimator), witnessing.column_count(estimator)
+    if witnessing.takes_one_text(estimator) or (names is None and count is None):
+        raise CannotRegister(f"{path} does not say which columns it reads: give rows with --data FILE --target COLUMN.")
+    known = names or [f"feature {number}" for number in range(1, (count or 0) + 1)]
+    found = witnessing.witnesses(estimator, known)
+    needy = [known[at] for at, one in found.items() if one.is_text or one.needs_category_dtype or one.is_choice]
+    needy = [name for name in needy if not _is_complete(found[known.index(name)])]
+    if needy:
+        raise CannotRegister(
+            f"{path} reads {needy[0]!r} as text or categories: give rows with --data FILE --target COLUMN."
+        )
+    return Columns(tuple(known), found, "frame" if names else "array")
+
+
+def columns_of_example(path: Path, frame: pd.DataFrame, estimator: Any) -> Columns:
+    """The columns of rows without a target. Raises CannotRegister."""
+    return columns_of_data(path, frame, estimator, _NO_TARGET[0], None)
+
+
+def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, target: str | None) -> Columns:
+    """Raises CannotRegister where the data has not the columns that the estimator reads."""
+    names = witnessing.column_names(estimator)
+    chosen = _named(path, frame, names) if names else None
+    target = _target(path, frame, chosen, task, target)
+    rest = [str(name) for name in frame.columns if name != target]
+    if witnessing.takes_one_text(estimator):
+        text = _text_column(path, frame, rest)
+        unused = tuple(name for name in rest if name != text)
+        return Columns((text,), witnessing.witnesses(estimator, [text]), "series", target, unused)
+    if chosen is None:
+        chosen = _counted(path, rest, witnessing.column_count(estimator))
+    unused = tuple(name for name in rest if name not in chosen)
+    container = "frame" if names or witnessing.column_count(estimator) is None else "array"
+    return Columns(tuple(chosen), witnessing.witnesses(estimator, chosen), container, target, unused)
+
+
+def read_rows(path: Path, columns: Columns) -> pd.DataFrame:
+    """The data, with texts where the estimator knows texts: 01067 is no number then, and "NA" may be a category."""
+    texts = [columns.names[at] for at, one in columns.witnesses.items() if one.is_text or _are_texts(one)]
+    words = {
+        columns.names[at]: taken
+        for at, one in columns.witnesses.items()
+        if (taken := MISSING & {value for value in one.categories or () if isinstance(value, str)} - {""})
+    }
+    frame = read_table(path, texts, words)
+    for name in columns.names:
+        check_column(path, frame, name, "which the estimator reads")
+    return frame
+
+
+def as_input(path: Path, frame: pd.DataFrame, columns: Columns, like: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The columns with the types that the estimator was fitted on; those of `like` where it does not say."""
+    typed = {}
+    for at, name in enumerate(columns.names):
+        series = frame[name]
+        witness = columns.witnesses.get(at)
+        if witness is None or not (witness.is_text or witness.categories or witness.is_choice):
+            check_numbers(path, series)
+        typed[name] = _typed(path, series, witness, None if like is None else like[name])
+    return pd.DataFrame(typed)
+
+
+def handed_over(table: pd.DataFrame, container: str) -> Any:
+    """The table as `predict` takes it."""
+    if container == "series":
+        return table.iloc[:, 0]
+    if container == "frame":
+        return table
+    are_numbers = all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes)
+    has_bools = any(pd.api.types.is_bool_dtype(dtype) for dtype in table.dtypes)
+    return table.to_numpy(dtype=np.float64) if are_numbers and has_bools else table.to_numpy()
+
+
+# --- Columns ----------------------------------------------------------------------------------------------------------
+def _named(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    # LightGBM writes underscores for the spaces in a name.
+    written = {str(name).replace(" ", "_"): str(name) for name in frame.columns}
+    chosen = [name if name in frame.columns else written.get(name, name) for name in names]
+    for name in chosen:
+        check_column(path, frame, name, "which the estimator reads")
+    return chosen
+
+
+def _target(path: Path, frame: pd.DataFrame, chosen: Sequence[str] | None, task: str, target: str | None) -> str | None:
+    if target is not None:
+        check_column(path, frame, target, "which --target names")
+        if chosen and target in chosen:
+            raise CannotRegister(
+                f"--target {target}: the estimator reads this column itself, so it cannot be the target."
+            )
+        return target
+    if task in _NO_TARGET:
+        return None
+    left = [str(name) for name in frame.columns if chosen is not None and name not in chosen]
+    if len(left) == 1:
+        return left[0]
+    offered = ", ".join(left or map(str, frame.columns))
+    raise CannotRegister(f"{path}: say with --target which column is predicted: one of {offered}.")
+
+
+def _counted(path: Path, rest: list[str], count: int | None) -> list[str]:
+    if count is not None and count != len(rest):
+        raise CannotRegister(
+            f"The estimator was fitted on {count} columns without names, and {path} has {len(rest)} beside the target "
+            f"({', '.join(rest[:12])}): remove the columns that it does not read."
+        )
+    return rest
+
+
+def _text_column(path: Path, frame: pd.DataFrame, rest: list[str]) -> str:
+    texts = [name for name in rest if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    if len(rest) == 1 or len(texts) == 1:
+        return (texts or rest)[0]
+    raise CannotRegister(
+        f"The estimator reads one column of texts, and {path} has {len(texts)} beside the target "
+        f"({', '.join(texts or rest)}): keep the one that it reads."
+    )
+
+
+def _is_complete(one: Witness) -> bool:
+    return bool(one.categories) and not one.needs_category_dtype
+
+
+def _are_texts(one: Witness) -> bool:
+    return bool(one.categories) and all(isinstance(value, str) for value in one.categories or ())
+
+
+# --- Types ------------------------------------------------------------------------------------------------------------
+def _typed(path: Path, series: pd.Series, witness: Witness | None, like: pd.Series | None) -> pd.Series:
+    if witness is not None and witness.needs_category_dtype:
+        return _as_category(path, series, witness, like)
+    if witness is not None and witness.writes_none:
+        column = series.astype(object)
+        return column.where(~column.map(is_missing), None)
+    if like is not None and series.dtype != like.dtype:
+        return _as(path, series, like.dtype)
+    return series
+
+
+def _as_category(path: Path, series: pd.Series, witness: Witness, like: pd.Series | None) -> pd.Series:
+    if like is not None and isinstance(like.dtype, pd.CategoricalDtype):
+        known: Any = like.dtype.categories
+    elif witness.categories:
+        known = pd.Index(list(witness.categories))
+    elif isinstance(series.dtype, pd.CategoricalDtype):
+        return series
+    else:
+        known = pd.Index(sorted(series.dropna().unique().tolist()))
+    unknown = np.flatnonzero(series.notna() & ~series.isin(known))
+    if len(unknown):
+        row = int(unknown[0])
+        raise CannotRegister(
+            f"{place(path, row)}: column {series.name!r} is {series.iloc[row]!r}, which {witness.source} has never "
+            f"seen: correct it, or fit again with it."
+        )
+    return pd.Series(pd.Categorical(series, dtype=pd.CategoricalDtype(known)), index=series.index, name=series.name)
+
+
+def _as(path: Path, series: pd.Series, dtype: Any) -> pd.Series:
+    try:
+        return series.astype(dtype)
+    except (TypeError, ValueError):
+        # A gap where the training data had none; a text among numbers would be a fault of the file.
+        if pd.api.types.is_numeric_dtype(series.dtype):
+            return series
+        raise CannotRegister(
+            f"{path}: column {series.name!r} holds {series.dtype}, and {dtype} in the file of --data: give it one type."
+        ) from None

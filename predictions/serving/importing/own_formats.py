@@ -1,0 +1,146 @@
+"""Reads the formats that are not pickles: skops, ONNX, and the boosters' own files."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from predictions.serving.engines.file_estimators import (
+    DTYPES,
+    LightGBMClassifier,
+    LightGBMRegressor,
+    OnnxClassifier,
+    OnnxRegressor,
+)
+from predictions.serving.registration import CannotRegister
+from predictions.serving.training.proof import said
+
+Read = Callable[[Path], tuple[Any, tuple[str, ...]]]
+
+_CLASS_NAMES = "The file keeps no names of its classes, which are 0, 1, …: name them in target.labels."
+# Of the operators that give labels; a later one in the graph is nearer to the output.
+_CLASS_ATTRIBUTES = ("classlabels_strings", "classlabels_int64s", "classlabels_ints", "values_strings", "values_int64s")
+_CATBOOST_CLASSES = {"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"}
+
+
+def read_skops(path: Path) -> tuple[Any, tuple[str, ...]]:
+    with _needs("skops", path):
+        import skops.io  # noqa: PLC0415  # only where such a file is brought
+
+    with _readable(path, "skops"):
+        types = skops.io.get_untrusted_types(file=path)
+        estimator = skops.io.load(path, trusted=types)
+    remark = (
+        f"It holds {len(types)} types that skops does not trust: {', '.join(types)}. They were loaded." if types else ""
+    )
+    return estimator, (remark,) if remark else ()
+
+
+def read_xgboost(path: Path) -> tuple[Any, tuple[str, ...]]:
+    with _needs("xgboost", path):
+        import xgboost  # noqa: PLC0415  # only where such a file is brought
+
+    with _readable(path, "XGBoost"):
+        booster = xgboost.Booster(model_file=path)
+        objective = json.loads(booster.save_config())["learner"]["learner_train_param"]["objective"]
+        is_classifier = objective.startswith(("binary:log", "multi:"))
+        estimator = xgboost.XGBClassifier() if is_classifier else xgboost.XGBRegressor()
+        estimator.load_model(path)
+    return estimator, (_CLASS_NAMES,) if is_classifier else ()
+
+
+def read_lightgbm(path: Path) -> tuple[Any, tuple[str, ...]]:
+    with _needs("lightgbm", path):
+        import lightgbm  # noqa: F401, PLC0415  # only where such a file is brought
+
+    with _readable(path, "LightGBM"):
+        text = path.read_text(encoding="utf-8")
+        objective = next((line for line in text.splitlines() if line.startswith("objective=")), "").partition("=")[2]
+        if not text.startswith("tree"):
+            raise ValueError("it does not begin with 'tree'")
+        is_classifier = objective.startswith(("binary", "multiclass", "cross_entropy"))
+        estimator = (LightGBMClassifier if is_classifier else LightGBMRegressor)(text).read()
+    return estimator, (_CLASS_NAMES,) if is_classifier else ()
+
+
+def read_catboost(path: Path) -> tuple[Any, tuple[str, ...]]:
+    with _needs("catboost", path):
+        import catboost  # noqa: PLC0415  # only where such a file is brought
+
+    with _readable(path, "CatBoost"):
+        loss = catboost.CatBoost().load_model(str(path)).get_all_params().get("loss_function", "")
+        is_classifier = loss in _CATBOOST_CLASSES
+        estimator = catboost.CatBoostClassifier() if is_classifier else catboost.CatBoostRegressor()
+        estimator.load_model(str(path))
+    return estimator, ()
+
+
+def read_onnx(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """A graph whose first output is a number, or a label with the probabilities beside it."""
+    with _readable(path, "ONNX"):
+        graph = OnnxRegressor(path.read_bytes())
+        inputs, outputs = graph.session.get_inputs(), graph.session.get_outputs()
+    unknown = [one for one in inputs if one.type not in DTYPES]
+    if unknown:
+        raise CannotRegister(
+            f"{path}: input {unknown[0].name!r} is a {unknown[0].type}; numbers, texts and bools are read."
+        )
+    if len(inputs) == 1 and not isinstance(inputs[0].shape[-1], int):
+        raise CannotRegister(
+            f"{path}: input {inputs[0].name!r} does not say how many columns it has: fix that dimension."
+        )
+    if len(outputs) == 1:
+        return graph.read(), ()
+    classes = _onnx_classes(path)
+    estimator = OnnxClassifier(path.read_bytes()).read()
+    estimator.classes_ = np.array(classes)
+    return estimator, ()
+
+
+def _onnx_classes(path: Path) -> list[Any]:
+    """The classes that the graph's own nodes name: the classifier's, or those to which the positions are mapped."""
+    with _needs("onnx", path):
+        import onnx  # noqa: PLC0415  # only where such a file is brought
+
+    found: list[Any] = []
+    for attribute in (attribute for node in onnx.load(path).graph.node for attribute in node.attribute):
+        values = list(attribute.strings) or list(attribute.ints)
+        if attribute.name in _CLASS_ATTRIBUTES and values:
+            found = [value.decode() if isinstance(value, bytes) else value for value in values]
+    if not found:
+        raise CannotRegister(f"{path} names no classes: bring a graph that ends in labels and probabilities.")
+    return found
+
+
+READERS: dict[str, Read] = {
+    ".skops": read_skops,
+    ".onnx": read_onnx,
+    ".json": read_xgboost,
+    ".ubj": read_xgboost,
+    ".txt": read_lightgbm,
+    ".cbm": read_catboost,
+}
+
+
+@contextmanager
+def _needs(package: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        remedy = (
+            "make boosters" if package in ("xgboost", "lightgbm", "catboost", "skops") else f"pip install {package}"
+        )
+        raise CannotRegister(f"{path} needs {package}, which is not installed: {remedy}.") from error
+
+
+@contextmanager
+def _readable(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # a library may raise anything on a damaged file
+        raise CannotRegister(f"{path} cannot be read as a file of {what}: {said(error)}.") from error

@@ -1,0 +1,63 @@
+"""The target column of the data, as the estimator names its classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_regressor
+
+from predictions.serving.importing.column_witness import is_missing
+from predictions.serving.importing.data_file import place
+from predictions.serving.registration import CannotRegister
+
+
+def target_values(path: Path, column: pd.Series, estimator: Any, labels: Sequence[tuple[Any, str]]) -> Any:
+    """The true answers as the estimator knows them. Raises CannotRegister, naming the line."""
+    missing = np.flatnonzero([is_missing(value) for value in column.astype(object)])
+    if len(missing):
+        raise CannotRegister(
+            f"{place(path, int(missing[0]))}: {column.name!r} is empty ({len(missing)} such rows): fill it, or remove "
+            f"the rows."
+        )
+    values = column.to_numpy(dtype=object)
+    back = {label: class_ for class_, label in labels}
+    classes = _classes(estimator)
+    if classes is None or all(value in classes for value in values):
+        return column.to_numpy()
+    if back and all(value in back for value in values):
+        return np.array([back[value] for value in values])
+    as_text = {str(class_): class_ for class_ in classes}
+    if all(str(value) in as_text for value in values):
+        return np.array([as_text[str(value)] for value in values], dtype=object)
+    stranger = next(row for row, value in enumerate(values) if value not in classes)
+    raise CannotRegister(
+        f"{place(path, stranger)}: {column.name!r} is {values[stranger]!r}, a class that the estimator does not know; "
+        f"it knows {_few(classes)}."
+    )
+
+
+def encoded_labels(column: pd.Series, estimator: Any) -> tuple[tuple[int, str], ...]:
+    """Names for the classes 0, 1, … of an estimator that was fitted on the codes of a LabelEncoder, which sorts.
+
+    Empty if the classes are no such codes, or the column has another number of texts.
+    """
+    classes = _classes(estimator)
+    names = sorted({value for value in column.dropna() if isinstance(value, str)})
+    if classes is None or list(classes) != list(range(len(classes))) or len(names) != len(classes):
+        return ()
+    if not column.dropna().map(lambda value: isinstance(value, str)).all() or {str(c) for c in classes} == set(names):
+        return ()
+    return tuple(enumerate(names))
+
+
+def _classes(estimator: Any) -> list[Any] | None:
+    """None for a regressor, and for several targets."""
+    if is_regressor(estimator) or isinstance(getattr(estimator, "classes_", None), list | None):
+        return None
+    return list(np.asarray(estimator.classes_).tolist())
+
+
+def _few(values: Sequence[Any]) -> str:
+    return ", ".join(repr(value) for value in values[:8]) + (", …" if len(values) > 8 else "")

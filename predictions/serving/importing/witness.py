@@ -1,0 +1,200 @@
+"""What a fitted estimator itself says of each column of its input: categories, texts, missing values.
+
+The estimator is the better witness than the data: an encoder knows every category that it can take, a booster the order
+in which it numbered them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from predictions.serving.importing.booster_witness import booster_columns
+from predictions.serving.importing.column_witness import Witness, is_missing
+
+# Where estimators that are made of others keep the fitted ones that see the same columns.
+_INNER = ("best_estimator_", "regressor_", "estimator_", "estimators_", "calibrated_classifiers_", "estimator")
+_VECTORIZERS = (CountVectorizer, HashingVectorizer)
+
+# Of each output column of a step the input column whose values it holds; None where they have become others.
+Places = list[int | None]
+
+
+def column_names(estimator: Any) -> list[str] | None:
+    """The names of the columns on which it was fitted; None if it was fitted without names."""
+    for inner in _outermost_first(estimator):
+        names = getattr(inner, "feature_names_in_", None)
+        if names is None:
+            names = getattr(inner, "feature_names_", None)  # CatBoost's
+        if names is not None and len(names):
+            return [str(name) for name in names]
+    return None
+
+
+def column_count(estimator: Any) -> int | None:
+    """How many columns it was fitted on, if it says so."""
+    counts = (getattr(inner, "n_features_in_", None) for inner in _outermost_first(estimator))
+    return next((int(count) for count in counts if count), None)
+
+
+def takes_one_text(estimator: Any) -> bool:
+    """Whether its input is one column of texts, without a table around it."""
+    return any(isinstance(inner, _VECTORIZERS) for inner in _outermost_first(estimator))
+
+
+def witnesses(estimator: Any, names: Sequence[str]) -> dict[int, Witness]:
+    """What is known of each column, by its position."""
+    found: dict[int, Witness] = {}
+    _visit(estimator, list(range(len(names))), list(names), found)
+    return found
+
+
+def _outermost_first(estimator: Any) -> Iterator[Any]:
+    """The estimator and what sees its input first inside it."""
+    waiting = [estimator]
+    while waiting:
+        thing = waiting.pop(0)
+        yield thing
+        if isinstance(thing, Pipeline | FeatureUnion):
+            steps = [step for _, step in (thing.steps if isinstance(thing, Pipeline) else thing.transformer_list)]
+            waiting += [step for step in steps if not isinstance(step, str)][:1]
+        elif not isinstance(thing, ColumnTransformer):
+            waiting += _inner(thing)[:1]
+
+
+def _inner(thing: Any) -> list[Any]:
+    for attribute in _INNER:
+        held = getattr(thing, attribute, None)
+        if held is None or (attribute == "estimator" and not hasattr(thing, "classes_")):
+            continue
+        return [one for one in np.asarray(held, dtype=object).ravel().tolist() if hasattr(one, "fit") or one is held]
+    return []
+
+
+def _visit(thing: Any, places: Places, names: list[str], found: dict[int, Witness]) -> Places | None:
+    """Records what a fitted step knows of the columns. Returns what its output columns hold, if that is known."""
+    if isinstance(thing, str):
+        return places if thing == "passthrough" else []
+    if isinstance(thing, Pipeline):
+        return _visit_steps(thing, places, names, found)
+    if isinstance(thing, ColumnTransformer):
+        return _visit_columns(thing, places, names, found)
+    if isinstance(thing, FeatureUnion):
+        for _, inner in thing.transformer_list:
+            _visit(inner, places, names, found)
+        return None
+    for place, witness in _own(thing, len(places)).items():
+        _record(found, places[place], witness)
+    for inner in _inner(thing):
+        if getattr(inner, "n_features_in_", len(places)) == len(places):
+            _visit(inner, places, names, found)
+    return places if _keeps_columns(thing) else None
+
+
+def _visit_steps(thing: Pipeline, places: Places, names: list[str], found: dict[int, Witness]) -> Places | None:
+    passed: Places | None = places
+    for _, step in thing.steps:
+        if step is None or passed is None:
+            break
+        passed = _visit(step, passed, names, found)
+    return passed
+
+
+def _visit_columns(thing: ColumnTransformer, places: Places, names: list[str], found: dict[int, Witness]) -> Places:
+    total = max((part.stop for part in thing.output_indices_.values()), default=0)
+    outputs: Places = [None] * total
+    for name, step, columns in thing.transformers_:
+        chosen = _resolved(columns, names)
+        inner = [places[place] for place in chosen if place < len(places)]
+        passed = _visit(step, inner, [names[place] for place in chosen], found)
+        part = thing.output_indices_.get(name, slice(0, 0))
+        if passed is not None and len(passed) == part.stop - part.start:
+            outputs[part] = passed
+    return outputs
+
+
+def _resolved(columns: Any, names: Sequence[str]) -> list[int]:
+    """Positions of the columns that a ColumnTransformer was given: names, numbers, a slice or a mask."""
+    if isinstance(columns, str):
+        columns = [columns]
+    if isinstance(columns, slice):
+        ends = [names.index(end) if isinstance(end, str) else end for end in (columns.start, columns.stop)]
+        inclusive = isinstance(columns.stop, str) and ends[1] is not None
+        return list(range(len(names)))[slice(ends[0], ends[1] + 1 if inclusive else ends[1], columns.step)]
+    chosen = np.atleast_1d(np.asarray(columns, dtype=object)).tolist()
+    if chosen and all(isinstance(one, bool | np.bool_) for one in chosen):
+        return [place for place, is_chosen in enumerate(chosen) if is_chosen]
+    known = {name: place for place, name in enumerate(names)}
+    return [
+        known[one] if isinstance(one, str) else int(one) % len(names)
+        for one in chosen
+        if one in known or not isinstance(one, str)
+    ]
+
+
+def _keeps_columns(thing: Any) -> bool:
+    """Whether the output columns are the input columns: true of imputers too, unless they add or drop some."""
+    if hasattr(thing, "categories_") or hasattr(thing, "vocabulary_"):
+        return False
+    if hasattr(thing, "statistics_") or hasattr(thing, "initial_imputer_"):
+        return not getattr(thing, "add_indicator", False)
+    return isinstance(thing, OneToOneFeatureMixin)
+
+
+def _record(found: dict[int, Witness], place: int | None, witness: Witness) -> None:
+    if place is not None:
+        found[place] = found[place].joined(witness) if place in found else witness
+
+
+# --- Steps ------------------------------------------------------------------------------------------------------------
+def _own(thing: Any, width: int) -> dict[int, Witness]:
+    """What one fitted step says, by the position in its own input."""
+    name = type(thing).__name__
+    if isinstance(thing, _VECTORIZERS):
+        return {0: Witness(name, is_text=True)}
+    if hasattr(thing, "categories_"):
+        return _of_encoder(thing, name)
+    if hasattr(thing, "statistics_") or hasattr(thing, "initial_imputer_"):
+        fill = getattr(thing, "fill_value", None) if getattr(thing, "strategy", "") == "constant" else None
+        return {place: Witness(name, takes_missing=True, fill=fill) for place in range(width)}
+    if getattr(thing, "is_categorical_", None) is not None:
+        return _of_histogram_boosting(thing, name)
+    return booster_columns(thing)
+
+
+def _of_encoder(thing: Any, name: str) -> dict[int, Witness]:
+    refuses = getattr(thing, "handle_unknown", "error") == "error"
+    return {place: _categories(name, values, refuses=refuses) for place, values in enumerate(thing.categories_)}
+
+
+def _categories(name: str, values: Any, *, refuses: bool) -> Witness:
+    listed = np.asarray(values, dtype=object).tolist()
+    return Witness(
+        name,
+        categories=tuple(value for value in listed if not is_missing(value)),
+        takes_missing=any(is_missing(value) for value in listed),
+        writes_none=any(value is None for value in listed),
+        refuses_unseen=refuses,
+    )
+
+
+def _of_histogram_boosting(thing: Any, name: str) -> dict[int, Witness]:
+    """Its preprocessor remembers the categories of each categorical column, in the order of the columns."""
+    preprocessor = getattr(thing, "_preprocessor", None)
+    if preprocessor is None:
+        return {}
+    remembered = preprocessor.named_transformers_["encoder"].categories_
+    places = np.flatnonzero(thing.is_categorical_).tolist()
+    is_dtype = isinstance(thing.categorical_features, str)
+    return {
+        place: Witness(
+            name,
+            categories=tuple(value for value in np.asarray(values, dtype=object).tolist() if not is_missing(value)),
+            needs_category_dtype=is_dtype,
+        )
+        for place, values in zip(places, remembered, strict=True)
+    }

@@ -1,0 +1,131 @@
+"""Counts what pages draw: the target's distribution, confusion, reliability, residuals, importances."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictions.serving.artifacts.figures import Distribution, Figures, ReliabilityBin
+from predictions.serving.artifacts.sureness import Calibration
+from predictions.serving.engines.base import Engine, Floats, RawPredictions
+from predictions.serving.engines.sureness import calibrated
+from predictions.serving.schema.signature import Signature, Value
+
+logger = logging.getLogger(__name__)
+
+BINS = 24
+RELIABILITY_BINS = 10
+POINTS = 500
+# Shuffles of each feature, and rows of each shuffle: enough to rank features, and a second of work.
+SHUFFLES = 5
+IMPORTANCE_ROWS = 500
+IMPORTANCE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Held-out rows with their truths (class positions or numbers) and the answers to them."""
+
+    rows: Sequence[Sequence[Value]]
+    truth: Floats
+    answers: RawPredictions
+
+
+def figures(
+    engine: Engine, signature: Signature, classes: int, calibration: Calibration | None, held_out: HeldOut
+) -> Figures:
+    found = Figures(importances=importances(engine, signature, held_out, is_classifier=bool(classes)))
+    if not classes:
+        return found.model_copy(update={"answers": _points(held_out)})
+    return found.model_copy(
+        update={
+            "confusion": confusion(held_out, classes),
+            "reliability": reliability(held_out, calibration),
+        }
+    )
+
+
+def distribution(values: Floats) -> Distribution:
+    """Of finite numbers, at least one."""
+    counts, edges = np.histogram(values, bins=BINS)
+    return Distribution(
+        minimum=float(edges[0]),
+        maximum=float(edges[-1]),
+        counts=counts.tolist(),
+        percentiles=np.percentile(values, np.arange(101)).tolist(),
+    )
+
+
+def confusion(held_out: HeldOut, classes: int) -> list[list[int]]:
+    table = np.zeros((classes, classes), dtype=int)
+    known = held_out.answers.outputs >= 0
+    pairs = held_out.truth[known].astype(int), held_out.answers.outputs[known].astype(int)
+    np.add.at(table, pairs, 1)
+    counts: list[list[int]] = table.tolist()
+    return counts
+
+
+def reliability(held_out: HeldOut, calibration: Calibration | None) -> list[ReliabilityBin]:
+    """Bins of equal width of the probability that is shown for the answer. Empty bins are left out."""
+    raw = held_out.answers.probabilities
+    if raw is None:
+        return []
+    answered = held_out.answers.outputs.astype(int)
+    sure = calibrated(calibration, raw)[np.arange(len(raw)), answered]
+    right = answered == held_out.truth
+    edges = np.linspace(0.0, 1.0, RELIABILITY_BINS + 1)
+    places = np.clip(np.searchsorted(edges, sure, side="right") - 1, 0, RELIABILITY_BINS - 1)
+    return [
+        ReliabilityBin(
+            low=float(edges[place]),
+            high=float(edges[place + 1]),
+            mean=float(sure[places == place].mean()),
+            right=int(right[places == place].sum()),
+            of=int((places == place).sum()),
+        )
+        for place in np.unique(places).tolist()
+    ]
+
+
+def importances(engine: Engine, signature: Signature, held_out: HeldOut, *, is_classifier: bool) -> dict[str, float]:
+    """Permutation importance (Breiman 2001, section 10) of each feature; fewer features if they take too long, and none
+    if the estimator fails on the shuffled rows."""
+    random = np.random.default_rng(0)
+    chosen = np.sort(random.permutation(len(held_out.rows))[:IMPORTANCE_ROWS])
+    rows, truth = [list(held_out.rows[place]) for place in chosen], held_out.truth[chosen]
+    usual = _loss(held_out.answers.outputs[chosen], truth, is_classifier=is_classifier)
+    until = time.monotonic() + IMPORTANCE_SECONDS
+    found: dict[str, float] = {}
+    for column, name in enumerate(signature.names):
+        if time.monotonic() > until:
+            break
+        try:
+            answers = engine.predict(_shuffled(rows, column, random)).outputs.reshape(SHUFFLES, -1)
+        except MemoryError:
+            raise
+        except Exception as error:  # an estimator may raise anything
+            logger.warning("importances could not be computed", exc_info=error)
+            return {}
+        losses = [_loss(one, truth, is_classifier=is_classifier) for one in answers]
+        found[name] = float(np.mean(losses)) - usual
+    return found
+
+
+def _shuffled(rows: list[list[Value]], column: int, random: np.random.Generator) -> list[list[Value]]:
+    """`SHUFFLES` copies of the rows, one after another, each with this column in another order."""
+    return [
+        [*row[:column], rows[other][column], *row[column + 1 :]]
+        for _ in range(SHUFFLES)
+        for row, other in zip(rows, random.permutation(len(rows)), strict=True)
+    ]
+
+
+def _loss(answers: Floats, truth: Floats, *, is_classifier: bool) -> float:
+    return float((answers != truth).mean() if is_classifier else np.abs(answers - truth).mean())
+
+
+def _points(held_out: HeldOut) -> list[tuple[float, float]]:
+    chosen = np.sort(np.random.default_rng(0).permutation(len(held_out.truth))[:POINTS])
+    return list(zip(held_out.truth[chosen].tolist(), held_out.answers.outputs[chosen].tolist(), strict=True))

@@ -1,0 +1,50 @@
+"""One prediction as a CSV file (RFC 4180): a line of names, and a line of values."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from predictions.models import Prediction
+
+# A spreadsheet would run a text that begins so as a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(prediction: Prediction) -> str:
+    """The features by name, then the columns of result files: prediction, sureness, advice, error."""
+    signature, version = prediction.version.signature, prediction.version
+    advice = signature.advise(prediction.values, version.profile)
+    columns = [
+        *zip(signature.names, prediction.values, strict=True),
+        *_answer(prediction.output or {}, version.manifest.get("labels", [])),
+        ("advice", "; ".join(f"{one.feature}: {one.message}" for one in advice)),
+        ("error", prediction.error_code),
+        ("model", version.registered_model.name),
+        ("version", version.number),
+        ("asked_at", prediction.created_at.isoformat()),
+    ]
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow([name for name, _ in columns])
+    writer.writerow([_cell(value) for _, value in columns])
+    return written.getvalue()
+
+
+def _answer(output: dict[str, Any], labels: list[str]) -> Iterator[tuple[str, Any]]:
+    yield "prediction", output.get("label", output.get("value"))
+    if labels:
+        shares = output.get("probabilities") or {}
+        yield from ((f"probability_{label}", shares.get(label)) for label in labels)
+        held = output.get("prediction_set")
+        yield "prediction_set", None if held is None else "|".join(held)
+    else:
+        low, high = output.get("interval") or (None, None)
+        yield from (("lower", low), ("upper", high))
+    yield "grade", output.get("grade")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

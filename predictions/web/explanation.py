@@ -1,0 +1,159 @@
+"""An explanation for the templates: signed bars against typical cases, and a sentence. Causes are never claimed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.urls import reverse
+
+from predictions.models import Computation, Prediction
+from predictions.serving.schema.errors import ERRORS
+from predictions.serving.schema.signature import Feature, Value
+from predictions.web.formatting import MINUS, number_text
+from predictions.web.values import value_text
+
+BARS = 5
+NOTHING = 1e-12
+
+
+class ComputationPresenter:
+    """What explanations and what-ifs have in common: their state, and how a page polls for it."""
+
+    route = ""
+
+    def __init__(self, prediction: Prediction, found: Computation | None, *, attempt: int, delay_ms: int, capped: bool):
+        self._row = prediction
+        self._result: Mapping[str, Any] = (found.result if found else None) or {}
+        self.id = str(prediction.pk)
+        self.model_title = prediction.version.registered_model.title
+        self.prediction_url = reverse("prediction", args=[prediction.pk])
+        self.url = reverse(self.route, args=[prediction.pk])
+        self.has_answer = found is not None
+        self.is_ready = found is not None and found.is_terminal
+        self.is_polling = found is not None and not found.is_terminal and not capped
+        self.delay_ms = delay_ms
+        self.next_attempt = attempt + 1
+        known = ERRORS.get(found.error_code) if found else None
+        self.error = known.sentence if known else ""
+
+    @property
+    def poll_url(self) -> str:
+        return f"{self.url}?attempt={self.next_attempt}"
+
+
+class ExplanationPresenter(ComputationPresenter):
+    route = "explanation"
+
+    @property
+    def reason(self) -> str:
+        """Why there is no explanation; empty if there is one."""
+        text: str = self._result.get("reason", "")
+        return text
+
+    @property
+    def bars(self) -> list[dict[str, Any]]:
+        """The features that moved the answer most, then all others together."""
+        ranked = self._ranked
+        shown = [self._bar(self._feature(name), share) for name, share in ranked[:BARS]]
+        rest = ranked[BARS:]
+        if rest:
+            total = sum(share for _, share in rest)
+            shown.append({"label": f"{len(rest)} other values together", "share": total, "text": self._text(total)})
+        most = max((abs(bar["share"]) for bar in shown), default=0.0) or 1.0
+        return [{**bar, **_geometry(bar["share"] / most)} for bar in shown]
+
+    @property
+    def sentence(self) -> str:
+        if not self._ranked or abs(self._ranked[0][1]) < NOTHING:
+            return "No value of this case moves the answer away from that for the cases it is compared with."
+        name, share = self._ranked[0]
+        feature = self._feature(name)
+        moved = f"{feature.label} of {self._own(feature)} moved the answer most"
+        if self._result["scale"] == "value":
+            direction = "up" if share > 0 else "down"
+            return f"{moved}: {direction} by {number_text(abs(share))}{self._unit}."
+        direction = "towards" if share > 0 else "away from"
+        return f"{moved}: {direction} {self._result['label']}."
+
+    @property
+    def base_text(self) -> str:
+        """What the bars begin from, and where they end."""
+        rows, base, answer = self._result["rows"], self._result["base"], self._result["answer"]
+        start = f"Compared with {rows} cases that it learned from"
+        if self._result["scale"] == "value":
+            return f"{start}: their mean answer is {number_text(base)}{self._unit}, this one is {number_text(answer)}."
+        if self._result["scale"] == "probability":
+            return (
+                f"{start}: on average it gives {self._result['label']} {_points(base)} in 100 for them,"
+                f" and {_points(answer)} in 100 here."
+            )
+        return (
+            f"{start}, in log-odds of {self._result['label']}: {number_text(base)} on average for them,"
+            f" {number_text(answer)} here; above 0 it is the likelier answer."
+        )
+
+    @property
+    def method_text(self) -> str:
+        if self._result["method"] == "exact":
+            return "Computed exactly (Shapley values)."
+        return "Estimated from samples (Shapley values by permutations); the parts add up exactly."
+
+    @property
+    def _ranked(self) -> list[tuple[str, float]]:
+        found: Mapping[str, float] = self._result.get("contributions", {})
+        return sorted(found.items(), key=lambda pair: -abs(pair[1]))
+
+    @property
+    def _unit(self) -> str:
+        unit = (self._row.output or {}).get("unit")
+        return f" {unit}" if unit else ""
+
+    def _feature(self, name: str) -> Feature:
+        return self._row.version.signature.by_name[name]
+
+    def _own(self, feature: Feature) -> str:
+        place = self._row.version.signature.names.index(feature.name)
+        return with_unit(feature, self._row.values[place])
+
+    def _bar(self, feature: Feature, share: float) -> dict[str, Any]:
+        seen = self._row.version.profile.get("features", {}).get(feature.name, {})
+        typical = typical_value(seen)
+        return {
+            "label": feature.label,
+            "own": self._own(feature),
+            "typical": with_unit(feature, typical) if typical is not None else "",
+            "share": share,
+            "text": self._text(share),
+        }
+
+    def _text(self, share: float) -> str:
+        if self._result["scale"] == "probability":
+            return f"{_signed(share * 100)} in 100"
+        return f"{_signed(share)}{self._unit if self._result['scale'] == 'value' else ''}"
+
+
+def with_unit(feature: Feature, value: Value) -> str:
+    return f"{value_text(feature, value)} {feature.unit}".rstrip() if value is not None else value_text(feature, value)
+
+
+def typical_value(seen: Mapping[str, Any]) -> Value:
+    """The median of a number, the commonest of other values; None if that was not counted."""
+    if deciles := seen.get("deciles"):
+        return float(f"{deciles[5]:.4g}")
+    categories = seen.get("categories") or [[None, 0]]
+    value: Value = categories[0][0]
+    return value
+
+
+def _points(share: float) -> str:
+    return number_text(round(share * 100, 1))
+
+
+def _signed(value: float) -> str:
+    sign = MINUS if value < 0 else "+"
+    return f"{sign}{number_text(float(f'{abs(value):.2g}'))}"
+
+
+def _geometry(share: float) -> dict[str, float]:
+    """A bar from the middle of a drawing of 100 units."""
+    width = round(abs(share) * 50, 2)
+    return {"x": 50.0 if share >= 0 else round(50 - width, 2), "width": width}

@@ -1,0 +1,74 @@
+"""The feedback form of an answer: what was said of it, and how a new word is read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from predictions.models import Feedback, ModelVersion, Prediction
+from predictions.web.answer import AnswerPresenter
+from predictions.web.formatting import number_text
+from predictions.web.number_input import Unreadable, read_number
+
+WAS_RIGHT = {"yes": True, "no": False}
+LONGEST_COMMENT = 2000
+
+
+class InvalidFeedback(ValueError):
+    """The text says what to enter."""
+
+
+class FeedbackPresenter:
+    """For the person who asked. Only answers of the tasks classification and regression have a true value."""
+
+    def __init__(self, given: Feedback | None, version: ModelVersion, answer: AnswerPresenter | None) -> None:
+        manifest = version.manifest
+        self.is_given = given is not None
+        self.was_right = given.was_right if given else None
+        self.comment = given.comment if given else ""
+        self.given_at = given.given_at if given else None
+        self.actual = _text(given.actual) if given and given.actual is not None else ""
+        self.labels: list[str] = manifest.get("labels", []) if manifest.get("task") == "classification" else []
+        self.takes_number = manifest.get("task") == "regression"
+        self.unit = answer.unit if answer else ""
+
+    @property
+    def summary(self) -> str:
+        """What was said, in a sentence."""
+        verdict = None if self.was_right is None else "it was right" if self.was_right else "it was wrong"
+        actual = f"it was {self.actual}{f' {self.unit}' if self.unit else ''}" if self.actual else None
+        said = " and ".join(part for part in (verdict, actual) if part)
+        return f"You said: {said}." if said else ""
+
+
+def read_feedback(posted: Mapping[str, str], prediction: Prediction) -> dict[str, Any]:
+    """Feedback as `give_feedback` takes it. A true class also says whether the answer was right.
+
+    Raises:
+        InvalidFeedback: nothing was said, or the true value can't be read.
+    """
+    actual = _actual(posted.get("actual", "").strip(), prediction)
+    was_right = WAS_RIGHT.get(posted.get("was_right", ""))
+    comment = posted.get("comment", "").strip().replace("\0", "")[:LONGEST_COMMENT]
+    label = (prediction.output or {}).get("label")
+    if was_right is None and actual is not None and label is not None:
+        was_right = actual == label
+    if was_right is None and actual is None and not comment:
+        raise InvalidFeedback("Choose yes or no, or say what it was.")
+    return {"was_right": was_right, "actual": actual, "comment": comment}
+
+
+def _actual(text: str, prediction: Prediction) -> str | float | None:
+    manifest = prediction.version.manifest
+    if not text:
+        return None
+    if manifest["task"] == "regression":
+        try:
+            return float(read_number(text, (manifest.get("target") or {}).get("unit") or ""))
+        except Unreadable as error:
+            raise InvalidFeedback(str(error)) from None
+    if text not in manifest.get("labels", []):
+        raise InvalidFeedback("Choose one of the classes that the model knows.")
+    return text
+
+
+def _text(actual: Any) -> str:
+    return number_text(actual) if isinstance(actual, int | float) and not isinstance(actual, bool) else str(actual)

@@ -1,0 +1,184 @@
+"""The evidence of a version for its model card: each share with its count and interval, each drawing with its table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from predictions.models import ModelVersion
+from predictions.web import charts
+from predictions.web.figures import VersionPresenter
+from predictions.web.formatting import frequency_text, number_text, percent_text, rounded_text, share_text
+from predictions.web.sureness import GRADES
+
+IMPORTANCES = 15
+PART_TITLES: Mapping[str, str] = {
+    "calibration": "Calibration",
+    "sets": "How sure",
+    "interval": "Interval",
+    "difficulty": "Difficulty",
+    "gate": "Experience",
+}
+
+
+class CardPresenter(VersionPresenter):
+    """Everything that a model card shows of one version. A part that the data could not give is empty."""
+
+    def __init__(self, version: ModelVersion) -> None:
+        super().__init__(version)
+        manifest = version.manifest
+        self.task: str = manifest["task"]
+        self.labels: list[str] = manifest.get("labels", [])
+        self.rows: Mapping[str, int] = manifest.get("rows", {})
+        self._figures: Mapping[str, Any] = manifest.get("figures") or {}
+        self._sureness: Mapping[str, Any] = manifest.get("sureness") or {}
+        self._signature = version.signature
+        self._profile = version.profile.get("features", {})
+        self.unit: str = (manifest.get("target") or {}).get("unit") or ""
+
+    # --- Classification -----------------------------------------------------------------------------------------------
+    @property
+    def confusion(self) -> list[dict[str, Any]]:
+        """A line for each true class: how many of its cases got each answer, and how many the right one."""
+        table: Sequence[Sequence[int]] = self._figures.get("confusion", [])
+        return [
+            {
+                "label": label,
+                "cells": [{"count": count, "is_right": place == answered} for answered, count in enumerate(counts)],
+                "share": share_text(counts[place], sum(counts)),
+            }
+            for place, (label, counts) in enumerate(zip(self.labels, table, strict=False))
+        ]
+
+    @property
+    def reliability(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "x": charts.Axis(0.0, 1.0).x(one["mean"]),
+                "y": charts.Axis(0.0, 1.0).y(one["right"] / one["of"]),
+                "said": f"{percent_text(one['low'])} to {percent_text(one['high'])}",
+                "mean": percent_text(one["mean"], 1),
+                "share": share_text(one["right"], one["of"]),
+            }
+            for one in self._figures.get("reliability", [])
+            if one["of"]
+        ]
+
+    # --- Regression ---------------------------------------------------------------------------------------------------
+    @property
+    def answers(self) -> dict[str, Any] | None:
+        """True values across, answers upwards."""
+        pairs: Sequence[Sequence[float]] = self._figures.get("answers", [])
+        drawn = charts.scatter(pairs)
+        if drawn is None:
+            return None
+        axis, points = drawn
+        errors = sorted(abs(answer - true) for true, answer in pairs)
+        return {
+            "points": points,
+            "low": number_text(axis.low),
+            "high": number_text(axis.high),
+            "count": len(points),
+            "errors": [
+                {"share": f"{share} in 10", "error": number_text(errors[max(len(errors) * share // 10 - 1, 0)])}
+                for share in (5, 8, 9, 10)
+            ],
+        }
+
+    # --- Promises -----------------------------------------------------------------------------------------------------
+    @property
+    def promises(self) -> list[dict[str, str]]:
+        """What was promised, and what was counted on held-out cases that took no part in the promise."""
+        sets, interval = self._sureness.get("sets"), self._sureness.get("interval")
+        if sets:
+            return [
+                _promise(label, sets["coverage"], measured)
+                for label, measured in zip(self.labels, sets["measured"], strict=False)
+            ]
+        return [_promise("Interval", interval["coverage"], interval["measured"])] if interval else []
+
+    @property
+    def grades(self) -> list[dict[str, str]]:
+        """For each grade how many held-out answers were right."""
+        evidence: Mapping[str, Mapping[str, int]] = self._sureness.get("evidence", {})
+        return [
+            {"grade": GRADES[grade], "share": share_text(found["right"], found["of"])}
+            for grade, found in evidence.items()
+            if grade in GRADES
+        ]
+
+    @property
+    def gate_text(self) -> str:
+        gate = self._sureness.get("gate")
+        if not gate or not gate["held_out"]:
+            return ""
+        return f"{gate['held_out_outside']} of {gate['held_out']} held-out cases count as outside its experience."
+
+    @property
+    def calibration_text(self) -> str:
+        found = self._sureness.get("calibration")
+        if not found:
+            return ""
+        before, after = number_text(found["log_loss_before"]), number_text(found["log_loss_after"])
+        return (
+            f"The probabilities are calibrated ({found['method']}, {found['rows']} held-out cases): the log loss fell"
+            f" from {before} to {after}."
+        )
+
+    @property
+    def notes(self) -> list[dict[str, str]]:
+        """What could not be learned, and why."""
+        return [
+            {"title": PART_TITLES.get(part, part), "text": text}
+            for part, text in self._sureness.get("notes", {}).items()
+        ]
+
+    # --- Features -----------------------------------------------------------------------------------------------------
+    @property
+    def importances(self) -> list[dict[str, Any]]:
+        found: Mapping[str, float] = self._figures.get("importances", {})
+        most = max([*found.values(), 0.0])
+        ranked = sorted(found.items(), key=lambda pair: -pair[1])[:IMPORTANCES]
+        return [
+            {
+                "label": self._signature.by_name[name].label,
+                "width": round(max(value, 0.0) / most * charts.WIDTH, 2) if most else 0.0,
+                "text": self._loss_text(value),
+            }
+            for name, value in ranked
+            if name in self._signature.by_name
+        ]
+
+    def _loss_text(self, value: float) -> str:
+        if self.labels:
+            return f"{rounded_text(value * 100, -1)} in 100"
+        return f"{number_text(value)} {self.unit}".strip()
+
+    @property
+    def distributions(self) -> list[dict[str, Any]]:
+        found = []
+        for feature in self._signature.features:
+            seen = self._profile.get(feature.name, {})
+            missing = seen.get("missing", 0.0)
+            line = {
+                "label": feature.label,
+                "unit": feature.unit,
+                "missing": percent_text(missing, 1) if missing else "",
+            }
+            if "counts" in seen:
+                low, middle, high = seen["minimum"], seen["deciles"][5], seen["maximum"]
+                texts = dict(zip(("low", "middle", "high"), map(number_text, (low, middle, high)), strict=True))
+                found.append({**line, **texts, "path": charts.outline(seen["counts"])})
+            elif seen.get("categories"):
+                labels = dict(feature.choices) if hasattr(feature, "choices") else {}
+                counts = [(str(labels.get(value, value)), count) for value, count in seen["categories"][:5]]
+                found.append({**line, "categories": ", ".join(f"{name}: {count}" for name, count in counts)})
+        return found
+
+
+def _promise(label: str, promised: float, measured: Mapping[str, int]) -> dict[str, str]:
+    of = measured["of"]
+    return {
+        "label": label,
+        "promised": frequency_text(promised),
+        "counted": share_text(measured["covered"], of),
+        "expected": f"{measured['low']} to {measured['high']} of {of}",
+    }

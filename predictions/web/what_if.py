@@ -1,0 +1,130 @@
+"""What would change an answer: another answer beside this one, curves, and the smallest single change."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from predictions.serving.schema.errors import InvalidInput
+from predictions.serving.schema.signature import Value
+from predictions.web import charts
+from predictions.web.answer import AnswerPresenter
+from predictions.web.explanation import ComputationPresenter, with_unit
+from predictions.web.formatting import number_text, percent_text
+from predictions.web.number_input import Unreadable
+from predictions.web.values import read_value
+
+CURVES = 3
+
+
+class InvalidChange(ValueError):
+    """The text says what is wrong with the value."""
+
+
+class WhatIfPresenter(ComputationPresenter):
+    route = "what-if"
+
+    def __init__(self, *args: Any, feature: str = "", text: str = "", problem: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.chosen, self.text, self.problem = feature, text, problem
+        self._signature = self._row.version.signature
+        self.features = [
+            {"name": one.name, "label": one.label, "unit": one.unit, "is_chosen": one.name == feature}
+            for one in self._signature.features
+        ]
+
+    @property
+    def poll_url(self) -> str:
+        asked = {"feature": self.chosen, "value": self.text} if self.chosen else {}
+        return f"{self.url}?{urlencode({**asked, 'attempt': self.next_attempt})}"
+
+    @property
+    def before(self) -> AnswerPresenter:
+        return self._answer(self._row.output or {})
+
+    @property
+    def after(self) -> AnswerPresenter | None:
+        output = self._result.get("changed")
+        return self._answer(output) if output else None
+
+    @property
+    def change(self) -> str:
+        """The smallest single change, in a sentence."""
+        found = self._result.get("change")
+        is_class = self.before.kind == "classification"
+        if not found:
+            other = "another answer" if is_class else "an answer outside the interval of this one"
+            return f"No single change to a value that the training data has gives {other}."
+        feature = self._signature.by_name[found["feature"]]
+        old, new = with_unit(feature, found["from"]), with_unit(feature, found["to"])
+        then = self._answer(found["output"]).text
+        return f"If {feature.label} were {new} instead of {old}, and all else the same, it would answer: {then}."
+
+    @property
+    def curves(self) -> list[dict[str, Any]]:
+        found = [curve for curve in self._result.get("curves", []) if curve["moves"] > 0][:CURVES]
+        heights = self._heights(found)
+        return [self._curve(curve, heights) for curve in found] if heights else []
+
+    def _heights(self, curves: Any) -> charts.Axis | None:
+        """One axis for all curves: probabilities from 0 to 1, values from the lowest to the highest."""
+        if self.before.kind == "classification":
+            return charts.Axis(0.0, 1.0)
+        return charts.axis_over([point["y"] for curve in curves for point in curve["points"]])
+
+    def _curve(self, curve: Mapping[str, Any], heights: charts.Axis) -> dict[str, Any]:
+        feature = self._signature.by_name[curve["feature"]]
+        points, own = curve["points"], curve["own"]
+        known = [point["x"] for point in points] + ([own] if own is not None else [])
+        axis = charts.Axis(min(known), max(known))
+        steps = [f"{axis.x(point['x']):g} {heights.y(point['y']):g}" for point in points]
+        write = number_text if self.before.kind == "regression" else percent_text
+        return {
+            "label": feature.label,
+            "unit": feature.unit,
+            "path": "M" + "L".join(steps),
+            "own_x": axis.x(own) if own is not None else None,
+            "own_text": with_unit(feature, own),
+            "inside_x": axis.x(curve["low"]),
+            "outside_x": axis.x(curve["high"]),
+            "outside_width": round(charts.WIDTH - axis.x(curve["high"]), 2),
+            "low": number_text(axis.low),
+            "high": number_text(axis.high),
+            "top": write(heights.high),
+            "bottom": write(heights.low),
+            "table": [
+                {
+                    "x": number_text(point["x"]),
+                    "y": write(point["y"]),
+                    "is_guess": not curve["low"] <= point["x"] <= curve["high"],
+                }
+                for point in points
+            ],
+        }
+
+    @property
+    def curve_title(self) -> str:
+        if self.before.kind == "classification":
+            return f"How probable {self.before.value_text} is, for other values of one input"
+        return "The answer, for other values of one input"
+
+    def _answer(self, output: Mapping[str, Any]) -> AnswerPresenter:
+        return AnswerPresenter(output, self._row.version.manifest)
+
+
+def changed_row(prediction: Any, name: str, text: str) -> list[Value]:
+    """The row of the prediction with one other value, cleaned.
+
+    Raises:
+        InvalidChange: there is no such feature, or it cannot have this value.
+    """
+    signature = prediction.version.signature
+    feature = signature.by_name.get(name)
+    if feature is None:
+        raise InvalidChange("Choose a value to change.")
+    try:
+        value = read_value(feature, text.strip()) if text.strip() else None
+        return list(signature.clean({**dict(zip(signature.names, prediction.values, strict=True)), name: value}))
+    except Unreadable as error:
+        raise InvalidChange(str(error)) from None
+    except InvalidInput as error:
+        raise InvalidChange(f"{feature.label}: {error.problems[0].message}") from None

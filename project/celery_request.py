@@ -1,0 +1,32 @@
+"""Celery's view of a message as a request, in which no message can hold a place of the pool.
+
+Replaces celery.worker.request.Request by the documented attribute `Task.Request`. A worker counts a place of its pool
+as taken before it reads some parts of a message. If reading them raises, the place is not given back; after as many
+such messages as there are places the worker executes nothing.
+"""
+
+from typing import Any
+
+from celery import Task
+from celery.exceptions import InvalidTaskError
+from celery.worker import request
+
+
+class Request(request.Request):  # type: ignore[misc]  # Celery has no types
+    def __init__(self, message: Any, **options: Any) -> None:
+        super().__init__(message, **options)
+        if not isinstance(self.id, str):
+            raise InvalidTaskError("the id of a message is no text")
+
+    @property
+    def time_limits(self) -> tuple[None, None]:
+        """The limits of the settings hold, whatever the message names: a predict call that hangs must be ended."""
+        return None, None
+
+    @time_limits.setter
+    def time_limits(self, value: object) -> None:
+        """The message's own limits are ignored."""
+
+
+class GuardedTask(Task):  # type: ignore[misc]
+    Request = Request

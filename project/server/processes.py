@@ -1,0 +1,106 @@
+"""The web processes: forked from one that has imported everything, with one listening socket."""
+
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from uvicorn import Config, Server
+
+from project.server.guard import end_slow
+
+RESPAWN_SECONDS = 1.0
+# What a process may need after the end of its last request.
+SPARE_SECONDS = 5.0
+
+
+class GuardedServer(Server):
+    """Ends slow connections once a second, and itself when the process that started it has gone."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._parent = os.getppid()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            end_slow(self.server_state.connections)
+        return await super().on_tick(counter) or os.getppid() != self._parent
+
+
+class Processes:
+    """Starts processes, starts another for each that ends by itself, and ends all at SIGTERM or SIGINT.
+
+    Args:
+        run: serves from the socket until SIGTERM; called in each process.
+        drain_seconds: how long the processes may take to answer what they have accepted, before they are killed.
+    """
+
+    def __init__(self, listener: socket.socket, run: Callable[[], None], count: int, drain_seconds: float) -> None:
+        self._listener = listener
+        self._run = run
+        self._count = count
+        self._drain_seconds = drain_seconds
+        self._running: set[int] = set()
+        self._ends_at: float | None = None
+
+    def serve(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        for _ in range(self._count):
+            self._start()
+        while self._running:
+            self._reap()
+            if self._ends_at is not None and time.monotonic() > self._ends_at:
+                self._signal(signal.SIGKILL)
+            time.sleep(0.05)
+
+    def _start(self) -> None:
+        if pid := os.fork():
+            self._running.add(pid)
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            self._run()
+        finally:
+            sys.stderr.flush()
+            os._exit(0)
+
+    def _reap(self) -> None:
+        for pid in list(self._running):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self._running.discard(pid)
+                if self._ends_at is None:
+                    time.sleep(RESPAWN_SECONDS)
+                    self._start()
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        """The socket is closed here too, or connections would wait in it for a process that never takes them."""
+        if self._ends_at is None:
+            self._ends_at = time.monotonic() + self._drain_seconds + SPARE_SECONDS
+            self._listener.close()
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self._running:
+            os.kill(pid, number)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends without delay (TCP_NODELAY) on sockets of this protocol only.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.set_inheritable(True)
+    return listener
+
+
+def allow_many_connections() -> None:
+    """Raise the soft limit of open files to the hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

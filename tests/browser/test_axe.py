@@ -1,0 +1,70 @@
+"""axe-core finds nothing on the pages, light and dark, wide and at 320 pixels."""
+
+import importlib.resources
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import Console
+from tests.browser.steps import press_predict, value
+
+AXE = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+LOOKS: list[dict[str, Any]] = [
+    {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
+    {"color_scheme": "dark", "viewport": {"width": 320, "height": 800}},
+    {"forced_colors": "active", "viewport": {"width": 1280, "height": 900}},
+]
+PAGES = [
+    "/", "/models/breast-cancer/", "/models/diabetes/", "/models/breast-cancer/card/", "/models/diabetes/card/",
+    "/models/diabetes/api/", "/predictions/", "/accounts/login/",
+]  # fmt: skip
+
+
+def findings(page: Page) -> list[str]:
+    page.evaluate(importlib.resources.files(AXE).joinpath("axe.min.js").read_text())
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
+
+
+@pytest.fixture(params=LOOKS, ids=["light", "dark", "forced colours"])
+def page(new_context: Callable[..., BrowserContext], request: pytest.FixtureRequest) -> Page:
+    return new_context(reduced_motion="reduce", **request.param).new_page()
+
+
+def test_pages_have_no_finding(page: Page) -> None:
+    found = {}
+    for path in PAGES:
+        page.goto(path)
+        found[path] = findings(page)
+    assert {path: finding for path, finding in found.items() if finding} == {}
+
+
+@pytest.mark.parametrize("address", ["/models/breast-cancer/?example=3", "/models/diabetes/?example=1"])
+def test_answers_have_no_finding(page: Page, address: str) -> None:
+    page.goto(address)
+    press_predict(page)
+    value(page)
+    assert findings(page) == []
+    page.get_by_role("link", name="Why this answer?").click()
+    expect(page.locator(".why")).to_contain_text("moved the answer most")
+    assert findings(page) == []
+    page.get_by_role("link", name="What if?").click()
+    expect(page.locator(".why .curve").first).to_be_visible()
+    assert findings(page) == []
+    page.goto(page.url)
+    expect(page).to_have_title(re.compile("Foretell$"))
+    assert findings(page) == []
+
+
+def test_errors_and_a_pasted_row_have_no_finding(page: Page, console: Console) -> None:
+    page.goto("/models/breast-cancer/")
+    page.get_by_text("Paste a row from a spreadsheet").click()
+    page.locator("#paste-text").fill("1\t2\tabc")
+    assert findings(page) == []
+    press_predict(page)
+    expect(page.locator("#error-summary")).to_be_visible()
+    assert findings(page) == []
+    console.take()

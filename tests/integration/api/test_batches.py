@@ -1,0 +1,138 @@
+"""Files through the API."""
+
+import io
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pyarrow import parquet
+from python_calamine import CalamineWorkbook
+
+from predictions.models import BatchJob, RegisteredModel
+from tests.integration.api.conftest import problem
+from tests.support.api_client import ApiClient
+from tests.support.files import GOOD, NAMES, bad_rows, execute, form, results, text
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/batches/"
+
+
+@pytest.fixture(autouse=True)
+def _models(registered: dict[str, RegisteredModel]) -> None:
+    """The demo models serve."""
+
+
+def send(client: ApiClient, content: bytes, address: str = URL, model: str = "iris", **more: Any) -> Any:
+    body, content_type = form(model, content, **more.pop("fields", {}))
+    return client.post(address, body, content_type=content_type, **more)
+
+
+def job_of(response: Any) -> BatchJob:
+    return BatchJob.objects.get(pk=response.json()["id"])
+
+
+def test_file_is_accepted_scored_and_read_back(client: ApiClient) -> None:
+    response = send(client, text([GOOD, ["x", *GOOD[1:]]]))
+    body = response.json()
+    assert response.status_code == 202
+    assert response["Location"] == body["urls"]["self"]
+    assert (body["model"], body["version"], body["status"], body["rows"]) == ("iris", 1, "queued", 0)
+    assert body["urls"].keys() >= {"self", "page", "results", "errors", "cancel"}
+    execute(job_of(response))
+    body = client.get(body["urls"]["self"]).json()
+    assert (body["status"], body["rows"], body["done"], body["good"], body["bad"], body["failed"]) == (
+        "finished", 2, 2, 1, 1, 1,
+    )  # fmt: skip
+    answered = client.get(body["urls"]["results"])
+    assert answered["Content-Type"] == "text/csv; charset=utf-8"
+    assert answered.content.decode().splitlines()[1].split(",")[:5] == [*GOOD, "setosa"]
+    assert client.get(body["urls"]["errors"]).content.decode().splitlines()[1].split(",")[4:] == [
+        "3",
+        f"{NAMES[0]}: wrong_type: Must be a number.",
+    ]
+
+
+def test_rows_of_json_are_a_file_too(client: ApiClient) -> None:
+    rows = [dict(zip(NAMES, map(float, GOOD), strict=True)), [5.1, "x", 1.4, 0.2]]
+    response = client.post(URL, json.dumps({"model": "iris", "rows": rows}))
+    assert response.status_code == 202
+    job = execute(job_of(response))
+    assert [row["prediction"] for row in results(job)] == ["setosa", ""]
+
+
+def test_same_idempotency_key_gives_the_same_job(client: ApiClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = send(client, text([GOOD]), headers=headers)
+    assert send(client, text([GOOD]), headers=headers).json()["id"] == first.json()["id"]
+    problem(send(client, text([GOOD, GOOD]), headers=headers), 422)
+    assert BatchJob.objects.count() == 1
+
+
+def test_missing_columns_are_named(client: ApiClient) -> None:
+    body = problem(send(client, text([GOOD[:3]], NAMES[:3])), 422)
+    assert [(entry["pointer"], entry["code"]) for entry in body["errors"]] == [("/file", "missing_column")]
+    assert NAMES[3] in body["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"\x1f\x8b\x08\x00", 415),
+        (b"%PDF-1.7", 415),
+        (b"\x00\x01\x02\x03\x04" * 100, 415),
+        (b"PK\x03\x04 no archive", 415),
+        (b"", 422),
+    ],
+)
+def test_other_content_is_refused(client: ApiClient, content: bytes, status: int) -> None:
+    problem(send(client, content), status)
+    assert not BatchJob.objects.exists()
+
+
+def test_file_over_the_limit_is_refused_before_it_is_read(client: ApiClient, settings: Any) -> None:
+    settings.BATCH_BYTES = 1000
+    body, content_type = form("iris", b"x" * 200_000)
+    assert problem(client.post(URL, body, content_type=content_type), 413)["code"] == "file_too_large"
+
+
+def test_corrections_complete_the_results(client: ApiClient) -> None:
+    job = execute(job_of(send(client, text([GOOD, ["x", *GOOD[1:]]]))))
+    [bad] = bad_rows(job)
+    bad[NAMES[0]] = "5.1"
+    response = send(client, text([list(bad.values())], list(bad)), f"{URL}{job.pk}/corrections/", model="")
+    assert (response.status_code, response.json()["status"]) == (202, "running")
+    assert [row["prediction"] for row in results(execute(job))] == ["setosa", "setosa"]
+    problem(send(client, text([GOOD]), f"{URL}{job.pk}/corrections/", model=""), 409)
+
+
+def test_cancel_ends_a_job_once(client: ApiClient) -> None:
+    job = job_of(send(client, text([GOOD])))
+    assert client.post(f"{URL}{job.pk}/cancel/").json()["status"] == "canceled"
+    problem(client.post(f"{URL}{job.pk}/cancel/"), 409)
+
+
+def test_job_of_another_is_not_found(client: ApiClient, settings: Any) -> None:
+    problem(client.get(f"{URL}{uuid4()}/"), 404)
+
+
+def test_list_has_my_jobs_newest_first(client: ApiClient) -> None:
+    ids = [send(client, text([GOOD])).json()["id"] for _ in range(2)]
+    assert [one["id"] for one in client.get(URL).json()["results"]] == ids[::-1]
+
+
+def test_results_as_workbook_and_parquet_hold_numbers(client: ApiClient) -> None:
+    job = execute(job_of(send(client, text([[*GOOD, "=x"], ["x", *GOOD[1:], "-7"]], [*NAMES, "note"]))))
+    book = CalamineWorkbook.from_filelike(io.BytesIO(client.get(f"{URL}{job.pk}/results/?format=xlsx").content))
+    head, first, second = book.get_sheet_by_index(0).to_python()
+    assert head[:6] == [*NAMES, "note", "prediction"]
+    assert first[:6] == [*map(float, GOOD), "=x", "setosa"]
+    assert second[:6] == ["x", *map(float, GOOD[1:]), "-7", ""]
+    table = parquet.read_table(io.BytesIO(client.get(f"{URL}{job.pk}/results/?format=parquet").content))
+    assert table.column(NAMES[0]).to_pylist() == [5.1, None]
+    assert table.column("note").to_pylist() == ["=x", "-7"]
+
+
+def test_unknown_format_is_refused(client: ApiClient) -> None:
+    job = execute(job_of(send(client, text([GOOD]))))
+    problem(client.get(f"{URL}{job.pk}/results/?format=pdf"), 422)

@@ -1,0 +1,57 @@
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+import pytest
+import redis
+from pytest_django.fixtures import Settings
+
+from predictions.queue import notifications
+from predictions.serving.importing import importer
+from tests.support.commands import run
+from tests.support.loading import unproved
+
+Bring = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def _worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """A notification is served at once in this process."""
+    from predictions.worker import drain
+
+    settings.WAIT_MAX = 0.2
+    settings.WAITERS_MAX = 40
+    monkeypatch.setattr(notifications, "notify", lambda lane: drain.serve(lane, time.monotonic() + 60))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the proof in a process of its own, which costs seconds; tests of the proof do without this."""
+    monkeypatch.setattr(importer, "import_model", partial(importer.import_model, prove=unproved))
+
+
+@pytest.fixture
+def models(db: None, settings: Settings) -> Iterator[Path]:
+    """settings.MODELS_DIR without the demo models, which take long to train; `mine` is taken away after the test."""
+    root: Path = settings.MODELS_DIR
+    root.mkdir(exist_ok=True)
+    yield root
+    shutil.rmtree(root / "mine", ignore_errors=True)
+
+
+@pytest.fixture
+def bring(models: Path, quick: None, tmp_path: Path) -> Bring:
+    """Stores an estimator and its rows in files and registers them as `mine`; the command's output."""
+
+    def register(estimator: Any, frame: pd.DataFrame, target: str | None, *more: str) -> str:
+        joblib.dump(estimator, tmp_path / "mine.joblib")
+        frame.to_csv(tmp_path / "mine.csv", index=False)
+        words = ["--data", str(tmp_path / "mine.csv"), *(["--target", target] if target else []), *more]
+        return run("register_model", str(tmp_path / "mine.joblib"), "--name", "mine", *words)
+
+    return register

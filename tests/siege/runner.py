@@ -1,0 +1,152 @@
+"""Runs each attack against a stack, and measures how long other clients wait for pages and the API meanwhile."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from project.env import BASE_DIR
+from tests.siege.attacks import ATTACKS
+from tests.support.stack import Stack
+
+PROBE = BASE_DIR / "tests/worker/models/probe"
+LIMIT_SECONDS = 1.0
+# The attack builds up before the measurement begins.
+LEAD_SECONDS = 3.0
+# Between two requests of a measured client.
+PAUSE_SECONDS = 0.1
+LARGE_FILE_BYTES = 8 * 1024 * 1024
+FEATURES = {"features": {"x": 1, "seconds": 0}}
+PAGES = ("/", "/models/probe/", "/accounts/login/")
+
+
+@dataclass
+class Latencies:
+    seconds: list[float] = field(default_factory=list)
+    failures: int = 0
+
+    def quantile(self, share: float) -> float:
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("inf")
+
+
+@dataclass
+class Outcome:
+    name: str
+    count: int
+    pages: Latencies
+    api: Latencies
+    megabytes: float
+    attack: Mapping[str, Any]
+
+    def held(self, limit: float = LIMIT_SECONDS) -> bool:
+        """Other clients were answered, and in time."""
+        return all(one.failures == 0 and one.quantile(0.99) <= limit for one in (self.pages, self.api))
+
+
+def trained(root: Path) -> Path:
+    """A folder of models with the model that is asked."""
+    from predictions.serving.training.register import train_and_register
+
+    shutil.copytree(PROBE, root / "probe", ignore=shutil.ignore_patterns("__pycache__"))
+    train_and_register(root, "probe")
+    return root
+
+
+def prepare(stack: Stack) -> None:
+    """A file that fills every buffer between the server and a client that does not read. Before the web starts."""
+    file: Path = stack.var_dir / "staticfiles/siege.bin"
+    file.write_bytes(b"\0" * LARGE_FILE_BYTES)
+
+
+def run_all(stack: Stack, names: Sequence[str], seconds: float, share: float = 1.0) -> Iterator[Outcome]:
+    """First without an attack, for comparison."""
+    stack.wait_for_end([stack.submit("probe", FEATURES["features"])], 60)
+    yield _outcome(stack, "none", 0, seconds)
+    for name in names:
+        yield _outcome(stack, name, max(1, int(ATTACKS[name][1] * share)), seconds)
+
+
+def _outcome(stack: Stack, name: str, count: int, seconds: float) -> Outcome:
+    attacker = _attack(stack, name, count, seconds) if count else None
+    if attacker:
+        time.sleep(LEAD_SECONDS)
+    pages, api = asyncio.run(_measure(str(stack.client.base_url), seconds))
+    megabytes = _megabytes(stack)
+    seen: Mapping[str, Any] = json.loads(attacker.communicate(timeout=seconds + 30)[0]) if attacker else {}
+    return Outcome(name, count, pages, api, megabytes, seen)
+
+
+def _attack(stack: Stack, name: str, count: int, seconds: float) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "tests.siege.attacks", name, stack.env["PORT"]]
+    lasting = str(seconds + LEAD_SECONDS + 1)
+    return subprocess.Popen([*command, lasting, str(count)], cwd=BASE_DIR, stdout=subprocess.PIPE)
+
+
+async def _measure(base_url: str, seconds: float) -> tuple[Latencies, Latencies]:
+    pages, api = Latencies(), Latencies()
+    end = time.monotonic() + seconds
+    await asyncio.gather(
+        *(_ask_until(end, pages, lambda n: _get(base_url, PAGES[n % len(PAGES)])) for _ in range(2)),
+        *(_ask_until(end, api, lambda _: _predict(base_url)) for _ in range(2)),
+    )
+    return pages, api
+
+
+async def _ask_until(end: float, latencies: Latencies, ask: Callable[[int], Awaitable[bool]]) -> None:
+    number = 0
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        try:
+            is_right = await ask(number)
+        except httpx.HTTPError:
+            is_right = False
+        latencies.seconds.append(time.monotonic() - begin)
+        latencies.failures += not is_right
+        number += 1
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _get(base_url: str, path: str) -> bool:
+    """From a new connection, as a visitor comes."""
+    async with httpx.AsyncClient(base_url=base_url, timeout=10.0) as client:
+        return (await client.get(path)).status_code == 200
+
+
+async def _predict(base_url: str) -> bool:
+    async with httpx.AsyncClient(base_url=base_url, timeout=10.0) as client:
+        reply = await client.post("/api/v1/models/probe/predictions/", json=FEATURES, headers={"Prefer": "wait=5"})
+        return reply.status_code == 200
+
+
+def _megabytes(stack: Stack) -> float:
+    web = stack["web"].process
+    return sum(one.memory_full_info().pss for one in (web, *web.children(recursive=True))) / 1e6
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    lines = [
+        "| attack from one address | connections | ended by the server | longest held | pages p50 / p99"
+        " | API p50 / p99 | failed | web MB | held |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for one in outcomes:
+        failed = one.pages.failures + one.api.failures
+        lines.append(
+            f"| {one.name} | {one.count} | {one.attack.get('ended', 0)} | {one.attack.get('longest', 0)} s"
+            f" | {_shown(one.pages)} | {_shown(one.api)} | {failed} | {one.megabytes:.0f}"
+            f" | {'yes' if one.held() else 'NO'} |"
+        )
+    return "\n".join(lines)
+
+
+def _shown(latencies: Latencies) -> str:
+    return f"{latencies.quantile(0.5) * 1000:.0f} / {latencies.quantile(0.99) * 1000:.0f} ms"

@@ -1,0 +1,56 @@
+"""The models of tests/cases, with the right answer to each row that is asked of them."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from project.env import BASE_DIR
+
+CASES = BASE_DIR / "tests/cases"
+NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
+# The compiled estimators of these cases differ from their estimators by less.
+TOLERANCE = 1e-6
+
+REGISTER = """
+import sys
+from pathlib import Path
+from predictions.serving.training.register import train_and_register
+for name in sys.argv[2:]:
+    train_and_register(Path(sys.argv[1]), name)
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row, and the estimator's answer to it alone."""
+
+    model: str
+    features: Mapping[str, Any]
+    answer: Any
+    probabilities: Mapping[str, float] | None
+
+    def is_answered_by(self, output: Mapping[str, Any], tolerance: float = TOLERANCE) -> bool:
+        if "value" in output:
+            return math.isclose(output["value"], self.answer, rel_tol=1e-9, abs_tol=tolerance)
+        given, expected = output["probabilities"], self.probabilities or {}
+        close = all(math.isclose(given[label], share, abs_tol=tolerance) for label, share in expected.items())
+        return bool(output["label"] == self.answer and close)
+
+
+def asked_of(name: str) -> list[Asked]:
+    lines = json.loads((CASES / name / "asked.json").read_text())
+    return [Asked(name, line["features"], line["answer"], line.get("probabilities")) for line in lines]
+
+
+def register_all(root: Path) -> None:
+    """Copy all cases to `root`, and give each a version, made in another process."""
+    shutil.copytree(CASES, root, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-c", REGISTER, str(root), *NAMES]
+    done = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

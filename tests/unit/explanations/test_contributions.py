@@ -1,0 +1,166 @@
+"""Contributions add up to the answer minus the mean answer of the background rows, and are Shapley's."""
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from predictions.explanations.contributions import Answer, contributions
+from predictions.explanations.surface import NotExplained, surface
+from predictions.serving.engines.opening import Loaded
+
+DEMO_MODELS = ("iris", "diabetes", "wine", "breast-cancer")
+
+
+def linear(rows: list[list[Any]]) -> Any:
+    return np.array(rows, dtype=float) @ np.arange(1.0, len(rows[0]) + 1)
+
+
+def product(rows: list[list[Any]]) -> Any:
+    return np.prod(np.array(rows, dtype=float), axis=1)
+
+
+def random_rows(count: int, width: int) -> list[list[float]]:
+    return np.random.default_rng(0).normal(size=(count, width)).tolist()
+
+
+def by_definition(answer: Answer, row: list[float], background: list[list[float]], place: int) -> float:
+    """Shapley's value from its definition, set by set."""
+    others, count = [other for other in range(len(row)) if other != place], len(row)
+
+    def value(chosen: set[int]) -> float:
+        rows = [[row[one] if one in chosen else other[one] for one in range(count)] for other in background]
+        return float(np.mean(answer(rows)))
+
+    return sum(
+        (value({*chosen, place}) - value(set(chosen)))
+        * math.factorial(size)
+        * math.factorial(count - size - 1)
+        / math.factorial(count)
+        for size in range(count)
+        for chosen in combinations(others, size)
+    )
+
+
+@pytest.mark.parametrize("answer", [linear, product])
+def test_contributions_of_few_features_are_those_of_the_definition(answer: Answer) -> None:
+    row, *background = random_rows(9, 4)
+
+    found = contributions(answer, row, background, 10.0)
+
+    assert found.method == "exact"
+    assert found.values == pytest.approx([by_definition(answer, row, background, place) for place in range(4)])
+
+
+def test_contributions_of_a_linear_model_are_exact_for_any_number_of_features() -> None:
+    row, *background = random_rows(40, 60)
+
+    found = contributions(linear, row, background, 10.0)
+
+    mean = np.mean(background, axis=0)
+    assert found.method == "exact"
+    assert found.values == pytest.approx((np.arange(1.0, 61.0) * (np.array(row) - mean)).tolist())
+
+
+def test_many_features_with_interactions_are_sampled_and_come_close() -> None:
+    def pairs(rows: list[list[Any]]) -> Any:
+        table = np.array(rows, dtype=float)
+        return table[:, 0] * table[:, 1] + table[:, 2:].sum(axis=1)
+
+    row, background = [2.0, 3.0, *[1.0] * 28], [[0.0] * 30]
+
+    found = contributions(pairs, row, background, 0.3)
+
+    assert found.method == "sampled"
+    assert found.values == pytest.approx([3.0, 3.0, *[1.0] * 28])  # an order and its reverse share a pair evenly
+
+
+@given(st.integers(1, 25), st.integers(1, 6), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_contributions_add_up_whatever_the_function(width: int, rows: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    weights, row, *background = random.normal(size=(rows + 2, width)).tolist()
+
+    def answer(asked: list[list[Any]]) -> Any:
+        table = np.array(asked, dtype=float)
+        return np.tanh(table @ np.array(weights)) + table.max(axis=1) * table.min(axis=1)
+
+    found = contributions(answer, row, background, 0.05)
+
+    assert found.base + sum(found.values) == pytest.approx(float(answer([row])[0]), abs=1e-9)
+    assert found.base == pytest.approx(float(np.mean(answer([list(one) for one in background]))), abs=1e-9) or (
+        found.method == "exact"  # the exact computation may take fewer background rows
+    )
+
+
+def test_feature_that_the_function_does_not_read_has_no_contribution() -> None:
+    row, *background = random_rows(6, 5)
+
+    found = contributions(lambda rows: product([one[:4] for one in rows]), row, background, 10.0)
+
+    assert found.values[4] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_sampling_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def slow(rows: list[list[Any]]) -> Any:
+        nonlocal now
+        now += 1.0
+        return product(rows)
+
+    monkeypatch.setattr("predictions.explanations.contributions.time.monotonic", lambda: now)
+    row, *background = random_rows(4, 40)
+
+    contributions(slow, row, background, 20.0)
+
+    assert 10 < now < 22
+
+
+# --- Demo models ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", DEMO_MODELS)
+def test_contributions_of_a_demo_model_add_up(load: Callable[[str], Loaded], name: str) -> None:
+    loaded = load(name)
+    for row in loaded.manifest.golden.rows[:3]:
+        shown = surface(loaded, row)
+
+        found = contributions(shown.answer, row, loaded.manifest.background, 0.3)
+
+        assert found.answer == pytest.approx(float(shown.answer([list(row)])[0]), abs=1e-6)
+        assert abs(found.base + sum(found.values) - found.answer) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes", "breast-cancer"])
+def test_contributions_of_models_with_few_features_or_none_that_interact_are_exact(
+    load: Callable[[str], Loaded], name: str
+) -> None:
+    loaded = load(name)
+    row = loaded.manifest.golden.rows[0]
+
+    assert contributions(surface(loaded, row).answer, row, loaded.manifest.background, 10.0).method == "exact"
+
+
+def test_log_odds_are_those_of_the_class_that_was_answered(load: Callable[[str], Loaded]) -> None:
+    loaded = load("breast-cancer")
+    for row in loaded.manifest.golden.rows:
+        shown = surface(loaded, row)
+        share = loaded.engine.predict([row]).probabilities[0]  # type: ignore[index]
+        place = loaded.manifest.labels.index(str(shown.label))
+
+        assert shown.scale == "log-odds"
+        assert float(shown.answer([list(row)])[0]) == pytest.approx(math.log(share[place] / share[1 - place]), rel=1e-3)
+
+
+def test_version_whose_answers_depend_on_the_rows_beside_is_not_explained(load: Callable[[str], Loaded]) -> None:
+    from dataclasses import replace
+
+    loaded = load("iris")
+    alone = replace(loaded, manifest=loaded.manifest.model_copy(update={"batching": False}))
+
+    with pytest.raises(NotExplained, match="depends on the rows beside it"):
+        surface(alone, loaded.manifest.golden.rows[0])

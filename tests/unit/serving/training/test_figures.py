@@ -1,0 +1,92 @@
+"""What registration counts for the model card agrees with the metrics, and with itself."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from predictions.serving.artifacts import repository
+from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.engines.base import RawPredictions
+from predictions.serving.schema.signature import Signature
+from predictions.serving.training.figures import HeldOut, distribution, importances
+
+SIGNATURE = Signature.model_validate([{"kind": "number", "name": name} for name in ("used", "unused")])
+
+
+class First:
+    """An engine that answers with the first feature."""
+
+    def predict(self, rows: Sequence[Sequence[Any]]) -> RawPredictions:
+        return RawPredictions(np.array([float(row[0]) for row in rows]), None)
+
+
+class Broken:
+    def predict(self, rows: Sequence[Sequence[Any]]) -> RawPredictions:
+        raise ValueError("no such combination")
+
+
+def held_out() -> HeldOut:
+    rows = [[float(number), float(-number)] for number in range(50)]
+    answers = First().predict(rows)
+    return HeldOut(rows, answers.outputs, answers)
+
+
+@pytest.fixture(params=["iris", "wine", "breast-cancer"])
+def classifier(trained_models: Path, request: pytest.FixtureRequest) -> Manifest:
+    return repository.manifest(trained_models, request.param, 1)
+
+
+def test_confusion_and_reliability_count_each_held_out_row(classifier: Manifest) -> None:
+    figures, held = classifier.figures, classifier.rows["held_out"]
+
+    assert figures
+    right = round(classifier.metrics["accuracy"] * held)
+    assert sum(map(sum, figures.confusion)) == held
+    assert sum(figures.confusion[place][place] for place in range(len(classifier.classes))) == right
+    assert (sum(one.of for one in figures.reliability), sum(one.right for one in figures.reliability)) == (held, right)
+    assert all(one.low <= one.mean <= one.high for one in figures.reliability)
+    assert figures.target is None
+
+
+def test_distribution_of_targets_counts_each_training_row(trained_models: Path) -> None:
+    manifest = repository.manifest(trained_models, "diabetes", 1)
+
+    assert manifest.figures
+    target = manifest.figures.target
+    assert target
+    assert sum(target.counts) == manifest.rows["training"]
+    assert (target.percentiles[0], target.percentiles[-1]) == (target.minimum, target.maximum)
+    assert target.percentiles == sorted(target.percentiles)
+    errors = [abs(answer - true) for true, answer in manifest.figures.answers]
+    assert np.mean(errors) == pytest.approx(manifest.metrics["mae"])
+
+
+def test_background_is_a_sample_of_rows_that_the_signature_takes(classifier: Manifest) -> None:
+    assert len(classifier.background) == min(50, classifier.rows["training"])
+    assert [classifier.signature.clean(row) for row in classifier.background] == classifier.background
+
+
+def test_histogram_of_a_feature_counts_each_row_that_has_it(classifier: Manifest) -> None:
+    for seen in classifier.profile["features"].values():
+        assert sum(seen["counts"]) == classifier.rows["training"]
+
+
+def test_feature_that_is_not_used_has_no_importance() -> None:
+    found = importances(First(), SIGNATURE, held_out(), is_classifier=False)
+
+    assert found["used"] > 1
+    assert found["unused"] == 0
+
+
+def test_estimator_that_fails_on_shuffled_rows_has_no_importances() -> None:
+    """Two values may never stand in one row; a version is registered all the same."""
+    assert importances(Broken(), SIGNATURE, held_out(), is_classifier=False) == {}
+
+
+def test_distribution_of_one_value_is_counted() -> None:
+    found = distribution(np.array([3.0, 3.0]))
+
+    assert (sum(found.counts), found.percentiles[50]) == (2, 3.0)
