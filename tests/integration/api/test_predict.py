@@ -408,12 +408,12 @@ def test_version_that_is_not_there_is_404(ask: Ask, version: int | str) -> None:
 def test_key_used_before_is_answered_though_no_version_serves(ask: Ask, iris: ModelVersion) -> None:
     first = ask(ROW, **{"Idempotency-Key": "a"}).json()["id"]
     ModelVersion.objects.mark_unavailable(iris.pk, "broken")
-    registry.forget()
+    registry.clear_cache()
     assert ask(ROW, **{"Idempotency-Key": "a"}).json()["id"] == first
     assert problem(ask(ROW, **{"Idempotency-Key": "b"}), 503)["code"] == "model_unavailable"
 
     RegisteredModel.objects.update(champion=None)
-    registry.forget()
+    registry.clear_cache()
     assert ask(ROW, **{"Idempotency-Key": "a"}).json()["id"] == first
     assert problem(ask(ROW, **{"Idempotency-Key": "b"}), 503)["code"] == "model_unavailable"
 
