@@ -4,15 +4,15 @@
 configured. Nothing under the API's paths is answered without them.
 """
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial, reduce
 
 from django.conf import settings
 
-from predictions.api import layers, problems, threads
+from predictions.api import layers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
 from predictions.api.routes import answer
+from predictions.api.streams import streams
 from predictions.api.uploads import ClientLeft
 from predictions.batches.limits import takes_file
 from predictions.use_cases.addresses import client_ip
@@ -57,7 +57,7 @@ class Application:
             reply = await self._handle(request)
         except ClientLeft:
             return
-        await _send(reply, scope["method"] == "HEAD", send)
+        await _send(reply, scope["method"] == "HEAD", receive, send)
 
 
 async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
@@ -94,21 +94,13 @@ def _request(scope: Scope, headers: dict[str, str], body: bytes) -> ApiRequest:
     return ApiRequest(scope, scope["method"], scope["path"], headers, body, scheme == "https", address)
 
 
-async def _send(reply: ApiReply, is_head: bool, send: Send) -> None:
+async def _send(reply: ApiReply, is_head: bool, receive: Receive, send: Send) -> None:
     lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     if not isinstance(reply.content, bytes):
-        await _stream(reply.status, lines, iter(() if is_head else reply.content), send)
+        start = {"type": "http.response.start", "status": reply.status, "headers": lines}
+        await streams.send(start, reply.content, receive, send, is_head=is_head)
         return
     if reply.status != problems.NOT_MODIFIED:
         lines.append((b"content-length", str(len(reply.content)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if is_head else reply.content})
-
-
-async def _stream(status: int, lines: list[tuple[bytes, bytes]], pieces: Iterator[bytes], send: Send) -> None:
-    """Send what a thread reads, piece by piece: no more of it is in memory."""
-    loop = asyncio.get_running_loop()
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    while piece := await loop.run_in_executor(threads.threads, next, pieces, b""):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import orjson
 
@@ -50,10 +50,17 @@ class ApiRequest:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+class Chunks(Protocol):
+    """A response of Django that is made while it is sent. It is closed in the thread that made it."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class ApiReply:
     status: int
-    content: bytes | Iterator[bytes] = b""
+    content: bytes | Chunks = b""
     headers: dict[str, str] = field(default_factory=dict)
 
 
