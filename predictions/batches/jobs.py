@@ -6,13 +6,22 @@ from typing import IO
 
 from django.conf import settings
 from django.core.files.base import File
-from django.utils import timezone
 
 from predictions.batches import opening
 from predictions.batches.layout import Layout, Wishes
 from predictions.batches.limits import limit_text
 from predictions.lifecycle import registry
-from predictions.models import BatchChunk, BatchJob, IdempotencyKey, JobState, Lane, ModelVersion, Source, Tombstone
+from predictions.models import (
+    BatchChunk,
+    BatchJob,
+    IdempotencyKey,
+    JobState,
+    Lane,
+    ModelVersion,
+    Source,
+    Tombstone,
+    clock,
+)
 from predictions.models import batch_files as store
 from predictions.models.batch_job import BatchJobQuerySet
 from predictions.models.idempotency_key import KeyTaken
@@ -60,7 +69,7 @@ def submit(
     size = _check_size(file)
     layout = opening.find_layout(file, version.signature, wishes)
     _check_number_of_jobs(caller)
-    now = timezone.now()
+    now = clock.now()
     job = BatchJob(
         version=version, owner=caller.user, caller=caller.key, source=source, filename=filename[-200:] or "file",
         bytes=size, layout=layout.model_dump(), created_at=now, deadline_at=now + settings.BATCH_TIME,

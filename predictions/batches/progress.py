@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
-from predictions.models import BatchChunk, BatchJob, JobState, State
+from predictions.models import BatchChunk, BatchJob, JobState, State, clock
 
 GROUPS_SHOWN = 20
 
@@ -48,12 +45,8 @@ def progress(job: BatchJob, *, with_summary: bool = False) -> Progress:
 def _rate(job: BatchJob, done: int) -> float | None:
     if job.started_at is None or not done:
         return None
-    seconds = ((job.finished_at or _now()) - job.started_at).total_seconds()
+    seconds = ((job.finished_at or clock.recent()) - job.started_at).total_seconds()
     return round(done / max(seconds, 0.001), 1)
-
-
-def _now() -> datetime:
-    return timezone.now()
 
 
 def _merged_errors(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

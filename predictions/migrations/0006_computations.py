@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('predictions', '0004_tasks'),
+        ('predictions', '0005_batch_jobs'),
     ]
 
     operations = [

@@ -20,7 +20,7 @@ SEED = 1
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
     assert request.config.cache
     database = "postgres" if os.environ.get("DATABASE_URL", "").startswith("postgres") else "sqlite"
-    models = train(tmp_path_factory.mktemp("chaos") / "models")
+    models = train(tmp_path_factory.mktemp("chaos") / "models", all_models=False)
     collected = request.config.cache.mkdir("foretell-static")
     return Stage(database, models, collected, seed=SEED, quick=True, time_factor=TIME_FACTOR)
 

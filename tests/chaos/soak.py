@@ -5,7 +5,9 @@ A slope is that of the least-squares line through the samples after the warm-up.
 """
 
 import argparse
+import logging
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -18,14 +20,10 @@ from pathlib import Path
 import django
 import psutil
 
-os.environ.pop("DATABASE_URL", None)
-os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-django.setup()
-
-from tests.chaos.ledger import Ledger  # noqa: E402 - after the settings
-from tests.chaos.load import Load  # noqa: E402
-from tests.chaos.stage import LINES, Stage, train  # noqa: E402
-from tests.support.stack import Stack  # noqa: E402
+from tests.chaos.ledger import Ledger
+from tests.chaos.load import Load
+from tests.chaos.stage import LINES, Stage, train
+from tests.support.stack import Stack
 
 MEASURE_SECONDS = 20.0
 SAMPLE_SECONDS = 5.0
@@ -118,8 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, help="rows per second; the default is half of what is measured first")
     options = parser.parse_args(arguments)
+    # This program creates its own database. It must not use the one that the shell names.
+    os.environ.pop("DATABASE_URL", None)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    django.setup()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="foretell-soak-") as folder:
-        models, collected = train(Path(folder) / "models"), Path(folder) / "static"
+        models, collected = train(Path(folder) / "models", all_models=False), Path(folder) / "static"
         collected.mkdir()
         stage = Stage("sqlite", models, collected, seed=1, quick=False)
         with stage.stack(MAX_QUEUED_PER_CALLER=100_000, MAX_QUEUED=100_000) as stack:

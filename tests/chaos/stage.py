@@ -33,13 +33,16 @@ LEASE_SECONDS = 7.0
 LINES = ("redis", "worker", "worker-2", "keeper", "web")
 
 
-def train(root: Path) -> Path:
-    """Train the models: the probes, which answer 2x + 1, one with categories, and beside the folder one to restore."""
+def train(root: Path, *, all_models: bool = True) -> Path:
+    """Train the probe, which answers 2x + 1; with `all_models` the other probes and the one with categories too, and
+    beside the folder the version that is restored."""
     from predictions.serving.training.register import train_and_register
 
-    for name in ("probe", *DAMAGED, RESTORED):
+    for name in ("probe", *DAMAGED, RESTORED) if all_models else ("probe",):
         shutil.copytree(PROBE, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         train_and_register(root, name)
+    if not all_models:
+        return root
     shutil.copytree(CATEGORIES, root / CATEGORIES.name, ignore=shutil.ignore_patterns("__pycache__"))
     train_and_register(root, CATEGORIES.name)
     train_tripled(restored_root(root), RESTORED)

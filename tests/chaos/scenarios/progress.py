@@ -48,12 +48,18 @@ def remote_control_is_ignored(scene: Scene) -> None:
 
 @scenario("P6", seconds=25, quick_seconds=15, recovers=RECOVERY_SECONDS, settles=90)
 def workers_are_frozen(scene: Scene) -> None:
-    """All workers are suspended (SIGSTOP) while Redis answers: the fallback worker executes."""
+    """All workers are suspended (SIGSTOP) while Redis answers: the fallback worker executes, and /metrics says so."""
+    scene.wait_until(lambda: _is_fallback_active(scene, "0.0"), 45, "the workers execute after the scenario before")
     scene.mark_fault()
     with faults.frozen(scene, *faults.WORKERS):
         number = scene.submit()
         scene.pause(scene.seconds)
         scene.wait_until(lambda: scene.are_finished([number]), 30, "answered while all workers are frozen")
+        scene.check(_is_fallback_active(scene, "1.0"), "/metrics says that the fallback worker executes")
+
+
+def _is_fallback_active(scene: Scene, value: str) -> bool:
+    return f'foretell_fallback_active{{lane="{Lane.INTERACTIVE}"}} {value}' in scene.stack.client.get("/metrics").text
 
 
 def _without_workers(stage: Stage) -> AbstractContextManager[Stack]:
