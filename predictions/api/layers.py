@@ -106,7 +106,7 @@ async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("A compressed body is not understood; send it as it is.")
     if len(request.body) > most or content_length(request.headers) > most:
-        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large()
+        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large(request.path)
     return await call_next(request)
 
 
