@@ -22,8 +22,8 @@ WORDS = {".py", ".html", ".css", ".js", ".md", ".toml", ".yaml"}
 # faults, which last for a while.
 SLEEPERS = {
     "tests/support/waiting.py", "tests/support/postgres.py", "tests/worker/estimators.py",
-    "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py", "tests/chaos/soak.py",
-    "tests/siege/attacks.py", "tests/siege/runner.py",
+    "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py",
+    "tests/chaos/soak.py", "tests/siege/attacks.py", "tests/siege/runner.py",
 }  # fmt: skip
 
 
