@@ -5,14 +5,15 @@ configured. Nothing under the API's paths is answered without them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial, reduce
 
 from django.conf import settings
 
-from predictions.api import layers, problems, threads
+from predictions.api import layers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
 from predictions.api.routes import answer, normal
+from predictions.api.streams import streams
 from predictions.api.uploads import BrokenBody
 from predictions.batches.limits import takes_file
 from predictions.use_cases.addresses import client_ip
@@ -55,9 +56,9 @@ class Application:
             request.receive = receive  # a file is received when its sender is known
         else:
             await _fill(request, receive)
-        reply = await self._handle(request)
-        if reply.stream is None or scope["method"] == "HEAD":
-            await _send(reply, scope["method"] == "HEAD", send)
+        reply, is_head = await self._handle(request), scope["method"] == "HEAD"
+        if reply.stream is None or is_head:
+            await _send(reply, is_head, receive, send)
         else:
             await _send_events(reply, reply.stream, receive, send)
 
@@ -122,21 +123,13 @@ def _lines(reply: ApiReply) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
 
 
-async def _send(reply: ApiReply, is_head: bool, send: Send) -> None:
+async def _send(reply: ApiReply, is_head: bool, receive: Receive, send: Send) -> None:
     lines = _lines(reply)
     if not isinstance(reply.content, bytes):
-        await _stream(reply.status, lines, iter(() if is_head else reply.content), send)
+        start = {"type": "http.response.start", "status": reply.status, "headers": lines}
+        await streams.send(start, reply.content, receive, send, is_head=is_head)
         return
     if reply.status not in (problems.NOT_MODIFIED, problems.NO_CONTENT):
         lines.append((b"content-length", str(len(reply.content)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if is_head else reply.content})
-
-
-async def _stream(status: int, lines: list[tuple[bytes, bytes]], pieces: Iterator[bytes], send: Send) -> None:
-    """Send what a thread reads, piece by piece: no more of it is in memory."""
-    loop = asyncio.get_running_loop()
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    while piece := await loop.run_in_executor(threads.threads, next, pieces, b""):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})

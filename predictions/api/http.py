@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import orjson
 from django.conf import settings
@@ -58,12 +58,19 @@ class ApiRequest:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+class Chunks(Protocol):
+    """A response of Django that is made while it is sent. It is closed in the thread that made it."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class ApiReply:
     """`stream`, if given, is sent piece by piece in the place of `content`. `error` is the cause of a refusal."""
 
     status: int
-    content: bytes | Iterator[bytes] = b""
+    content: bytes | Chunks = b""
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
     error: Exception | None = None

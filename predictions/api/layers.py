@@ -167,7 +167,7 @@ async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
     if request.is_broken:
         raise BadRequest(BROKEN_BODY)
     if len(request.body) > most or content_length(request.headers) > most:
-        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large()
+        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large(request.path)
     return await call_next(request)
 
 

@@ -14,6 +14,7 @@ from django.http import Http404
 from rest_framework import exceptions
 
 from predictions.api.http import JSON, ApiReply, json_reply
+from predictions.batches.limits import takes_file
 from predictions.serving.schema import errors
 from predictions.serving.schema.errors import ForetellError, InvalidInput, Problem
 from predictions.use_cases.database import DATABASE_AWAY
@@ -89,9 +90,10 @@ def notes(error: BaseException | None) -> list[str]:
     return getattr(error, "__notes__", [])
 
 
-def too_large() -> errors.TooLarge:
+def too_large(path: str) -> errors.TooLarge:
+    name = "BATCH_BYTES" if takes_file(path) else "DATA_UPLOAD_MAX_MEMORY_SIZE"
     error = errors.TooLarge()
-    error.add_note(f"the body has more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE = {settings.DATA_UPLOAD_MAX_MEMORY_SIZE}")
+    error.add_note(f"the body has more bytes than {name} = {getattr(settings, name)}")
     return error
 
 

@@ -8,7 +8,7 @@ import contextvars
 import io
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import parse_qs
 
 from django.contrib.auth.models import AnonymousUser
@@ -20,7 +20,7 @@ from django.urls import resolve
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from predictions.api.http import ApiReply, ApiRequest, Receive
+from predictions.api.http import ApiReply, ApiRequest, Chunks, Receive
 from predictions.api.prediction_body import pointer_to
 from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
 from predictions.batches.limits import limit_text, most_bytes
@@ -78,7 +78,7 @@ def _answer(request: ApiRequest) -> ApiReply:
     response: HttpResponse = match.func(django_request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):
         response.render()
-    content = iter(response) if response.streaming else response.content
+    content = cast(Chunks, response) if response.streaming else response.content
     return ApiReply(response.status_code, content, dict(response.items()))
 
 

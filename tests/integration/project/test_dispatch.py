@@ -14,8 +14,8 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
+from predictions.api.streams import STREAM_THREADS
 from predictions.models import ModelVersion, Prediction
-from project.server.dispatch import STREAM_THREADS
 from project.urls import urlpatterns
 from tests.integration.conftest import IRIS
 from tests.support.door import GONE, SECONDS, Body, Door, in_chunks, open_door, scope_of, whole
