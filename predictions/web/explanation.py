@@ -70,7 +70,7 @@ class ExplanationPresenter(ComputationPresenter):
         moved = f"{feature.label} of {self._own(feature)} moved the answer most"
         if self._result["scale"] == "value":
             direction = "up" if share > 0 else "down"
-            return f"{moved}: {direction} by {number_text(abs(share))}{self._unit}."
+            return f"{moved}: {direction} by {_two_digits(share)}{self._unit}."
         direction = "towards" if share > 0 else "away from"
         return f"{moved}: {direction} {self._result['label']}."
 
@@ -150,7 +150,12 @@ def _points(share: float) -> str:
 
 def _signed(value: float) -> str:
     sign = MINUS if value < 0 else "+"
-    return f"{sign}{number_text(float(f'{abs(value):.2g}'))}"
+    return f"{sign}{_two_digits(value)}"
+
+
+def _two_digits(value: float) -> str:
+    """The size of a number: more digits would say more than such a comparison tells."""
+    return number_text(float(f"{abs(value):.2g}"))
 
 
 def _geometry(share: float) -> dict[str, float]:

@@ -48,6 +48,8 @@ class VersionPresenter:
         if metric == "accuracy" and (counted := self._counted()):
             return counted
         unit = self._version.manifest["target"].get("unit") or "" if metric == "mae" else ""
+        if self.held_out and metric == "mae":
+            label = f"{label} in {self.held_out} cases it had not seen"
         return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": label}
 
     def _counted(self) -> dict[str, str] | None:

@@ -212,7 +212,7 @@ def _field(feature: Feature, seen: Mapping[str, Any]) -> forms.Field:
     field.is_optional = not feature.required  # type: ignore[attr-defined]
     field.unit = feature.unit  # type: ignore[attr-defined]
     field.typical = typical_range(seen)  # type: ignore[attr-defined]
-    field.strip = strip_of(seen)  # type: ignore[attr-defined]
+    field.usual = strip_of(seen)  # type: ignore[attr-defined]
     if feature.kind in ("number", "integer") and feature.default is not None:
         field.widget.attrs["placeholder"] = f"e.g. {number_text(float(feature.default))}"
     return field

@@ -17,7 +17,7 @@ from django.urls import set_script_prefix
 
 from predictions.api.asgi import Application, read_body, takes
 from predictions.api.http import Receive, Scope, Send
-from predictions.api.uploads import ClientLeft, receive_file, size_of
+from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
 from predictions.batches.limits import most_bytes, takes_file
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -33,7 +33,13 @@ class Site:
         self.pages = Pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.api if takes(scope["path"]) else self.pages)(scope, receive, send)
+        """A proxy in front may take FORCE_SCRIPT_NAME off the path, or leave it there."""
+        prefix = settings.FORCE_SCRIPT_NAME or ""
+        path = scope["path"].removeprefix(prefix) if scope["path"].startswith(f"{prefix}/") else scope["path"]
+        if takes(path):
+            await self.api({**scope, "path": path}, receive, send)
+        else:
+            await self.pages({**scope, "path": prefix + path, "root_path": prefix}, receive, send)
 
 
 class Pages(ASGIHandler):
@@ -58,7 +64,9 @@ class Pages(ASGIHandler):
                 body = await receive_file(headers, receive, most_bytes(scope["path"]))
             else:
                 body = io.BytesIO(await read_body(headers, receive))
-        except ClientLeft:
+        except BrokenBody:
+            await send({"type": "http.response.start", "status": 400, "headers": []})
+            await send({"type": "http.response.body", "body": BROKEN_BODY.encode()})
             return
         _declare_length(scope, size_of(body))
         loop = asyncio.get_running_loop()

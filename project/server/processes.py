@@ -1,18 +1,22 @@
 """The web processes: forked from one that has imported everything, with one listening socket."""
 
+import asyncio
+import logging
+import math
 import os
 import resource
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from uvicorn import Config, Server
 
 from project.server.guard import end_slow
 
+SWEEP_SECONDS = 1.0
 RESPAWN_SECONDS = 1.0
 # What a process may need after the end of its last request.
 SPARE_SECONDS = 5.0
@@ -25,9 +29,17 @@ class GuardedServer(Server):
         super().__init__(config)
         self._parent = os.getppid()
 
-    async def on_tick(self, counter: int) -> bool:
-        if counter % 10 == 0:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # Also while the last requests are answered: a slow one must not delay the end.
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        while True:
             end_slow(self.server_state.connections)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def on_tick(self, counter: int) -> bool:
         return await super().on_tick(counter) or os.getppid() != self._parent
 
 
@@ -45,49 +57,48 @@ class Processes:
         self._count = count
         self._drain_seconds = drain_seconds
         self._running: set[int] = set()
-        self._ends_at: float | None = None
+        self._is_ending = False
 
     def serve(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
+        """Returns when all processes have ended."""
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, self._end)
+        signal.signal(signal.SIGALRM, lambda *_: self._signal(signal.SIGKILL))
         for _ in range(self._count):
             self._start()
         while self._running:
-            self._reap()
-            if self._ends_at is not None and time.monotonic() > self._ends_at:
-                self._signal(signal.SIGKILL)
-            time.sleep(0.05)
+            pid, _ = os.wait()
+            self._running.discard(pid)
+            if not self._is_ending:
+                time.sleep(RESPAWN_SECONDS)
+            if not self._is_ending:
+                self._start()
 
     def _start(self) -> None:
         if pid := os.fork():
             self._running.add(pid)
             return
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         try:
             self._run()
+        except Exception:
+            logging.getLogger(__name__).exception("a web process failed and is replaced")
         finally:
-            sys.stderr.flush()
-            os._exit(0)
-
-    def _reap(self) -> None:
-        for pid in list(self._running):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                self._running.discard(pid)
-                if self._ends_at is None:
-                    time.sleep(RESPAWN_SECONDS)
-                    self._start()
+            os._exit(1)  # a process that ended as it was told to has done so by its signal
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         """The socket is closed here too, or connections would wait in it for a process that never takes them."""
-        if self._ends_at is None:
-            self._ends_at = time.monotonic() + self._drain_seconds + SPARE_SECONDS
+        if not self._is_ending:
+            self._is_ending = True
             self._listener.close()
+            signal.alarm(math.ceil(self._drain_seconds + SPARE_SECONDS))
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
         for pid in self._running:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def listen(host: str, port: int) -> socket.socket:

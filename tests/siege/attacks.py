@@ -95,11 +95,12 @@ async def _drip(connection: Connection, data: bytes) -> None:
 
 
 async def small_windows(connection: Connection) -> None:
-    """Reads a few bytes a second of a page after page."""
+    """Reads a few bytes a second. It sends too, to notice the end: what has arrived hides it from a reader."""
     await connection.send(b"GET /static/siege.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
     while True:
         await connection.read(8)
         await asyncio.sleep(DRIP_SECONDS)
+        await connection.send(b"\r\n")
 
 
 async def stalled_readers(connection: Connection) -> None:

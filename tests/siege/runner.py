@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from project.env import BASE_DIR
 from tests.siege.attacks import ATTACKS
@@ -25,6 +27,8 @@ LEAD_SECONDS = 3.0
 PAUSE_SECONDS = 0.1
 LARGE_FILE_BYTES = 8 * 1024 * 1024
 FEATURES = {"features": {"x": 1, "seconds": 0}}
+# Made once: it takes longer than a request, and no request uses it.
+TLS = ssl.create_default_context()
 PAGES = ("/", "/models/probe/", "/accounts/login/")
 
 
@@ -44,6 +48,7 @@ class Outcome:
     count: int
     pages: Latencies
     api: Latencies
+    processor: float
     megabytes: float
     attack: Mapping[str, Any]
 
@@ -79,10 +84,11 @@ def _outcome(stack: Stack, name: str, count: int, seconds: float) -> Outcome:
     attacker = _attack(stack, name, count, seconds) if count else None
     if attacker:
         time.sleep(LEAD_SECONDS)
+    before = _processor_seconds(stack)
     pages, api = asyncio.run(_measure(str(stack.client.base_url), seconds))
-    megabytes = _megabytes(stack)
+    processor, megabytes = (_processor_seconds(stack) - before) / seconds, _megabytes(stack)
     seen: Mapping[str, Any] = json.loads(attacker.communicate(timeout=seconds + 30)[0]) if attacker else {}
-    return Outcome(name, count, pages, api, megabytes, seen)
+    return Outcome(name, count, pages, api, processor, megabytes, seen)
 
 
 def _attack(stack: Stack, name: str, count: int, seconds: float) -> "subprocess.Popen[bytes]":
@@ -117,33 +123,41 @@ async def _ask_until(end: float, latencies: Latencies, ask: Callable[[int], Awai
 
 async def _get(base_url: str, path: str) -> bool:
     """From a new connection, as a visitor comes."""
-    async with httpx.AsyncClient(base_url=base_url, timeout=10.0) as client:
+    async with httpx.AsyncClient(base_url=base_url, timeout=10.0, verify=TLS) as client:
         return (await client.get(path)).status_code == 200
 
 
 async def _predict(base_url: str) -> bool:
-    async with httpx.AsyncClient(base_url=base_url, timeout=10.0) as client:
+    async with httpx.AsyncClient(base_url=base_url, timeout=10.0, verify=TLS) as client:
         reply = await client.post("/api/v1/models/probe/predictions/", json=FEATURES, headers={"Prefer": "wait=5"})
         return reply.status_code == 200
 
 
-def _megabytes(stack: Stack) -> float:
+def _web(stack: Stack) -> list[psutil.Process]:
     web = stack["web"].process
-    return sum(one.memory_full_info().pss for one in (web, *web.children(recursive=True))) / 1e6
+    return [web, *web.children(recursive=True)]
+
+
+def _processor_seconds(stack: Stack) -> float:
+    return sum(sum(one.cpu_times()[:2]) for one in _web(stack))
+
+
+def _megabytes(stack: Stack) -> float:
+    return sum(one.memory_full_info().pss for one in _web(stack)) / 1e6
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     lines = [
         "| attack from one address | connections | ended by the server | longest held | pages p50 / p99"
-        " | API p50 / p99 | failed | web MB | held |",
+        " | API p50 / p99 | failed | web: processor, memory | held |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for one in outcomes:
         failed = one.pages.failures + one.api.failures
         lines.append(
             f"| {one.name} | {one.count} | {one.attack.get('ended', 0)} | {one.attack.get('longest', 0)} s"
-            f" | {_shown(one.pages)} | {_shown(one.api)} | {failed} | {one.megabytes:.0f}"
-            f" | {'yes' if one.held() else 'NO'} |"
+            f" | {_shown(one.pages)} | {_shown(one.api)} | {failed}"
+            f" | {one.processor:.0%} of a core, {one.megabytes:.0f} MB | {'yes' if one.held() else 'NO'} |"
         )
     return "\n".join(lines)
 

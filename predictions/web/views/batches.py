@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from predictions.batches import downloads, exports, jobs, opening, responses
 from predictions.batches.layout import WISHES, read_wishes
 from predictions.batches.limits import limit_text
-from predictions.batches.progress import progress
+from predictions.batches.progress import progress, progress_of
 from predictions.models import BatchJob, ModelVersion, RegisteredModel, Source, batch_files
 from predictions.serving.schema.errors import CannotCancel, ForetellError, InvalidInput, NoResults, NotFound, Problem
 from predictions.use_cases.callers import Caller, of_visitor
@@ -30,7 +30,7 @@ from predictions.web import polling
 from predictions.web.access import for_predictors
 from predictions.web.batches import BatchPresenter, choices, looked_at
 from predictions.web.forms import written
-from predictions.web.visitors import caller_of, new_visitor_id, set_visitor_cookie
+from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 # htmx 2 swaps a response with this status and stops polling.
 STOP_POLLING = 286
@@ -45,7 +45,9 @@ DRAFT_SECONDS = 2 * 3600
 def mine(request: HttpRequest) -> HttpResponse:
     caller = caller_of(request)
     page = Paginator(jobs.history_of(caller), PAGE_SIZE).get_page(request.GET.get("page"))
-    shown = [BatchPresenter(job, progress(job), viewer=caller.key) for job in jobs.with_versions(list(page))]
+    rows = jobs.with_versions(list(page))
+    how_far = progress_of(rows)
+    shown = [BatchPresenter(job, how_far[job.pk], viewer=caller.key) for job in rows]
     return render(
         request,
         "batches/list.html",
@@ -70,7 +72,7 @@ def new(request: HttpRequest) -> HttpResponse:
     registered = find_model(name)
     version = serving_version(registered)
     visitor = new_visitor_id(request)
-    caller = of_visitor(visitor) if visitor else caller_of(request)
+    caller = of_visitor(visitor, client_ip(request)) if visitor else caller_of(request)
     if request.method != "POST":
         response = _preview(request, registered, version) if "draft" in request.GET else _form(request, registered)
     elif "draft" in request.POST:

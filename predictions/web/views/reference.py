@@ -38,7 +38,7 @@ def reference(request: HttpRequest, name: str) -> HttpResponse:
 
 def _errors() -> list[dict[str, Any]]:
     """As values: a template would call the classes."""
-    known = [error for error in all_errors() if error.sentence]
+    known = [error for error in all_errors() if getattr(error, "sentence", "")]
     return [{"code": error.code, "sentence": error.sentence, "retryable": error.retryable} for error in known]
 
 

@@ -302,7 +302,7 @@ def test_client_that_disconnects_while_sending_creates_no_row(door: Door, iris: 
 
     answer = door.ask("POST", address, body, **JSON)
 
-    assert (answer.messages, body.taken) == ([], 2)
+    assert (answer.status_code, body.taken) == (400, 2)
     assert Prediction.objects.count() == 0
 
 

@@ -57,7 +57,7 @@ def explained(scale: str = "probability", output: dict[str, Any] = PLUM, **share
         ("probability", PLUM, 0.25, "Width of 7.5 mm moved the answer most: towards plum."),
         ("probability", PLUM, -0.25, "Width of 7.5 mm moved the answer most: away from plum."),
         ("log-odds", PLUM, 3.0, "Width of 7.5 mm moved the answer most: towards plum."),
-        ("value", WEIGHT, 12.5, "Width of 7.5 mm moved the answer most: up by 12.5 g."),
+        ("value", WEIGHT, 12.34, "Width of 7.5 mm moved the answer most: up by 12 g."),
         ("value", WEIGHT, -3.0, "Width of 7.5 mm moved the answer most: down by 3 g."),
     ],
 )
