@@ -85,6 +85,12 @@ class _Read:
         return int(self.table.num_rows) + len(self.bad)
 
 
+def first_rows(block: Block, most: int) -> Block:
+    flaws = {row: flaw for row, flaw in block.flaws.items() if row < most}
+    objects = block.objects[:most] if block.objects is not None else None
+    return Block([column.slice(0, most) for column in block.cells], block.lines[:most], flaws, objects)
+
+
 def parse(
     text: bytes,
     first_line: int,

@@ -6,12 +6,12 @@ Files are written before that update, under names with the token; those of a cla
 
 import logging
 import time
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 
-from predictions.batches import corrections, reader, writer
-from predictions.batches.blocks import Block
+from predictions.batches import corrections, opening, reader, writer
+from predictions.batches.blocks import Block, first_rows
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, error_text, give_up, score
 from predictions.models import BatchChunk, BatchJob
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # A reading chunk is queued again after this time, so that a large file does not keep its worker from all others.
 READING_SECONDS = 3.0
+# What a chunk may take, by the speed of the first rows.
+CHUNK_SECONDS = 3.0
 
 
 def run_next() -> bool:
@@ -67,17 +69,18 @@ def _read(chunk: BatchChunk, layout: Layout) -> None:
     until = time.monotonic() + READING_SECONDS
     known = BatchChunk.objects.filter(job=chunk.job_id, kind=BatchChunk.SCORE)
     number, rows = known.count(), BatchChunk.objects.counts_of(chunk.job_id)["rows"]
-    signature, most = chunk.job.version.signature, _rows_of_a_chunk(chunk.job)
+    signature = chunk.job.version.signature
     offset, line = chunk.offset or layout.start, chunk.line
     found: list[BatchChunk] = []
     with store.open_file(chunk.job, chunk.source) as file:
+        most = _rows_of_a_chunk(chunk, file, layout)
         for part in reader.parts(file, layout, signature, offset, line, most):
             found.append(_found(chunk, number + len(found), part))
             rows += part.rows
             _check_rows(rows)
             offset, line = part.offset + part.length, part.line + part.lines
             if time.monotonic() > until:
-                BatchChunk.objects.advance(chunk, found, offset=offset, line=line)
+                BatchChunk.objects.advance(chunk, found, offset=offset, line=line, summary={"rows_of_a_chunk": most})
                 return
     BatchChunk.objects.settle_reading(chunk, found)
 
@@ -92,8 +95,17 @@ def _found(chunk: BatchChunk, number: int, part: reader.Part) -> BatchChunk:
     return new
 
 
-def _rows_of_a_chunk(job: BatchJob) -> int:
-    return reader.rows_of_a_chunk(preload.load_registered(job.version_id).manifest)
+def _rows_of_a_chunk(chunk: BatchChunk, file: IO[bytes], layout: Layout) -> int:
+    """So many that a chunk takes some seconds, by the speed of the first rows: a slow model must not meet its limit."""
+    if known := chunk.summary.get("rows_of_a_chunk"):
+        return int(known)
+    loaded = preload.load_registered(chunk.job.version_id)
+    block = opening.preview_rows(file, layout, loaded.manifest.signature)
+    score(first_rows(block, 1), layout, loaded)  # what the first call imports and opens is not counted
+    begin = time.perf_counter()
+    score(block, layout, loaded)
+    seconds = time.perf_counter() - begin
+    return int(min(max(block.rows * CHUNK_SECONDS / seconds, 10), reader.CHUNK_ROWS))
 
 
 def _check_rows(rows: int) -> None:

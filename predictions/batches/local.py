@@ -30,8 +30,7 @@ class Run:
         yield downloads.header([*layout.columns, *new], layout.delimiter)
         if self.bad is not None and layout.format != "jsonl":
             self.bad.write(downloads.header([*layout.columns, *downloads.EXTRA_COLUMNS], layout.delimiter))
-        most = reader.rows_of_a_chunk(manifest)
-        for part in reader.parts(self.file, layout, manifest.signature, layout.start, layout.line, most):
+        for part in reader.parts(self.file, layout, manifest.signature, layout.start, layout.line, reader.CHUNK_ROWS):
             yield self._part(part)
             self.on_progress(part.offset + part.length)
 

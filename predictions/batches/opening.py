@@ -55,14 +55,16 @@ def _json_layout(sample: bytes, signature: Signature) -> Layout:
 
 
 def preview_rows(file: IO[bytes], layout: Layout, signature: Signature) -> Any:
-    """The first rows as a block, for a look before the start."""
-    from predictions.batches import reader  # noqa: PLC0415 - pyarrow, where a file is looked at
+    """The first rows as a block: for a look before the start, and to see how fast a model is."""
+    from predictions.batches.blocks import first_rows  # noqa: PLC0415 - pyarrow, where a file is looked at
+    from predictions.batches.reader import parts, rows  # noqa: PLC0415
 
     if layout.counts_records:
-        part = next(iter(reader.parts(file, layout, signature, 0, layout.line, SAMPLE_ROWS)), None)
-        return reader.rows(part.content if part and part.content else b"", layout.line, layout, signature)
-    file.seek(layout.start)
-    raw = file.read(SAMPLE_BYTES)
-    lines = raw.splitlines(keepends=True)
-    is_whole = len(raw) < SAMPLE_BYTES
-    return reader.rows(b"".join(lines if is_whole else lines[:-1]), layout.line, layout, signature)
+        part = next(iter(parts(file, layout, signature, 0, layout.line, SAMPLE_ROWS)), None)
+        content = part.content if part and part.content else b""
+    else:
+        file.seek(layout.start)
+        raw = file.read(SAMPLE_BYTES)
+        lines = raw.splitlines(keepends=True)
+        content = b"".join(lines if len(raw) < SAMPLE_BYTES else lines[:-1])
+    return first_rows(rows(content, layout.line, layout, signature), SAMPLE_ROWS)

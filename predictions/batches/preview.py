@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import IO, Any
 
-import numpy as np
-
-from predictions.batches.blocks import Block, shown
+from predictions.batches.blocks import shown
 from predictions.batches.cells import check, what_stood_there
-from predictions.batches.layout import SAMPLE_ROWS, Layout
+from predictions.batches.layout import Layout
 from predictions.batches.opening import preview_rows
 from predictions.serving.schema.signature import Signature
 
-# The rows of the table; all `SAMPLE_ROWS` are checked.
+# The rows of the table; the others are checked only.
 TABLE_ROWS = 10
 # Lines of a larger file are not counted but estimated.
 COUNTED_BYTES = 64 * 1024 * 1024
@@ -30,7 +28,7 @@ class Preview:
 
 
 def look(file: IO[bytes], layout: Layout, signature: Signature) -> Preview:
-    block = _first(preview_rows(file, layout, signature))
+    block = preview_rows(file, layout, signature)
     checked = check(block, layout, signature, as_array=False)
     problems = [
         {
@@ -45,13 +43,6 @@ def look(file: IO[bytes], layout: Layout, signature: Signature) -> Preview:
     ]
     table = [[shown(column[row].as_py())[:40] for column in block.cells] for row in range(min(block.rows, TABLE_ROWS))]
     return Preview(layout, block.lines[:TABLE_ROWS].tolist(), table, problems, block.rows, _total(file, layout))
-
-
-def _first(block: Block) -> Block:
-    flaws = {row: flaw for row, flaw in block.flaws.items() if row < SAMPLE_ROWS}
-    objects = block.objects[:SAMPLE_ROWS] if block.objects is not None else None
-    cells = [column.slice(0, SAMPLE_ROWS) for column in block.cells]
-    return Block(cells, np.asarray(block.lines[:SAMPLE_ROWS]), flaws, objects)
 
 
 def _total(file: IO[bytes], layout: Layout) -> int | None:

@@ -18,14 +18,11 @@ from django.conf import settings
 from predictions.batches import sheets
 from predictions.batches.blocks import Block, Dialect, Flaw, decoded, parse
 from predictions.batches.layout import Layout
-from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.schema.signature import Signature, Text
 
 # The rows of a chunk, at most; and the bytes that are read at once, from the first try to the longest.
 CHUNK_ROWS = 10_000
 FIRST_WINDOW, SMALLEST_WINDOW, LARGEST_WINDOW = 256 * 1024, 4096, 4 * 1024 * 1024
-# The milliseconds that a chunk may take where a model answers row by row.
-CHUNK_MS = 3000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +35,6 @@ class Part:
     lines: int
     rows: int
     content: bytes | None = None
-
-
-def rows_of_a_chunk(manifest: Manifest) -> int:
-    if manifest.batching:
-        return CHUNK_ROWS
-    return int(min(max(CHUNK_MS / max(manifest.predict_ms or 1.0, 0.01), 10), CHUNK_ROWS))
 
 
 def dialect_of(layout: Layout, signature: Signature) -> Dialect:

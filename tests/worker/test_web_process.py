@@ -11,7 +11,19 @@ import psutil
 from project.env import BASE_DIR
 from tests.support.stack import Stack
 
-HEAVY = {"sklearn", "numpy", "scipy", "pandas", "joblib", "threadpoolctl", "onnx", "onnxruntime", "skl2onnx"}
+HEAVY = {
+    "sklearn",
+    "numpy",
+    "scipy",
+    "pandas",
+    "joblib",
+    "threadpoolctl",
+    "onnx",
+    "onnxruntime",
+    "skl2onnx",
+    "pyarrow",
+    "python_calamine",
+}
 
 SEND_REQUESTS = """
 import json, re, sys
