@@ -31,6 +31,14 @@ class Env(BaseSettings):
     csrf_trusted_origins: CommaSeparated = Field(
         [], description="Origins (https://…) that may post forms, when a proxy changes the host; separated by commas."
     )
+    cors_allowed_origins: CommaSeparated = Field(
+        [],
+        description="Sites (https://…) whose scripts may use the API from a browser, or *; separated by commas."
+        " Empty: none.",
+    )
+    force_script_name: str = Field(
+        "", description="The path under which a proxy offers this site, for example /foretell. Empty: the root."
+    )
     production: bool = Field(
         False, description="Others reach this server: the start refuses what is not safe for that."
     )
@@ -100,7 +108,25 @@ class Env(BaseSettings):
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
+    @field_validator("cors_allowed_origins")
+    @classmethod
+    def known_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            parts = urlsplit(origin)
+            is_origin = parts.scheme in ("http", "https") and parts.hostname and origin.count("/") == 2
+            if origin != "*" and not is_origin:
+                raise ValueError(f"{origin!r} must be like https://shop.example.org, without a path, or *")
+        return value
+
+    @field_validator("force_script_name")
+    @classmethod
+    def known_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if path and not path.startswith("/"):
+            raise ValueError("must begin with a slash, for example /foretell")
+        return path
+
+    @field_validator("allowed_hosts", "csrf_trusted_origins", "cors_allowed_origins", mode="before")
     @classmethod
     def split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

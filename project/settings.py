@@ -22,6 +22,8 @@ DEVELOPMENT = ENV.debug
 SECRET_KEY = secret_key(ENV)
 ALLOWED_HOSTS = ENV.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins  # of the API; pages have forms of their own only
+FORCE_SCRIPT_NAME = ENV.force_script_name or None
 
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
@@ -236,7 +238,7 @@ LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
-]
+] + [{"NAME": "predictions.use_cases.passwords.EndTokens"}]
 # Who guesses passwords is locked out of that account from that address: nobody else is, and it opens again by itself.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -300,6 +302,13 @@ REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "TOKEN_PREFIX": "ft_"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Foretell",
     "DESCRIPTION": "Ask for predictions, wait for them or come back for them.",
+    "LICENSE": {"name": "MIT", "url": "https://opensource.org/license/mit"},
+    "SERVERS": [{"url": "http://127.0.0.1:8000"}],
+    "TAGS": [
+        {"name": "models", "description": "What can be asked."},
+        {"name": "predictions", "description": "Ask, wait, read, cancel, rate, remove."},
+        {"name": "batches", "description": "Whole files."},
+    ],
     "VERSION": "1",
     # Its schemas are JSON Schema 2020-12, as the signatures are: `null` among types, lists by position.
     "OAS_VERSION": "3.1.1",
@@ -311,9 +320,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "PATH_CONVERTER_OVERRIDES": {"id": {"type": "string", "format": "uuid"}},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "predictions.api.openapi.add_models",
+        "predictions.api.openapi_document.complete",
     ],
 }
 

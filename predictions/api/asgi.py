@@ -5,15 +5,16 @@ configured. Nothing under the API's paths is answered without them.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial, reduce
 
 from django.conf import settings
 
-from predictions.api import layers, problems, threads
+from predictions.api import layers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
-from predictions.api.routes import answer
-from predictions.api.uploads import ClientLeft
+from predictions.api.routes import answer, normal
+from predictions.api.streams import streams
+from predictions.api.uploads import BrokenBody
 from predictions.batches.limits import takes_file
 from predictions.use_cases.addresses import client_ip
 
@@ -24,6 +25,7 @@ PAGES = ("/api/v1/docs/",)
 # From the outermost to the innermost.
 LAYERS: Sequence[Layer] = (
     layers.identify_request,
+    layers.cross_origin,
     layers.add_security_headers,
     layers.format_errors,
     layers.check_host,
@@ -31,6 +33,7 @@ LAYERS: Sequence[Layer] = (
     layers.check_body,
     layers.authenticate,
     layers.authorize,
+    layers.add_rate_limit,
 )
 
 
@@ -40,7 +43,7 @@ def takes(path: str) -> bool:
 
 
 class Application:
-    """ASGI 3.0. A request whose client leaves before its body is complete has no effect."""
+    """ASGI 3.0. A request whose body does not come to its end has no effect."""
 
     def __init__(self, chain: Sequence[Layer] = LAYERS) -> None:
         innermost: Handler = answer
@@ -48,23 +51,30 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        is_file = scope["method"] == "POST" and takes_file(scope["path"])
-        try:
-            body = b"" if is_file else await read_body(headers, receive)
-            request = _request(scope, headers, body)
-            # A file is received when its sender is known.
-            request.receive = receive if is_file else None
-            reply = await self._handle(request)
-        except ClientLeft:
-            return
-        await _send(reply, scope["method"] == "HEAD", send)
+        request = _request(scope, headers)
+        if scope["method"] == "POST" and takes_file(request.path):
+            request.receive = receive  # a file is received when its sender is known
+        else:
+            await _fill(request, receive)
+        reply, is_head = await self._handle(request), scope["method"] == "HEAD"
+        if reply.stream is None or is_head:
+            await _send(reply, is_head, receive, send)
+        else:
+            await _send_events(reply, reply.stream, receive, send)
 
 
-async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
+async def _fill(request: ApiRequest, receive: Receive) -> None:
+    try:
+        request.body = await read_body(request.headers, receive)
+    except BrokenBody:
+        request.is_broken = True
+
+
+async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """The body, of which no more is read than may come: the layer `check_body` refuses a longer one.
 
     Raises:
-        ClientLeft: before the body was complete.
+        BrokenBody: it did not come to its end.
     """
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if content_length(headers) > most or headers.get("content-encoding", "identity").lower() != "identity":
@@ -73,7 +83,7 @@ async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
     while is_more_to_come and len(body) <= most:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientLeft
+            raise BrokenBody
         body += message.get("body", b"")
         is_more_to_come = message.get("more_body", False)
     return bytes(body)
@@ -87,28 +97,39 @@ def _headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def _request(scope: Scope, headers: dict[str, str], body: bytes) -> ApiRequest:
+def _request(scope: Scope, headers: dict[str, str]) -> ApiRequest:
     scheme = headers.get("x-forwarded-proto", "") if settings.ENV.behind_proxy else scope["scheme"]
     remote = scope["client"][0] if scope.get("client") else ""
     address = client_ip(remote, headers.get("x-forwarded-for", ""))
-    return ApiRequest(scope, scope["method"], scope["path"], headers, body, scheme == "https", address)
+    return ApiRequest(scope, scope["method"], normal(scope["path"]), headers, b"", scheme == "https", address)
 
 
-async def _send(reply: ApiReply, is_head: bool, send: Send) -> None:
-    lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+async def _send_events(reply: ApiReply, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    """Until the end, or until the client leaves: after the body, that is the one message that may come."""
+    left = asyncio.ensure_future(receive())
+    try:
+        await send({"type": "http.response.start", "status": reply.status, "headers": _lines(reply)})
+        async for piece in pieces:
+            if left.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        left.cancel()
+        await pieces.aclose()  # type: ignore[attr-defined]  # a generator: what it holds is free at once
+
+
+def _lines(reply: ApiReply) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+
+
+async def _send(reply: ApiReply, is_head: bool, receive: Receive, send: Send) -> None:
+    lines = _lines(reply)
     if not isinstance(reply.content, bytes):
-        await _stream(reply.status, lines, iter(() if is_head else reply.content), send)
+        start = {"type": "http.response.start", "status": reply.status, "headers": lines}
+        await streams.send(start, reply.content, receive, send, is_head=is_head)
         return
-    if reply.status != problems.NOT_MODIFIED:
+    if reply.status not in (problems.NOT_MODIFIED, problems.NO_CONTENT):
         lines.append((b"content-length", str(len(reply.content)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if is_head else reply.content})
-
-
-async def _stream(status: int, lines: list[tuple[bytes, bytes]], pieces: Iterator[bytes], send: Send) -> None:
-    """Send what a thread reads, piece by piece: no more of it is in memory."""
-    loop = asyncio.get_running_loop()
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    while piece := await loop.run_in_executor(threads.threads, next, pieces, b""):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})

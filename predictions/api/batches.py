@@ -63,6 +63,9 @@ def batches(request: Request) -> Response:
     return _create(request) if request.method == "POST" else _list(request)
 
 
+batches.query_parameters = ("cursor", "limit")  # read by `threads.check_query`
+
+
 def _list(request: Request) -> Response:
     pages = NewestFirst()
     page = pages.paginate_queryset(jobs.history_of(caller_of(request)), request) or []
@@ -72,7 +75,7 @@ def _list(request: Request) -> Response:
 
 
 def _create(request: Request) -> Response:
-    options = read_options(request_of(request).headers)
+    options = read_options(request_of(request).headers, caller_of(request))
     file, name = _file_of(request)
     job = jobs.submit(
         serving_version(find_model(_text(request, "model"))),
@@ -170,6 +173,9 @@ def errors(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:
     job = jobs.find_job(job_id, caller_of(request))
     kind = request.query_params.get("format", exports.form_of(job, is_bad=True))
     return responses.download(job, "errors", kind, exports.bad_rows(job, kind))
+
+
+results.query_parameters = errors.query_parameters = ("format",)
 
 
 def _shown(request: Request, job: BatchJob) -> dict[str, Any]:

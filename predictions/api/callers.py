@@ -5,11 +5,13 @@ Sessions and cookies are for pages; the API does not read them.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from django.db import close_old_connections
 
 from predictions.api.http import ApiRequest
 from predictions.models import ApiToken
+from predictions.models.api_token import Scope
 from predictions.queue.batcher import Batcher, map_catching
 from predictions.serving.schema.errors import InvalidToken
 from predictions.use_cases import lookup
@@ -49,7 +51,7 @@ def _of_token(secret: str) -> Caller:
     if token is None:
         raise InvalidToken
     ApiToken.objects.note_use(token)
-    return of_user(token.user)
+    return replace(of_user(token.user), may_predict=token.scope == Scope.PREDICT, only_model=token.model_name)
 
 
 def _of_tokens(secrets: Sequence[str]) -> list[Caller | Exception]:

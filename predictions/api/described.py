@@ -1,17 +1,21 @@
 """The operations of `predictions.api.operations` as the OpenAPI schema and `reverse` see them.
 
-`predictions.api.routes` answers their addresses before Django's URLs are asked, so these views are never called.
+`predictions.api.routes` answers their methods before Django's URLs are asked. What these views answer is DELETE.
 """
 
 import uuid
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from predictions.api import serializers as bodies
-from predictions.api.openapi import ASK_HEADERS, operation, problems
+from predictions.api.openapi import ASK_HEADERS, EVENT_HEADER, READ_HEADERS, operation, problems
+from predictions.api.threads import caller_of
+from predictions.use_cases.erase import remove
+from predictions.use_cases.lookup import find_prediction
 
 
 @operation(
@@ -19,8 +23,8 @@ from predictions.api.openapi import ASK_HEADERS, operation, problems
     request=bodies.PredictRequest,
     parameters=ASK_HEADERS,
     responses={
-        200: OpenApiResponse(bodies.PredictionBody, "Finished within the time."),
-        202: OpenApiResponse(bodies.PredictionBody, "Accepted: it will end, whatever happens here."),
+        200: OpenApiResponse(bodies.PredictReply, "Finished within the time."),
+        202: OpenApiResponse(bodies.PredictReply, "Accepted: it will end, whatever happens here."),
         **problems(400, 401, 403, 404, 413, 415, 422, 429, 503),
     },
 )
@@ -30,13 +34,37 @@ def predict(request: Request, name: str) -> Response:
 
 
 @operation(
+    "read_prediction_events",
+    parameters=[EVENT_HEADER],
+    responses={
+        (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.ANY, "Events `status`, with the prediction as data."),
+        204: OpenApiResponse(None, "The last event was received before: there will be no other."),
+        **problems(401, 403, 404, 410),
+    },
+)
+@api_view(["GET", "HEAD"])
+def events(request: Request, prediction_id: uuid.UUID) -> Response:
+    raise NotImplementedError
+
+
+@operation(
     "read_prediction",
+    methods=["GET", "HEAD"],
+    parameters=READ_HEADERS,
     responses={
         200: bodies.PredictionBody,
         304: OpenApiResponse(None, "As the ETag says, nothing has changed."),
         **problems(401, 403, 404, 410),
     },
 )
-@api_view(["GET", "HEAD"])
+@operation(
+    "remove_prediction",
+    request=None,
+    methods=["DELETE"],
+    responses={204: OpenApiResponse(None, "Removed for good."), **problems(401, 403, 404, 410)},
+)
+@api_view(["GET", "HEAD", "DELETE"])
 def prediction(request: Request, prediction_id: uuid.UUID) -> Response:
-    raise NotImplementedError
+    """GET is answered on the event loop. DELETE removes the prediction with its feedback, and cancels it before."""
+    remove(find_prediction(prediction_id, caller_of(request)), caller_of(request))
+    return Response(status=204)

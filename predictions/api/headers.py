@@ -1,20 +1,42 @@
 """What request headers ask for: Prefer (RFC 7240), Idempotency-Key, Cancel-After."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
 
 from predictions.serving.schema.errors import BadHeader
+from predictions.use_cases.callers import Caller
 
 # 1 to 200 printable characters of ASCII, neither first nor last a space, which HTTP would take away.
 KEY = r"^[!-~]([ -~]{0,198}[!-~])?$"
-DURATION = r"^([0-9]{1,9})(ms|s|m|h)?$"
-LONGEST_TIME = timedelta(hours=24)
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6}(?:\.\d{1,3})?)\"?", re.IGNORECASE)
-_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours"}
+# A key of a caller that is known by an address only must be random: others behind that address use keys too.
+SHORTEST_SHARED_KEY = 16
+
+
+def _up_to(most: str) -> str:
+    """A pattern for the whole numbers from 1 to `most`, without leading zeros."""
+    shorter = f"[1-9][0-9]{{0,{len(most) - 2}}}" if len(most) > 1 else ""
+    smaller = [
+        f"{most[:place]}[{'0' if place else '1'}-{int(digit) - 1}][0-9]{{{len(most) - place - 1}}}"
+        for place, digit in enumerate(most)
+        if int(digit) > (0 if place else 1)
+    ]
+    return "|".join(filter(None, [shorter, *smaller, most]))
+
+
+# At most 24 hours. The OpenAPI schema has the same pattern, so that both agree.
+DURATION = rf"^(({_up_to('86400000')})ms|({_up_to('86400')})s?|({_up_to('1440')})m|({_up_to('24')})h)$"
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "": "seconds"}
+
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_WORD = rf'(?:{_NAME}|"(?:[^"\\]|\\.)*")'
+_PARAMETERS = rf"(?:\s*;\s*(?:{_NAME}(?:\s*=\s*{_WORD})?)?)*"
+# One preference with its parameters, and the comma behind it.
+_PREFERENCE = re.compile(rf"\s*(?:({_NAME})(?:\s*=\s*({_WORD})?)?{_PARAMETERS})?\s*(?:,|$)")
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -26,37 +48,49 @@ class PredictOptions:
     time_allowed: timedelta | None = None
 
 
-def read_options(headers: Mapping[str, str]) -> PredictOptions:
+def read_options(headers: Mapping[str, str], caller: Caller) -> PredictOptions:
     """Read the headers. A preference that cannot be understood is ignored, as RFC 7240 wants; the others are errors.
 
     Raises:
         BadHeader: an Idempotency-Key or a Cancel-After that means nothing.
     """
     return PredictOptions(
-        _wait(headers.get("prefer", "")),
-        _key(headers.get("idempotency-key")),
-        _time(headers.get("cancel-after")),
+        read_wait(headers), _key(headers.get("idempotency-key"), caller), _time(headers.get("cancel-after"))
     )
 
 
-def _wait(prefer: str) -> float:
-    found = _WAIT.search(prefer)
-    return min(float(found.group(1)), settings.WAIT_MAX) if found else 0.0
+def read_wait(headers: Mapping[str, str]) -> float:
+    """Seconds for which the client prefers to wait, `WAIT_MAX` at most."""
+    wait = next((value for name, value in _preferences(headers.get("prefer", "")) if name == "wait"), "")
+    return min(float(wait), settings.WAIT_MAX) if _SECONDS.fullmatch(wait) else 0.0
 
 
-def _key(key: str | None) -> str | None:
+def _preferences(text: str) -> Iterator[tuple[str, str]]:
+    """The preferences in order, as far as the text follows the grammar of RFC 7240, section 2."""
+    place = 0
+    while place < len(text) and (found := _PREFERENCE.match(text, place)):
+        place = found.end()
+        if name := found.group(1):
+            yield name.lower(), re.sub(r"\\(.)", r"\1", (found.group(2) or "").strip('"'))
+
+
+def _key(key: str | None, caller: Caller) -> str | None:
     if key is None:
         return None
     if not re.match(KEY, key):
         raise BadHeader("Idempotency-Key must have 1 to 200 printable characters of ASCII.")
+    if caller.user is None and not caller.has_history and len(key) < SHORTEST_SHARED_KEY:
+        raise BadHeader(
+            "Without a token, an Idempotency-Key must be random, for example a UUID, and have"
+            f" {SHORTEST_SHARED_KEY} characters or more: others may ask from the same address."
+        )
     return f"api:{key}"
 
 
 def _time(text: str | None) -> timedelta | None:
     if text is None:
         return None
-    found = re.match(DURATION, text)
-    allowed = timedelta(**{_UNITS[found.group(2) or "s"]: int(found.group(1))}) if found else timedelta(0)
-    if not timedelta(0) < allowed <= LONGEST_TIME:
+    if not re.match(DURATION, text):
         raise BadHeader("Cancel-After must be a duration such as 30s, 5m or 1h, at most 24h.")
-    return allowed
+    number = text.rstrip("msh")
+    return timedelta(**{_UNITS[text.removeprefix(number)]: int(number)})

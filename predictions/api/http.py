@@ -1,10 +1,11 @@
 """Requests and replies of the API, between the ASGI server and the operations."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import orjson
+from django.conf import settings
 
 from predictions.use_cases.callers import Caller
 
@@ -25,6 +26,7 @@ class ApiRequest:
         headers: by lower-case name; the values of a repeated header are joined by commas.
         address: of the client, a proxy in front taken into account.
         caller: set by the layer `authenticate`.
+        is_broken: the server could not read the body to its end, although the client is still there.
         receive: where the body of a file is still to be read; None where `body` has it all.
         file: the body of a file, once it is read.
     """
@@ -37,24 +39,41 @@ class ApiRequest:
     is_secure: bool
     address: str
     caller: Caller = field(default_factory=lambda: Caller(""))
+    is_broken: bool = False
     receive: Receive | None = None
     file: IO[bytes] | None = None
 
     @property
     def origin(self) -> str:
-        """Scheme and host, as the client addressed them."""
-        return f"{'https' if self.is_secure else 'http'}://{self.headers.get('host', '')}"
+        """Scheme and host as the client addressed them, with the path under which a proxy offers the site."""
+        return f"{'https' if self.is_secure else 'http'}://{self.headers.get('host', '')}{self.prefix}"
+
+    @property
+    def prefix(self) -> str:
+        """FORCE_SCRIPT_NAME; `path` is without it."""
+        return settings.FORCE_SCRIPT_NAME or ""
 
     @property
     def media_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+class Chunks(Protocol):
+    """A response of Django that is made while it is sent. It is closed in the thread that made it."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class ApiReply:
+    """`stream`, if given, is sent piece by piece in the place of `content`. `error` is the cause of a refusal."""
+
     status: int
-    content: bytes | Iterator[bytes] = b""
+    content: bytes | Chunks = b""
     headers: dict[str, str] = field(default_factory=dict)
+    stream: AsyncIterator[bytes] | None = None
+    error: Exception | None = None
 
 
 Handler = Callable[[ApiRequest], Awaitable[ApiReply]]

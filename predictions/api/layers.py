@@ -1,9 +1,10 @@
 """What every request of the API passes on its way to an operation. `predictions.api.asgi.LAYERS` sets the order."""
 
+import asyncio
 import logging
 import re
 import uuid
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +17,18 @@ from django.middleware.security import SecurityMiddleware
 
 from predictions.api import callers, problems
 from predictions.api.http import ApiReply, ApiRequest, Handler, content_length
+from predictions.api.uploads import BROKEN_BODY
 from predictions.batches.limits import limit_text, most_bytes, takes_file
 from predictions.context import request_id
-from predictions.serving.schema.errors import BadRequest, FileTooLarge, NotAuthenticated, UnsupportedMediaType
+from predictions.serving.schema.errors import (
+    BadRequest,
+    FileTooLarge,
+    NotAuthenticated,
+    OutOfScope,
+    UnsupportedEncoding,
+    UnsupportedTransferCoding,
+)
+from predictions.use_cases import admission, lookup
 
 # The refusals of all doors have one logger, Django's.
 logger = logging.getLogger("django.request")
@@ -26,6 +36,22 @@ logger = logging.getLogger("django.request")
 REQUEST_ID = "X-Request-ID"
 # A request id that a proxy in front may have given.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+READING = ("GET", "HEAD", "OPTIONS")
+# Reads by POST.
+INDEX = re.compile(r"/v2/repository/index/?")
+OF_MODEL = re.compile(r"/(?:api/v1|v2)/models/([^/]*)")
+# The requests whose rows SUBMIT_RATE counts.
+COUNTED = re.compile(r"/api/v1/models/[^/]+/predictions/?|/v2/models/[^/]+(/versions/[^/]+)?/infer/?")
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Prefer, Idempotency-Key, Cancel-After, If-None-Match,"
+    " Last-Event-ID, Inference-Header-Content-Length",
+    "Access-Control-Max-Age": "600",
+}
+EXPOSED = (
+    "Location, Retry-After, ETag, Preference-Applied, Server-Timing, WWW-Authenticate, X-Request-ID, RateLimit-Limit,"
+    " RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Inference-Header-Content-Length"
+)
 # Operations that need no permission to predict: health for every probe, and the schema with its page.
 OPEN = re.compile(r"/v2/health/(live|ready)|/api/v1/schema/")
 
@@ -44,9 +70,31 @@ def request_id_for(given: str) -> str:
     return given if settings.ENV.behind_proxy and WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
 
 
+async def cross_origin(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """CORS: let scripts of other sites read replies, where CORS_ALLOWED_ORIGINS names the site.
+
+    The API reads no cookies, so no credentials are allowed: a script sends a token of its own.
+    """
+    origin, known = request.headers.get("origin"), settings.CORS_ALLOWED_ORIGINS
+    if not known:
+        return await call_next(request)
+    is_known = origin is not None and ("*" in known or origin in known)
+    if is_known and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+        reply = ApiReply(204, headers={**PREFLIGHT})
+    else:
+        reply = await call_next(request)
+    reply.headers["Vary"] = "Origin"
+    if is_known:
+        reply.headers |= {"Access-Control-Allow-Origin": str(origin), "Access-Control-Expose-Headers": EXPOSED}
+    return reply
+
+
 async def add_security_headers(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """And keep shared caches from replies, which differ by caller."""
     reply = await call_next(request)
-    reply.headers = {**_security_headers(request.is_secure, settings.SECURE_HSTS_SECONDS), **reply.headers}
+    caching = {"Cache-Control": "private, no-cache"} if request.method in ("GET", "HEAD") else {}
+    security = _security_headers(request.is_secure, settings.SECURE_HSTS_SECONDS)
+    reply.headers = {**security, **caching, **reply.headers}
     return reply
 
 
@@ -63,15 +111,22 @@ def _security_headers(is_secure: bool, hsts_seconds: int) -> dict[str, str]:
 
 async def format_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Turn an error into the reply of its door, and log what was refused."""
-    try:
-        reply = await call_next(request)
-    except Exception as error:  # noqa: BLE001 - an unexpected error is logged and answered with 500
-        reply = problems.reply(error, request.path)
-        _log(reply.status, request.path, error)
+    reply = await catch_errors(call_next, request)
+    if reply.error is not None:
+        _log(reply.status, request.path, reply.error)
         return reply
     if reply.status >= HTTPStatus.BAD_REQUEST:
         _log(reply.status, request.path)
     return reply
+
+
+async def catch_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
+    try:
+        return await call_next(request)
+    except Exception as error:  # noqa: BLE001 - an unexpected error is logged and answered with 500
+        reply = problems.reply(error, request.path)
+        reply.error = error
+        return reply
 
 
 def _log(status: int, path: str, error: Exception | None = None) -> None:
@@ -95,19 +150,41 @@ async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
 async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply:
     if settings.SECURE_SSL_REDIRECT and not request.is_secure:
         query = request.scope["query_string"].decode("latin-1")
-        path = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-        return ApiReply(301, headers={"Location": f"https://{request.headers['host']}{path}"})
+        raw_path = request.scope["raw_path"].decode("latin-1").removeprefix(request.prefix)
+        path = request.prefix + raw_path + (f"?{query}" if query else "")
+        # Not 301, after which programs repeat a POST as a GET.
+        return ApiReply(308, headers={"Location": f"https://{request.headers['host']}{path}"})
     return await call_next(request)
 
 
 async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """Refuse a body that is too large, which was not read, and one that is compressed."""
+    """Refuse a body that is too large or broken, which was not read, and one that is compressed."""
     most = most_bytes(request.path)
+    if request.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        raise UnsupportedTransferCoding
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("A compressed body is not understood; send it as it is.")
+        raise UnsupportedEncoding
+    if request.is_broken:
+        raise BadRequest(BROKEN_BODY)
     if len(request.body) > most or content_length(request.headers) > most:
-        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large()
+        raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large(request.path)
     return await call_next(request)
+
+
+async def add_rate_limit(call_next: Handler, request: ApiRequest) -> ApiReply:
+    """RateLimit-* (draft-ietf-httpapi-ratelimit-headers) on what SUBMIT_RATE counts, refusals included."""
+    if not settings.SUBMIT_RATE or request.method != "POST" or not COUNTED.fullmatch(request.path):
+        return await call_next(request)
+    reply = await catch_errors(call_next, request)
+    call = partial(admission.rate_state, request.caller)
+    if (state := await asyncio.get_running_loop().run_in_executor(lookup.reading, call)) is not None:
+        reply.headers |= {
+            "RateLimit-Limit": str(state.limit),
+            "RateLimit-Remaining": str(state.remaining),
+            "RateLimit-Reset": str(state.reset_seconds),
+            "RateLimit-Policy": f"{state.limit};w={state.window_seconds}",
+        }
+    return reply
 
 
 async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:
@@ -116,7 +193,15 @@ async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 
 async def authorize(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """Callers without a token are let in where predictions are public."""
+    """Callers without a token are let in where predictions are public; a token has the bounds that it was made with."""
+    caller = request.caller
+    if not caller.may_predict and request.method not in READING and not INDEX.fullmatch(request.path):
+        raise OutOfScope("This token may only read. Make one that may predict at /accounts/tokens/.")
+    named = OF_MODEL.match(request.path)
+    if caller.only_model and named and named.group(1) not in (caller.only_model, ""):
+        raise OutOfScope(f"This token is for the model {caller.only_model!r} only.")
+    if caller.only_model and request.path.startswith("/api/v1/batches/"):
+        raise OutOfScope("This token is for one model; files need a token for all.")
     if request.caller.user is None and not settings.PUBLIC_PREDICTIONS and not OPEN.fullmatch(request.path):
         raise NotAuthenticated
     return await call_next(request)

@@ -9,9 +9,11 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from predictions.models import State
+from predictions.models import Source, State
 from predictions.models.prediction import PredictionQuerySet
 from predictions.serving.artifacts.repository import is_name
+
+PARAMETERS = ("model", "version", "status", "source", "created_after", "created_before", "cursor", "limit")
 
 
 class NewestFirst(CursorPagination):
@@ -28,14 +30,20 @@ class NewestFirst(CursorPagination):
         return int(text)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        cursor: Cursor | None = super().decode_cursor(request)
+        try:
+            cursor: Cursor | None = super().decode_cursor(request)
+        except NotFound:
+            raise self._broken_cursor() from None
         if cursor and cursor.position is not None and _time_of(str(cursor.position)) is None:
-            raise NotFound(self.invalid_cursor_message)
+            raise self._broken_cursor()
         return cursor
+
+    def _broken_cursor(self) -> ValidationError:
+        return ValidationError({"cursor": [self.invalid_cursor_message]})
 
 
 def chosen(request: Request, predictions: PredictionQuerySet) -> PredictionQuerySet:
-    """`?model=`, `?status=`, `?created_after=` and `?created_before=`.
+    """What `PARAMETERS` names; several states and sources are separated by commas, or named one by one.
 
     Raises:
         ValidationError: a filter that means nothing.
@@ -44,15 +52,26 @@ def chosen(request: Request, predictions: PredictionQuerySet) -> PredictionQuery
     if (model := query.get("model")) is not None:
         called = predictions.filter(version__registered_model__name=model)
         predictions = called if is_name(model) else predictions.none()
-    if (status := query.get("status")) is not None:
-        if status not in State.values:
-            raise ValidationError({"status": [f"Must be one of {', '.join(State.values)}."]})
-        predictions = predictions.filter(state=status)
+    if (version := query.get("version")) is not None:
+        if not re.fullmatch(r"[1-9][0-9]{0,8}", version):
+            raise ValidationError({"version": ["Must be the number of a version."]})
+        predictions = predictions.filter(version__number=int(version))
+    if "status" in query:
+        predictions = predictions.filter(state__in=_several(request, "status", State.values))
+    if "source" in query:
+        predictions = predictions.filter(source__in=_several(request, "source", Source.values))
     if (after := _time(request, "created_after")) is not None:
         predictions = predictions.filter(created_at__gt=after)
     if (before := _time(request, "created_before")) is not None:
         predictions = predictions.filter(created_at__lt=before)
     return predictions
+
+
+def _several(request: Request, name: str, known: list[str]) -> list[str]:
+    given = [part for text in request.query_params.getlist(name) for part in text.split(",")]
+    if not set(given) <= set(known):
+        raise ValidationError({name: [f"Must be of {', '.join(known)}; several are separated by commas."]})
+    return given
 
 
 def _time(request: Request, name: str) -> datetime | None:

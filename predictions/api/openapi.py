@@ -1,9 +1,8 @@
-"""The OpenAPI 3 schema: what each operation takes and answers, and one request body for each model that serves."""
+"""The OpenAPI 3 schema: what each operation takes and answers. `openapi_document` completes it."""
 
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
@@ -13,24 +12,46 @@ from predictions.api import serializers as bodies
 from predictions.api.headers import DURATION, KEY
 from predictions.api.problems import MEDIA_TYPE
 from predictions.api.threads import CallerAuthentication
-from predictions.models import RegisteredModel, State
-
-PREDICT_PATH = "/api/v1/models/{name}/predictions/"
+from predictions.models import Source, State
 
 # What any operation may answer besides its own.
 PROBLEMS = {
-    400: "Not JSON, or a header that means nothing.",
-    401: "The token is not valid.",
-    403: "Sign in, or send a token.",
+    400: "Not JSON, a body that is empty or does not come to its end, or a header that means nothing.",
+    401: "The token is not valid, or one is needed.",
+    403: "The token may not do this, or it is not yours to change.",
     404: "There is no such thing, or it is not yours.",
     405: "Not with this method.",
     409: "Not in this state.",
     410: "Its data was removed.",
-    413: "The body is too large.",
+    413: "The body is too large, or has more rows than a request may have.",
     415: "The body must be application/json.",
     422: "Bad input: every place with its reason.",
     429: "Too many in a short time; Retry-After says when.",
+    501: "A transfer coding other than chunked.",
     503: "The queue is full, no version serves, or the database is away; Retry-After says when.",
+}
+# What each operation does, in a line.
+SUMMARIES = {
+    "read_index": "Where everything is",
+    "list_models": "The models that serve",
+    "read_model": "One model: what it takes, its versions and metrics",
+    "create_prediction": "Predict one row, or several",
+    "read_prediction": "One prediction",
+    "remove_prediction": "Remove a prediction for good",
+    "list_predictions": "My predictions, newest first",
+    "cancel_prediction": "Cancel a prediction",
+    "read_prediction_feedback": "My feedback on a prediction",
+    "give_prediction_feedback": "Say whether an answer was right",
+    "replace_prediction_feedback": "Replace my feedback",
+    "explain_prediction": "What each feature adds to an answer",
+    "list_batches": "My files, newest first",
+    "create_batch": "Score a file, or many rows",
+    "read_batch": "One file and its progress",
+    "cancel_batch": "Cancel a file",
+    "correct_batch": "Send corrected rows of a file",
+    "read_batch_results": "The results of a file",
+    "read_batch_errors": "The bad rows of a file",
+    "read_prediction_events": "A prediction's changes of state, as they happen",
 }
 
 
@@ -42,17 +63,32 @@ def _header(name: str, description: str, **schema: Any) -> OpenApiParameter:
     return OpenApiParameter(name, {"type": "string", **schema}, OpenApiParameter.HEADER, description=description)
 
 
+WAIT_HEADER = _header("Prefer", "`wait=<seconds>`: wait for the result so long, at most (RFC 7240).")
 IDEMPOTENCY_KEY = _header(
     "Idempotency-Key", "The same key with the same body gives the same answer, for 24 hours.", pattern=KEY
 )
 ASK_HEADERS = [
-    _header("Prefer", "`wait=<seconds>`: wait for the result so long, at most (RFC 7240)."),
+    WAIT_HEADER,
     IDEMPOTENCY_KEY,
     _header("Cancel-After", "A duration such as `30s` or `5m`: the deadline; at most 24h.", pattern=DURATION),
 ]
+EVENT_HEADER = _header("Last-Event-ID", "The id of the last event that was received.")
+READ_HEADERS = [
+    WAIT_HEADER,
+    _header("If-None-Match", "An `ETag` that was given before: 304 if nothing has changed."),
+]
+
+
+def _several(name: str, values: list[str]) -> OpenApiParameter:
+    schema = {"type": "array", "items": {"type": "string", "enum": values}, "minItems": 1}
+    return OpenApiParameter(name, schema, explode=False, style="form", description="One or several.")
+
+
 FILTER_PARAMETERS = [
-    OpenApiParameter("model", OpenApiTypes.STR),
-    OpenApiParameter("status", OpenApiTypes.STR, enum=State.values),
+    OpenApiParameter("model", OpenApiTypes.STR, description="The name of a model."),
+    OpenApiParameter("version", {"type": "integer", "minimum": 1, "maximum": 999_999_999}),
+    _several("status", list(State.values)),
+    _several("source", list(Source.values)),
     OpenApiParameter("created_after", OpenApiTypes.DATETIME),
     OpenApiParameter("created_before", OpenApiTypes.DATETIME),
     OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next` or `previous`."),
@@ -62,51 +98,7 @@ FILTER_PARAMETERS = [
 
 def operation(name: str, **said: Any) -> Callable[..., Any]:
     tag = next((tag for word, tag in (("rediction", "predictions"), ("batch", "batches")) if word in name), "models")
-    return extend_schema(operation_id=name, tags=[tag], **said)
-
-
-def add_models(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Give each model that serves a path of its own, with its signature as the body.
-
-    Only in the served schema: the one in the repository must not depend on what a database holds.
-    """
-    _set_security(result, may_be_anonymous=request is not None and settings.PUBLIC_PREDICTIONS)
-    if request is None or PREDICT_PATH not in result["paths"]:
-        return result
-    general = result["paths"].pop(PREDICT_PATH)["post"]
-    for model in RegisteredModel.objects.listed():
-        if model.champion is None:
-            continue
-        signature = model.champion.signature
-        named = f"Features_{model.name.replace('-', '_')}"
-        result["components"]["schemas"][named] = _features(signature.json_schema())
-        body = {"type": "object", "properties": {"features": {"$ref": f"#/components/schemas/{named}"}}}
-        content = {"application/json": {"schema": {**body, "required": ["features"], "additionalProperties": False}}}
-        result["paths"][PREDICT_PATH.replace("{name}", model.name)] = {
-            "post": {
-                **general,
-                "operationId": f"{general['operationId']}_{model.name.replace('-', '_')}",
-                "summary": model.title,
-                "parameters": [p for p in general["parameters"] if p["in"] != "path"],
-                "requestBody": {"content": content, "required": True},
-            }
-        }
-    return result
-
-
-def _set_security(result: dict[str, Any], *, may_be_anonymous: bool) -> None:
-    """A token for every operation; none is needed where predictions are public."""
-    for methods in result["paths"].values():
-        for said in methods.values():
-            said["security"] = [{"token": []}, *([{}] if may_be_anonymous else [])]
-
-
-def _features(schema: dict[str, Any]) -> dict[str, Any]:
-    """An object by name, or a list in signature order."""
-    by_name = {word: value for word, value in schema.items() if word != "$schema"}
-    columns = list(schema["properties"].values())
-    in_order = {"type": "array", "prefixItems": columns, "items": False, "minItems": len(columns)}
-    return {"oneOf": [by_name, in_order]}
+    return extend_schema(operation_id=name, summary=SUMMARIES[name], tags=[tag], **said)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

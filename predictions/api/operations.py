@@ -1,102 +1,141 @@
 """The operations that programs ask hundreds of times a second, on the event loop: predict, and fetch a prediction."""
 
 import asyncio
+import json
 import re
 import uuid
-from collections.abc import Mapping
-from typing import Any
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from django.utils.http import parse_etags
 
 from predictions.api import representation
-from predictions.api.headers import PredictOptions, read_options
-from predictions.api.http import JSON, ApiReply, ApiRequest, json_reply
-from predictions.api.parsers import parse
-from predictions.models import ModelVersion, Prediction, Source
+from predictions.api.headers import read_options, read_wait
+from predictions.api.http import ApiReply, ApiRequest, json_reply
+from predictions.api.parsers import check_json
+from predictions.api.prediction_body import PredictBody, read_body
+from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
 from predictions.models.ids import new_prediction_id
-from predictions.serving.schema.errors import InvalidInput, Problem, UnsupportedMediaType
-from predictions.serving.schema.signature import Value
-from predictions.serving.schema.wording import printable
 from predictions.use_cases import lookup
 from predictions.use_cases.submit import PredictCommand, submit
 from predictions.use_cases.wait import subscribe, wait
 
 # Reading and validating a longer body would hold up the event loop: a thread does it.
 LARGE_BODY = 10_000
+# So are more rows than these written in a thread.
+FEW_ROWS = 30
+
+T = TypeVar("T")
 
 
 async def predict(request: ApiRequest, name: str) -> ApiReply:
-    """POST models/<name>/predictions/: accept one row, and wait for its answer where `Prefer: wait` asks for that."""
-    if request.media_type != JSON:
-        raise UnsupportedMediaType
-    options = read_options(request.headers)
-    version = lookup.serving_version(await lookup.model(name))
-    values = await _values(request.body, version)
+    """POST models/<name>/predictions/: accept rows, and wait for their answers where `Prefer: wait` asks for that."""
+    check_json(request)
+    options = read_options(request.headers, request.caller)
+    model = await lookup.model(name)
+    asked = await _off_loop(len(request.body) > LARGE_BODY, read_body, request.body)
+    version = await _version(request, model, asked, options.idempotency_key)
+    rows = await _off_loop(len(request.body) > LARGE_BODY, asked.clean, version.signature)
     command = PredictCommand(
         version,
-        [values],
-        [new_prediction_id()],
+        rows,
+        [new_prediction_id() for _ in rows],
         request.caller,
         Source.API,
         options.idempotency_key,
         options.time_allowed,
+        asked.version is not None,
     )
-    return await _accept(request, command, options)
+    found = await accept_and_wait(command, options.wait)
+    return await _off_loop(len(found) > FEW_ROWS, _accepted, request, found, asked.has_several, options.wait)
 
 
-async def _values(body: bytes, version: ModelVersion) -> list[Value]:
-    if len(body) > LARGE_BODY:
-        return await asyncio.get_running_loop().run_in_executor(lookup.reading, clean, body, version)
-    return clean(body, version)
+async def _off_loop(is_long: bool, call: Callable[..., T], *args: Any) -> T:
+    """Long work would hold up the event loop: a thread does it."""
+    if is_long:
+        return await asyncio.get_running_loop().run_in_executor(lookup.reading, call, *args)
+    return call(*args)
 
 
-def clean(body: bytes, version: ModelVersion) -> list[Value]:
-    """The row in a body `{"features": …}`, in signature order.
+async def _version(request: ApiRequest, model: RegisteredModel, asked: PredictBody, key: str | None) -> ModelVersion:
+    """The version that is asked for, or the one that serves.
+
+    A key that was used before is answered even if no version serves, by the version that it was used with.
 
     Raises:
-        NotJSON, InvalidInput: it is none; all its problems at once.
+        NotFound: the model has no such version.
+        ModelUnavailable: nothing serves.
     """
-    given = parse(body)
-    if not isinstance(given, dict) or "features" not in given:
-        raise InvalidInput([Problem(None, "missing", 'The body must be an object: {"features": {…}}.')])
-    if unknown := sorted(given.keys() - {"features"}):
-        message = f'Only "features" belongs here, not "{printable(unknown[0])}".'
-        raise InvalidInput([Problem(None, "unknown_member", message)])
-    return version.signature.clean(given["features"])
+    if asked.version is not None:
+        return await lookup.version(model.name, asked.version)
+    if model.champion is not None:
+        return model.champion  # whether it is available is asked later: a key may have been used before
+    earlier = None
+    if key is not None:
+        earlier = await _off_loop(True, lookup.version_of_key, request.caller.key, key)
+    return earlier or lookup.serving_version(model)
 
 
-async def _accept(request: ApiRequest, command: PredictCommand, options: PredictOptions) -> ApiReply:
+async def accept_and_wait(command: PredictCommand, seconds: float) -> list[Prediction]:
+    """The accepted predictions, or the earlier ones of the key, as they are after `seconds` at most."""
     with subscribe(command.ids) as subscription:
-        [row] = await asyncio.wrap_future(submit(command))
-        if row.pk == command.ids[0]:
-            await wait([row], subscription, options.wait)
-            return _accepted(request, row, options)
-    # The key stands for an earlier prediction: wait for that one.
-    with subscribe([row.pk]) as subscription:
+        rows = await asyncio.wrap_future(submit(command))
+        if rows[0].pk == command.ids[0]:
+            await wait(rows, subscription, seconds)
+            return rows
+    # The key stands for earlier predictions: wait for those.
+    wanted = [(row.pk, command.caller) for row in rows]
+    with subscribe([row.pk for row in rows]) as subscription:
         subscription.look_now()
-        await wait([row], subscription, options.wait)
-    return _accepted(request, row, options)
+        found = [await asyncio.wrap_future(lookup.predictions.submit(one)) for one in wanted]
+        await wait(found, subscription, seconds)
+    return found
 
 
-def _accepted(request: ApiRequest, row: Prediction, options: PredictOptions) -> ApiReply:
-    """200 for a prediction that has ended, 202 for one that has not."""
-    body = representation.prediction(request.origin, row)
-    headers = {"Location": body["urls"]["self"]}
-    if not row.is_terminal:
+def _accepted(request: ApiRequest, rows: list[Prediction], has_several: bool, seconds: float) -> ApiReply:
+    """200 for predictions that have all ended, 202 otherwise."""
+    bodies = [representation.prediction(request.origin, row) for row in rows]
+    body: Any = {"results": bodies} if has_several else bodies[0]
+    headers = {} if has_several else {"Location": bodies[0]["urls"]["self"]}
+    if not all(row.is_terminal for row in rows):
         return json_reply(202, body, {**headers, "Retry-After": str(representation.RETRY_AFTER)})
-    if options.wait:
-        headers["Preference-Applied"] = f"wait={options.wait:g}"
-    return json_reply(200, body, {**headers, **_server_timing(row)})
+    timing = {} if has_several else _server_timing(rows[0])
+    return json_reply(200, body, {**headers, **_applied(seconds), **timing})
 
 
 async def fetch(request: ApiRequest, prediction_id: str) -> ApiReply:
-    """GET predictions/<id>/: 200, or 304 if the client has it as it is."""
-    row = await asyncio.wrap_future(lookup.predictions.submit((uuid.UUID(prediction_id), request.caller)))
-    etag = f'"{row.state}-{row.attempts}"'
-    if _is_known(etag, request.headers.get("if-none-match", "")):
-        return ApiReply(304, headers={"ETag": etag})
+    """GET predictions/<id>/: 200, or 304 if the client has it as it is; `Prefer: wait` waits for its end."""
+    seconds = read_wait(request.headers)
+    if not seconds:
+        return _fetched(request, await find(request, prediction_id), {})
+    with subscribe([uuid.UUID(prediction_id)]) as subscription:
+        row = await find(request, prediction_id)
+        await wait([row], subscription, seconds)
+    return _fetched(request, row, _applied(seconds))
+
+
+async def find(request: ApiRequest, prediction_id: str) -> Prediction:
+    """Raises NotFound or Removed."""
+    return await asyncio.wrap_future(lookup.predictions.submit((uuid.UUID(prediction_id), request.caller)))
+
+
+def _fetched(request: ApiRequest, row: Prediction, headers: Mapping[str, str]) -> ApiReply:
     body = representation.prediction(request.origin, row)
-    return json_reply(200, body, {"ETag": etag, **_server_timing(row)})
+    etag = f'"{row.state}-{row.attempts}{_mark(body["feedback"])}"'
+    headers = {**headers, "ETag": etag}
+    if _is_known(etag, request.headers.get("if-none-match", "")):
+        return ApiReply(304, headers=headers)
+    waits = {} if row.is_terminal else {"Retry-After": str(representation.RETRY_AFTER)}
+    return json_reply(200, body, {**headers, **waits, **_server_timing(row)})
+
+
+def _mark(feedback: Any) -> str:
+    return f"-{zlib.crc32(json.dumps(feedback).encode()):x}" if feedback else ""
+
+
+def _applied(seconds: float) -> dict[str, str]:
+    return {"Preference-Applied": f"wait={seconds:g}"} if seconds else {}
 
 
 def _is_known(etag: str, if_none_match: str) -> bool:

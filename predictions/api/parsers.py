@@ -6,7 +6,16 @@ from typing import IO, Any
 
 from rest_framework.parsers import BaseParser
 
-from predictions.serving.schema.errors import NotJSON
+from predictions.api.http import JSON, ApiRequest
+from predictions.serving.schema.errors import NotJSON, UnsupportedMediaType
+
+
+def check_json(request: ApiRequest) -> None:
+    """Raises NotJSON for an empty body, and UnsupportedMediaType for a body of another type."""
+    if not request.body:
+        raise NotJSON("The body is empty; send a JSON object.")
+    if request.media_type != JSON:
+        raise UnsupportedMediaType
 
 
 def parse(content: bytes) -> Any:

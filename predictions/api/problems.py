@@ -13,7 +13,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 
-from predictions.api.http import ApiReply, json_reply
+from predictions.api.http import JSON, ApiReply, json_reply
+from predictions.batches.limits import takes_file
 from predictions.serving.schema import errors
 from predictions.serving.schema.errors import ForetellError, InvalidInput, Problem
 from predictions.use_cases.database import DATABASE_AWAY
@@ -21,6 +22,7 @@ from predictions.use_cases.database import DATABASE_AWAY
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+NO_CONTENT = HTTPStatus.NO_CONTENT
 NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
 CHALLENGE = 'Bearer realm="foretell"'
 
@@ -29,11 +31,13 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.ModelUnavailable: 503,
     errors.QueueFull: 503,
     errors.TooMany: 429,
+    errors.TooManyRows: 413,
     errors.NotFound: 404,
     errors.Removed: 410,
     errors.NotAuthenticated: 401,
     errors.InvalidToken: 401,
     errors.Forbidden: 403,
+    errors.OutOfScope: 403,
     errors.CannotCancel: 409,
     errors.NoAnswer: 409,
     errors.KeyReused: 422,
@@ -48,6 +52,8 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.NotCorrectable: 409,
     errors.NoResults: 409,
     errors.UnsupportedMediaType: 415,
+    errors.UnsupportedEncoding: 415,
+    errors.UnsupportedTransferCoding: 501,
     errors.InternalError: 500,
     # A row that has ended so, where the reply is about its answer.
     errors.ModelFailure: 500,
@@ -57,7 +63,7 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.NotInTime: 504,
 }
 # The Open Inference Protocol knows one status for a bad request.
-PROTOCOL_STATUS: Mapping[type[ForetellError], int] = {**STATUS, errors.InvalidInput: 400}
+PROTOCOL_STATUS: Mapping[type[ForetellError], int] = {**STATUS, errors.InvalidInput: 400, errors.TooManyRows: 400}
 
 
 def reply(error: Exception, path: str) -> ApiReply:
@@ -73,7 +79,7 @@ def reply(error: Exception, path: str) -> ApiReply:
 
 def _protocol_reply(error: ForetellError) -> ApiReply:
     body: dict[str, Any] = {"error": error.sentence}
-    headers = _headers(error)
+    headers = _headers(error, "application/json, application/octet-stream")
     if isinstance(error, errors.NotInTime):
         body["predictions"], headers["Location"] = error.addresses, error.addresses[0]
     return json_reply(PROTOCOL_STATUS[type(error)], body, headers)
@@ -84,20 +90,27 @@ def notes(error: BaseException | None) -> list[str]:
     return getattr(error, "__notes__", [])
 
 
-def too_large() -> errors.TooLarge:
+def too_large(path: str) -> errors.TooLarge:
+    name = "BATCH_BYTES" if takes_file(path) else "DATA_UPLOAD_MAX_MEMORY_SIZE"
     error = errors.TooLarge()
-    error.add_note(f"the body has more bytes than DATA_UPLOAD_MAX_MEMORY_SIZE = {settings.DATA_UPLOAD_MAX_MEMORY_SIZE}")
+    error.add_note(f"the body has more bytes than {name} = {getattr(settings, name)}")
     return error
 
 
-def _headers(error: ForetellError) -> dict[str, str]:
+def _headers(error: ForetellError, accepted: str = JSON) -> dict[str, str]:
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join([*error.allowed, "OPTIONS"])
+    if isinstance(error, errors.UnsupportedEncoding):
+        headers["Accept-Encoding"] = "identity"
+    elif isinstance(error, errors.UnsupportedMediaType):
+        headers["Accept"] = accepted
     if isinstance(error, errors.InvalidToken):
         headers["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'
+    if isinstance(error, errors.OutOfScope):
+        headers["WWW-Authenticate"] = f'{CHALLENGE}, error="insufficient_scope"'
     if isinstance(error, errors.NotAuthenticated):
         headers["WWW-Authenticate"] = CHALLENGE
     return headers

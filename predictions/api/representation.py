@@ -8,11 +8,16 @@ from django.urls import reverse
 from predictions.api import addresses
 from predictions.batches.progress import Progress
 from predictions.lifecycle import registry
-from predictions.models import BatchJob, ModelVersion, Prediction, RegisteredModel, State
+from predictions.models import BatchJob, Feedback, ModelVersion, Prediction, RegisteredModel, State
 from predictions.serving.schema.errors import ERRORS
 
 # Whole seconds after which an unfinished prediction is worth another look.
 RETRY_AFTER = 1
+
+
+def index(origin: str) -> dict[str, Any]:
+    names = {"models": "api-models", "predictions": "api-predictions", "schema": "api-schema", "docs": "api-docs"}
+    return {"name": "Foretell", "urls": {name: _url(origin, route) for name, route in names.items()}}
 
 
 def model(origin: str, registered: RegisteredModel) -> dict[str, Any]:
@@ -67,6 +72,7 @@ def prediction(origin: str, row: Prediction) -> dict[str, Any]:
             for advice in signature.advise(row.values, row.version.profile)
         ],
         "error": _error(row),
+        "feedback": feedback(row.own_feedback),
         "source": row.source,
         "created_at": row.created_at,
         "started_at": row.started_at,
@@ -76,6 +82,12 @@ def prediction(origin: str, row: Prediction) -> dict[str, Any]:
         "retry_after": None if row.is_terminal else RETRY_AFTER,
         "urls": addresses.all_of_prediction(origin, row.pk),
     }
+
+
+def feedback(given: Feedback | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    return {"was_right": given.was_right, "actual": given.actual, "comment": given.comment}
 
 
 def timing(row: Prediction) -> dict[str, float | None]:

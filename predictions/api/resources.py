@@ -1,6 +1,7 @@
-"""The operations of the JSON API that are asked rarely: lists, a model, cancel, feedback."""
+"""The operations of the JSON API that are asked rarely: lists, a model, cancel, remove, feedback."""
 
 import uuid
+from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
@@ -9,24 +10,34 @@ from rest_framework.response import Response
 
 from predictions.api import representation
 from predictions.api import serializers as bodies
-from predictions.api.lists import NewestFirst, chosen
+from predictions.api.feedback_body import read_feedback
+from predictions.api.lists import PARAMETERS, NewestFirst, chosen
 from predictions.api.openapi import FILTER_PARAMETERS, operation, problems
+from predictions.api.parsers import check_json
 from predictions.api.threads import caller_of, request_of
 from predictions.explanations import requests as explanations
 from predictions.lifecycle import registry
-from predictions.models import RegisteredModel
+from predictions.models import Feedback, Prediction, RegisteredModel
+from predictions.serving.schema.errors import NotFound
 from predictions.use_cases.callers import history_of
 from predictions.use_cases.cancel import cancel as cancel_prediction
 from predictions.use_cases.feedback import check_has_answer, give_feedback
-from predictions.use_cases.lookup import find_model, find_prediction
+from predictions.use_cases.lookup import attach_feedback, find_model, find_prediction
+
+
+@operation("read_index", responses={200: bodies.Index, **problems(401)})
+@api_view(["GET", "HEAD"])
+def index(request: Request) -> Response:
+    """Where everything is."""
+    return Response(representation.index(_origin(request)))
 
 
 @operation("list_models", responses={200: bodies.ModelList, **problems(401, 403)})
 @api_view(["GET", "HEAD"])
 def models(request: Request) -> Response:
-    return Response(
-        {"results": [representation.model(_origin(request), model) for model in RegisteredModel.objects.listed()]}
-    )
+    listed, only = RegisteredModel.objects.listed(), caller_of(request).only_model
+    found = listed.filter(name=only) if only else listed
+    return Response({"results": [representation.model(_origin(request), model) for model in found]})
 
 
 @operation("read_model", responses={200: bodies.ModelBody, **problems(401, 403, 404)})
@@ -47,8 +58,12 @@ def predictions(request: Request) -> Response:
     """Mine, newest first; `next` and `previous` are the addresses of the neighbouring pages."""
     pages = NewestFirst()
     page = pages.paginate_queryset(chosen(request, history_of(caller_of(request))), request) or []
-    rows = [representation.prediction(_origin(request), row) for row in registry.attach_versions(page)]
-    return pages.get_paginated_response(rows)
+    rows = registry.attach_versions(page)
+    attach_feedback([(row, caller_of(request).key) for row in rows])
+    return pages.get_paginated_response([representation.prediction(_origin(request), row) for row in rows])
+
+
+predictions.query_parameters = PARAMETERS  # read by `threads.check_query`
 
 
 @operation(
@@ -61,24 +76,38 @@ def cancel(request: Request, prediction_id: uuid.UUID) -> Response:
     return Response(representation.prediction(_origin(request), row))
 
 
+FEEDBACK_GIVEN = {
+    200: OpenApiResponse(bodies.FeedbackAnswer, "Replaced earlier feedback."),
+    201: bodies.FeedbackAnswer,
+    **problems(400, 401, 403, 404, 409, 410, 413, 415, 422),
+}
+
+
 @operation(
-    "give_prediction_feedback",
-    request=bodies.FeedbackBody,
-    responses={
-        200: OpenApiResponse(bodies.FeedbackAnswer, "Replaced an earlier word."),
-        201: bodies.FeedbackAnswer,
-        **problems(400, 401, 403, 404, 409, 410, 413, 415, 422),
-    },
+    "read_prediction_feedback",
+    responses={200: bodies.FeedbackAnswer, **problems(401, 403, 404, 410)},
+    methods=["GET", "HEAD"],
 )
-@api_view(["POST"])
+@operation("give_prediction_feedback", request=bodies.FeedbackBody, responses=FEEDBACK_GIVEN, methods=["POST"])
+@operation("replace_prediction_feedback", request=bodies.FeedbackBody, responses=FEEDBACK_GIVEN, methods=["PUT"])
+@api_view(["GET", "HEAD", "POST", "PUT"])
 def feedback(request: Request, prediction_id: uuid.UUID) -> Response:
-    """Say whether an answer was right, or what was true; later feedback replaces earlier feedback."""
+    """Your own feedback: whether an answer was right, or what was true. A POST or a PUT replaces all of it."""
     row = find_prediction(prediction_id, caller_of(request))
+    if request.method not in ("POST", "PUT"):
+        attach_feedback([(row, caller_of(request).key)])
+        if row.own_feedback is None:
+            raise NotFound("You have given no feedback on this prediction.")
+        return Response(_feedback(row, row.own_feedback))
     check_has_answer(row)
-    said = bodies.FeedbackBody(data=request.data)
-    said.is_valid(raise_exception=True)
-    kept, is_new = give_feedback(row, caller_of(request), **said.validated_data)
-    return Response({"prediction": str(row.pk), **bodies.FeedbackBody(kept).data}, status=201 if is_new else 200)
+    check_json(request_of(request))
+    said = read_feedback(request_of(request).body)
+    kept, is_new = give_feedback(row, caller_of(request), **said)
+    return Response(_feedback(row, kept), status=201 if is_new else 200)
+
+
+def _feedback(row: Prediction, given: Feedback) -> dict[str, Any]:
+    return {"prediction": str(row.pk), **(representation.feedback(given) or {})}
 
 
 @operation(

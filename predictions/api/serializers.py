@@ -1,16 +1,15 @@
-"""The bodies of the JSON API, for the OpenAPI schema; feedback is also read by its serializer.
+"""The bodies of the JSON API, for the OpenAPI schema.
 
-A prediction's features are read by `Signature.clean`, and answers are written by `representation`: both are hot paths
-and have one validator or writer elsewhere. A test holds these descriptions against real answers.
+They are read by `prediction_body` and `feedback_body`, and written by `representation`. A test holds these descriptions
+against real answers.
 """
 
-import math
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from predictions.models import Feedback, JobState, Source, State
+from predictions.models import JobState, Source, State
 from predictions.serving.schema.errors import ERRORS
 
 
@@ -86,6 +85,19 @@ class Output(serializers.JSONField):
     """As the worker stored it."""
 
 
+@extend_schema_field({"anyOf": [{"type": "string", "maxLength": 200}, {"type": "number"}, {"type": "null"}]})
+class Truth(serializers.JSONField):
+    """The label of a class, or a number."""
+
+
+class Feedback(serializers.Serializer[Any]):
+    """What you have said of an answer."""
+
+    was_right = serializers.BooleanField(allow_null=True)
+    actual = Truth()
+    comment = serializers.CharField(allow_blank=True)
+
+
 class PredictionBody(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     model = serializers.CharField()
@@ -95,6 +107,7 @@ class PredictionBody(serializers.Serializer[Any]):
     output = Output(allow_null=True)
     advice = Advice(many=True)
     error = PredictionError(allow_null=True)
+    feedback = Feedback(allow_null=True)
     source = serializers.ChoiceField(Source.choices)  # type: ignore[assignment]  # likewise
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
@@ -111,8 +124,52 @@ class PredictionPage(serializers.Serializer[Any]):
     results = PredictionBody(many=True)
 
 
-class PredictRequest(serializers.Serializer[Any]):
-    features = serializers.JSONField()
+class PredictionList(serializers.Serializer[Any]):
+    results = PredictionBody(many=True)
+
+
+@extend_schema_field(
+    {
+        "anyOf": [
+            {"type": "object", "additionalProperties": {}},
+            {"type": "array", "items": {}, "minItems": 1, "maxItems": 10_000},
+        ]
+    }
+)
+class Row(serializers.JSONField):
+    """Values by the name of the feature, or in the order of the signature."""
+
+
+@extend_schema_field({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]})
+class Version(serializers.JSONField):
+    """The number of a version, or `champion`, `previous` or `latest`."""
+
+
+class OneRow(serializers.Serializer[Any]):
+    features = Row()
+    version = Version(required=False)
+
+
+class SeveralRows(serializers.Serializer[Any]):
+    rows = serializers.ListField(child=Row(), min_length=1, max_length=1000)
+    version = Version(required=False)
+
+
+# Which of the two it is shows by its members.
+PredictRequest = PolymorphicProxySerializer("PredictRequest", [OneRow, SeveralRows], None)
+PredictReply = PolymorphicProxySerializer("PredictReply", [PredictionBody, PredictionList], None)
+
+
+class IndexUrls(serializers.Serializer[Any]):
+    models = serializers.URLField()
+    predictions = serializers.URLField()
+    schema = serializers.URLField()
+    docs = serializers.URLField()
+
+
+class Index(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    urls = IndexUrls()
 
 
 class ModelUrls(serializers.Serializer[Any]):
@@ -236,50 +293,16 @@ class ProblemBody(serializers.Serializer[Any]):
     errors = ProblemEntry(many=True, required=False)  # type: ignore[assignment]  # likewise
 
 
-@extend_schema_field({"oneOf": [{"type": "string", "maxLength": 200}, {"type": "number"}, {"type": "boolean"}]})
-class Truth(serializers.Field[Any, Any, Any, Any]):
-    """One label or one number. JSONField would write it out first, and fall over what is nested deeply."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str | int | float | bool):
-            raise serializers.ValidationError("Must be one label or one number.")
-        if isinstance(data, float) and not math.isfinite(data):
-            raise serializers.ValidationError("Must be finite.")
-        if isinstance(data, str) and (len(data) > 200 or not _can_be_stored(data)):
-            raise serializers.ValidationError("Must be a label of at most 200 characters.")
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-def _can_be_stored(text: str) -> bool:
-    """PostgreSQL keeps neither NUL nor half of a surrogate pair."""
-    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
-
-
-class FeedbackBody(serializers.ModelSerializer[Feedback]):
-    """`actual` is the true class label, or the true number."""
+class FeedbackBody(serializers.Serializer[Any]):
+    """`actual` is the true class label, or the true number. At least one member is said."""
 
     was_right = serializers.BooleanField(required=False, allow_null=True)
-    actual = Truth(required=False, allow_null=True)
+    actual = Truth(required=False)
     comment = serializers.CharField(required=False, allow_blank=True, max_length=2000)
 
-    class Meta:
-        model = Feedback
-        fields: tuple[str, ...] = ("was_right", "actual", "comment")
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs.get("was_right") is None and attrs.get("actual") is None and not attrs.get("comment"):
-            raise serializers.ValidationError("Say was_right, actual or comment.")
-        return attrs
-
-
-class FeedbackAnswer(FeedbackBody):
+class FeedbackAnswer(Feedback):
     prediction = serializers.UUIDField()
-
-    class Meta(FeedbackBody.Meta):
-        fields = ("prediction", *FeedbackBody.Meta.fields)
 
 
 class Explained(serializers.Serializer[Any]):

@@ -6,9 +6,10 @@ No middleware of Django runs for them: the layers of `predictions.api.asgi` have
 import asyncio
 import contextvars
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import IO, Any, cast
+from urllib.parse import parse_qs
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
@@ -19,10 +20,18 @@ from django.urls import resolve
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from predictions.api.http import ApiReply, ApiRequest
-from predictions.api.uploads import receive_file, size_of
+from predictions.api.http import ApiReply, ApiRequest, Chunks, Receive
+from predictions.api.prediction_body import pointer_to
+from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
 from predictions.batches.limits import limit_text, most_bytes
-from predictions.serving.schema.errors import FileTooLarge, MethodNotAllowed, NotFound
+from predictions.serving.schema.errors import (
+    BadRequest,
+    FileTooLarge,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+)
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller
 
@@ -31,7 +40,7 @@ threads = ThreadPoolExecutor(8, thread_name_prefix="api")
 
 async def answer_in_thread(request: ApiRequest) -> ApiReply:
     if request.receive is not None:
-        request.file = await receive_file(request.headers, request.receive, most_bytes(request.path))
+        request.file = await _receive(request, request.receive)
     context = contextvars.copy_context()  # the request's id
     try:
         return await asyncio.get_running_loop().run_in_executor(threads, context.run, _answer, request)
@@ -40,9 +49,17 @@ async def answer_in_thread(request: ApiRequest) -> ApiReply:
             request.file.close()
 
 
+async def _receive(request: ApiRequest, receive: Receive) -> IO[bytes]:
+    try:
+        return await receive_file(request.headers, receive, most_bytes(request.path))
+    except BrokenBody:
+        raise BadRequest(BROKEN_BODY) from None
+
+
 def _answer(request: ApiRequest) -> ApiReply:
     close_old_connections()
-    django_request: Any = ASGIRequest({**request.scope, "root_path": ""}, request.file or io.BytesIO(request.body))
+    scope = {**request.scope, "path": request.prefix + request.path, "root_path": request.prefix}
+    django_request: Any = ASGIRequest(scope, request.file or io.BytesIO(request.body))
     if request.file:  # a body that came in chunks has no length, and Django would take it for empty
         django_request.META["CONTENT_LENGTH"] = str(checked_size(request.file, request.path))
     django_request.api = request
@@ -52,6 +69,8 @@ def _answer(request: ApiRequest) -> ApiReply:
         raise NotFound
     if "anything" in match.kwargs:
         raise NotFound(f"{request.method} {printable(request.path)} is not offered here.")
+    if request.path.startswith("/api/"):
+        check_query(request, getattr(match.func, "query_parameters", ()))
     if request.method == "OPTIONS":
         return options_reply(_methods(match.func))
     if request.method not in _methods(match.func):
@@ -59,7 +78,7 @@ def _answer(request: ApiRequest) -> ApiReply:
     response: HttpResponse = match.func(django_request, *match.args, **match.kwargs)
     if isinstance(response, SimpleTemplateResponse):
         response.render()
-    content = iter(response) if response.streaming else response.content
+    content = cast(Chunks, response) if response.streaming else response.content
     return ApiReply(response.status_code, content, dict(response.items()))
 
 
@@ -68,6 +87,14 @@ def checked_size(file: IO[bytes], path: str) -> int:
     if (size := size_of(file)) > most_bytes(path):
         raise FileTooLarge(limit_text())
     return size
+
+
+def check_query(request: ApiRequest, known: Collection[str]) -> None:
+    """Raises InvalidInput for a parameter that the operation does not have: a misspelled filter would be ignored."""
+    given = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    if unknown := [printable(name) for name in sorted(given) if name not in known]:
+        message = f"There is no such query parameter. There is: {', '.join(sorted(known)) or 'none'}."
+        raise InvalidInput([Problem(None, "unknown_parameter", message, pointer_to(name)) for name in unknown[:20]])
 
 
 def options_reply(methods: Sequence[str]) -> ApiReply:

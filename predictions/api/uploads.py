@@ -8,10 +8,11 @@ from predictions.api.http import Receive, content_length
 
 # A smaller body stays in memory.
 IN_MEMORY = 1024 * 1024
+BROKEN_BODY = "The body ended early, or its chunks are not framed as HTTP has it."
 
 
-class ClientLeft(Exception):
-    """The client closed the connection."""
+class BrokenBody(Exception):
+    """The client closed the connection, or framed its chunks wrongly: to the server the two look alike."""
 
 
 async def receive_file(headers: Mapping[str, str], receive: Receive, most: int) -> IO[bytes]:
@@ -19,7 +20,7 @@ async def receive_file(headers: Mapping[str, str], receive: Receive, most: int) 
     is longer, one message more than `most` bytes is read.
 
     Raises:
-        ClientLeft: before the body was complete.
+        BrokenBody: it did not come to its end.
     """
     file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
     is_more_to_come = content_length(headers) <= most
@@ -27,7 +28,7 @@ async def receive_file(headers: Mapping[str, str], receive: Receive, most: int) 
         message = await receive()
         if message["type"] == "http.disconnect":
             file.close()
-            raise ClientLeft
+            raise BrokenBody
         file.write(message.get("body", b""))
         is_more_to_come = message.get("more_body", False)
     file.seek(0)

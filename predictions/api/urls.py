@@ -1,7 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.urls import path, re_path
+from django.urls import path, re_path, register_converter
+from django.urls.converters import UUIDConverter
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.views import exception_handler
 
@@ -15,23 +16,32 @@ class Docs(SpectacularSwaggerSplitView):
         return exception_handler
 
 
+class AnyCase(UUIDConverter):
+    """A UUID, of which some programs write the letters large."""
+
+    regex = UUIDConverter.regex.replace("a-f", "a-fA-F")
+
+
+register_converter(AnyCase, "id")
 docs = Docs.as_view(template_name="api/docs.html", url_name="api-schema")
 
 urlpatterns = [
     path("models/<slug:name>/predictions/", described.predict, name="api-predict"),
-    path("predictions/<uuid:prediction_id>/", described.prediction, name="api-prediction"),
+    path("predictions/<id:prediction_id>/", described.prediction, name="api-prediction"),
+    path("predictions/<id:prediction_id>/events/", described.events, name="api-events"),
+    path("", resources.index, name="api-index"),
     path("models/", resources.models, name="api-models"),
     path("models/<slug:name>/", resources.model, name="api-model"),
     path("predictions/", resources.predictions, name="api-predictions"),
-    path("predictions/<uuid:prediction_id>/explanation/", resources.explanation, name="api-explanation"),
-    path("predictions/<uuid:prediction_id>/cancel/", resources.cancel, name="api-cancel"),
-    path("predictions/<uuid:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
+    path("predictions/<id:prediction_id>/cancel/", resources.cancel, name="api-cancel"),
+    path("predictions/<id:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
+    path("predictions/<id:prediction_id>/explanation/", resources.explanation, name="api-explanation"),
     path("batches/", batches.batches, name="api-batches"),
-    path("batches/<uuid:job_id>/", batches.read, name="api-batch"),
-    path("batches/<uuid:job_id>/results/", batches.results, name="api-batch-results"),
-    path("batches/<uuid:job_id>/errors/", batches.errors, name="api-batch-errors"),
-    path("batches/<uuid:job_id>/cancel/", batches.cancel, name="api-batch-cancel"),
-    path("batches/<uuid:job_id>/corrections/", batches.corrections, name="api-batch-corrections"),
+    path("batches/<id:job_id>/", batches.read, name="api-batch"),
+    path("batches/<id:job_id>/results/", batches.results, name="api-batch-results"),
+    path("batches/<id:job_id>/errors/", batches.errors, name="api-batch-errors"),
+    path("batches/<id:job_id>/cancel/", batches.cancel, name="api-batch-cancel"),
+    path("batches/<id:job_id>/corrections/", batches.corrections, name="api-batch-corrections"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
     re_path(r"^(?:[\s\S]*/)?\Z", resources.nothing, name="api-nothing"),

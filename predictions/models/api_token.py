@@ -19,6 +19,11 @@ logger = logging.getLogger(__name__)
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
+class Scope(models.TextChoices):
+    PREDICT = "predict", "Predict and read"
+    READ = "read", "Read only"
+
+
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def valid(self) -> "ApiTokenQuerySet":
         return self.filter(Q(expiry__isnull=True) | Q(expiry__gt=Now()), user__is_active=True)
@@ -46,6 +51,8 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 class ApiToken(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
+    scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.PREDICT)
+    model_name = models.CharField(max_length=100, blank=True, help_text="The one model it is for; empty: all.")
     last_used_at = models.DateTimeField(null=True)
 
     objects = AuthTokenManager.from_queryset(ApiTokenQuerySet)()

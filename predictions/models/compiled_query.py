@@ -64,8 +64,10 @@ def _value(param: Any, given: dict[str, Any], connection: BaseDatabaseWrapper) -
 
 
 # --- Rows by their keys -----------------------------------------------------------------------------------------------
-def rows_of(model: "type[models.Model]", columns: tuple[str, ...], keys: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of these primary keys, as far as they are there; in no order.
+def rows_of(
+    model: "type[models.Model]", columns: tuple[str, ...], keys: Sequence[Any], by: str = "pk"
+) -> list[tuple[Any, ...]]:
+    """The rows of these keys, as far as they are there; in no order. `by` names the column of UUIDs that has the keys.
 
     Asked for in lots of a power of two, the last key repeated, so that there are few statements to keep.
     """
@@ -73,11 +75,11 @@ def rows_of(model: "type[models.Model]", columns: tuple[str, ...], keys: Sequenc
     for lot in (keys[start : start + LOT] for start in range(0, len(keys), LOT)):
         size = 1 << (len(lot) - 1).bit_length()
         given = {f"key{place}": lot[min(place, len(lot) - 1)] for place in range(size)}
-        found += _of_so_many(model, columns, size).rows(**given)
+        found += _of_so_many(model, columns, size, by).rows(**given)
     return found
 
 
 @cache
-def _of_so_many(model: "type[models.Model]", columns: tuple[str, ...], size: int) -> CompiledQuery:
-    wanted = [Param(f"key{place}", model._meta.pk) for place in range(size)]
-    return CompiledQuery(lambda: model._default_manager.filter(pk__in=wanted).values_list(*columns))
+def _of_so_many(model: "type[models.Model]", columns: tuple[str, ...], size: int, by: str) -> CompiledQuery:
+    wanted = [Param(f"key{place}", models.UUIDField()) for place in range(size)]
+    return CompiledQuery(lambda: model._default_manager.filter(**{f"{by}__in": wanted}).values_list(*columns))

@@ -1,16 +1,27 @@
 """What people say of an answer: whether it was right, and what was true."""
 
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import models
 
+from predictions.models.compiled_query import rows_of
 from predictions.models.prediction import Prediction
 
 
 class FeedbackQuerySet(models.QuerySet["Feedback"]):
     def say(self, prediction: Prediction, caller: str, **said: Any) -> tuple["Feedback", bool]:
-        """Keep what a caller says, in the place of what they said before; whether it is their first word."""
-        return self.update_or_create(prediction=prediction, caller=caller, defaults=said)
+        """Create or replace a caller's feedback: what `said` leaves out is empty afterwards. (feedback, created)."""
+        whole = {"was_right": None, "actual": None, "comment": "", **said}
+        return self.update_or_create(prediction=prediction, caller=caller, defaults=whole)
+
+    def of_predictions(self, ids: Sequence[uuid.UUID]) -> "dict[tuple[uuid.UUID, str], Feedback]":
+        """By prediction and caller."""
+        columns = tuple(field.attname for field in self.model._meta.concrete_fields)
+        rows = rows_of(self.model, columns, ids, by="prediction__id")
+        found = [self.model.from_db(self.db, columns, row) for row in rows]
+        return {(given.prediction_id, given.caller): given for given in found}
 
 
 class Feedback(models.Model):

@@ -24,6 +24,11 @@ class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
         """The caller's key, if it has not expired."""
         return self.filter(caller=caller, key=key, created_at__gte=Now() - KEY_LIFE).first()
 
+    def current_among(self, caller: str, keys: Sequence[str]) -> "dict[str, IdempotencyKey]":
+        """Those of the caller's keys that are there and have not expired, by key."""
+        kept = self.filter(caller=caller, key__in=keys, created_at__gte=Now() - KEY_LIFE)
+        return {found.key: found for found in kept}
+
     def take(self, keys: "Sequence[IdempotencyKey]") -> None:
         """Insert the keys, in one statement each. An expired key is replaced.
 

@@ -25,7 +25,8 @@ from predictions.models.registered_model import ModelVersion
 from predictions.models.states import TERMINAL, Lane, Source, State, before
 from predictions.models.tombstone import Tombstone
 
-if TYPE_CHECKING:  # the worker's half: the web never loads numpy
+if TYPE_CHECKING:  # the web never loads numpy; and feedback refers to predictions
+    from predictions.models.feedback import Feedback
     from predictions.serving.engines.predictor import Outcome
 
 
@@ -212,6 +213,8 @@ class Prediction(models.Model):
     version = models.ForeignKey(ModelVersion, models.PROTECT, db_index=False, related_name="predictions")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, db_index=False)
     caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:… or address:….")
+    # A keyed hash of the network address of a caller without an account, for the bound on its waiting rows.
+    address = models.UUIDField(null=True, editable=False)
     source = models.CharField(max_length=10, choices=Source.choices)
     lane = models.CharField(max_length=12, choices=Lane.choices, default=Lane.INTERACTIVE)
 
@@ -239,6 +242,8 @@ class Prediction(models.Model):
     # The context in which the workers are notified: it names the request, and the span that traces it.
     request_context: Context = copy_context()
     idempotency: IdempotencyKey | None = None
+    # Set by `lookup.attach_feedback`: what the caller who reads the row has said of it.
+    own_feedback: "Feedback | None" = None
 
     # What may differ between two reads of one row.
     STATUS_FIELDS: ClassVar = ("state", "output", "error_code", "started_at", "finished_at", "predict_ms", "attempts")

@@ -3,8 +3,10 @@
 import math
 import threading
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -13,8 +15,10 @@ from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from predictions.models import Prediction
+from predictions.models.prediction import PredictionQuerySet
 from predictions.queue.redis_client import breaker, client, helper
-from predictions.serving.schema.errors import QueueFull, TooMany
+from predictions.serving.schema.errors import QueueFull, TooMany, TooManyRows
+from predictions.use_cases.callers import Caller
 
 # A count of the queue is believed for so long, if it was far from full.
 FRESH_SECONDS = 0.2
@@ -23,19 +27,30 @@ RATE_WINDOW = timedelta(seconds=30)
 SHORTEST_WAIT, LONGEST_WAIT = 1, 300
 
 
-def admit(caller: str, rows: int, rate_until: float) -> None:
-    """Let `rows` rows of a caller in.
+def admit(caller: Caller, rows: int, rate_until: float) -> None:
+    """Let `rows` rows of a caller in. A caller without an account is limited by its address as well.
 
     Args:
         rate_until: the monotonic time until which Redis may answer about the rate. A caller is let in without it.
 
     Raises:
-        TooMany: the caller asks too fast. While Redis is away nobody is too fast.
+        TooManyRows: more rows than can ever be let in at one time.
+        TooMany: the caller asks too fast. While Redis is away no caller is too fast.
         QueueFull: as many rows wait as may, of this caller or in all; `retry_after` says when there may be room.
     """
-    if settings.SUBMIT_RATE:
-        _check_rate(parse(settings.SUBMIT_RATE), caller, rows, rate_until - time.monotonic())
+    rate = parse(settings.SUBMIT_RATE) if settings.SUBMIT_RATE else None
+    most = min([_most_queued(), *([rate.amount] if rate else [])])
+    if rows > most:
+        raise TooManyRows(most)
+    if rate:
+        for name in caller.limited_as:
+            _check_rate(rate, name, rows, rate_until - time.monotonic())
     _check_queue(caller, rows)
+
+
+def _most_queued() -> int:
+    """Rows of one caller that may wait."""
+    return min(settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER)
 
 
 # --- The rate ---------------------------------------------------------------------------------------------------------
@@ -56,6 +71,31 @@ def _check_rate(rate: RateLimitItem, caller: str, rows: int, seconds: float) -> 
     # A hit that is not waited for would only lengthen the line of commands.
     if seconds > 0 and not helper.is_late and helper.run(lambda: breaker.call(hit, "rate"), seconds) and reset_at:
         raise TooMany(_bounded(reset_at - time.time()))
+
+
+@dataclass(frozen=True)
+class RateState:
+    """What is left of SUBMIT_RATE to a caller."""
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+    window_seconds: int
+
+
+def rate_state(caller: Caller) -> RateState | None:
+    """None without SUBMIT_RATE, and while Redis is away."""
+    rate = parse(settings.SUBMIT_RATE)
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.extend(_limiter().get_window_stats(rate, name) for name in caller.limited_as)
+
+    if not breaker.call(look, "rate"):
+        return None
+    least = min(seen, key=lambda stats: stats.remaining)
+    reset = max(math.ceil(least.reset_time - time.time()), 0)
+    return RateState(rate.amount, max(least.remaining, 0), reset, rate.get_expiry())
 
 
 # --- The queue --------------------------------------------------------------------------------------------------------
@@ -79,18 +119,29 @@ class _Backlog:
             self._count, self._read_at = count + rows, now
         return count + rows
 
+    def remove(self, rows: int) -> None:
+        """Rows that were added and then refused."""
+        with self._lock:
+            self._count -= rows
+
 
 _backlog = _Backlog()
 
 
-def _check_queue(caller: str, rows: int) -> None:
-    queued = _backlog.add(rows, settings.MAX_QUEUED_PER_CALLER)
-    if queued > settings.MAX_QUEUED:
-        raise QueueFull(retry_after(queued - settings.MAX_QUEUED))
-    if queued > settings.MAX_QUEUED_PER_CALLER:
-        own = Prediction.objects.queued().filter(caller=caller).count() + rows
-        if own > settings.MAX_QUEUED_PER_CALLER:
-            raise QueueFull(retry_after(own - settings.MAX_QUEUED_PER_CALLER))
+def _check_queue(caller: Caller, rows: int) -> None:
+    queued = _backlog.add(rows, _most_queued())
+    surplus = queued - settings.MAX_QUEUED
+    if surplus <= 0 and queued > settings.MAX_QUEUED_PER_CALLER:
+        surplus = max(own.count() for own in _queued_of(caller)) + rows - settings.MAX_QUEUED_PER_CALLER
+    if surplus > 0:
+        _backlog.remove(rows)
+        raise QueueFull(retry_after(surplus))
+
+
+def _queued_of(caller: Caller) -> list[PredictionQuerySet]:
+    queued = Prediction.objects.queued()
+    of_address = [] if caller.address is None else [queued.filter(address=caller.address)]
+    return [queued.filter(caller=caller.key), *of_address]
 
 
 def retry_after(surplus: int) -> int:

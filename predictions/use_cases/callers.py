@@ -1,5 +1,6 @@
 """Callers: who asks, and what each may see and change. HTTP is read by the doors, which make these values."""
 
+import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,31 +21,48 @@ class Caller:
     """Who asks. `key` names the caller in rows: `user:…`, `visitor:…` or `address:…`.
 
     `has_history` is False for an address that several people may share: it has no list of its own predictions.
+    `address` is a keyed hash of the network address of a caller without an account. Limits hold for it too, because
+    such a caller can renew its cookie, and with it `key`, at any time. `may_predict` and `only_model` are the bounds of
+    a token: whether it may do more than read, and the one model that it is for; empty: all.
     """
 
     key: str
     user: User | None = None
     has_history: bool = True
+    address: uuid.UUID | None = None
+    may_predict: bool = True
+    only_model: str = ""
+
+    @property
+    def limited_as(self) -> list[str]:
+        """The names whose requests the rate limit counts."""
+        names = [] if self.address is None else [f"address:{self.address.hex}"]
+        return [*names, *({self.key} - set(names))]
 
 
 def of_user(user: User) -> Caller:
     return Caller(key_of(user), user)
 
 
-def of_visitor(visitor: str) -> Caller:
+def of_visitor(visitor: str, address: str) -> Caller:
     """A person without an account, known by a cookie."""
-    return Caller(f"visitor:{visitor}")
+    return Caller(f"visitor:{visitor}", address=_hashed_address(address))
 
 
 def of_address(address: str) -> Caller:
     """The caller behind a network address, of which only a keyed hash is kept: enough to tell callers apart, too
     little to say who they are."""
-    return Caller(f"address:{_hashed(counted_as(address) or address)}", has_history=is_this_machine(address))
+    hashed = _hashed_address(address)
+    return Caller(f"address:{hashed.hex}", has_history=is_this_machine(address), address=hashed)
+
+
+def _hashed_address(address: str) -> uuid.UUID:
+    return _hashed(counted_as(address) or address)
 
 
 @lru_cache(maxsize=1024)
-def _hashed(address: str) -> str:
-    return salted_hmac("foretell.address", address, algorithm="sha256").hexdigest()[:32]
+def _hashed(address: str) -> uuid.UUID:
+    return uuid.UUID(salted_hmac("foretell.address", address, algorithm="sha256").hexdigest()[:32])
 
 
 def key_of(user: User) -> str:
@@ -58,11 +76,17 @@ def is_this_machine(address: str) -> bool:
 
 def history_of(caller: Caller) -> PredictionQuerySet:
     """The caller's predictions, newest first."""
-    return Prediction.objects.asked_by(caller.key) if caller.has_history else Prediction.objects.none()
+    own = Prediction.objects.asked_by(caller.key) if caller.has_history else Prediction.objects.none()
+    return own.filter(version__registered_model__name=caller.only_model) if caller.only_model else own
 
 
 def may_see(caller: Caller, prediction: Prediction | BatchJob) -> bool:
-    """The owner; analysts; and, where predictions are public, every caller that knows the id of an unowned one."""
+    """The owner; analysts; and, where predictions are public, every caller that knows the id of an unowned one.
+
+    A token for one model shows predictions of that model only.
+    """
+    if caller.only_model and prediction.version.registered_model.name != caller.only_model:
+        return False
     if prediction.owner_id is None and settings.PUBLIC_PREDICTIONS:
         return True
     user = caller.user

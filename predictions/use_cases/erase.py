@@ -1,4 +1,4 @@
-"""Erase: remove all data of a user for good."""
+"""Erase: remove one prediction, or all data of a user, for good."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from predictions.maintenance import retention
 from predictions.models import ApiToken, BatchJob, Feedback, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import completions
-from predictions.use_cases.callers import key_of
+from predictions.use_cases.callers import Caller, check_may_change, key_of
 
 # Predictions that one statement cancels.
 LOT = 500
@@ -38,6 +38,17 @@ def _remove_files(caller: str) -> None:
     own.unfinished().cancel()
     for job in own.filter(finished_at__isnull=False):
         retention.remove_job(job)
+
+
+def remove(prediction: Prediction, caller: Caller) -> None:
+    """Cancel the prediction if it has not ended, and remove it with its feedback and its idempotency key.
+
+    Raises:
+        Forbidden: the caller may see it and not change it.
+    """
+    check_may_change(caller, prediction)
+    _cancel(Prediction.objects.filter(pk=prediction.pk).unfinished())
+    Prediction.objects.remove([prediction.pk])
 
 
 def _cancel(rows: PredictionQuerySet) -> None:

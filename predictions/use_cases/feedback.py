@@ -3,8 +3,10 @@
 from typing import Any
 
 from predictions.models import Feedback, Prediction, State
-from predictions.serving.schema.errors import NoAnswer
+from predictions.serving.schema.errors import InvalidInput, NoAnswer, Problem
 from predictions.use_cases.callers import Caller, check_may_change
+
+LABELS_NAMED = 20
 
 
 def give_feedback(prediction: Prediction, caller: Caller, **said: Any) -> tuple[Feedback, bool]:
@@ -13,9 +15,12 @@ def give_feedback(prediction: Prediction, caller: Caller, **said: Any) -> tuple[
     Raises:
         Forbidden: the caller may see the prediction and not change it.
         NoAnswer: the prediction has not succeeded.
+        InvalidInput: `actual` is no answer that the version can give.
     """
     check_may_change(caller, prediction)
     check_has_answer(prediction)
+    if said.get("actual") is not None:
+        said["actual"] = _true_answer(prediction, said["actual"])
     return Feedback.objects.say(prediction, caller.key, **said)
 
 
@@ -30,3 +35,24 @@ def check_has_answer(prediction: Prediction) -> None:
     """Raises NoAnswer."""
     if prediction.state != State.SUCCEEDED:
         raise NoAnswer
+
+
+def _true_answer(prediction: Prediction, actual: Any) -> str | float:
+    """The label of a class, given as label or as value; or a number. Raises InvalidInput."""
+    manifest = prediction.version.manifest
+    labels = list(manifest["labels"])
+    if not labels:
+        if isinstance(actual, bool | str):
+            raise InvalidInput([Problem(None, "wrong_type", "Must be a number.", "/actual")])
+        return float(actual)
+    by_value = dict(zip(map(_key, manifest["classes"]), labels, strict=True)) if manifest["classes"] else {}
+    label = actual if actual in labels else by_value.get(_key(actual))
+    if not isinstance(label, str):
+        named = ", ".join(labels[:LABELS_NAMED]) + (", …" if len(labels) > LABELS_NAMED else "")
+        raise InvalidInput([Problem(None, "unknown_class", f"Must be one of: {named}.", "/actual")])
+    return label
+
+
+def _key(value: Any) -> tuple[bool, Any]:
+    """1 and true are different classes."""
+    return isinstance(value, bool), value

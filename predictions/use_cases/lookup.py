@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import close_old_connections
 
 from predictions.lifecycle import registry
-from predictions.models import ModelVersion, Prediction, RegisteredModel, Tombstone
+from predictions.models import Feedback, IdempotencyKey, ModelVersion, Prediction, RegisteredModel, Tombstone
+from predictions.models.states import State
 from predictions.queue.batcher import Batcher, map_catching
 from predictions.queue.completions import Status
 from predictions.serving.schema.errors import ModelUnavailable, NotFound, Removed
@@ -37,23 +38,39 @@ def serving_version(model: RegisteredModel) -> ModelVersion:
 
 
 def find_version(name: str, number: str | None) -> ModelVersion:
-    """The version of that number, or the champion, whether it serves or not.
+    """The version of that number or alias (`champion`, `previous`, `latest`), whether it serves or not.
 
     Raises:
         NotFound: there is no such model or version.
     """
     model = find_model(name)
-    found = model.champion if number is None else _numbered(model, number)
+    found = _called(model, "champion" if number is None else number)
     if found is None:
         which = "version" if number is None else f"version {printable(number)}"
         raise NotFound(f"Model {name!r} has no {which}.")
     return found
 
 
-def _numbered(model: RegisteredModel, number: str) -> ModelVersion | None:
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
+def version_of_key(caller: str, key: str) -> ModelVersion | None:
+    """The version that the prediction of a caller's idempotency key was asked of."""
+    kept = IdempotencyKey.objects.current(caller, key)
+    row = kept and Prediction.objects.filter(pk=kept.prediction_id).only("version_id").first()
+    return registry.version(row.version_id) if row else None
+
+
+def _called(model: RegisteredModel, number: str) -> ModelVersion | None:
+    versions = model.versions.all()
+    if number == "champion":
+        return model.champion
+    if number == "previous" and model.previous_champion_id is not None:
+        versions = versions.filter(pk=model.previous_champion_id)
+    elif number == "latest":
+        versions = versions.order_by("-number")
+    elif number.isascii() and number.isdigit() and len(number) < 10:
+        versions = versions.filter(number=int(number))
+    else:
         return None
-    known = model.versions.filter(number=int(number)).values_list("pk", "sha256", "unavailable_reason").first()
+    known = versions.values_list("pk", "sha256", "unavailable_reason").first()
     if known is None:
         return None
     found = registry.version(known[0], known[1])
@@ -110,16 +127,28 @@ def find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predict
     def visible(one: tuple[uuid.UUID, Caller]) -> Prediction:
         prediction_id, caller = one
         row = rows.get(prediction_id)
-        if row is None or not may_see(caller, row):
+        if row is None or not may_see(caller, registry.attach_versions([row])[0]):
             raise Removed if Tombstone.objects.stands_for(prediction_id) else NotFound
-        return registry.attach_versions([row])[0]
+        return row
 
     return map_catching(visible, wanted, DATABASE_AWAY)
 
 
 def _find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Prediction | Exception]:
+    """With the caller's own feedback."""
     close_old_connections()
-    return find_predictions(wanted)
+    found = find_predictions(wanted)
+    attach_feedback([(one, caller.key) for one, (_, caller) in zip(found, wanted, strict=True)])
+    return found
+
+
+def attach_feedback(rows: Sequence[tuple[Prediction | Exception, str]]) -> None:
+    """Let each prediction that has an answer know the feedback of the caller beside it; one read for all."""
+    answered = [row.pk for row, _ in rows if isinstance(row, Prediction) and row.state == State.SUCCEEDED]
+    given = Feedback.objects.of_predictions(answered) if answered else {}
+    for row, caller in rows:
+        if isinstance(row, Prediction):
+            row.own_feedback = given.get((row.pk, caller))
 
 
 def _statuses(ids: Sequence[uuid.UUID]) -> list[Status | Exception | None]:

@@ -43,7 +43,8 @@ class PredictCommand:
         version: the version that answers, champion or not.
         rows: at least one, each cleaned by the version's signature.
         ids: of the predictions, one for each row.
-        idempotency_key: only for a single row. The same key with the same row gives the same prediction.
+        idempotency_key: the same key with the same rows gives the same predictions.
+        is_pinned: the caller asked for this version, not for the one that serves. A key remembers that.
     """
 
     version: ModelVersion
@@ -53,12 +54,14 @@ class PredictCommand:
     source: Source
     idempotency_key: str | None = None
     time_allowed: timedelta | None = None
+    is_pinned: bool = False
 
 
 @dataclass(slots=True)
 class _Submission:
     """A command's predictions on their way into the database. Admission counts each submission once."""
 
+    caller: Caller
     predictions: list[Prediction] = field(default_factory=list)
     is_admitted: bool = False
 
@@ -83,7 +86,7 @@ def submit_row(command: PredictCommand) -> Prediction:
 
 def submission_of(command: PredictCommand) -> _Submission:
     """In the request's own context, whose id the rows carry."""
-    return _Submission(_predictions(command))
+    return _Submission(command.caller, _predictions(command))
 
 
 def _predictions(command: PredictCommand) -> list[Prediction]:
@@ -93,6 +96,7 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
             version=command.version,
             owner=command.caller.user,
             caller=command.caller.key,
+            address=command.caller.address,
             source=command.source,
             lane=Lane.INTERACTIVE,
             values=values,
@@ -104,21 +108,22 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
         prediction.time_allowed = command.time_allowed or settings.PREDICTION_TIME
         prediction.request_id, prediction.request_context = request_id.get(), context
     if command.idempotency_key is not None:
-        predictions[0].idempotency = _key(command, command.idempotency_key)
+        request_hash = _hash(command)
+        for place, prediction in enumerate(predictions):
+            prediction.idempotency = IdempotencyKey(
+                caller=command.caller.key,
+                # No key of a caller contains a line break, so those of further rows are never a caller's own.
+                key=f"{command.idempotency_key}\n{place}" if place else command.idempotency_key,
+                prediction_id=prediction.pk,
+                request_hash=request_hash,
+            )
     return predictions
 
 
-def _key(command: PredictCommand, key: str) -> IdempotencyKey:
-    return IdempotencyKey(
-        caller=command.caller.key,
-        key=key,
-        prediction_id=command.ids[0],
-        request_hash=_hash(command.version.registered_model.name, command.rows[0]),
-    )
-
-
-def _hash(model_name: str, values: list[Any]) -> str:
-    return hashlib.sha256(json.dumps([model_name, values]).encode()).hexdigest()
+def _hash(command: PredictCommand) -> str:
+    rows: Any = command.rows[0] if len(command.rows) == 1 else command.rows
+    pin = [command.version.number] if command.is_pinned else []
+    return hashlib.sha256(json.dumps([command.version.registered_model.name, rows, *pin]).encode()).hexdigest()
 
 
 # --- In the batcher's thread ------------------------------------------------------------------------------------------
@@ -143,19 +148,28 @@ def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Except
 
 
 def _admit(submission: _Submission, rate_until: float) -> list[Prediction]:
-    first, rows = submission.predictions[0], len(submission.predictions)
-    if submission.is_admitted:
-        return submission.predictions
-    if not first.version.is_available:
-        raise ModelUnavailable(f"{first.version} does not serve")
+    if not submission.is_admitted:
+        first = submission.predictions[0]
+        # A repeated request costs nothing: an accepted row stays accepted, and no limit keeps its caller from it.
+        if not (settings.SUBMIT_RATE and _current_key(first)):
+            _check(submission, first, rate_until)
+        submission.is_admitted = True
+    return submission.predictions
+
+
+def _check(submission: _Submission, first: Prediction, rate_until: float) -> None:
+    """Raises the reason for which new rows are not accepted, unless the key stands for an earlier prediction."""
     try:
-        admission.admit(first.caller, rows, rate_until)
-    except QueueFull:
-        # An accepted row stays accepted: its key keeps this one out, and gives the earlier prediction.
+        _check_new(submission, first, rate_until)
+    except (ModelUnavailable, QueueFull):
         if _current_key(first) is None:
             raise
-    submission.is_admitted = True
-    return submission.predictions
+
+
+def _check_new(submission: _Submission, first: Prediction, rate_until: float) -> None:
+    if not first.version.is_available:
+        raise ModelUnavailable(f"{first.version} does not serve")
+    admission.admit(submission.caller, len(submission.predictions), rate_until)
 
 
 def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
@@ -173,24 +187,32 @@ submissions = Batcher(accept, fatal=DATABASE_AWAY, pause=GATHER_SECONDS)
 
 # --- Idempotency ------------------------------------------------------------------------------------------------------
 def _earlier(predictions: Sequence[Prediction]) -> list[Prediction]:
-    """The earlier prediction of this caller's key; or these predictions, if the key has become free since.
+    """The earlier predictions of this caller's key; or these predictions, if the key has become free since.
 
     Raises:
-        KeyReused: the earlier prediction answers another row.
+        KeyReused: the earlier predictions answer other rows.
     """
-    [prediction] = predictions
-    key = _current_key(prediction)
-    if key is None or (earlier := Prediction.objects.filter(pk=key.prediction_id).first()) is None:
-        # The key has expired, or its prediction was removed, since the insertion failed.
-        IdempotencyKey.objects.release([key.prediction_id] if key else [])
-        try:
-            _commit([predictions])
-        except KeyTaken:  # another request has taken the free key first
-            return _earlier(predictions)
-        return [prediction]
-    if prediction.idempotency is None or key.request_hash != prediction.idempotency.request_hash:
+    keys = _current_keys(predictions)
+    rows = Prediction.objects.in_bulk([key.prediction_id for key in keys])
+    wanted = predictions[0].idempotency
+    if any(key.prediction_id in rows and wanted and key.request_hash != wanted.request_hash for key in keys):
         raise KeyReused
-    return registry.attach_versions([earlier])
+    if len(rows) == len(predictions):
+        return registry.attach_versions(rows[key.prediction_id] for key in keys)
+    # The key has expired, or a prediction was removed, since the insertion failed.
+    IdempotencyKey.objects.release([key.prediction_id for key in keys])
+    try:
+        _commit([predictions])
+    except KeyTaken:  # another request has taken the free key first
+        return _earlier(predictions)
+    return list(predictions)
+
+
+def _current_keys(predictions: Sequence[Prediction]) -> list[IdempotencyKey]:
+    """In the order of the rows."""
+    wanted = [row.idempotency for row in predictions if row.idempotency]
+    found = IdempotencyKey.objects.current_among(wanted[0].caller, [key.key for key in wanted])
+    return [found[key.key] for key in wanted if key.key in found]
 
 
 def _current_key(prediction: Prediction) -> IdempotencyKey | None:

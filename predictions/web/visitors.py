@@ -16,7 +16,7 @@ def caller_of(request: HttpRequest) -> Caller:
     if request.user.is_authenticated:
         return callers.of_user(request.user)
     if visitor := visitor_of(request):
-        return callers.of_visitor(visitor)
+        return callers.of_visitor(visitor, client_ip(request))
     return callers.of_address(client_ip(request))
 
 

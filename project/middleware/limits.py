@@ -25,5 +25,5 @@ class BodyLimits:
             return refused(request, UnsupportedMediaType())
         length = content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
         if length > most_bytes(request.path):
-            return refused(request, too_large())
+            return refused(request, too_large(request.path))
         return self.get_response(request)

@@ -4,8 +4,7 @@ import asyncio
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.core import signals
@@ -16,13 +15,12 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from predictions.api.asgi import Application, read_body, takes
-from predictions.api.http import Receive, Scope, Send
-from predictions.api.uploads import ClientLeft, receive_file, size_of
+from predictions.api.http import Chunks, Receive, Scope, Send
+from predictions.api.streams import streams
+from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
 from predictions.batches.limits import most_bytes, takes_file
 
 Headers = Sequence[tuple[bytes, bytes]]
-
-STREAM_THREADS = 4
 
 
 class Site:
@@ -33,7 +31,13 @@ class Site:
         self.pages = Pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.api if takes(scope["path"]) else self.pages)(scope, receive, send)
+        """A proxy in front may take FORCE_SCRIPT_NAME off the path, or leave it there."""
+        prefix = settings.FORCE_SCRIPT_NAME or ""
+        path = scope["path"].removeprefix(prefix) if scope["path"].startswith(f"{prefix}/") else scope["path"]
+        if takes(path):
+            await self.api({**scope, "path": path}, receive, send)
+        else:
+            await self.pages({**scope, "path": prefix + path, "root_path": prefix}, receive, send)
 
 
 class Pages(ASGIHandler):
@@ -48,7 +52,6 @@ class Pages(ASGIHandler):
         BaseHandler.__init__(self)
         self.load_middleware()
         self.threads = ThreadPoolExecutor(settings.ENV.web_threads, thread_name_prefix="request")
-        self.streams = Streams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["headers"] = _with_one_cookie_header(scope["headers"])
@@ -58,7 +61,9 @@ class Pages(ASGIHandler):
                 body = await receive_file(headers, receive, most_bytes(scope["path"]))
             else:
                 body = io.BytesIO(await read_body(headers, receive))
-        except ClientLeft:
+        except BrokenBody:
+            await send({"type": "http.response.start", "status": 400, "headers": []})
+            await send({"type": "http.response.body", "body": BROKEN_BODY.encode()})
             return
         _declare_length(scope, size_of(body))
         loop = asyncio.get_running_loop()
@@ -68,7 +73,7 @@ class Pages(ASGIHandler):
             await send(_head(response))
             await send({"type": "http.response.body", "body": response.content})
         else:
-            await self.streams.send(response, receive, send)
+            await streams.send(_head(response), cast(Chunks, response), receive, send)
 
     def _in_thread(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
         set_script_prefix(get_script_prefix(scope))
@@ -81,40 +86,6 @@ class Pages(ASGIHandler):
         elif isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         return response
-
-
-class Streams:
-    """Sends responses that are made chunk by chunk, in a few threads of their own.
-
-    All chunks of one response are made in the same thread, so they may use one database connection. Between two chunks
-    the thread works for other responses: a client that reads slowly, or not at all, delays nobody.
-    """
-
-    def __init__(self) -> None:
-        self._threads = [ThreadPoolExecutor(1, thread_name_prefix="stream") for _ in range(STREAM_THREADS)]
-        self._next = cycle(self._threads)
-
-    async def send(self, response: Any, receive: Receive, send: Send) -> None:
-        """Returns when the response was sent, or the client has gone."""
-        thread, loop = next(self._next), asyncio.get_running_loop()
-        # After the body, the one message that may come says that the client has gone.
-        leaving = asyncio.ensure_future(receive())
-        try:
-            await send(_head(response))
-            chunks = await loop.run_in_executor(thread, iter, response)
-            while not leaving.done():
-                chunk = await loop.run_in_executor(thread, next, chunks, None)
-                if chunk is None:
-                    await send({"type": "http.response.body"})
-                    return
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        finally:
-            leaving.cancel()
-            await asyncio.shield(loop.run_in_executor(thread, response.close))
-
-    def shutdown(self) -> None:
-        for thread in self._threads:
-            thread.shutdown()
 
 
 def _with_one_cookie_header(headers: Headers) -> Headers:

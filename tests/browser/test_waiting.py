@@ -206,7 +206,8 @@ def test_each_state_is_announced_once(page: Page, stack: Stack) -> None:
         assert len(polls) > len(page.evaluate("heard"))
     *states, answer = page.evaluate("heard")
     assert states == ["Probe: In the queue", "Probe: Being predicted"]
-    assert answer.startswith("Probe: Y: 41.")
+    assert answer.startswith("Probe: ")
+    assert "Answer: 41." in answer
 
 
 def test_capped_page_is_announced(page: Page, stack: Stack, impatient_url: str) -> None:

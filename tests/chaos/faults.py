@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import redis
 
 from predictions.models import Lane
-from tests.chaos.scenario import Scene
+from tests.chaos.scenario import NotRunnable, Scene
 from tests.support.garbage import GARBAGE
 
 WORKERS = ("worker", "worker-2")
 HOUR_MS = 3_600_000
+FREEZES = 20
 
 
 def _redis(scene: Scene) -> redis.Redis:
@@ -38,6 +39,17 @@ def frozen(scene: Scene, *names: str) -> Iterator[None]:
     yield
     for name in names:
         scene.stack[name].thaw()
+
+
+@contextmanager
+def workers_frozen(scene: Scene) -> Iterator[None]:
+    """Suspend the workers, none of them with SQLite's write lock: that would be the fault of a paused database."""
+    for _ in range(FREEZES):
+        with frozen(scene, *WORKERS):
+            if scene.stage.is_writable(scene.stack):
+                yield
+                return
+    raise NotRunnable("each time that the workers were suspended, one of them held the write lock")
 
 
 @contextmanager
@@ -108,7 +120,7 @@ FAULTS = (
     PartFault("marks are stale", "marks", stale_marks),
     PartFault("garbage is in the queue", "messages", garbage),
     PartFault("the workers are killed", "workers", workers_killed),
-    PartFault("the workers are frozen", "workers", lambda scene: frozen(scene, *WORKERS)),
+    PartFault("the workers are frozen", "workers", workers_frozen),
     PartFault("one worker is killed", "worker", lambda scene: killed(scene, "worker-2")),
     PartFault("the keeper is killed", "keeper", lambda scene: killed(scene, "keeper")),
     PartFault("the keeper is frozen", "keeper", lambda scene: frozen(scene, "keeper")),

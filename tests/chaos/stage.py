@@ -6,7 +6,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -91,6 +91,18 @@ class Stage:
             stack.lines["worker-2"] = second_worker(stack)
             audit.install(stack.database_url)
             yield stack
+
+    def is_writable(self, stack: Stack) -> bool:
+        """Whether SQLite's write lock is free; PostgreSQL has none."""
+        if self.database != "sqlite":
+            return True
+        with closing(sqlite3.connect(urlsplit(stack.database_url).path, timeout=1, isolation_level=None)) as lock:
+            try:
+                lock.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            lock.execute("ROLLBACK")
+            return True
 
     @contextmanager
     def paused_database(self, stack: Stack) -> Iterator[None]:

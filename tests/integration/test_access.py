@@ -33,7 +33,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/batches/<uuid:job_id>/corrections/": {"rows": [IRIS]},
     "/accounts/tokens/": {"name": "a token", "days": "30"},
     "/api/v1/models/<slug:name>/predictions/": {"features": IRIS},
-    "/api/v1/predictions/<uuid:prediction_id>/feedback/": {"was_right": True},
+    "/api/v1/predictions/<id:prediction_id>/feedback/": {"was_right": True},
     "/v2/models/<str:name>/infer": INFER,
     "/v2/models/<str:name>/versions/<str:number>/infer": INFER,
 }
@@ -91,6 +91,7 @@ class World:
             "<str:name>": "iris",
             "<str:number>": "1",
             "<uuid:prediction_id>": prediction,
+            "<id:prediction_id>": prediction,
             "<uuid:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,
             "<str:token_key>": ApiToken.objects.get(user=owner).token_key,
             "<path:object_id>": next((pk for part, pk in of_admin.items() if part in route), 1),
@@ -137,7 +138,7 @@ def ask(world: World) -> Callable[[Client, str, str], Any]:
 
     def request(client: Client, route: str, method: str) -> Any:
         sent: dict[str, Any] = {}
-        if method == "POST":
+        if method in ("POST", "PUT"):
             body = BODIES.get(route, {})
             sent = {"data": json.dumps(body), "content_type": "application/json"} if is_api(route) else {"data": body}
         with transaction.atomic():

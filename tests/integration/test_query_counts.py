@@ -71,7 +71,7 @@ def test_claim_of_an_empty_lane_sends_one_statement(iris: ModelVersion) -> None:
 
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("address", ["/predictions/{}/status/", "/predictions/{}/", "/api/v1/predictions/{}/"])
-def test_status_request_sends_one_statement(
+def test_status_request_sends_one_statement_and_one_for_feedback_on_an_answer(
     iris: ModelVersion, client: Client, settings: object, state: State, address: str
 ) -> None:
     settings.WAITERS_MAX = 0  # type: ignore[attr-defined]  # no waiting: a waiting poll reads again at its end
@@ -80,9 +80,10 @@ def test_status_request_sends_one_statement(
     clock.now()
 
     with statements() as sent:
-        client.get(address.format(row.pk))
+        client_for(address, client).get(address.format(row.pk))
 
-    assert len(sent) == 1
+    has_feedback = state == State.SUCCEEDED and address.startswith("/api/")
+    assert len(sent) == (2 if has_feedback else 1)
 
 
 # The board reads the feed, the last hour, and the unfinished predictions.

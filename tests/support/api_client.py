@@ -111,16 +111,22 @@ class ApiClient:
 
     async def _answer(self, scope: Scope, content: bytes) -> ApiResponse:
         sent: list[Mapping[str, Any]] = []
+        received = iter([{"type": "http.request", "body": content, "more_body": False}])
 
         async def receive() -> Mapping[str, Any]:
-            return {"type": "http.request", "body": content, "more_body": False}
+            if (message := next(received, None)) is None:
+                await asyncio.Event().wait()  # the client stays
+                raise AssertionError
+            return message
 
         async def send(message: Mapping[str, Any]) -> None:
             sent.append(message)
 
         await self.application(scope, receive, send)
         headers = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
-        return ApiResponse(scope["path"], sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:]))
+        return ApiResponse(
+            scope["path"], sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
+        )
 
 
 def _bytes_of(body: Any) -> bytes:

@@ -131,7 +131,7 @@ class Door:
         thread = threading.current_thread().name
         if thread.startswith(ANSWERING):
             connection.execute_wrappers.append(self._note)
-            (self._connections if thread.startswith(("request", "stream")) else _connections).append(connection)
+            (self._connections if thread.startswith("request") else _connections).append(connection)
 
     def _note(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         self.statements.append(sql)
@@ -142,9 +142,7 @@ class Door:
         self.run(self._cancel_all()).result(SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(SECONDS)
-        pages = getattr(self.handler, "app", self.handler).pages  # traces wrap the site
-        pages.threads.shutdown()
-        pages.streams.shutdown()
+        getattr(self.handler, "app", self.handler).pages.threads.shutdown()  # traces wrap the site
         self.loop.close()
         connection_created.disconnect(self._keep)
         close_all(self._connections)

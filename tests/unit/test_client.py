@@ -1,5 +1,6 @@
-"""foretell_client with a server that drops connections, is unavailable, and recovers."""
+"""The client package with a server that drops connections, is unavailable, and recovers."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -9,10 +10,21 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
-
-import foretell_client
-from foretell_client import Advice, Classification, Client, NoAnswer, NotFinished, Problem, Refused, Unreachable
+from foretell_client import (
+    Advice,
+    AsyncClient,
+    Classification,
+    Client,
+    NoAnswer,
+    NotFinished,
+    Problem,
+    Refused,
+    Unreachable,
+    flows,
+)
+from foretell_client.command_line import option_names
 
 Answer = httpx.Response | Exception
 
@@ -64,8 +76,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses of the client. They take no time; a fake clock adds them up."""
     slept: list[float] = []
     clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: sum(slept))
-    monkeypatch.setattr(foretell_client, "time", clock)
-    monkeypatch.setattr(foretell_client, "random", SimpleNamespace(uniform=lambda low, high: high))
+    monkeypatch.setattr(flows, "time", clock)
+    monkeypatch.setattr(flows, "random", SimpleNamespace(uniform=lambda low, high: high))
     return slept
 
 
@@ -229,3 +241,88 @@ def test_cancel_of_a_finished_prediction_is_refused() -> None:
     with pytest.raises(Refused) as refused:
         Server(conflict, ok(PREDICTION)).client().cancel("0b1c")
     assert refused.value.code == "not_cancelable"
+
+
+# --- Several rows, models, feedback ---------------------------------------------------------------------------------
+def test_rows_of_a_dataframe_are_sent_with_null_for_what_is_missing() -> None:
+    server = Server(ok({"results": [PREDICTION, PREDICTION]}))
+    frame = pd.DataFrame({"width": [1.5, float("nan")], "count": [1, 2]})
+    assert len(server.client().predict_rows("iris", frame)) == 2
+    assert json.loads(server.requests[0].content) == {"rows": [{"width": 1.5, "count": 1}, {"width": None, "count": 2}]}
+
+
+def test_rows_are_sent_in_requests_of_a_thousand_and_polled_to_their_end() -> None:
+    server = Server(ok({"results": [PREDICTION] * 1000}), ok({"results": [QUEUED]}, 202), ok(PREDICTION))
+    found = server.client().predict_rows("iris", [[1.0]] * 1001)
+    assert {one.status for one in found} == {"succeeded"}
+    assert [len(json.loads(request.content)["rows"]) for request in server.requests[:2]] == [1000, 1]
+
+
+def test_version_is_sent_beside_the_features() -> None:
+    server = Server(ok(PREDICTION))
+    server.client().predict("iris", [1], version="previous")
+    assert json.loads(server.requests[0].content) == {"features": [1], "version": "previous"}
+
+
+def test_feedback_is_put_and_read() -> None:
+    given = {"was_right": None, "actual": "setosa", "comment": ""}
+    server = Server(ok({"prediction": "0b1c", **given}), ok({**PREDICTION, "feedback": given}))
+    client = server.client()
+    assert client.give_feedback("0b1c", actual="setosa").actual == "setosa"
+    assert (server.requests[0].method, json.loads(server.requests[0].content)) == ("PUT", given)
+    found = client.result("0b1c").feedback
+    assert found
+    assert found.actual == "setosa"
+
+
+def test_list_follows_its_pages() -> None:
+    pages = [
+        {"results": [PREDICTION] * 2, "next": "http://foretell/api/v1/predictions/?cursor=x"},
+        {"results": [PREDICTION], "next": None},
+    ]
+    server = Server(*map(ok, pages))
+    assert len(server.client().predictions(status="succeeded,failed")) == 3
+    assert str(server.requests[0].url).endswith("/predictions/?status=succeeded%2Cfailed")
+
+
+def test_removed_prediction_whose_response_was_lost_is_removed() -> None:
+    Server(BROKEN_CONNECTION, ok({"code": "removed", "detail": "Gone."}, 410)).client().remove("0b1c")
+
+
+# --- Coroutines -----------------------------------------------------------------------------------------------------
+def test_async_client_repeats_and_polls_like_the_other(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("foretell_client.async_client.asyncio", SimpleNamespace(sleep=sleep))
+    server = Server(NO_CONNECTION, ok(QUEUED, 202), ok(PREDICTION))
+
+    async def ask() -> Any:
+        async with AsyncClient("http://foretell/", transport=httpx.MockTransport(server)) as client:
+            return await client.predict("iris", [1])
+
+    assert asyncio.run(ask()).output.label == "setosa"
+    assert pauses == [0.2, 1]
+
+
+def test_async_client_raises_what_the_other_raises() -> None:
+    async def ask() -> Any:
+        transport = httpx.MockTransport(Server(ok({"code": "not_found", "detail": "No."}, 404)))
+        async with AsyncClient("http://foretell/", transport=transport) as client:
+            return await client.model("nothing")
+
+    with pytest.raises(Refused):
+        asyncio.run(ask())
+
+
+# --- The command line -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("features", "names"),
+    [
+        (["sepal length (cm)", "age"], ["--sepal-length", "--age"]),
+        (["size (cm)", "size (kg)"], ["--size-cm", "--size-kg"]),
+        (["長さ", "json", "a b", "a-b"], ["--feature-0", "--feature-1", "--feature-2", "--feature-3"]),
+    ],
+)
+def test_options_are_named_after_features(features: list[str], names: list[str]) -> None:
+    assert list(option_names(features).values()) == names

@@ -1,11 +1,14 @@
-"""foretell_client with the real processes."""
+"""The client package with the real processes."""
 
+import asyncio
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 import pytest
+from foretell_client import AsyncClient, Classification, Client, NoAnswer, NotFinished, Refused, Regression
+from foretell_client.command_line import main
 
-from foretell_client import Classification, Client, NoAnswer, NotFinished, Refused, Regression
 from tests.support.stack import Stack
 
 IRIS = [5.1, 3.5, 1.4, 0.2]
@@ -45,8 +48,8 @@ def test_refused_names_each_invalid_value(client: Client) -> None:
         client.predict("iris", [5.1, -3, "x", 0.2])
     assert (refused.value.status, refused.value.code) == (422, "invalid_input")
     assert [(p.pointer, p.code) for p in refused.value.problems] == [
-        ("/features/sepal width (cm)", "below_minimum"),
-        ("/features/petal length (cm)", "wrong_type"),
+        ("/features/1", "below_minimum"),
+        ("/features/2", "wrong_type"),
     ]
 
 
@@ -78,3 +81,38 @@ def test_same_idempotency_key_returns_the_same_prediction(client: Client) -> Non
     with pytest.raises(Refused) as refused:
         client.submit("iris", [1, 2, 3, 4], idempotency_key="mine")
     assert refused.value.code == "idempotency_key_reused"
+
+
+def test_rows_of_a_frame_are_predicted_in_order(client: Client) -> None:
+    names = list((client.model("iris").signature or {})["properties"])
+    found = client.predict_rows("iris", pd.DataFrame([IRIS, [6.7, 3.1, 5.6, 2.4]], columns=names))
+    assert [one.output and one.output.label for one in found] == ["setosa", "virginica"]  # type: ignore[union-attr]
+
+
+def test_feedback_list_and_removal(client: Client) -> None:
+    prediction = client.predict("iris", IRIS)
+    assert client.give_feedback(prediction.id, actual="setosa").actual == "setosa"
+    assert prediction.id in [one.id for one in client.predictions(model="iris", status="succeeded")]
+    client.remove(prediction.id)
+    with pytest.raises(Refused):
+        client.result(prediction.id)
+
+
+def test_coroutines_predict(stack: Stack) -> None:
+    async def ask() -> list[str]:
+        async with AsyncClient(f"http://127.0.0.1:{stack.env['PORT']}") as client:
+            return [one.status for one in await asyncio.gather(*[client.predict("iris", IRIS) for _ in range(20)])]
+
+    assert asyncio.run(ask()) == ["succeeded"] * 20
+
+
+def test_command_line_predicts(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    server = ["--server", f"http://127.0.0.1:{stack.env['PORT']}"]
+    row = ["--sepal-length", "5.1", "--sepal-width", "3.5", "--petal-length", "1.4", "--petal-width", "0.2"]
+    assert main([*server, "predict", "iris", *row]) == 0
+    assert capsys.readouterr().out.startswith("setosa (")
+    assert main([*server, "models"]) == 0
+    assert "iris\tclassification" in capsys.readouterr().out
+    row[1] = "-1"
+    assert main([*server, "predict", "iris", *row]) == 1
+    assert "/features/sepal length (cm)" in capsys.readouterr().err

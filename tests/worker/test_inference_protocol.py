@@ -108,10 +108,14 @@ def test_compressed_request_is_refused(client: triton.InferenceServerClient, alg
     assert refused.value.status() == "415"
 
 
+def test_triton_tools_get_configuration_and_statistics(client: triton.InferenceServerClient) -> None:
+    assert client.get_model_config("iris")["max_batch_size"] == 1000
+    assert client.get_inference_statistics("iris")["model_stats"][0]["name"] == "iris"
+    assert len(client.get_inference_statistics()["model_stats"]) > 1
+
+
 def test_unsupported_operation_is_404(client: triton.InferenceServerClient) -> None:
     for operation in (
-        lambda: client.get_inference_statistics("iris"),
-        lambda: client.get_model_config("iris"),
         lambda: client.unload_model("iris"),
         lambda: client.get_trace_settings(),
     ):

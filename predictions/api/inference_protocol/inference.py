@@ -1,21 +1,20 @@
 """Infer: accept several rows and wait for all of them, with the same rows, queue and guarantees as everywhere."""
 
 import asyncio
-from collections.abc import Sequence
 
 from django.conf import settings
 
 from predictions.api import addresses
+from predictions.api.headers import read_options
 from predictions.api.http import ApiReply, ApiRequest
 from predictions.api.inference_protocol import inputs, messages, outputs
-from predictions.api.operations import LARGE_BODY
+from predictions.api.operations import LARGE_BODY, accept_and_wait
 from predictions.models import ModelVersion, Prediction, Source, State
 from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import ERRORS, Canceled, ForetellError, ModelFailure, NotInTime
 from predictions.serving.schema.signature import Value
 from predictions.use_cases import lookup
-from predictions.use_cases.submit import PredictCommand, submit
-from predictions.use_cases.wait import subscribe, wait
+from predictions.use_cases.submit import PredictCommand
 
 # The protocol always waits, but no client waits for ever.
 LONGEST_WAIT = 30.0
@@ -25,11 +24,18 @@ Read = tuple[messages.InferenceRequest, list[messages.RequestedOutput], list[lis
 
 async def infer(request: ApiRequest, name: str, number: str | None = None) -> ApiReply:
     """POST /v2/models/<name>[/versions/<number>]/infer."""
+    options = read_options(request.headers, request.caller)
     version = await lookup.version(name, number)
     asked, wanted, rows = await _read(request, version)
-    answers = await _answers(request, version, rows)
-    given = [(outputs.tensor(output.name, answers, version), output.as_bytes) for output in wanted]
-    return messages.reply(asked, version, given)
+    ids = [new_prediction_id() for _ in rows]
+    key, allowed = options.idempotency_key, options.time_allowed
+    is_pinned = number is not None
+    answers = await _answers(
+        request, PredictCommand(version, rows, ids, request.caller, Source.API, key, allowed, is_pinned)
+    )
+    # A key that was used before is answered by the version that it was used with.
+    given = [(outputs.tensor(output.name, answers, answers[0].version), output.as_bytes) for output in wanted]
+    return messages.reply(asked, answers[0].version, given)
 
 
 async def _read(request: ApiRequest, version: ModelVersion) -> Read:
@@ -43,7 +49,7 @@ def _read_now(request: ApiRequest, version: ModelVersion) -> Read:
     return asked, outputs.wanted(asked, version), inputs.rows(asked, version.signature)
 
 
-async def _answers(request: ApiRequest, version: ModelVersion, rows: Sequence[list[Value]]) -> list[Prediction]:
+async def _answers(request: ApiRequest, command: PredictCommand) -> list[Prediction]:
     """The succeeded predictions of cleaned rows, in order.
 
     Raises:
@@ -51,13 +57,9 @@ async def _answers(request: ApiRequest, version: ModelVersion, rows: Sequence[li
         ForetellError: all rows have ended, and not all have an answer; or nothing was accepted.
     """
     seconds = min(settings.WAIT_MAX, LONGEST_WAIT)
-    ids = [new_prediction_id() for _ in rows]
-    with subscribe(ids) as subscription:
-        command = PredictCommand(version, rows, ids, request.caller, Source.API)
-        predictions = await asyncio.wrap_future(submit(command))
-        await wait(predictions, subscription, seconds)
+    predictions = await accept_and_wait(command, seconds)
     if not all(prediction.is_terminal for prediction in predictions):
-        raise NotInTime(seconds, [addresses.of_prediction(request.origin, one) for one in ids])
+        raise NotInTime(seconds, [addresses.of_prediction(request.origin, one.pk) for one in predictions])
     failed = [row for row, prediction in enumerate(predictions) if prediction.state != State.SUCCEEDED]
     if failed:
         raise _failure(failed[0], predictions[failed[0]], len(failed) - 1)

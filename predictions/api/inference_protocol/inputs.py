@@ -6,12 +6,11 @@ from typing import Any
 
 from predictions.api.inference_protocol.messages import InferenceRequest
 from predictions.api.inference_protocol.tensors import Tensor
+from predictions.api.prediction_body import MOST_ROWS
 from predictions.serving.schema.errors import BadRequest, InvalidInput
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Value
 from predictions.serving.schema.wording import printable
 
-# Rows of one request; files have a door of their own.
-MOST_ROWS = 256
 # Problems that one message names.
 MOST_NAMED = 10
 # The name that the one tensor has in the metadata; in a request it may have any.

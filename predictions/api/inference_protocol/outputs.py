@@ -1,6 +1,12 @@
-"""From answers to tensors: `predict`, and on request `predict_proba`."""
+"""From answers to tensors: `predict`, and on request `predict_proba` and how sure each answer is.
 
-from collections.abc import Sequence
+The metadata name the first two, which every client of the protocol asks for; the others are Foretell's own.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from predictions.api.inference_protocol.datatypes import DATATYPES
@@ -31,11 +37,11 @@ def wanted(asked: InferenceRequest, version: ModelVersion) -> list[RequestedOutp
     """
     if not asked.outputs:
         return [RequestedOutput(PREDICT, asked.all_as_bytes)]
-    known = [output["name"] for output in metadata(version)]
+    known = [*(output["name"] for output in metadata(version)), *own_outputs(version)]
     names = [output.name for output in asked.outputs]
     for name in names:
         if name not in known:
-            raise BadRequest(f"There is no output {printable(name)!r}; this model has {' and '.join(known)}.")
+            raise BadRequest(f"There is no output {printable(name)!r}; this model has {', '.join(known)}.")
     if len(set(names)) < len(names):
         raise BadRequest("An output is named twice.")
     return list(asked.outputs)
@@ -45,11 +51,55 @@ def tensor(name: str, answers: Sequence[Prediction], version: ModelVersion) -> T
     """One output for all rows, which have all succeeded."""
     labels = _labels(version)
     given: list[Any] = [answer.output for answer in answers]
+    if name in OWN:
+        return OWN[name](answers)
     if name == PROBABILITIES:
         return _probabilities(given, labels)
     if labels:
         return Tensor(PREDICT, DATATYPES["BYTES"], (len(given), 1), [output["label"] for output in given])
     return Tensor(PREDICT, DATATYPES["FP64"], (len(given), 1), [output["value"] for output in given])
+
+
+def own_outputs(version: ModelVersion) -> list[str]:
+    """Foretell's own outputs of this version, each only on request."""
+    return [name for name in OWN if name != ("interval" if _labels(version) else "prediction_set")]
+
+
+def _texts(name: str, texts: Sequence[str]) -> Tensor:
+    return Tensor(name, DATATYPES["BYTES"], (len(texts), 1), list(texts))
+
+
+def _intervals(answers: Sequence[Prediction]) -> Tensor:
+    """Not a number where nothing is known; null in JSON."""
+    given: list[Any] = [answer.output for answer in answers]
+    bounds = [bound for output in given for bound in output["interval"] or [math.nan, math.nan]]
+    return Tensor("interval", DATATYPES["FP64"], (len(given), 2), bounds)
+
+
+def _sets(answers: Sequence[Prediction]) -> Tensor:
+    """Each set is a JSON list of labels, or null: sets differ in length, and a tensor has no room for that."""
+    given: list[Any] = [answer.output for answer in answers]
+    return _texts("prediction_set", [json.dumps(output["prediction_set"]) for output in given])
+
+
+def _grades(answers: Sequence[Prediction]) -> Tensor:
+    given: list[Any] = [answer.output for answer in answers]
+    return _texts("grade", [output.get("grade") or "" for output in given])
+
+
+def _advice(answers: Sequence[Prediction]) -> Tensor:
+    """Of each row a JSON list of objects, as in the JSON API."""
+    found = [row.version.signature.advise(row.values, row.version.profile) for row in answers]
+    return _texts("advice", [json.dumps([asdict(one) for one in advice]) for advice in found])
+
+
+OWN: dict[str, Callable[[Sequence[Prediction]], Tensor]] = {
+    "id": lambda answers: _texts("id", [str(row.pk) for row in answers]),
+    "interval": _intervals,
+    "prediction_set": _sets,
+    "grade": _grades,
+    "advice": _advice,
+}
 
 
 def _probabilities(given: Sequence[dict[str, Any]], labels: Sequence[str]) -> Tensor:

@@ -77,6 +77,8 @@ def _shape(said: Any, name: str) -> tuple[int, ...]:
 
 def _datatype(said: Any, name: str) -> Datatype:
     found = DATATYPES.get(said) if isinstance(said, str) else None
+    if said == "BF16":
+        raise BadRequest(f"Tensor {name!r}: BF16 is not read here, since it has no form in JSON; send FP32 instead.")
     if found is None:
         raise BadRequest(f'Tensor {name!r}: "datatype" must be one of {", ".join(DATATYPES)}.')
     return found

@@ -9,9 +9,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from predictions.api.inference_protocol import inputs, messages, outputs
-from predictions.api.threads import request_of
-from predictions.models import ModelVersion
+from predictions.api.inference_protocol.triton import configuration, statistics
+from predictions.api.threads import caller_of, request_of
+from predictions.models import ModelVersion, RegisteredModel
 from predictions.use_cases import lookup
+
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics"]
 
 
 class ProtocolView(APIView):
@@ -26,17 +29,16 @@ class Live(ProtocolView):
 
 
 class Ready(ProtocolView):
-    """Whether all that should serve does: no champion is known to be unavailable."""
+    """Whether the server can answer: its database does. Whether a model serves, `models/<name>/ready` says."""
 
     def get(self, request: Request) -> Response:
-        if broken := ModelVersion.objects.champions().exclude(unavailable_reason="").defer("manifest").first():
-            return _not_ready(broken.registered_model.name)
+        RegisteredModel.objects.exists()
         return Response({"ready": True})
 
 
 class Server(ProtocolView):
     def get(self, request: Request) -> Response:
-        return Response({"name": "foretell", "version": product_version(), "extensions": ["binary_tensor_data"]})
+        return Response({"name": "foretell", "version": product_version(), "extensions": EXTENSIONS})
 
 
 class Model(ProtocolView):
@@ -60,6 +62,21 @@ class ModelReady(ProtocolView):
         return Response({"name": name, "ready": True}) if version.is_available else _not_ready(name)
 
 
+class Config(ProtocolView):
+    """Triton's model configuration extension: what its tools need to make requests."""
+
+    def get(self, request: Request, name: str, number: str | None = None) -> Response:
+        return Response(configuration(lookup.find_version(name, number)))
+
+
+class Statistics(ProtocolView):
+    """Triton's statistics extension, of one model or of all."""
+
+    def get(self, request: Request, name: str | None = None, number: str | None = None) -> Response:
+        versions = ModelVersion.objects.champions() if name is None else [lookup.find_version(name, number)]
+        return Response({"model_stats": [statistics(version) for version in versions]})
+
+
 class RepositoryIndex(ProtocolView):
     """Triton's model repository extension, of which only the index is offered."""
 
@@ -67,6 +84,8 @@ class RepositoryIndex(ProtocolView):
         body = messages.body_of(request_of(request))
         only_ready = bool(body) and messages.parse(body).get("ready") is True
         versions = ModelVersion.objects.filter(registered_model__is_present=True).defer("manifest")
+        if only := caller_of(request).only_model:
+            versions = versions.filter(registered_model__name=only)
         return Response(
             [
                 {
@@ -89,7 +108,7 @@ class Infer(ProtocolView):
 
 
 class NotOffered(ProtocolView):
-    """Every other path: statistics, tracing, shared memory, loading and unloading. Never called: it is refused."""
+    """Every other path: tracing, shared memory, loading and unloading. Never called: it is refused."""
 
 
 def _not_ready(name: str) -> Response:

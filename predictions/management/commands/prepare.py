@@ -9,8 +9,9 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from predictions.lifecycle import registry
 from predictions.serving.artifacts import repository
 
 ANALYST = "analyst"
@@ -29,7 +30,8 @@ class Command(BaseCommand):
         self.collect_static()
         if not options["no_training"]:
             self.train_missing()
-        call_command("sync_models", stdout=self.stdout, stderr=self.stderr)
+        for error in registry.sync(settings.MODELS_DIR):
+            self.warn(str(error))
         if settings.DEVELOPMENT:
             self.make_analyst()
 
@@ -41,10 +43,20 @@ class Command(BaseCommand):
             collected.write_text(sources)
 
     def train_missing(self) -> None:
-        """Models without a version, or with none that this Foretell can serve."""
-        for description in repository.descriptions(settings.MODELS_DIR):
-            if not repository.manifests(settings.MODELS_DIR, description.name, on_broken=_reported_by_sync):
+        """Models without a version, or with none that this Foretell can serve.
+
+        One that cannot be trained is named and left out: the others are to serve.
+        """
+        for description in repository.descriptions(settings.MODELS_DIR, on_broken=_reported_by_sync):
+            if repository.manifests(settings.MODELS_DIR, description.name, on_broken=_reported_by_sync):
+                continue
+            try:
                 call_command("train", description.name, "--no-sync", stdout=self.stdout)
+            except CommandError as error:
+                self.warn(f"Model {description.name} is left out: {error}")
+
+    def warn(self, message: str) -> None:
+        self.stderr.write(self.style.ERROR(message))
 
     def make_analyst(self) -> None:
         if User.objects.filter(username=ANALYST).exists():
@@ -56,7 +68,7 @@ class Command(BaseCommand):
 
 
 def _reported_by_sync(error: repository.BrokenFile) -> None:
-    """sync_models reads the same files afterwards and names those that are broken."""
+    """`registry.sync` reads the same files afterwards and returns those that are broken."""
 
 
 def static_sources() -> str:

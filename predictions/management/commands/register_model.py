@@ -43,7 +43,7 @@ class Command(BaseCommand):
             return
         for error in registry.sync(settings.MODELS_DIR):
             self.stderr.write(self.style.ERROR(str(error)))
-        if options["serve"]:
+        if options["serve"] and not _serves(options["name"], imported.manifest.version):
             call_command("promote", options["name"], imported.manifest.version, stdout=self.stdout)
         self.stdout.write(_what_serves(options["name"], imported.manifest.version))
 
@@ -107,8 +107,12 @@ def _request(options: dict[str, Any]) -> "Request":
     return Request(**{name: options[name] for name in Request.__slots__})
 
 
-def _what_serves(name: str, number: int) -> str:
+def _serves(name: str, number: int) -> bool:
     champion = RegisteredModel.objects.select_related("champion").get(name=name).champion
-    if champion is not None and champion.number == number:
+    return champion is not None and champion.number == number
+
+
+def _what_serves(name: str, number: int) -> str:
+    if _serves(name, number):
         return f"It serves now: /models/{name}/"
     return f"It serves after: manage.py promote {name} {number}"

@@ -1,9 +1,9 @@
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from predictions.lifecycle import registry
 from predictions.models import RegisteredModel
 from predictions.serving.artifacts.repository import BrokenFile, NoSuchModel
 from predictions.serving.registration import CannotRegister
@@ -29,7 +29,8 @@ class Command(BaseCommand):
         for remark in manifest.remarks:
             self.stdout.write(remark)
         if not options["no_sync"]:
-            call_command("sync_models", stdout=self.stdout, stderr=self.stderr)
+            for error in registry.sync(settings.MODELS_DIR):
+                self.stderr.write(self.style.ERROR(f"Another model is left out: {error}"))
             self.stdout.write(_what_serves(name, manifest.version))
 
 
@@ -45,6 +46,8 @@ def _train(name: str) -> "Manifest":
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{name} cannot be stored: {error}. Free some space, or correct the rights.") from error
+    except SystemExit as error:
+        raise CommandError(f"{name}: train.py ended the process instead of returning; remove its exit.") from error
     except MemoryError as error:
         raise CommandError(f"{name} needs more memory than there is here: train it on fewer rows.") from error
     except Exception as error:

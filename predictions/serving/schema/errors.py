@@ -126,6 +126,13 @@ class Forbidden(ForetellError):
     sentence = "You can see this prediction, but only the person who asked for it can change it."
 
 
+class OutOfScope(SpecificError):
+    """The token was made for less."""
+
+    code = "insufficient_scope"
+    sentence = "This token may not do that."
+
+
 # --- The state that something is in -----------------------------------------------------------------------------------
 class CannotCancel(SpecificError):
     code = "not_cancelable"
@@ -152,6 +159,17 @@ class TooMany(ForetellError):
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"again in {retry_after} s")
         self.retry_after = retry_after
+
+
+class TooManyRows(SpecificError):
+    """More rows than one request can ever hold."""
+
+    code = "too_many_rows"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"A request may have {most} {'row' if most == 1 else 'rows'} at most. Send fewer in one request."
+        )
 
 
 class TooManyFiles(SpecificError):
@@ -240,6 +258,15 @@ class FileTooLarge(SpecificError):
 class UnsupportedMediaType(SpecificError):
     code = "unsupported_media_type"
     sentence = "Send the body as application/json."
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    sentence = "A compressed body is not understood; send it as it is."
+
+
+class UnsupportedTransferCoding(ForetellError):
+    code = "unsupported_transfer_coding"
+    sentence = "Of transfer codings only chunked is understood."
 
 
 class InternalError(ForetellError):

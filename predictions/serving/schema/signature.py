@@ -136,7 +136,8 @@ def _property(feature: Feature) -> dict[str, Any]:
     }
     schema = {**{word: text for word, text in said.items() if text}, **feature.json_schema()}
     if feature.default is not None:
-        schema["default"] = feature.default
+        # No `default`: generated clients would send it in silence for a value that was never given.
+        schema["examples"] = [feature.default]
     if not feature.required:
         _allow_null(schema)
     return schema

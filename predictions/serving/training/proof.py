@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, RawPredictions, differences
+from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, RawPredictions, WrongShape, differences
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.engines.table import build_table
 from predictions.serving.engines.verify import compare_arrangements
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Value
 from predictions.serving.training.input_types import cells
+from predictions.serving.training.targets import SEVERAL
 
 Row = list[Value]
 
@@ -26,6 +27,8 @@ def estimator_answers(engine: SklearnEngine, which: str, x: Any) -> RawPredictio
     count = row_count(x)
     try:
         return engine.predict_table(x, count)
+    except WrongShape as error:
+        raise CannotRegister(f"Of the {which} data: {error}. {SEVERAL}") from error
     except Exception as error:  # an estimator may raise anything
         row = _failing_row(engine, x)
         place = "the" if row is None else f"row {row + 1} of the"

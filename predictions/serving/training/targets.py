@@ -15,7 +15,7 @@ from predictions.serving.registration import CannotRegister, Split
 # scikit-learn's outlier detectors answer 1 and -1.
 OUTLIER_CLASSES = [1, -1]
 OUTLIER_LABELS = {1: "usual", -1: "unusual"}
-_SEVERAL = (
+SEVERAL = (
     "The estimator predicts several targets. Foretell serves one target a model for now: train an estimator for each, "
     "with a folder of its own."
 )
@@ -34,7 +34,7 @@ def check_task(description: Description, estimator: Any) -> None:
     if task is None and description.task != task_of(estimator):
         raise CannotRegister(f"model.toml says {description.task}, and {name} is not made for it.")
     if isinstance(getattr(estimator, "classes_", None), list):
-        raise CannotRegister(_SEVERAL)
+        raise CannotRegister(SEVERAL)
 
 
 def classes_of(description: Description, estimator: Any, answered: Sequence[Any]) -> list[Any]:
@@ -109,7 +109,7 @@ def _column(which: str, y: Any) -> list[Any]:
     if table.ndim == 2 and table.shape[1] == 1:
         table = table[:, 0]
     if table.ndim != 1:
-        raise CannotRegister(f"The {which} data has targets of shape {table.shape}. {_SEVERAL}")
+        raise CannotRegister(f"The {which} data has targets of shape {table.shape}. {SEVERAL}")
     found: list[Any] = table.tolist()
     return found
 

@@ -30,7 +30,7 @@ from predictions.web import polling
 from predictions.web.access import for_predictors
 from predictions.web.batches import BatchPresenter, choices, looked_at
 from predictions.web.forms import written
-from predictions.web.visitors import caller_of, new_visitor_id, set_visitor_cookie
+from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 # htmx 2 swaps a response with this status and stops polling.
 STOP_POLLING = 286
@@ -72,7 +72,7 @@ def new(request: HttpRequest) -> HttpResponse:
     registered = find_model(name)
     version = serving_version(registered)
     visitor = new_visitor_id(request)
-    caller = of_visitor(visitor) if visitor else caller_of(request)
+    caller = of_visitor(visitor, client_ip(request)) if visitor else caller_of(request)
     if request.method != "POST":
         response = _preview(request, registered, version) if "draft" in request.GET else _form(request, registered)
     elif "draft" in request.POST:

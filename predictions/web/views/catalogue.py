@@ -29,7 +29,7 @@ from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.forms import KEY, PredictionForm, written
 from predictions.web.model_card import CardPresenter
 from predictions.web.presenters import PredictionPresenter
-from predictions.web.visitors import caller_of, new_visitor_id, set_visitor_cookie
+from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 
 @require_safe
@@ -80,7 +80,7 @@ def predict(request: HttpRequest, name: str) -> HttpResponse:
     if not form.is_valid():
         return _show_errors(request, registered, form)
     visitor = new_visitor_id(request)
-    caller = of_visitor(visitor) if visitor else caller_of(request)
+    caller = of_visitor(visitor, client_ip(request)) if visitor else caller_of(request)
     response = _ask(request, registered, form, version, caller)
     if visitor:
         set_visitor_cookie(response, visitor)

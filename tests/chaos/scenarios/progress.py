@@ -51,7 +51,7 @@ def workers_are_frozen(scene: Scene) -> None:
     """All workers are suspended (SIGSTOP) while Redis answers: the fallback worker executes, and /metrics says so."""
     scene.wait_until(lambda: _is_fallback_active(scene, "0.0"), 45, "the workers execute after the scenario before")
     scene.mark_fault()
-    with faults.frozen(scene, *faults.WORKERS):
+    with faults.workers_frozen(scene):
         number = scene.submit()
         scene.pause(scene.seconds)
         scene.wait_until(lambda: scene.are_finished([number]), 30, "answered while all workers are frozen")

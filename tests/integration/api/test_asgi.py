@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -197,7 +198,7 @@ CASES: dict[str, tuple[Prepare, int]] = {
     "nothing serves": (where(nothing_serves, row()), 503),
     "database away": (where(accept_raises(OperationalError("hunter2")), row()), 503),
     "error of ours": (where(accept_raises(RuntimeError("hunter2")), row()), 500),
-    "query": (lambda world: ("POST", f"{PREDICT}?a=b", sent(ROW), JSON), 202),
+    "query": (lambda world: ("POST", f"{PREDICT}?a=b", sent(ROW), JSON), 422),
     "fetch queued": (fetch(), 200),
     "fetch running": (fetch(State.RUNNING), 200),
     "fetch succeeded": (fetch(State.SUCCEEDED), 200),
@@ -246,7 +247,8 @@ CASES: dict[str, tuple[Prepare, int]] = {
     "fetch with a body": (lambda world: ("GET", address_of(make(world.iris)), b" " * (1024 * 1024 + 1), {}), 413),
     "head": (fetch(State.SUCCEEDED, "HEAD"), 200),
     "options of a fetch": (fetch(method="OPTIONS"), 204),
-    "delete": (fetch(method="DELETE"), 405),
+    "delete": (fetch(method="DELETE"), 403),
+    "patch": (fetch(method="PATCH"), 405),
     "list of mine": (lambda world: ("GET", "/api/v1/predictions/", b"", {}), 200),
     "model": (lambda world: ("GET", "/api/v1/models/iris/", b"", {}), 200),
 }
@@ -333,6 +335,22 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Prediction.objects, "accept", counted)
     return counts
+
+
+def test_crowd_of_inferences_is_answered_while_the_queue_is_not_full(door: Door, iris: ModelVersion) -> None:
+    tensor = {"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}
+    asked = [("POST", "/v2/models/iris/infer", sent({"inputs": [tensor]}), JSON)] * 400
+
+    def work() -> None:
+        wait_until(lambda: Prediction.objects.count() == 400, 60, "all rows are accepted")
+        run_worker(iris)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    answers = door.ask_at_once(asked)
+    worker.join()
+
+    assert {answer.status_code for answer in answers} == {200}
 
 
 def test_rows_that_come_at_once_are_committed_together(door: Door, commits: list[int]) -> None:

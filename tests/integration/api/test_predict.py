@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError
 
 from predictions.lifecycle import registry
@@ -50,6 +51,7 @@ def test_row_is_accepted_with_the_body_of_the_contract(ask: Ask, body: Any) -> N
         "output": None,
         "advice": [],
         "error": None,
+        "feedback": None,
         "source": "api",
         "started_at": None,
         "finished_at": None,
@@ -254,15 +256,25 @@ def test_body_with_a_hundred_thousand_names_is_answered_at_once(ask: Ask) -> Non
         ({"features": {**BY_NAME["features"], "x": 1}}, "/features/x", "unknown_feature"),
         ({"features": {**BY_NAME["features"], "a/b~c": 1}}, "/features/a~1b~0c", "unknown_feature"),
         ({"features": {**BY_NAME["features"], "": 1}}, "/features/", "unknown_feature"),
-        ({"features": ["5", 1, 1, 1]}, f"/features/{NAMES[0]}", "wrong_type"),
-        ({"features": [True, 1, 1, 1]}, f"/features/{NAMES[0]}", "wrong_type"),
-        ({"features": [None, 1, 1, 1]}, f"/features/{NAMES[0]}", "missing"),
-        ({"features": [[1], 1, 1, 1]}, f"/features/{NAMES[0]}", "wrong_type"),
-        ({"features": [-1, 1, 1, 1]}, f"/features/{NAMES[0]}", "below_minimum"),
-        ({"features": [51, 1, 1, 1]}, f"/features/{NAMES[0]}", "above_maximum"),
-        ('{"features": [1e999, 1, 1, 1]}', f"/features/{NAMES[0]}", "not_finite"),
-        (f'{{"features": [{"9" * 400}, 1, 1, 1]}}', f"/features/{NAMES[0]}", "not_finite"),
-        ({"features": IRIS, "more": 1}, "/features", "unknown_member"),
+        ({"features": ["5", 1, 1, 1]}, "/features/0", "wrong_type"),
+        ({"features": [True, 1, 1, 1]}, "/features/0", "wrong_type"),
+        ({"features": [None, 1, 1, 1]}, "/features/0", "missing"),
+        ({"features": [[1], 1, 1, 1]}, "/features/0", "wrong_type"),
+        ({"features": [-1, 1, 1, 1]}, "/features/0", "below_minimum"),
+        ({"features": [51, 1, 1, 1]}, "/features/0", "above_maximum"),
+        ('{"features": [1e999, 1, 1, 1]}', "/features/0", "not_finite"),
+        (f'{{"features": [{"9" * 400}, 1, 1, 1]}}', "/features/0", "not_finite"),
+        ({"features": IRIS, "more": 1}, "/more", "unknown_member"),
+        ({"features": IRIS, "a/b~c": 1}, "/a~1b~0c", "unknown_member"),
+        ({"features": {**BY_NAME["features"], NAMES[0]: "5"}}, f"/features/{NAMES[0]}", "wrong_type"),
+        ({"features": IRIS, "rows": [IRIS]}, "/rows", "unknown_member"),
+        ({"features": IRIS, "version": 0}, "/version", "wrong_type"),
+        ({"features": IRIS, "version": True}, "/version", "wrong_type"),
+        ({"rows": []}, "/rows", "wrong_type"),
+        ({"rows": {}}, "/rows", "wrong_type"),
+        ({"rows": [IRIS, [1, 2]]}, "/rows/1", "wrong_length"),
+        ({"rows": [IRIS, [1, 2, 3, "x"]]}, "/rows/1/3", "wrong_type"),
+        ({"rows": [{**BY_NAME["features"], NAMES[0]: -1}]}, f"/rows/0/{NAMES[0]}", "below_minimum"),
     ],
     ids=lambda value: repr(value)[:40],
 )
@@ -324,8 +336,97 @@ def test_names_by_the_thousand_get_an_answer_that_can_be_read(ask: Ask) -> None:
 def test_long_name_of_a_member_is_not_repeated_in_full(ask: Ask, member: str) -> None:
     response = ask({"features": IRIS, member: 1})
 
-    assert errors(response) == [("/features", "unknown_member")]
+    [(pointer, code)] = errors(response)
+    assert (pointer[:3], code) == ("/mm", "unknown_member")
     assert len(response.content) < 1000
+
+
+# --- Several rows -----------------------------------------------------------------------------------------------------
+def test_rows_are_accepted_in_order_and_answered_as_a_list(ask: Ask) -> None:
+    response = ask({"rows": [IRIS, BY_NAME["features"], [6.7, 3.1, 5.6, 2.4]]})
+
+    results = response.json()["results"]
+    assert (response.status_code, response["Retry-After"]) == (202, "1")
+    assert [list(one["features"].values()) for one in results] == [IRIS, IRIS, [6.7, 3.1, 5.6, 2.4]]
+    assert {uuid.UUID(one["id"]) for one in results} == set(Prediction.objects.values_list("pk", flat=True))
+
+
+def test_one_bad_row_refuses_all_and_every_problem_is_named(ask: Ask) -> None:
+    response = ask({"rows": [IRIS, [-1, 1, 1, "x"], {NAMES[0]: 5}]})
+
+    found = errors(response)
+    assert found[:2] == [("/rows/1/0", "below_minimum"), ("/rows/1/3", "wrong_type")]
+    assert found[2:] == [(f"/rows/2/{name}", "missing") for name in NAMES[1:]]
+    assert Prediction.objects.count() == 0
+
+
+def test_more_than_a_thousand_rows_are_refused_with_the_limit(ask: Ask) -> None:
+    body = problem(ask({"rows": [IRIS] * 1001}), 413)
+
+    assert (body["code"], "1000 rows" in body["detail"]) == ("too_many_rows", True)
+    assert ask({"rows": [IRIS] * 1000}).status_code == 202
+
+
+@pytest.mark.django_db(transaction=True)
+def test_wait_for_rows_is_over_when_all_have_ended(ask: Ask, iris: ModelVersion, clean_redis: object) -> None:
+    def work() -> None:
+        wait_until(lambda: Prediction.objects.count() == 3, 10, "the rows are accepted")
+        run_worker(iris)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    response = ask({"rows": [IRIS] * 3}, Prefer="wait=20")
+    worker.join()
+
+    assert (response.status_code, response["Preference-Applied"]) == (200, "wait=20")
+    assert [one["output"]["label"] for one in response.json()["results"]] == ["setosa"] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_same_key_and_rows_give_the_same_predictions(ask: Ask) -> None:
+    first, second = (ask({"rows": [IRIS, IRIS]}, **{"Idempotency-Key": "a"}) for _ in range(2))
+
+    assert [one["id"] for one in first.json()["results"]] == [one["id"] for one in second.json()["results"]]
+    assert Prediction.objects.count() == 2
+    for other in ({"rows": [IRIS]}, {"rows": [IRIS] * 3}, ROW):
+        assert problem(ask(other, **{"Idempotency-Key": "a"}), 422)["code"] == "idempotency_key_reused"
+
+
+# --- A version --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("version", [1, "1", "champion", "latest"])
+def test_version_is_asked_by_number_or_alias(ask: Ask, version: int | str) -> None:
+    assert ask({**ROW, "version": version}).json()["version"] == 1
+
+
+@pytest.mark.parametrize("version", [7, "7", "newest", "previous", "", 10**30])
+def test_version_that_is_not_there_is_404(ask: Ask, version: int | str) -> None:
+    assert "has no version" in problem(ask({**ROW, "version": version}), 404)["detail"]
+
+
+# --- A repeated request -----------------------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_key_used_before_is_answered_though_no_version_serves(ask: Ask, iris: ModelVersion) -> None:
+    first = ask(ROW, **{"Idempotency-Key": "a"}).json()["id"]
+    ModelVersion.objects.mark_unavailable(iris.pk, "broken")
+    registry.clear_cache()
+    assert ask(ROW, **{"Idempotency-Key": "a"}).json()["id"] == first
+    assert problem(ask(ROW, **{"Idempotency-Key": "b"}), 503)["code"] == "model_unavailable"
+
+    RegisteredModel.objects.update(champion=None)
+    registry.clear_cache()
+    assert ask(ROW, **{"Idempotency-Key": "a"}).json()["id"] == first
+    assert problem(ask(ROW, **{"Idempotency-Key": "b"}), 503)["code"] == "model_unavailable"
+
+
+def test_short_key_without_a_token_is_refused_where_an_address_is_shared(ask: Ask, owner: User) -> None:
+    far = ApiClient(address="192.0.2.1")
+    path = "/api/v1/models/iris/predictions/"
+
+    refused = far.post(path, ROW, headers={"Idempotency-Key": "order-17"})
+    assert "must be random" in problem(refused, 400)["detail"]
+    assert far.post(path, ROW, headers={"Idempotency-Key": uuid.uuid4().hex}).status_code == 202
+    known = ApiClient(owner, address="192.0.2.1")
+    assert known.post(path, ROW, headers={"Idempotency-Key": "order-17"}).status_code == 202
 
 
 # --- Refused for other reasons ----------------------------------------------------------------------------------------
@@ -333,7 +434,15 @@ def test_long_name_of_a_member_is_not_repeated_in_full(ask: Ask, member: str) ->
     "content_type", ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/json"]
 )
 def test_other_content_type_is_415(ask: Ask, content_type: str) -> None:
-    assert problem(ask(ROW, content_type=content_type), 415)["code"] == "unsupported_media_type"
+    response = ask(ROW, content_type=content_type)
+
+    assert problem(response, 415)["code"] == "unsupported_media_type"
+    assert response["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_empty_body_is_400(ask: Ask, content_type: str) -> None:
+    assert problem(ask("", content_type=content_type), 400)["detail"] == "The body is empty; send a JSON object."
 
 
 @pytest.mark.parametrize("size", [1024 * 1024 + 1, 10 * 1024 * 1024])

@@ -185,17 +185,58 @@ def say(client: ApiClient, row: Prediction, body: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "body", [{"was_right": True}, {"actual": "virginica"}, {"actual": 3.5}, {"actual": 0}, {"comment": "hm"}]
+    ("body", "said"),
+    [
+        ({"was_right": True}, {"was_right": True}),
+        ({"actual": "virginica"}, {"actual": "virginica"}),
+        ({"actual": 0}, {"actual": "setosa"}),
+        ({"comment": "hm", "actual": None}, {"comment": "hm"}),
+    ],
 )
-def test_feedback_is_kept_and_replaced(client: ApiClient, iris: ModelVersion, body: Any) -> None:
+def test_feedback_is_kept_and_replaced_whole(client: ApiClient, iris: ModelVersion, body: Any, said: Any) -> None:
     row = make(iris, State.SUCCEEDED, caller=MINE)
+    nothing = {"was_right": None, "actual": None, "comment": ""}
 
     first = say(client, row, body)
-    second = say(client, row, {"was_right": False})
+    assert client.get(address(row)).json()["feedback"] == {**nothing, **said}
+    second = client.put(address(row, "feedback/"), {"was_right": False}, content_type="application/json")
 
     assert (first.status_code, second.status_code) == (201, 200)
-    assert first.json() == {"prediction": str(row.pk), "was_right": None, "actual": None, "comment": "", **body}
-    assert Feedback.objects.get().was_right is False
+    assert first.json() == {"prediction": str(row.pk), **nothing, **said}
+    assert second.json() == {"prediction": str(row.pk), **nothing, "was_right": False}
+    assert client.get(address(row, "feedback/")).json() == second.json()
+    assert client.get(address(row)).json()["feedback"] == {**nothing, "was_right": False}
+    assert Feedback.objects.get().comment == ""
+
+
+def test_feedback_that_was_not_given_is_404(client: ApiClient, iris: ModelVersion) -> None:
+    row = make(iris, State.SUCCEEDED, caller=MINE)
+
+    assert client.get(address(row)).json()["feedback"] is None
+    problem(client.get(address(row, "feedback/")), 404)
+
+
+def test_feedback_changes_the_etag(client: ApiClient, iris: ModelVersion) -> None:
+    row = make(iris, State.SUCCEEDED, caller=MINE)
+    before = client.get(address(row))["ETag"]
+    say(client, row, {"was_right": True})
+
+    assert client.get(address(row), headers={"If-None-Match": before}).status_code == 200
+
+
+def test_feedback_of_a_regression_is_a_number(client: ApiClient, kinds: RegisteredModel) -> None:
+    assert kinds.champion
+    values = [40.5, 2, "g", True, None, None]
+    output = {"kind": "regression", "value": 1.0, "unit": None, "interval": None, "coverage": None}
+    row = make(kinds.champion, State.SUCCEEDED, caller=MINE, values=values, output=output)
+
+    assert say(client, row, {"actual": 3}).json()["actual"] == 3.0
+    for wrong in ("3", True):
+        problem(say(client, row, {"actual": wrong}), 422)
+
+
+def test_feedback_with_an_empty_body_is_400(client: ApiClient, iris: ModelVersion) -> None:
+    problem(say(client, make(iris, State.SUCCEEDED, caller=MINE), ""), 400)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +246,13 @@ def test_feedback_is_kept_and_replaced(client: ApiClient, iris: ModelVersion, bo
         ([], ""),
         ({"was_right": None, "comment": ""}, ""),
         ({"was_right": "perhaps"}, "/was_right"),
+        ({"was_right": "true"}, "/was_right"),
+        ({"was_right": 1}, "/was_right"),
+        ({"comment": 5}, "/comment"),
+        ({"was_right": True, "note": 1}, "/note"),
+        ({"actual": "rose"}, "/actual"),
+        ({"actual": 3.5}, "/actual"),
+        ({"actual": True}, "/actual"),
         ({"actual": [1]}, "/actual"),
         ({"actual": {"a": 1}}, "/actual"),
         ('{"actual": 1e999}', "/actual"),
@@ -284,6 +332,11 @@ def test_list_is_filtered(owner: User, mine: list[Prediction]) -> None:
     assert listed(client, model="\0") == []
     assert listed(client, status="failed") == [ids[2]]
     assert listed(client, model="iris", status="succeeded") == [ids[0]]
+    assert listed(client, status="succeeded,failed") == [ids[0], ids[2]]
+    assert listed(client, model="iris", version=1) == [ids[0], ids[2]]
+    assert listed(client, version=2) == []
+    assert listed(client, source="form,canary") == ids
+    assert listed(client, source="api") == []
     middle = mine[1].created_at.isoformat()
     assert listed(client, created_after=middle) == ids[:1]
     assert listed(client, created_before=middle) == ids[2:]
@@ -310,6 +363,10 @@ def test_list_comes_in_pages_that_stay(owner: User, mine: list[Prediction], iris
         ("created_after=%00", "/created_after"),
         ("created_after=", "/created_after"),
         ("status=", "/status"),
+        ("status=failed,done", "/status"),
+        ("source=mail", "/source"),
+        ("version=x", "/version"),
+        ("stauts=failed", "/stauts"),
         ("limit=0", "/limit"),
         ("limit=201", "/limit"),
         ("limit=x", "/limit"),
@@ -323,12 +380,14 @@ def test_list_with_a_filter_that_means_nothing_is_422(client: ApiClient, db: Non
 
 
 @pytest.mark.parametrize("position", ["p=garbage", "p=%00", "o=x", "o=-1&p="])
-def test_list_from_a_foreign_cursor_is_404(client: ApiClient, db: None, position: str) -> None:
+def test_list_from_a_foreign_cursor_is_422(client: ApiClient, db: None, position: str) -> None:
     cursor = quote(base64.b64encode(position.encode()).decode())
 
-    body = problem(client.get(f"/api/v1/predictions/?cursor={cursor}"), 404)
+    body = problem(client.get(f"/api/v1/predictions/?cursor={cursor}"), 422)
 
-    assert body["detail"] == "The cursor is not one of ours: begin again without it."
+    [error] = body["errors"]
+    assert error["pointer"] == "/cursor"
+    assert error["message"] == "The cursor is not one of ours: begin again without it."
 
 
 def test_list_takes_times_at_the_ends_of_the_calendar(owner: User, mine: list[Prediction]) -> None:
@@ -338,8 +397,8 @@ def test_list_takes_times_at_the_ends_of_the_calendar(owner: User, mine: list[Pr
 
 
 @pytest.mark.parametrize("cursor", ["x", "%ff", "/w=="])
-def test_list_from_a_cursor_that_is_no_base64_is_404(client: ApiClient, db: None, cursor: str) -> None:
-    problem(client.get(f"/api/v1/predictions/?cursor={cursor}"), 404)
+def test_list_from_a_cursor_that_is_no_base64_is_422(client: ApiClient, db: None, cursor: str) -> None:
+    problem(client.get(f"/api/v1/predictions/?cursor={cursor}"), 422)
 
 
 def test_address_has_a_history_only_in_development(iris: ModelVersion, settings: Any) -> None:

@@ -24,8 +24,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def api_schema(iris: ModelVersion, settings: Any) -> Any:
+def api_schema(iris: ModelVersion, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     settings.WAITERS_MAX = 0
+    monkeypatch.setattr("predictions.api.events.STREAM_SECONDS", 0.0)
     return schemathesis.openapi.from_asgi("/api/v1/schema/", Application())
 
 
@@ -35,7 +36,7 @@ def test_schema_is_valid_and_is_json(client: Client, iris: ModelVersion) -> None
     assert response["Content-Type"] == "application/vnd.oai.openapi+json"
     served = response.json()
     validate_schema(served)
-    assert sum(path.endswith("/predictions/") and "post" in said for path, said in served["paths"].items()) == 4
+    assert sum(path.endswith("/predictions/") and "post" in said for path, said in served["paths"].items()) == 5
 
 
 @pytest.fixture
@@ -64,6 +65,9 @@ def _ask_all(operation: Any, mode: GenerationMode, known: list[str]) -> None:
         case.path_parameters.update(_often(known, case.path_parameters))
         if mode.is_positive:
             case.headers.update(_sayable(case.headers))
+            case.query.pop("cursor", None)  # only the server can make one
+            if isinstance(case.body, dict) and "actual" in case.body:
+                case.body["actual"] = "setosa"  # a class of the known predictions
         case.call_and_validate()
 
     ask()

@@ -12,6 +12,7 @@ import pytest
 from django.core.management import CommandError
 from sklearn.cluster import DBSCAN
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 
 from tests.support.brought import CASES, table
 from tests.support.commands import run
@@ -221,3 +222,24 @@ def test_folder_without_a_description_is_left_alone(models: Path, quick: None, t
     with pytest.raises(CommandError, match=r"mine is there without a model\.toml: remove it, or choose another --name"):
         run("register_model", str(tmp_path / "m.joblib"), "--name", "mine")
     shutil.rmtree(models / "mine")
+
+
+@pytest.mark.parametrize("kind", [MultiOutputRegressor, MultiOutputClassifier])
+def test_estimator_of_several_targets_is_refused(models: Path, quick: None, tmp_path: Path, kind: Any) -> None:
+    inner, targets = (
+        (Ridge(), ["price", "count"]) if kind is MultiOutputRegressor else (LogisticRegression(), ["ill", "grade"])
+    )
+    frame = table()[["weight", *targets]]
+    joblib.dump(kind(inner).fit(frame[["weight"]], frame[targets]), tmp_path / "m.joblib")
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    words = ["--name", "mine", "--data", str(tmp_path / "d.csv"), "--target", targets[0]]
+    with pytest.raises(CommandError, match=r"The estimator predicts several targets\. .* train an estimator for each"):
+        run("register_model", str(tmp_path / "m.joblib"), *words)
+
+
+def test_rows_may_come_as_parquet(models: Path, quick: None, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    joblib.dump(MODEL, tmp_path / "m.joblib")
+    FRAME.to_parquet(tmp_path / "d.parquet")
+    words = ["--name", "mine", "--data", str(tmp_path / "d.parquet"), "--target", "ill"]
+    assert "It serves now" in run("register_model", str(tmp_path / "m.joblib"), *words)

@@ -178,6 +178,33 @@ def test_prepare_trains_missing_versions_and_creates_an_analyst_once(own_models:
     assert champion() == 1
 
 
+def test_prepare_names_a_model_that_cannot_be_trained_and_goes_on(own_models: Path) -> None:
+    for name, train in (("a-bad", "raise ZeroDivisionError"), ("b-bad", "raise SystemExit(3)")):
+        shutil.copytree(own_models / "iris", own_models / name, ignore=shutil.ignore_patterns("versions"))
+        (own_models / name / "train.py").write_text(train)
+    shutil.copytree(own_models / "iris", own_models / "c-bad")
+    (own_models / "c-bad/model.toml").write_text("not toml")
+    errors = StringIO()
+
+    call_command("prepare", stdout=StringIO(), stderr=errors, no_color=True)
+
+    assert "Model a-bad is left out: " in errors.getvalue()
+    assert "Model b-bad is left out: " in errors.getvalue()
+    assert "c-bad/model.toml" in errors.getvalue()
+    assert champion() == 1
+
+
+def test_train_is_not_stopped_by_another_broken_model(own_models: Path) -> None:
+    shutil.copytree(own_models / "iris", own_models / "bad")
+    (own_models / "bad/model.toml").write_text("not toml")
+    errors = StringIO()
+
+    call_command("train", "iris", stdout=StringIO(), stderr=errors, no_color=True)
+
+    assert errors.getvalue().startswith("Another model is left out: ")
+    assert ModelVersion.objects.filter(registered_model__name="iris").count() == 2
+
+
 def test_prepare_trains_anew_what_an_earlier_release_made(own_models: Path) -> None:
     run("sync_models")
     make_outdated(own_models / "iris/versions/1/version.json")

@@ -14,8 +14,8 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
+from predictions.api.streams import STREAM_THREADS
 from predictions.models import ModelVersion, Prediction
-from project.server.dispatch import STREAM_THREADS
 from project.urls import urlpatterns
 from tests.integration.conftest import IRIS
 from tests.support.door import GONE, SECONDS, Body, Door, in_chunks, open_door, scope_of, whole
@@ -302,7 +302,7 @@ def test_client_that_disconnects_while_sending_creates_no_row(door: Door, iris: 
 
     answer = door.ask("POST", address, body, **JSON)
 
-    assert (answer.messages, body.taken) == ([], 2)
+    assert (answer.status_code, body.taken) == (400, 2)
     assert Prediction.objects.count() == 0
 
 

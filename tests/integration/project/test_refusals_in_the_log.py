@@ -65,3 +65,9 @@ def test_path_with_a_newline_stays_one_line(db: None, log: StringIO, path: str) 
     assert Client().get(path).status_code == 404
 
     assert only_line(log).endswith("]")
+
+
+def test_too_large_file_is_a_line_that_names_its_limit(iris: ModelVersion, log: StringIO) -> None:
+    assert Client().post("/batches/new/", CONTENT_LENGTH=str(2 * settings.BATCH_BYTES)).status_code == 413
+
+    assert f"BATCH_BYTES = {settings.BATCH_BYTES}" in only_line(log)

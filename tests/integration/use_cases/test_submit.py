@@ -17,9 +17,9 @@ from predictions.lifecycle import registry
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.models.idempotency_key import KEY_LIFE
 from predictions.queue import notifications, redis_client
-from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnavailable, QueueFull, TooMany
+from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnavailable, QueueFull, TooMany, TooManyRows
 from predictions.use_cases import admission
-from predictions.use_cases.callers import Caller
+from predictions.use_cases.callers import Caller, of_address, of_visitor
 from tests.chaos.proxy import before
 from tests.integration.conftest import IRIS, make, together
 from tests.support.asking import ask_row, ask_rows
@@ -349,9 +349,58 @@ def test_rows_together_count_each(model: RegisteredModel, settings: Any) -> None
     settings.MAX_QUEUED_PER_CALLER = 2
     assert model.champion
 
+    ask(model)
     with pytest.raises(QueueFull):
+        ask_rows(model.champion, [IRIS] * 2, CALLER)
+    assert count() == 1
+
+
+def test_rows_that_can_never_fit_are_refused_with_the_limit(model: RegisteredModel, settings: Any) -> None:
+    settings.MAX_QUEUED_PER_CALLER = 2
+    assert model.champion
+
+    with pytest.raises(TooManyRows, match="2 rows at most"):
         ask_rows(model.champion, [IRIS] * 3, CALLER)
+    settings.MAX_QUEUED = 1
+    with pytest.raises(TooManyRows, match="1 row at most"):
+        ask_rows(model.champion, [IRIS] * 2, CALLER)
+    settings.SUBMIT_RATE = "1/hour"
+    with pytest.raises(TooManyRows):
+        ask_rows(model.champion, [IRIS] * 2, CALLER)
     assert count() == 0
+
+
+def test_bound_of_all_rows_below_that_of_one_caller_holds(model: RegisteredModel, settings: Any) -> None:
+    settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER = 2, 5000
+    ask(model)
+    ask(model)
+
+    with pytest.raises(QueueFull):
+        ask(model)
+    assert count() == 2
+
+
+def test_refused_rows_do_not_fill_the_queue(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
+    settings.MAX_QUEUED = 4
+    make(iris)
+    assert model.champion
+    for _ in range(3):
+        with pytest.raises(QueueFull):
+            ask_rows(model.champion, [IRIS] * 4, CALLER)
+
+    assert [ask(model).state for _ in range(3)] == [State.QUEUED] * 3
+
+
+def test_visitors_of_one_address_share_its_place_in_the_queue(model: RegisteredModel, settings: Any) -> None:
+    settings.MAX_QUEUED_PER_CALLER = 2
+    ask(model, caller=of_visitor("one", "192.0.2.1"))
+    ask(model, caller=of_visitor("two", "192.0.2.1"))
+
+    with pytest.raises(QueueFull):
+        ask(model, caller=of_visitor("three", "192.0.2.1"))
+    with pytest.raises(QueueFull):
+        ask(model, caller=of_address("192.0.2.1"))
+    assert ask(model, caller=of_visitor("three", "192.0.2.2")).state == State.QUEUED
 
 
 def test_full_queue_says_when_there_will_be_room(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
@@ -407,6 +456,39 @@ def test_caller_who_asks_too_fast_is_told_when(model: RegisteredModel, settings:
     assert 55 <= refused.value.retry_after <= 60
     assert count() == 3
     assert ask(model, caller=OTHER).state == State.QUEUED
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_new_cookie_does_not_escape_the_rate(model: RegisteredModel, settings: Any) -> None:
+    settings.SUBMIT_RATE = "2/minute"
+    ask(model, caller=of_visitor("one", "192.0.2.1"))
+    ask(model, caller=of_visitor("two", "192.0.2.1"))
+
+    for caller in (of_visitor("three", "192.0.2.1"), of_address("192.0.2.1")):
+        with pytest.raises(TooMany):
+            ask(model, caller=caller)
+    assert ask(model, caller=of_visitor("three", "192.0.2.2")).state == State.QUEUED
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_new_address_does_not_escape_the_rate_of_a_cookie(model: RegisteredModel, settings: Any) -> None:
+    settings.SUBMIT_RATE = "1/minute"
+    ask(model, caller=of_visitor("one", "192.0.2.1"))
+
+    with pytest.raises(TooMany):
+        ask(model, caller=of_visitor("one", "192.0.2.2"))
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_key_used_before_is_answered_before_the_rate_and_costs_nothing(model: RegisteredModel, settings: Any) -> None:
+    settings.SUBMIT_RATE = "2/minute"
+    first = ask(model, idempotency_key="k")
+
+    assert {ask(model, idempotency_key="k").pk for _ in range(4)} == {first.pk}
+    ask(model)
+    assert ask(model, idempotency_key="k").pk == first.pk
+    with pytest.raises(TooMany):
+        ask(model, idempotency_key="another")
 
 
 @pytest.mark.usefixtures("clean_redis")

@@ -5,6 +5,7 @@ import pytest
 
 from predictions.api.headers import PredictOptions, read_options
 from predictions.serving.schema.errors import BadHeader
+from predictions.use_cases.callers import Caller
 from tests.support.api_request import api_request
 
 
@@ -14,7 +15,7 @@ def _longest(settings: Any) -> None:
 
 
 def read(**headers: str) -> PredictOptions:
-    return read_options(api_request(**headers).headers)
+    return read_options(api_request(**headers).headers, Caller("user:7"))
 
 
 def test_nothing_said_is_nothing_wished() -> None:
@@ -29,7 +30,13 @@ def test_nothing_said_is_nothing_wished() -> None:
         ('wait="5"', 5.0),
         ("WAIT = 5", 5.0),
         ("respond-async, wait=5", 5.0),
-        ("return=minimal; wait=5", 5.0),
+        ("return=minimal; wait=5", 0.0),
+        ("return=minimal; x=1, wait=5", 5.0),
+        ('x="a, wait=9", wait=5', 5.0),
+        ("wait=5; foo, wait=9", 5.0),
+        ("wait=5, wait=9", 5.0),
+        (", ,wait=5", 5.0),
+        ("nonsense here, wait=5", 0.0),
         ("wait=31", 30.0),
         ("wait=999999", 30.0),
         ("wait=0", 0.0),
@@ -70,7 +77,10 @@ def test_duration_is_read_in_its_unit(text: str, allowed: timedelta) -> None:
     assert read(Cancel_After=text).time_allowed == allowed
 
 
-@pytest.mark.parametrize("text", ["", "0s", "-1s", "1d", "25h", "1441m", "1.5s", "1 s", "s", "9" * 10, "999999999h"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "0s", "-1s", "1d", "25h", "1441m", "1.5s", "1 s", "s", "9" * 10, "999999999h", "86401", "86400001ms", "05s"],
+)
 def test_duration_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(BadHeader):
         read(Cancel_After=text)

@@ -42,7 +42,7 @@ def shown(state: State = State.SUCCEEDED, output: Any = None, attempt: int = 0, 
 
 @pytest.fixture(autouse=True)
 def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
+    monkeypatch.setattr("predictions.models.clock.recent", lambda: NOW)
 
 
 # --- Words of the states ----------------------------------------------------------------------------------------------

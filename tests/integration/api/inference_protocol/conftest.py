@@ -35,8 +35,9 @@ def infer(client: ApiClient) -> Infer:
 
     def post(model: str, *tensors: tuple[str, list[int], str, list[Any]], path: str = "infer", **members: Any) -> Any:
         inputs = [dict(zip(("name", "shape", "datatype", "data"), tensor, strict=True)) for tensor in tensors]
+        headers = members.pop("headers", {})
         body = json.dumps({"inputs": inputs, **members})
-        return client.post(f"/v2/models/{model}/{path}", body, content_type="application/json")
+        return client.post(f"/v2/models/{model}/{path}", body, content_type="application/json", headers=headers)
 
     return post
 

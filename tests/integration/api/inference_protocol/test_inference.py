@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.queue import completions, notifications
 from tests.integration.api.inference_protocol.conftest import Infer
-from tests.integration.conftest import statements
+from tests.integration.conftest import make, statements
 from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.usefixtures("registered", "worker")
@@ -114,6 +114,53 @@ def test_outputs_come_in_the_order_of_asking(infer: Infer) -> None:
     assert [output["name"] for output in response.json()["outputs"]] == ["predict_proba", "predict"]
 
 
+def test_sureness_comes_when_it_is_asked_for(infer: Infer) -> None:
+    names = ["id", "prediction_set", "grade", "advice"]
+    said = infer("iris", INPUT, outputs=[{"name": name} for name in names]).json()["outputs"]
+    assert [output["name"] for output in said] == names
+    rows = {str(row.pk): row for row in Prediction.objects.all()}
+    for place, found in enumerate(said[0]["data"]):
+        assert json.loads(said[1]["data"][place]) == rows[found].output["prediction_set"]
+        assert said[2]["data"][place] == (rows[found].output["grade"] or "")
+        assert isinstance(json.loads(said[3]["data"][place]), list)
+
+
+def test_interval_of_a_regression_comes_when_it_is_asked_for(infer: Infer, kinds: RegisteredModel) -> None:
+    tensors = [(name, *tensor) for name, tensor in KINDS.items()]
+    [said] = infer("kinds", *tensors, outputs=[{"name": "interval"}]).json()["outputs"]
+    assert (said["datatype"], said["shape"]) == ("FP64", [2, 2])
+    kept = [row.output["interval"] or [None, None] for row in Prediction.objects.order_by("created_at", "id")]
+    assert said["data"] == [bound for interval in kept for bound in interval]
+    assert infer("kinds", *tensors, outputs=[{"name": "prediction_set"}]).status_code == 400
+
+
+@pytest.mark.django_db(transaction=True)
+def test_same_key_gives_the_same_predictions(infer: Infer) -> None:
+    ids = {
+        tuple(
+            infer("iris", INPUT, outputs=[{"name": "id"}], headers={"Idempotency-Key": "k"}).json()["outputs"][0][
+                "data"
+            ]
+        )
+        for _ in range(3)
+    }
+    assert len(ids) == 1
+    assert Prediction.objects.count() == 3
+
+
+def test_cancel_after_sets_the_deadline(infer: Infer) -> None:
+    assert infer("iris", INPUT, headers={"Cancel-After": "90s"}).status_code == 200
+    row = Prediction.objects.first()
+    assert row
+    assert (row.deadline_at - row.created_at).total_seconds() == 90
+    assert infer("iris", INPUT, headers={"Cancel-After": "soon"}).status_code == 400
+
+
+def test_bf16_is_refused_in_words(infer: Infer) -> None:
+    response = infer("iris", ("input", [1, 4], "BF16", [1, 1, 1, 1]))
+    assert (response.status_code, "send FP32" in response.json()["error"]) == (400, True)
+
+
 def test_request_without_an_id_is_given_one(infer: Infer) -> None:
     assert uuid.UUID(infer("iris", INPUT).json()["id"])
 
@@ -151,7 +198,10 @@ def test_bad_tensor_is_refused_with_its_place(infer: Infer) -> None:
 @pytest.mark.parametrize(
     ("outputs", "sentence"),
     [
-        ([{"name": "transform"}], "There is no output 'transform'; this model has predict and predict_proba."),
+        (
+            [{"name": "transform"}],
+            "There is no output 'transform'; this model has predict, predict_proba, id, prediction_set, grade, advice.",
+        ),
         ([{"name": "predict"}] * 2, "An output is named twice."),
     ],
 )
@@ -164,7 +214,9 @@ def test_outputs_that_are_not_there_are_refused(infer: Infer, outputs: list[Any]
 def test_regression_has_no_probabilities(infer: Infer) -> None:
     row = ("input", [1, 10], "FP64", [59, 2, 32.1, 101, 157, 93.2, 38, 4, 4.8598, 87])
     response = infer("diabetes", row, outputs=[{"name": "predict_proba"}])
-    assert response.json() == {"error": "There is no output 'predict_proba'; this model has predict."}
+    assert response.json() == {
+        "error": "There is no output 'predict_proba'; this model has predict, id, interval, grade, advice."
+    }
 
 
 @pytest.mark.parametrize(
@@ -196,11 +248,18 @@ def test_wait_takes_no_thread(infer: Infer, settings: Settings) -> None:
 
 
 def test_full_queue_takes_all_rows_or_none(infer: Infer, settings: Settings) -> None:
-    settings.MAX_QUEUED = settings.MAX_QUEUED_PER_CALLER = 2
+    settings.MAX_QUEUED = settings.MAX_QUEUED_PER_CALLER = 3
+    make(ModelVersion.objects.get(registered_model__name="iris"))
     response = infer("iris", INPUT)
     assert (response.status_code, list(response.json())) == (503, ["error"])
     assert response["Retry-After"]
-    assert not Prediction.objects.exists()
+    assert Prediction.objects.count() == 1
+
+
+def test_rows_that_can_never_fit_are_refused_with_the_limit(infer: Infer, settings: Settings) -> None:
+    settings.MAX_QUEUED_PER_CALLER = 2
+    response = infer("iris", INPUT)
+    assert (response.status_code, "2 rows at most" in response.json()["error"]) == (400, True)
 
 
 def test_fast_caller_is_slowed(infer: Infer, settings: Settings) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
-from predictions.models import ModelVersion, RegisteredModel
+from predictions.models import MetricHistogram, ModelVersion, RegisteredModel
 from tests.support.api_client import ApiClient
 
 IRIS_INPUT = {
@@ -37,7 +38,10 @@ def test_server_says_what_it_is(client: ApiClient, db: None, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
     said = response.json()
-    assert (said["name"], said["extensions"]) == ("foretell", ["binary_tensor_data"])
+    assert (said["name"], said["extensions"]) == (
+        "foretell",
+        ["binary_tensor_data", "model_configuration", "statistics"],
+    )
     assert said["version"]
 
 
@@ -65,6 +69,23 @@ def test_model_of_many_kinds_takes_a_tensor_for_each_feature(client: ApiClient, 
     assert said["outputs"] == [{"name": "predict", "datatype": "FP64", "shape": [-1, 1]}]
 
 
+def test_configuration_has_the_tensors_of_one_row(client: ApiClient, registered: dict[str, RegisteredModel]) -> None:
+    said = client.get("/v2/models/iris/config").json()
+    assert (said["name"], said["max_batch_size"]) == ("iris", 1000)
+    assert said["input"] == [{"name": "input", "data_type": "TYPE_FP64", "dims": [4]}]
+    assert said["output"][0] == {"name": "predict", "data_type": "TYPE_STRING", "dims": [1]}
+
+
+def test_statistics_count_what_has_ended(client: ApiClient, registered: dict[str, RegisteredModel]) -> None:
+    MetricHistogram.objects.add("total", "iris", "succeeded", [0.5, 1.5], [1.0])
+    MetricHistogram.objects.add("total", "iris", "failed", [0.25], [1.0])
+    [said] = client.get("/v2/models/iris/stats").json()["model_stats"]
+    assert (said["name"], said["version"], said["inference_count"]) == ("iris", "1", 2)
+    assert said["inference_stats"]["success"] == {"count": 2, "ns": 2_000_000_000}
+    assert said["inference_stats"]["fail"] == {"count": 1, "ns": 250_000_000}
+    assert len(client.get("/v2/models/stats").json()["model_stats"]) == len(registered)
+
+
 def test_version_has_its_own_metadata(client: ApiClient, second_iris: ModelVersion) -> None:
     first, second = (client.get(f"/v2/models/iris/versions/{number}").json() for number in (1, 2))
     assert first["outputs"] == client.get("/v2/models/iris").json()["outputs"] == IRIS_OUTPUTS
@@ -84,13 +105,19 @@ def test_serving_model_is_ready(client: ApiClient, registered: dict[str, Registe
     assert (response.status_code, response.json()) == (200, {"name": "iris", "ready": True})
 
 
-def test_server_is_ready_while_all_that_should_serve_does(client: ApiClient, second_iris: ModelVersion) -> None:
+def test_server_is_ready_though_one_model_is_not(client: ApiClient, second_iris: ModelVersion) -> None:
+    ModelVersion.objects.filter(registered_model__name="iris").update(unavailable_reason="secret: /home")
     assert client.get("/v2/health/ready").status_code == 200
-    ModelVersion.objects.mark_unavailable(second_iris.pk, "broken")
-    assert client.get("/v2/health/ready").status_code == 200  # it does not serve anyway
-    ModelVersion.objects.filter(registered_model__name="iris", number=1).update(unavailable_reason="secret: /home")
-    response = client.get("/v2/health/ready")
-    assert (response.status_code, response.json()) == (503, {"error": "Model 'iris' does not serve at the moment."})
+    assert client.get("/v2/models/iris/ready").status_code == 503
+    assert client.get("/v2/models/wine/ready").status_code == 200
+
+
+def test_server_is_not_ready_while_its_database_is_away(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("secret: /var")
+
+    monkeypatch.setattr(RegisteredModel.objects, "exists", away)
+    assert client.get("/v2/health/ready").status_code == 503
 
 
 @pytest.mark.parametrize("path", ["models/iris/ready", "models/iris/versions/1/ready"])
@@ -125,7 +152,9 @@ REFUSALS = {
     ("get", "models/iris/versions/9"): (404, "Model 'iris' has no version 9."),
     ("get", "models/iris/versions/9/ready"): (404, "Model 'iris' has no version 9."),
     ("post", "models/iris/versions/one/infer"): (404, "Model 'iris' has no version one."),
-    ("get", "models/iris/stats"): (404, "GET /v2/models/iris/stats is not offered here."),
+    ("get", "models/nothing/stats"): (404, "There is no model 'nothing'."),
+    ("get", "models/nothing/config"): (404, "There is no model 'nothing'."),
+    ("get", "models/iris/trace/setting"): (404, "GET /v2/models/iris/trace/setting is not offered here."),
     ("post", "repository/models/iris/load"): (404, "POST /v2/repository/models/iris/load is not offered here."),
     ("get", "systemsharedmemory/status"): (404, "GET /v2/systemsharedmemory/status is not offered here."),
     ("get", "models/iris/infer"): (405, 'Method "GET" not allowed.'),

@@ -62,15 +62,15 @@ def test_one_tensor_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     )
 
 
-@pytest.mark.parametrize("count", [0, 257])
+@pytest.mark.parametrize("count", [0, 1001])
 def test_number_of_rows_is_bounded(count: int) -> None:
-    sentence = f"A request may have 1 to 256 rows, not {count}; send more as a file to the batches."
+    sentence = f"A request may have 1 to 1000 rows, not {count}; send more as a file to the batches."
     assert refusal(NUMBERS, tensor("x", (count, 3), [1.0] * 3 * count)) == sentence
     assert refusal(KINDS, tensor("level", (count,), [1] * count, "INT8"), *_required(count)) == sentence
 
 
 def test_most_rows_are_taken() -> None:
-    assert len(rows(NUMBERS, tensor("x", (256, 3), [1.0] * 768))) == 256
+    assert len(rows(NUMBERS, tensor("x", (1000, 3), [1.0] * 3000))) == 1000
 
 
 def test_every_wrong_value_is_named_with_its_row() -> None:

@@ -1,0 +1,154 @@
+"""`foretell`: the client on the command line. The options of `predict` come from the model's signature."""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from foretell_client.client import Client
+from foretell_client.errors import ForetellError, Refused
+from foretell_client.results import Classification, ModelDetail, Prediction, Regression
+
+SERVER, TOKEN = "FORETELL_SERVER", "FORETELL_TOKEN"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0; 1 after a refusal or a failed prediction; 2 for a wrong command line."""
+    parser = _parser()
+    asked, rest = parser.parse_known_args(arguments)
+    if rest and asked.command != "predict":
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    try:
+        with Client(asked.server, asked.token, patience=asked.patience) as client:
+            _run(client, asked, rest)
+    except ForetellError as error:
+        print(_refusal(error), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="foretell", description="Ask a Foretell server for predictions.")
+    server = os.environ.get(SERVER, "http://127.0.0.1:8000")
+    parser.add_argument("--server", default=server, help=f"its address; also {SERVER} (default: %(default)s)")
+    parser.add_argument("--token", default=os.environ.get(TOKEN), help=f"an API token; also {TOKEN}")
+    parser.add_argument("--patience", type=float, default=30.0, help="seconds for repetitions (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("models", help="list the models")
+    for name, text in (("model", "describe a model"), ("predict", "predict one row: foretell predict iris --help")):
+        # The help of `predict` needs the signature, so it is not written here.
+        command = commands.add_parser(name, help=text, add_help=name == "model")
+        command.add_argument("name")
+    result = commands.add_parser("result", help="read a prediction")
+    result.add_argument("id")
+    return parser
+
+
+def _run(client: Client, asked: argparse.Namespace, rest: Sequence[str]) -> None:
+    if asked.command == "models":
+        for model in client.models():
+            print(f"{model.name}\t{model.task}\t{model.title}")
+    elif asked.command == "model":
+        print(json.dumps(asdict(client.model(asked.name)), indent=2))
+    elif asked.command == "result":
+        print(json.dumps(asdict(client.result(asked.id)), indent=2))
+    else:
+        _predict(client, client.model(asked.name), rest)
+
+
+def _predict(client: Client, model: ModelDetail, rest: Sequence[str]) -> None:
+    parser, features = _options(model)
+    given = vars(parser.parse_args(rest))
+    as_json = given.pop("as_json")
+    row = {features[name]: value for name, value in given.items() if value is not None}
+    prediction = client.predict(model.name, row)
+    print(json.dumps(asdict(prediction), indent=2) if as_json else _sentence(prediction))
+
+
+# --- Options ----------------------------------------------------------------------------------------------------------
+def _options(model: ModelDetail) -> tuple[argparse.ArgumentParser, dict[str, str]]:
+    """A parser with an option for each feature, and the feature of each of its destinations."""
+    parser = argparse.ArgumentParser(prog=f"foretell predict {model.name}", description=model.summary)
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print the whole prediction")
+    signature = model.signature or {"properties": {}, "required": []}
+    names = option_names(list(signature["properties"]))
+    for place, (feature, schema) in enumerate(signature["properties"].items()):
+        parser.add_argument(
+            names[feature],
+            dest=f"feature_{place}",
+            type=_reader(schema),
+            required=feature in signature["required"],
+            metavar="VALUE",
+            help=_help(feature, schema),
+        )
+    return parser, {f"feature_{place}": feature for place, feature in enumerate(signature["properties"])}
+
+
+def option_names(features: Sequence[str]) -> dict[str, str]:
+    """`sepal length (cm)` becomes `--sepal-length`; what is in brackets stays where names would be the same."""
+    short = [_slug(re.sub(r"\([^)]*\)", "", feature)) for feature in features]
+    found: dict[str, str] = {}
+    for place, (feature, name) in enumerate(zip(features, short, strict=True)):
+        is_clear = name and short.count(name) == 1 and name not in ("json", "help")
+        long = _slug(feature)
+        is_long_clear = long and [_slug(one) for one in features].count(long) == 1 and long not in ("json", "help")
+        found[feature] = f"--{name}" if is_clear else f"--{long}" if is_long_clear else f"--feature-{place}"
+    return found
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _help(feature: str, schema: dict[str, Any]) -> str:
+    choices = f"one of {', '.join(map(str, schema['enum']))}" if "enum" in schema else ""
+    bounds = [f"{word} {schema[name]}" for name, word in (("minimum", "from"), ("maximum", "to")) if name in schema]
+    return "; ".join(filter(None, [feature, schema.get("x-unit", ""), " ".join(bounds), choices])).replace("%", "%%")
+
+
+def _reader(schema: dict[str, Any]) -> Any:
+    """From the text of an option to the value in JSON. The server checks it."""
+    if "enum" in schema:
+        return lambda text: next((choice for choice in schema["enum"] if str(choice) == text), text)
+    kinds = schema.get("type", "string")
+    kind = next(iter(kinds)) if isinstance(kinds, list) else kinds
+    return {"number": float, "integer": int, "boolean": _boolean}.get(kind, str)
+
+
+def _boolean(text: str) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError("must be true or false")
+    return known[text.lower()]
+
+
+# --- Words ------------------------------------------------------------------------------------------------------------
+def _sentence(prediction: Prediction) -> str:
+    lines = [_answer(prediction.output)]
+    lines += [f"{advice.feature}: {advice.message}" for advice in prediction.advice]
+    return "\n".join([*lines, prediction.page])
+
+
+def _answer(output: Classification | Regression | None) -> str:
+    if isinstance(output, Classification):
+        share = (output.probabilities or {}).get(output.label)
+        return output.label + (f" ({share:.0%})" if share is not None else "")
+    if isinstance(output, Regression):
+        unit = f" {output.unit}" if output.unit else ""
+        between = f" ({output.interval[0]:g} to {output.interval[1]:g})" if output.interval else ""
+        return f"{output.value:g}{unit}{between}"
+    return "no answer"
+
+
+def _refusal(error: ForetellError) -> str:
+    places = [f"  {problem.pointer}: {problem.message}" for problem in error.problems]
+    more = " Send a token: --token, or the variable FORETELL_TOKEN." if _needs_token(error) else ""
+    return "\n".join([f"foretell: {error.message}{more}", *places])
+
+
+def _needs_token(error: ForetellError) -> bool:
+    return isinstance(error, Refused) and error.status == 401

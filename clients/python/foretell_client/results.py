@@ -1,0 +1,149 @@
+"""What the server says, as values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+FINISHED = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+
+@dataclass(frozen=True)
+class Classification:
+    """`prediction_set` holds the labels that cannot be ruled out, with the stated coverage."""
+
+    label: str
+    probabilities: dict[str, float] | None
+    prediction_set: list[str] | None
+    coverage: float | None
+    grade: str | None = None
+
+
+@dataclass(frozen=True)
+class Regression:
+    """`interval` holds the true value with the stated coverage."""
+
+    value: float
+    unit: str | None
+    interval: tuple[float, float] | None
+    coverage: float | None
+    grade: str | None = None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A remark on a valid value that differs from the training data."""
+
+    feature: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    code: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What you have said of an answer."""
+
+    was_right: bool | None
+    actual: str | float | None
+    comment: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One prediction as the server last described it. `output` is set once `status` is "succeeded"."""
+
+    id: str
+    model: str
+    version: int
+    status: str
+    features: dict[str, Any]
+    output: Classification | Regression | None
+    advice: list[Advice]
+    error: Failure | None
+    retry_after: float | None
+    page: str
+    feedback: Feedback | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in FINISHED
+
+
+@dataclass(frozen=True)
+class Model:
+    """`version` is the number of the version that serves, or None."""
+
+    name: str
+    title: str
+    task: str
+    version: int | None
+
+
+@dataclass(frozen=True)
+class ModelDetail(Model):
+    """`signature` is a JSON Schema whose properties stand in the order of the features."""
+
+    summary: str
+    signature: dict[str, Any] | None
+    example: dict[str, Any] | None
+    metrics: dict[str, float]
+    versions: list[dict[str, Any]]
+
+
+# --- From JSON ------------------------------------------------------------------------------------------------------
+def prediction(body: dict[str, Any]) -> Prediction:
+    return Prediction(
+        id=body["id"],
+        model=body["model"],
+        version=body["version"],
+        status=body["status"],
+        features=body["features"],
+        output=_output(body["output"]),
+        advice=[Advice(entry["feature"], entry["code"], entry["message"]) for entry in body["advice"]],
+        error=_failure(body["error"]),
+        retry_after=body["retry_after"],
+        page=body["urls"]["page"],
+        feedback=feedback(body["feedback"]) if body.get("feedback") else None,
+    )
+
+
+def _output(output: dict[str, Any] | None) -> Classification | Regression | None:
+    if output is None:
+        return None
+    if output["kind"] == "classification":
+        return Classification(
+            output["label"], output["probabilities"], output["prediction_set"], output["coverage"], output.get("grade")
+        )
+    interval = (output["interval"][0], output["interval"][1]) if output["interval"] else None
+    return Regression(output["value"], output["unit"], interval, output["coverage"], output.get("grade"))
+
+
+def _failure(error: dict[str, Any] | None) -> Failure | None:
+    return None if error is None else Failure(error["code"], error["message"], error["retryable"])
+
+
+def feedback(body: dict[str, Any]) -> Feedback:
+    return Feedback(body["was_right"], body["actual"], body["comment"])
+
+
+def model(body: dict[str, Any]) -> Model:
+    return Model(body["name"], body["title"], body["task"], body["version"])
+
+
+def model_detail(body: dict[str, Any]) -> ModelDetail:
+    return ModelDetail(
+        body["name"],
+        body["title"],
+        body["task"],
+        body["version"],
+        body["summary"],
+        body["signature"],
+        body["example"],
+        body["metrics"],
+        body["versions"],
+    )

@@ -1,0 +1,110 @@
+"""The body of a request to predict: one row as `features`, or several as `rows`; and the version that is asked."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from predictions.api.parsers import parse
+from predictions.serving.schema.errors import InvalidInput, Problem, TooManyRows
+from predictions.serving.schema.signature import Signature, Value
+from predictions.serving.schema.wording import printable
+
+# Rows of one request, here and under /v2/; files have a door of their own.
+MOST_ROWS = 1000
+# Problems that one reply names.
+MOST_NAMED = 100
+MEMBERS = ("features", "rows", "version")
+
+
+@dataclass(frozen=True)
+class PredictBody:
+    """Rows as they were sent. `version` is a number or an alias as text, None for the version that serves."""
+
+    rows: Sequence[Any]
+    has_several: bool
+    version: str | None
+
+    def clean(self, signature: Signature) -> list[list[Value]]:
+        """The rows in signature order. Raises InvalidInput with the problems of all rows."""
+        if not self.has_several:
+            return [_clean_row(self.rows[0], signature, "/features")]
+        cleaned, problems = [], []
+        for number, row in enumerate(self.rows):
+            try:
+                cleaned.append(_clean_row(row, signature, f"/rows/{number}"))
+            except InvalidInput as error:
+                problems += error.problems
+        if problems:
+            raise InvalidInput(_some(problems))
+        return cleaned
+
+
+def read_body(content: bytes) -> PredictBody:
+    """Raises NotJSON, InvalidInput or TooManyRows."""
+    given = parse(content)
+    if not isinstance(given, dict):
+        raise InvalidInput([_missing()])
+    if problems := list(_of_members(given)):
+        raise InvalidInput(problems)
+    version = given.get("version")
+    called = version if version is None or isinstance(version, str) else str(int(version))
+    if "features" in given:
+        return PredictBody([given["features"]], False, called)
+    if len(given["rows"]) > MOST_ROWS:
+        raise TooManyRows(MOST_ROWS)
+    return PredictBody(given["rows"], True, called)
+
+
+def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the members of the body, before a row is looked at."""
+    for name in sorted(given.keys() - set(MEMBERS))[:MOST_NAMED]:
+        message = f'Only "features" or "rows", and "version", belong here, not "{printable(name)}".'
+        yield Problem(None, "unknown_member", message, pointer_to(printable(name)))
+    if "features" in given and "rows" in given:
+        yield Problem(None, "unknown_member", 'Send "features" for one row or "rows" for several, not both.', "/rows")
+    elif "features" not in given and "rows" not in given:
+        yield _missing()
+    elif "rows" in given and not (isinstance(given["rows"], list) and given["rows"]):
+        yield Problem(None, "wrong_type", '"rows" must be a list of at least one row.', "/rows")
+    if not _is_version(given.get("version")):
+        yield Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")
+
+
+def _is_version(said: Any) -> bool:
+    """To JSON Schema 3.0 is a whole number too."""
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        return said > 0 and math.isfinite(said) and said == int(said)
+    return said is None or isinstance(said, str)
+
+
+def _missing() -> Problem:
+    return Problem(None, "missing", 'The body must be an object: {"features": {…}}.', "/features")
+
+
+def _clean_row(row: Any, signature: Signature, place: str) -> list[Value]:
+    try:
+        return signature.clean(row)
+    except InvalidInput as error:
+        in_order = isinstance(row, list)
+        raise InvalidInput([_placed(problem, signature, place, in_order) for problem in error.problems]) from None
+
+
+def _placed(problem: Problem, signature: Signature, place: str, in_order: bool) -> Problem:
+    """With a pointer into the document that was sent: by position where the row is a list."""
+    if problem.feature is None:
+        return replace(problem, pointer=place)
+    part = f"/{signature.names.index(problem.feature)}" if in_order else pointer_to(problem.feature)
+    return replace(problem, pointer=place + part)
+
+
+def pointer_to(name: str) -> str:
+    """The JSON Pointer (RFC 6901) to a member."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _some(problems: list[Problem]) -> list[Problem]:
+    if len(problems) <= MOST_NAMED:
+        return problems
+    rest = f"And {len(problems) - MOST_NAMED} more problems in other rows."
+    return [*problems[:MOST_NAMED], Problem(None, "more", rest, "/rows")]
