@@ -22,7 +22,7 @@ from predictions.api.representation import batch
 from predictions.api.threads import caller_of, request_of
 from predictions.batches import exports, jobs, responses
 from predictions.batches.layout import WISHES, Wishes, read_wishes
-from predictions.batches.progress import progress
+from predictions.batches.progress import progress, progress_of
 from predictions.models import BatchJob, Source
 from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem
 from predictions.use_cases.lookup import find_model, serving_version
@@ -69,7 +69,9 @@ batches.query_parameters = ("cursor", "limit")  # read by `threads.check_query`
 def _list(request: Request) -> Response:
     pages = NewestFirst()
     page = pages.paginate_queryset(jobs.history_of(caller_of(request)), request) or []
-    return pages.get_paginated_response([_shown(request, job) for job in jobs.with_versions(page)])
+    rows, how_far = jobs.with_versions(page), progress_of(page)
+    origin = request_of(request).origin
+    return pages.get_paginated_response([batch(origin, job, how_far[job.pk]) for job in rows])
 
 
 def _create(request: Request) -> Response:

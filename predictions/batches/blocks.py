@@ -9,7 +9,7 @@ cutting when the issue is closed.
 import codecs
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,8 @@ SENTINEL = "\x1aend of block\x1a"
 # A byte that the encoding does not know is kept as one of these characters, of a range that is for private use.
 DAMAGED = 0xF700
 DAMAGED_CHARACTERS = f"[{chr(DAMAGED + 0x80)}-{chr(DAMAGED + 0xFF)}]"
+# Lines in which a cell with line breaks must end, where a quote was opened by mistake before it.
+LOOKAHEAD = 30
 Lines = npt.NDArray[np.int64]
 
 
@@ -83,16 +85,24 @@ class _Read:
         return int(self.table.num_rows) + len(self.bad)
 
 
-def parse(text: bytes, first_line: int, dialect: Dialect, longest: int = 1 << 20, *, by_record: bool = False) -> Block:
-    """The rows of a text in UTF-8 that ends with a line end. Rows without any text are left out; those with a cell of
-    more than `longest` bytes get a flaw.
+def parse(
+    text: bytes,
+    first_line: int,
+    dialect: Dialect,
+    longest: int = 1 << 20,
+    *,
+    by_record: bool = False,
+    keeps_blank_rows: bool = False,
+) -> Block:
+    """The rows of a text in UTF-8 that ends with a line end. Rows with a cell of more than `longest` bytes get a flaw;
+    those without any text are left out, unless `keeps_blank_rows`.
 
     `by_record`: lines are numbered by records.
     """
     found = _read(text, dialect)
-    block = _without_blank_rows(
-        _assembled(list(_pieces(text, found, first_line, dialect, by_record=by_record)), dialect)
-    )
+    block = _assembled(list(_pieces(text, found, first_line, dialect, by_record=by_record)), dialect)
+    if not keeps_blank_rows:
+        block = _without_blank_rows(block)
     block.is_closed = found.is_closed
     for column in block.cells:
         _refuse_long_cells(block, column, longest)
@@ -179,37 +189,72 @@ def _empty(names: Sequence[str]) -> Any:
     return pa.table({name: pa.array([], pa.string()) for name in names})
 
 
+class _Repair:
+    """Reads text whose quotes may be wrong. A quote that is opened by mistake swallows the lines that follow it: they
+    are read anew, without the line on which it was opened. Lines count from 0 within `text`."""
+
+    def __init__(self, text: bytes, first_line: int, dialect: Dialect) -> None:
+        self._lines = text.split(b"\n")[:-1]
+        self._first, self._dialect = first_line, dialect
+        # Whether more text could show that a cell goes on behind the end.
+        self.needs_more = False
+
+    def pieces(self, begin: int, end: int) -> Generator[_Piece, None, int]:
+        """What lines from `begin` to `end` hold. Returns the line behind the last one that was read: a cell with line
+        breaks may go on beyond `end`."""
+        while begin < end:
+            found = _read(b"\n".join(self._lines[begin:end]) + b"\n", self._dialect)
+            begin = yield from self._repaired(found, begin, end)
+        return begin
+
+    def _repaired(self, found: _Read, begin: int, end: int) -> Generator[_Piece, None, int]:
+        """The records of one read; it ends early where a repair shows that the following ones were cut wrongly."""
+        breaks = _line_breaks(found)
+        starts = begin + np.arange(found.records + 1) + np.concatenate([[0], np.cumsum(breaks)])
+        numbers, done = self._first + starts, 0
+        for record in _swallowing(found, breaks, self._dialect):
+            yield from _records(found, numbers, range(done, record), self._dialect)
+            following = int(starts[record + 1])
+            reached = yield from self._reread(int(starts[record]), following)
+            if reached != following:
+                return reached
+            done = record + 1
+        yield from _records(found, numbers, range(done, found.records), self._dialect)
+        if found.is_closed:
+            return end
+        return (yield from self._open_record(int(starts[-1]), end))
+
+    def _reread(self, line: int, end: int) -> Generator[_Piece, None, int]:
+        message = "A quote is opened on this line and not closed. Close it, or write it twice to mean the character."
+        text = self._lines[line].decode("utf-8", "replace").rstrip("\r")
+        yield _Piece(None, [self._first + line], Flaw("unclosed_quote", message, text))
+        return (yield from self.pieces(line + 1, end))
+
+    def _open_record(self, line: int, end: int) -> Generator[_Piece, None, int]:
+        """A record that is open at `end`: whole with a few more lines, or opened by mistake."""
+        found = _read(b"\n".join(self._lines[line : line + LOOKAHEAD]) + b"\n", self._dialect)
+        breaks = _line_breaks(found)
+        is_whole = found.records > 0 and _places(found)[:1].tolist() == [0]
+        if line + LOOKAHEAD > end and is_whole and 0 not in _swallowing(found, breaks, self._dialect):
+            yield from _records(found, [self._first + line], range(1), self._dialect)
+            return line + 1 + int(breaks[0])
+        self.needs_more |= line + LOOKAHEAD > len(self._lines)
+        return (yield from self._reread(line, end))
+
+
 def _pieces(
-    text: bytes, found: _Read, first_line: int, dialect: Dialect, *, by_record: bool = False
-) -> Iterator[_Piece]:
-    """What was read, in order. Where a quote is open by mistake, it has swallowed the lines that follow: those are read
-    anew, without the line on which it was opened."""
-    extra = _line_breaks(found)
-    if by_record:
-        yield from _records(found, first_line + np.arange(found.records), range(found.records), dialect)
-        return
-    starts = first_line + np.arange(found.records) + np.concatenate([[0], np.cumsum(extra)])[: found.records]
-    swallowing = _swallowing(found, extra, dialect)
-    done = 0
-    lines = text.split(b"\n") if swallowing or not found.is_closed else []
-    for record in swallowing:
-        yield from _records(found, starts, range(done, record), dialect)
-        begin = int(starts[record]) - first_line
-        yield from _reread(lines[begin : begin + int(extra[record]) + 1], int(starts[record]), dialect)
-        done = record + 1
-    yield from _records(found, starts, range(done, found.records), dialect)
-    if not found.is_closed:
-        begin = found.records + int(extra.sum())
-        yield from _reread(lines[begin:-1], first_line + begin, dialect)
-
-
-def _reread(lines: Sequence[bytes], first_line: int, dialect: Dialect) -> Iterator[_Piece]:
-    text = lines[0].decode("utf-8", "replace").rstrip("\r")
-    message = "A quote is opened on this line and not closed. Close it, or write it twice to mean the character."
-    yield _Piece(None, [first_line], Flaw("unclosed_quote", message, text))
-    if len(lines) > 1:
-        rest = b"\n".join(lines[1:]) + b"\n"
-        yield from _pieces(rest, _read(rest, dialect), first_line + 1, dialect)
+    text: bytes, found: _Read, first_line: int, dialect: Dialect, *, by_record: bool
+) -> Generator[_Piece, None, None]:
+    """All of a text that was read at once; repaired where it needs that."""
+    breaks = np.zeros(found.records, dtype=np.int64) if by_record else _line_breaks(found)
+    if by_record or (found.is_closed and not _swallowing(found, breaks, dialect)):
+        counted = np.arange(found.records)
+        passed = np.concatenate([[0], np.cumsum(breaks)])[: found.records]
+        yield from _records(found, first_line + counted + passed, range(found.records), dialect)
+    else:
+        repair = _Repair(text, first_line, dialect)
+        yield from repair.pieces(0, text.count(b"\n"))
+        found.is_closed = not repair.needs_more
 
 
 def _line_breaks(found: _Read) -> npt.NDArray[np.int64]:

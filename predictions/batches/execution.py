@@ -66,7 +66,7 @@ def _read(chunk: BatchChunk, layout: Layout) -> None:
     """Find chunks for a while. Where it stopped is kept with what it found, in one transaction."""
     until = time.monotonic() + READING_SECONDS
     known = BatchChunk.objects.filter(job=chunk.job_id, kind=BatchChunk.SCORE)
-    number, rows = known.count(), BatchChunk.objects.filter(job=chunk.job_id).counts()["rows"]
+    number, rows = known.count(), BatchChunk.objects.counts_of(chunk.job_id)["rows"]
     signature, most = chunk.job.version.signature, _rows_of_a_chunk(chunk.job)
     offset, line = chunk.offset or layout.start, chunk.line
     found: list[BatchChunk] = []

@@ -56,7 +56,7 @@ def _export(job: BatchJob, kind: str, content: Iterator[bytes], new: Sequence[st
         raise InvalidInput([Problem(None, "unknown_choice", f"Must be one of: {', '.join(FORMATS)}.", "/format")])
     layout = Layout.model_validate(job.layout)
     if kind == "xlsx":
-        _check_excel(BatchChunk.objects.filter(job=job).counts()["rows"], layout)
+        _check_excel(BatchChunk.objects.counts_of(job.pk)["rows"], layout)
     numeric = numeric_columns(layout, job.version.signature, new, is_number=not job.version.manifest["classes"])
     if layout.format == "jsonl" and list(new) == list(downloads.EXTRA_COLUMNS):
         return _converted(_records_of_json(content, layout), kind, numeric, layout.decimal)

@@ -175,7 +175,7 @@ def correct(job: BatchJob, caller: Caller, file: IO[bytes]) -> None:
         InvalidInput, FileTooLarge, UnsupportedMediaType: not accepted.
     """
     check_may_change(caller, job)
-    if job.state != JobState.FINISHED or not BatchChunk.objects.filter(job=job).counts()["bad"]:
+    if job.state != JobState.FINISHED or not BatchChunk.objects.counts_of(job.pk)["bad"]:
         raise NotCorrectable
     _check_size(file)
     layout = opening.find_layout(file, job.version.signature, Wishes())

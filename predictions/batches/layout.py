@@ -157,7 +157,15 @@ def _legacy_encoding(sample: bytes) -> str:
 
     best = from_bytes(sample[:65_536], cp_isolation=[name for name in ENCODINGS if not name.startswith("utf")]).best()
     name = best.encoding.replace("_", "-") if best else "cp1252"
-    return {"latin-1": "iso-8859-1", "iso8859-1": "iso-8859-1", "iso8859-2": "iso-8859-2"}.get(name, name)
+    # Several encodings may read the sample alike: the most frequent one then.
+    return "cp1252" if _same(sample, name, "cp1252") else name
+
+
+def _same(sample: bytes, one: str, other: str) -> bool:
+    try:
+        return sample.decode(one) == sample.decode(other)
+    except UnicodeDecodeError:
+        return False
 
 
 def _has_utf8(sample: bytes) -> bool:

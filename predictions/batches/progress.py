@@ -1,12 +1,14 @@
 """How far a job is: computed from its chunks, never stored."""
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from predictions.models import BatchChunk, BatchJob, JobState, State, clock
+from predictions.models import BatchChunk, BatchJob, JobState, clock
 
 GROUPS_SHOWN = 20
+NOTHING: Mapping[str, int] = {"rows": 0, "good": 0, "bad": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +30,26 @@ class Progress:
 
 
 def progress(job: BatchJob, *, with_summary: bool = False) -> Progress:
-    chunks = BatchChunk.objects.filter(job=job)
+    found = progress_of([job])[job.pk]
+    if not with_summary:
+        return found
+    summaries = list(BatchChunk.objects.filter(job=job).done().values_list("summary", flat=True))
+    return replace(found, errors=_merged_errors(summaries), histogram=_merged_histogram(summaries))
+
+
+def progress_of(jobs: Sequence[BatchJob]) -> dict[uuid.UUID, Progress]:
+    """Without the errors and outputs; two queries for any number of jobs."""
+    chunks = BatchChunk.objects.filter(job__in=[job.pk for job in jobs])
     counts = chunks.counts()
-    reading = chunks.filter(kind=BatchChunk.READ)
-    is_read = job.is_terminal or not reading.exclude(state=State.SUCCEEDED).exclude(state=State.FAILED).exists()
+    reading = set(chunks.unfinished().filter(kind=BatchChunk.READ).values_list("job", flat=True))
+    return {job.pk: _progress(job, counts.get(job.pk, NOTHING), job.pk not in reading) for job in jobs}
+
+
+def _progress(job: BatchJob, counts: Mapping[str, int], is_read: bool) -> Progress:
     done = counts["good"] + counts["bad"]
     rate = _rate(job, done)
     left = (counts["rows"] - done) / rate if rate and is_read and job.state == JobState.RUNNING else None
-    summaries = list(chunks.done().values_list("summary", flat=True)) if with_summary else []
-    return Progress(
-        **counts, is_read=is_read, rows_per_second=rate, seconds_left=left,
-        errors=_merged_errors(summaries), histogram=_merged_histogram(summaries),
-    )  # fmt: skip
+    return Progress(counts["rows"], counts["good"], counts["bad"], is_read, rate, left)
 
 
 def _rate(job: BatchJob, done: int) -> float | None:

@@ -83,15 +83,14 @@ def _closed(file: IO[bytes], layout: Layout, signature: Signature, line: int, wi
     """Bytes up to a line end that is not within quotes. If a quote is never closed, the first line end will do."""
     raw, rest = _cut(file.read(window), layout, file)
     first = raw
-    while True:
-        block = rows(raw, line, layout, signature)
-        if block.is_closed or not rest or len(raw) - len(first) > settings.BATCH_CELL_BYTES:
-            break
-        more, rest = _cut(rest + file.read(window), layout, file)
+    block = rows(raw, line, layout, signature)
+    while not block.is_closed and len(raw) - len(first) <= settings.BATCH_CELL_BYTES:
+        more, rest = _cut(rest + file.read(max(window, FIRST_WINDOW)), layout, file)
+        if not more:
+            return raw, block
         raw += more
-    if block.is_closed:
-        return raw, block
-    return first, rows(first, line, layout, signature)
+        block = rows(raw, line, layout, signature)
+    return (raw, block) if block.is_closed else (first, rows(first, line, layout, signature))
 
 
 def _cut(read: bytes, layout: Layout, file: IO[bytes]) -> tuple[bytes, bytes]:
@@ -128,7 +127,8 @@ def rows(raw: bytes, line: int, layout: Layout, signature: Signature) -> Block:
     if layout.format == "jsonl":
         return _json_rows(text, line, layout)
     dialect = dialect_of(layout, signature)
-    return parse(text, line, dialect, settings.BATCH_CELL_BYTES, by_record=layout.counts_records)
+    longest, is_table = settings.BATCH_CELL_BYTES, layout.format == "parquet"
+    return parse(text, line, dialect, longest, by_record=layout.counts_records, keeps_blank_rows=is_table)
 
 
 def _json_rows(text: bytes, line: int, layout: Layout) -> Block:

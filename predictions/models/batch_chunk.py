@@ -29,15 +29,25 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
         """The chunk that lies in the file as it was sent, at the place of `chunk`."""
         return self.get(job=chunk.job_id, kind=BatchChunk.SCORE, number=chunk.number, replaces__isnull=True)
 
-    def counts(self) -> dict[str, int]:
-        """Rows of all chunks; and of those that are done, good and bad ones."""
+    def counts(self) -> "dict[uuid.UUID, dict[str, int]]":
+        """By job: rows of all chunks; and of those that are done, good and bad ones."""
         done = Q(state=State.SUCCEEDED)
-        found = self.current().aggregate(
-            rows=Sum("rows", default=0),
-            good=Sum("good", filter=done, default=0),
-            bad=Sum("bad", filter=done, default=0),
+        found = (
+            self.current()
+            .order_by()
+            .values("job")
+            .annotate(
+                all_rows=Sum("rows", default=0),
+                good_rows=Sum("good", filter=done, default=0),
+                bad_rows=Sum("bad", filter=done, default=0),
+            )
         )
-        return {name: int(count) for name, count in found.items()}
+        return {
+            row["job"]: {"rows": row["all_rows"], "good": row["good_rows"], "bad": row["bad_rows"]} for row in found
+        }
+
+    def counts_of(self, job_id: uuid.UUID) -> dict[str, int]:
+        return self.filter(job=job_id).counts().get(job_id, {"rows": 0, "good": 0, "bad": 0})
 
     def is_waiting(self, older_than: timedelta) -> bool:
         return self.claimable().filter(queued_at__lt=Now() - older_than).exists()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from django.contrib.auth.models import User
 
 from predictions.maintenance import retention
-from predictions.models import ApiToken, Feedback, Prediction
+from predictions.models import ApiToken, BatchJob, Feedback, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import completions
 from predictions.use_cases.callers import Caller, check_may_change, key_of
@@ -18,7 +18,7 @@ REMOVAL_SECONDS = 8.0
 
 
 def erase(user: User) -> bool:
-    """Cancel the user's unfinished predictions, then remove all predictions, feedback and tokens.
+    """Cancel the user's unfinished predictions, then remove all predictions, files, feedback and tokens.
 
     Returns False if some are left.
     """
@@ -27,8 +27,17 @@ def erase(user: User) -> bool:
     ApiToken.objects.of(user).delete()
     Feedback.objects.filter(caller=key).delete()
     _cancel(own.unfinished())
+    _remove_files(key)
     retention.remove(own.filter(finished_at__isnull=False), REMOVAL_SECONDS)
     return not own.exists()
+
+
+def _remove_files(caller: str) -> None:
+    """Cancel the files that are being scored, and remove all with their results."""
+    own = BatchJob.objects.filter(caller=caller)
+    own.unfinished().cancel()
+    for job in own.filter(finished_at__isnull=False):
+        retention.remove_job(job)
 
 
 def remove(prediction: Prediction, caller: Caller) -> None:

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from predictions.lifecycle import registry
-from predictions.models import ApiToken, Feedback, Prediction
+from predictions.models import ApiToken, BatchJob, Feedback, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.use_cases.callers import key_of
 
@@ -19,12 +19,13 @@ PAGE = 500
 
 
 def export(user: User) -> Iterator[str]:
-    """A JSON document, in pieces: the account, its tokens, its feedback, and its predictions, newest first."""
+    """A JSON document, in pieces: the account, its tokens, files and feedback, and its predictions, newest first."""
     said = Feedback.objects.filter(caller=key_of(user)).order_by("given_at")
     head = {
         "exported_at": timezone.now(),
         "account": {"username": user.username, "email": user.email, "joined_at": user.date_joined},
         "tokens": list(ApiToken.objects.of(user).values("name", "created", "expiry", "last_used_at")),
+        "files": list(_files(user)),
         "feedback": list(said.values("prediction", "was_right", "actual", "comment", "given_at")),
     }
     yield f'{_json(head)[:-1]}, "predictions": ['
@@ -34,6 +35,13 @@ def export(user: User) -> Iterator[str]:
             yield separator + _json(_prediction(row))
             separator = ",\n"
     yield "\n]}\n"
+
+
+def _files(user: User) -> Iterator[dict[str, Any]]:
+    """What is known of the user's files; their rows and results are downloaded by themselves."""
+    columns = ("id", "filename", "bytes", "state", "created_at", "finished_at", "version__registered_model__name")
+    for row in BatchJob.objects.asked_by(key_of(user)).values(*columns):
+        yield {"model": row.pop("version__registered_model__name"), **row}
 
 
 def _pages(rows: PredictionQuerySet) -> Iterator[list[Prediction]]:

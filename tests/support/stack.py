@@ -228,7 +228,7 @@ class Stack:
             "SELECT id, version_id, state, claim, attempts, output, error_code FROM predictions_prediction"
             " ORDER BY created_at, id"
         )
-        rows = [{**row, "id": str(uuid.UUID(str(row["id"])))} for row in stored]
+        rows: list[Row] = [{**row, "id": str(uuid.UUID(str(row["id"])))} for row in stored]
         return rows if ids is None else [row for row in rows if row["id"] in ids]
 
     def states(self, ids: Collection[str] | None = None) -> list[str]:

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from predictions.batches import downloads, exports, jobs, opening, responses
 from predictions.batches.layout import WISHES, read_wishes
 from predictions.batches.limits import limit_text
-from predictions.batches.progress import progress
+from predictions.batches.progress import progress, progress_of
 from predictions.models import BatchJob, ModelVersion, RegisteredModel, Source, batch_files
 from predictions.serving.schema.errors import CannotCancel, ForetellError, InvalidInput, NoResults, NotFound, Problem
 from predictions.use_cases.callers import Caller, of_visitor
@@ -45,7 +45,9 @@ DRAFT_SECONDS = 2 * 3600
 def mine(request: HttpRequest) -> HttpResponse:
     caller = caller_of(request)
     page = Paginator(jobs.history_of(caller), PAGE_SIZE).get_page(request.GET.get("page"))
-    shown = [BatchPresenter(job, progress(job), viewer=caller.key) for job in jobs.with_versions(list(page))]
+    rows = jobs.with_versions(list(page))
+    how_far = progress_of(rows)
+    shown = [BatchPresenter(job, how_far[job.pk], viewer=caller.key) for job in rows]
     return render(
         request,
         "batches/list.html",

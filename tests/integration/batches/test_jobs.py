@@ -33,7 +33,7 @@ def test_each_line_is_answered_once_and_in_order(iris: RegisteredModel) -> None:
     rows = [[f"{5 + n / 10000:.4f}", "3.5", "1.4", "0.2", f"id-{n}"] for n in range(25_000)]
     job = score(iris, text(rows, [*NAMES, "id"]))
     assert job.state == JobState.FINISHED
-    assert BatchChunk.objects.filter(job=job).counts() == {"rows": 25_000, "good": 25_000, "bad": 0}
+    assert BatchChunk.objects.counts_of(job.pk) == {"rows": 25_000, "good": 25_000, "bad": 0}
     found = results(job)
     assert [row["id"] for row in found] == [f"id-{n}" for n in range(25_000)]
     assert {row["prediction"] for row in found} == {"setosa"}
@@ -132,7 +132,7 @@ def test_json_lines_keep_their_types(iris: RegisteredModel) -> None:
     lines = b'{"a": 1, "%s": 5.1, "%s": 3.5, "%s": 1.4, "%s": 0.2}\n' % tuple(name.encode() for name in NAMES)
     job = score(iris, lines + lines.replace(b"5.1", b'"5.1"') + b"{oops\n", name="rows.jsonl")
     assert [row["prediction"] for row in results(job)] == ["setosa", "", ""]
-    counts = BatchChunk.objects.filter(job=job).counts()
+    counts = BatchChunk.objects.counts_of(job.pk)
     assert counts == {"rows": 3, "good": 1, "bad": 2}
 
 
