@@ -33,5 +33,6 @@ def environment(**variables: object) -> dict[str, str]:
         "SECRET_KEY": "a key for tests and benchmarks only, without any value",
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "CSRF_TRUSTED_ORIGINS": "",
+        "CORS_ALLOWED_ORIGINS": "",
     }
     return shell | defaults | usual | {name: str(value) for name, value in variables.items()}
