@@ -105,7 +105,7 @@ def _headers(error: ForetellError, accepted: str = JSON) -> dict[str, str]:
         headers["Allow"] = ", ".join([*error.allowed, "OPTIONS"])
     if isinstance(error, errors.UnsupportedEncoding):
         headers["Accept-Encoding"] = "identity"
-    elif isinstance(error, errors.UnsupportedMediaType):
+    if isinstance(error, errors.UnsupportedMediaType):
         headers["Accept"] = accepted
     if isinstance(error, errors.InvalidToken):
         headers["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'

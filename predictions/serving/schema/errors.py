@@ -260,7 +260,8 @@ class UnsupportedMediaType(SpecificError):
     sentence = "Send the body as application/json."
 
 
-class UnsupportedEncoding(UnsupportedMediaType):
+class UnsupportedEncoding(ForetellError):
+    code = "unsupported_encoding"
     sentence = "A compressed body is not understood; send it as it is."
 
 
