@@ -25,7 +25,7 @@ from predictions.serving.schema.errors import (
     FileTooLarge,
     NotAuthenticated,
     OutOfScope,
-    UnsupportedEncoding,
+    UnsupportedMediaType,
     UnsupportedTransferCoding,
 )
 from predictions.use_cases import admission, lookup
@@ -163,7 +163,7 @@ async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
     if request.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
         raise UnsupportedTransferCoding
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedEncoding
+        raise UnsupportedMediaType("A compressed body is not understood; send it as it is.", is_coding=True)
     if request.is_broken:
         raise BadRequest(BROKEN_BODY)
     if len(request.body) > most or content_length(request.headers) > most:

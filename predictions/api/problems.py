@@ -52,7 +52,6 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.NotCorrectable: 409,
     errors.NoResults: 409,
     errors.UnsupportedMediaType: 415,
-    errors.UnsupportedEncoding: 415,
     errors.UnsupportedTransferCoding: 501,
     errors.InternalError: 500,
     # A row that has ended so, where the reply is about its answer.
@@ -103,10 +102,8 @@ def _headers(error: ForetellError, accepted: str = JSON) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join([*error.allowed, "OPTIONS"])
-    if isinstance(error, errors.UnsupportedEncoding):
-        headers["Accept-Encoding"] = "identity"
     if isinstance(error, errors.UnsupportedMediaType):
-        headers["Accept"] = accepted
+        headers |= {"Accept-Encoding": "identity"} if error.is_coding else {"Accept": accepted}
     if isinstance(error, errors.InvalidToken):
         headers["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'
     if isinstance(error, errors.OutOfScope):

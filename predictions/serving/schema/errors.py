@@ -256,13 +256,14 @@ class FileTooLarge(SpecificError):
 
 
 class UnsupportedMediaType(SpecificError):
+    """`is_coding`: the coding of the body is refused, not its type."""
+
     code = "unsupported_media_type"
     sentence = "Send the body as application/json."
 
-
-class UnsupportedEncoding(ForetellError):
-    code = "unsupported_encoding"
-    sentence = "A compressed body is not understood; send it as it is."
+    def __init__(self, sentence: str = "", *, is_coding: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_coding = is_coding
 
 
 class UnsupportedTransferCoding(ForetellError):
