@@ -127,6 +127,7 @@ def world(
 ) -> World:
     """The worker runs at each notification, in this thread, so no request waits."""
     monkeypatch.setattr(notifications, "notify", lambda lane: run_worker(iris, lane))
+    monkeypatch.setattr("predictions.api.events.STREAM_SECONDS", 0.0)
     settings.WAIT_MAX = 0.01
     monkeypatch.setattr(polling, "HOLD_SECONDS", 0.01)
     superuser = User.objects.create_superuser("superuser", password="secret-of-superuser")
