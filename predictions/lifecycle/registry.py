@@ -54,7 +54,9 @@ def cached(name: str) -> RegisteredModel | None:
 
 
 def champion(model: RegisteredModel) -> ModelVersion | None:
-    """The version that serves, if one does."""
+    """The version that serves, if one does and the model is not paused."""
+    if model.paused_reason:
+        return None
     found = model.champion
     return found if found is not None and found.is_available else None
 

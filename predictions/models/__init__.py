@@ -8,6 +8,7 @@ from predictions.models.computation import Computation
 from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
 from predictions.models.idempotency_key import IdempotencyKey
+from predictions.models.lifecycle_event import LifecycleEvent
 from predictions.models.metric_histogram import MetricHistogram, Watermark
 from predictions.models.prediction import Prediction
 from predictions.models.registered_model import ModelVersion, RegisteredModel
@@ -25,6 +26,7 @@ __all__ = [
     "IdempotencyKey",
     "JobState",
     "Lane",
+    "LifecycleEvent",
     "MetricHistogram",
     "ModelVersion",
     "Prediction",

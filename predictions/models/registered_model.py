@@ -31,6 +31,7 @@ class RegisteredModel(models.Model):
     description = models.JSONField(default=dict)
     position = models.PositiveIntegerField(default=0)
     is_present = models.BooleanField(default=True)
+    paused_reason = models.TextField(blank=True, help_text="Why no new predictions are accepted; empty: they are.")
     champion = models.ForeignKey("ModelVersion", models.SET_NULL, null=True, blank=True, related_name="+")
     previous_champion = models.ForeignKey("ModelVersion", models.SET_NULL, null=True, blank=True, related_name="+")
 
@@ -74,6 +75,7 @@ class ModelVersion(models.Model):
     manifest = models.JSONField()
     created_at = models.DateTimeField()
     unavailable_reason = models.TextField(blank=True)
+    is_archived = models.BooleanField(default=False, help_text="Kept for its predictions, and not to be promoted.")
 
     objects = ModelVersionQuerySet.as_manager()
 

@@ -31,10 +31,18 @@ def find_model(name: str) -> RegisteredModel:
 
 
 def serving_version(model: RegisteredModel) -> ModelVersion:
-    """Raises ModelUnavailable if no version of the model serves."""
+    """Raises ModelUnavailable if no version of the model serves, or if it is paused."""
+    check_not_paused(model)
     if (version := registry.champion(model)) is None:
         raise ModelUnavailable(f"no version of {model.name} serves")
     return version
+
+
+def check_not_paused(model: RegisteredModel) -> None:
+    """Raises ModelUnavailable with the reason."""
+    if model.paused_reason:
+        sentence = f"This model accepts no predictions at the moment: {model.paused_reason}"
+        raise ModelUnavailable(f"{model.name} is paused", sentence)
 
 
 def find_version(name: str, number: str | None) -> ModelVersion:

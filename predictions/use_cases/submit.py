@@ -25,7 +25,7 @@ from predictions.queue.batcher import Batcher, map_catching
 from predictions.queue.redis_client import RATE_SECONDS
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, QueueFull
 from predictions.serving.schema.signature import Value
-from predictions.use_cases import admission
+from predictions.use_cases import admission, lookup
 from predictions.use_cases.callers import Caller
 from predictions.use_cases.database import DATABASE_AWAY
 
@@ -167,6 +167,7 @@ def _check(submission: _Submission, first: Prediction, rate_until: float) -> Non
 
 
 def _check_new(submission: _Submission, first: Prediction, rate_until: float) -> None:
+    lookup.check_not_paused(lookup.find_model(first.version.registered_model.name))
     if not first.version.is_available:
         raise ModelUnavailable(f"{first.version} does not serve")
     admission.admit(submission.caller, len(submission.predictions), rate_until)

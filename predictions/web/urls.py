@@ -5,6 +5,7 @@ from predictions.web.views import account, answers, batches, catalogue, health, 
 models = [
     path("", catalogue.model, name="model"),
     path("card/", catalogue.card, name="card"),
+    path("versions/", catalogue.versions, name="versions"),
     path("api/", reference.reference, name="model-api"),
     path("predictions/", catalogue.predict, name="predict"),
 ]

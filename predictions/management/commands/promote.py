@@ -2,8 +2,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from predictions.lifecycle import registry
-from predictions.models import ModelVersion
+from predictions.lifecycle import changes
+from predictions.management.lifecycle import actor, find_version
 from predictions.worker import preload
 
 
@@ -13,17 +13,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument("version", type=int)
+        parser.add_argument("--reason", default="", help="kept in the history of the model")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name, number = options["name"], options["version"]
-        versions = ModelVersion.objects.select_related("registered_model")
-        version = versions.filter(registered_model__name=name, number=number).first()
-        if version is None:
-            raise CommandError(f"{name} has no version {number}; sync_models reads new folders")
+        version = find_version(options["name"], options["version"])
         if not preload.examine(version.pk):
             version.refresh_from_db()
-            raise CommandError(f"{name} v{number} does not serve: {version.unavailable_reason}")
-        if not version.registered_model.promote(version):
-            raise CommandError(f"{name} was promoted by somebody else meanwhile; look and try again")
-        registry.clear_cache()
-        self.stdout.write(f"{name} v{number} serves.")
+            changes.record_refusal(version, actor(), version.unavailable_reason)
+            raise CommandError(f"{options['name']} v{version.number} does not serve: {version.unavailable_reason}")
+        try:
+            changes.promote(version, actor(), options["reason"])
+        except changes.Refused as refused:
+            raise CommandError(str(refused)) from None
+        self.stdout.write(f"{options['name']} v{version.number} serves.")

@@ -11,9 +11,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
+        parser.add_argument("--reason", default="", help="kept in the history of the model")
 
     def handle(self, *args: Any, **options: Any) -> None:
         model = RegisteredModel.objects.select_related("previous_champion").filter(name=options["name"]).first()
         if model is None or model.previous_champion is None:
             raise CommandError(f"{options['name']} has no version that served before")
-        call_command("promote", model.name, model.previous_champion.number, stdout=self.stdout)
+        reason = options["reason"] or "rolled back"
+        call_command("promote", model.name, model.previous_champion.number, reason=reason, stdout=self.stdout)

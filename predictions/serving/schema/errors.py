@@ -60,9 +60,11 @@ class ModelUnavailable(ForetellError):
     retry_after = 5
     sentence = "This model cannot answer at the moment. Your values are kept; try again in a few minutes."
 
-    def __init__(self, reason: str = "") -> None:
+    def __init__(self, reason: str = "", sentence: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        if sentence:
+            self.sentence = sentence
 
 
 class ModelFailure(ForetellError):

@@ -1,0 +1,82 @@
+"""Changes of what serves: promote, pause, resume, archive, restore. Each leaves an event with its actor and reason."""
+
+from django.db import transaction
+
+from predictions.lifecycle import registry
+from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
+from predictions.models.lifecycle_event import Action
+
+
+class Refused(Exception):
+    """The change is not made; the message says why, and the remedy."""
+
+
+def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
+    """Let a version serve that has been proved on this machine.
+
+    Raises:
+        Refused: the version is archived, or another promotion came first.
+    """
+    model = version.registered_model
+    if version.is_archived:
+        raise Refused(f"{version} is archived; bring it back with archive {model.name} {version.number} --undo")
+    with transaction.atomic():
+        if not model.promote(version):
+            raise Refused(f"{model.name} was promoted by somebody else meanwhile; look and try again")
+        _record(model, version, Action.PROMOTED, actor, reason)
+    registry.clear_cache()
+
+
+def record_refusal(version: ModelVersion, actor: str, reason: str) -> None:
+    """Keep that a promotion was tried, and what the proof found."""
+    _record(version.registered_model, version, Action.REFUSED, actor, reason)
+
+
+def pause(model: RegisteredModel, actor: str, reason: str) -> None:
+    """Let the model accept no new predictions, for a reason that those who ask are told."""
+    with transaction.atomic():
+        RegisteredModel.objects.filter(pk=model.pk).update(paused_reason=reason)
+        _record(model, None, Action.PAUSED, actor, reason)
+    registry.clear_cache()
+
+
+def resume(model: RegisteredModel, actor: str) -> None:
+    """Let the model accept predictions again.
+
+    Raises:
+        Refused: it is not paused.
+    """
+    with transaction.atomic():
+        if not RegisteredModel.objects.filter(pk=model.pk).exclude(paused_reason="").update(paused_reason=""):
+            raise Refused(f"{model.name} is not paused")
+        _record(model, None, Action.RESUMED, actor)
+    registry.clear_cache()
+
+
+def archive(version: ModelVersion, actor: str, reason: str = "") -> None:
+    """Keep the version for its predictions, and let nobody promote it.
+
+    Raises:
+        Refused: it serves.
+    """
+    with transaction.atomic():
+        model = RegisteredModel.objects.select_for_update().get(pk=version.registered_model_id)
+        if model.champion_id == version.pk:
+            raise Refused(f"{version} serves; promote another version first")
+        _set_archived(version, Action.ARCHIVED, actor, reason)
+
+
+def restore(version: ModelVersion, actor: str) -> None:
+    """Undo `archive`."""
+    with transaction.atomic():
+        _set_archived(version, Action.RESTORED, actor)
+
+
+def _set_archived(version: ModelVersion, action: Action, actor: str, reason: str = "") -> None:
+    ModelVersion.objects.filter(pk=version.pk).update(is_archived=action == Action.ARCHIVED)
+    _record(version.registered_model, version, action, actor, reason)
+    registry.clear_cache()
+
+
+def _record(model: RegisteredModel, version: ModelVersion | None, action: Action, actor: str, reason: str = "") -> None:
+    LifecycleEvent.objects.create(registered_model=model, version=version, action=action, actor=actor, reason=reason)

@@ -1,0 +1,28 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from predictions.lifecycle import changes
+from predictions.management.lifecycle import actor, find_version
+
+
+class Command(BaseCommand):
+    help = "Keeps a version for the predictions that it made, and lets nobody promote it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument("version", type=int)
+        parser.add_argument("--reason", default="", help="kept in the history of the model")
+        parser.add_argument("--undo", action="store_true", help="let it be promoted again")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        version = find_version(options["name"], options["version"])
+        if options["undo"]:
+            changes.restore(version, actor())
+            self.stdout.write(f"{options['name']} v{version.number} can be promoted again.")
+            return
+        try:
+            changes.archive(version, actor(), options["reason"])
+        except changes.Refused as refused:
+            raise CommandError(str(refused)) from None
+        self.stdout.write(f"{options['name']} v{version.number} is archived.")

@@ -1,0 +1,70 @@
+"""The versions of a model side by side: how good each is, what it needs, and what became of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+
+from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
+from predictions.web.figures import METRICS, VersionPresenter
+
+LIBRARIES = 4
+EVENTS = 50
+
+
+class VersionLine(VersionPresenter):
+    """One version in the comparison."""
+
+    def __init__(self, version: ModelVersion, model: RegisteredModel) -> None:
+        super().__init__(version)
+        self._model = model
+        self.sha256 = version.sha256
+        self.size = filesizeformat(version.manifest["bytes"])
+        self.engine = "compiled (ONNX)" if version.manifest.get("compiled") else "the estimator itself"
+        libraries: dict[str, str] = version.manifest["libraries"]
+        self.libraries = [f"{name} {number}" for name, number in list(libraries.items())[:LIBRARIES]]
+
+    @property
+    def state(self) -> str:
+        """In one word for everybody; the reason is for analysts."""
+        if self._version.is_archived:
+            return "archived"
+        if not self._version.is_available:
+            return "does not serve"
+        if self._model.champion_id == self._version.pk:
+            return "paused" if self._model.paused_reason else "serving"
+        return "served before" if self._model.previous_champion_id == self._version.pk else "not promoted"
+
+    @property
+    def is_serving(self) -> bool:
+        return self.state == "serving"
+
+    def metric(self, name: str) -> str:
+        return self._value(name, METRICS[name][1]) if name in self._measured else "not measured"
+
+
+class VersionsPresenter:
+    """All versions of a model, the newest first, with the same metrics in the same order."""
+
+    def __init__(self, model: RegisteredModel, versions: Sequence[ModelVersion]) -> None:
+        self.lines = [VersionLine(version, model) for version in versions]
+        named = [name for name in METRICS if any(name in version.manifest["metrics"] for version in versions)]
+        self.metrics = [
+            {"label": METRICS[name][0], "help": METRICS[name][2], "values": [line.metric(name) for line in self.lines]}
+            for name in named
+        ]
+
+
+def events(model: RegisteredModel) -> list[dict[str, Any]]:
+    """What was changed, by whom and why; the newest first."""
+    found = LifecycleEvent.objects.filter(registered_model=model).select_related("version")[:EVENTS]
+    return [
+        {
+            "at": event.at,
+            "action": event.get_action_display().lower(),
+            "version": event.version.number if event.version else None,
+            "actor": event.actor,
+            "reason": event.reason,
+        }
+        for event in found
+    ]
