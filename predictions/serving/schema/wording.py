@@ -50,8 +50,8 @@ def above_training(feature: Any, high: float) -> str:
 
 
 def printable(name: object) -> str:
-    """A name from outside as text that any encoder accepts, shortened to a readable length."""
-    text = str(name).encode("utf-8", "backslashreplace").decode()
+    """Text from outside that any encoder and any database accepts, shortened to a readable length."""
+    text = str(name).replace("\x00", "\N{SYMBOL FOR NULL}").encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
