@@ -116,9 +116,8 @@ class CompletionListener:
         """Never ends: a lost connection is made anew, and an error of ours is logged."""
         while True:
             try:
-                with client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
+                with client().pubsub() as channel:  # type: ignore[no-untyped-call]
                     channel.subscribe(CHANNEL)
-                    self._look(self._due(0.0))  # announcements before this line were not heard
                     self._hear(channel)
             except (redis.RedisError, OSError):
                 self._look(self._due(LOOK_SECONDS))
@@ -128,7 +127,11 @@ class CompletionListener:
 
     def _hear(self, channel: PubSub) -> None:
         while True:
-            if (message := channel.get_message(timeout=MESSAGE_SECONDS)) is not None:
+            message = channel.get_message(timeout=MESSAGE_SECONDS)
+            if message and message["type"] == "subscribe":
+                # Also after redis-py has replaced a lost connection: announcements before this were not heard.
+                self._look(self._due(0.0))
+            elif message:
                 self._look(self._named(message["data"]))
             self._look(self._due(LOOK_SECONDS))
 
