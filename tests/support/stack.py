@@ -192,11 +192,11 @@ class Stack:
         """True if all predictions are finished and no task is queued or running (`unacked` holds the running ones)."""
         return self.all_finished() and self.redis.llen("interactive") == self.redis.hlen("unacked") == 0
 
-    def replace_worker(self) -> None:
-        """Restart the worker with an empty Redis: it redelivers messages of a killed worker only after two minutes."""
-        self.lines["worker"].terminate()
+    def replace_worker(self, name: str = "worker") -> None:
+        """Restart a worker with an empty Redis: it redelivers messages of a killed worker only after two minutes."""
+        self.lines[name].terminate()
         self.redis.flushall()
-        self.start("worker")
+        self.start(name)
 
     def close(self) -> None:
         for line in self.lines.values():

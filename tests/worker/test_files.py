@@ -49,3 +49,4 @@ def test_each_line_is_answered_once_and_in_order_although_processes_die(stack: S
     answered = httpx.get(job["urls"]["results"], timeout=60).text
     found = [(row["n"], row["prediction"]) for row in csv.DictReader(io.StringIO(answered))]
     assert found == [(str(n), "" if n == 5 else "setosa") for n in range(ROWS)]
+    stack.replace_worker("bulk")
