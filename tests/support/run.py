@@ -1,7 +1,8 @@
-"""`python -m tests.support.run`: the whole suite on SQLite, then the tests that use the database on PostgreSQL.
+"""`python -m tests.support.run`: the whole suite on SQLite, beside it the tests that use the database on PostgreSQL.
 
-The suite runs once. Tests that failed run once more, by name, in a new process. A test that passes then is printed as
-FLAKY; one that fails again fails the run.
+Both run at the same time, since each uses little more than one core. The output of the second is printed after that of
+the first. A suite runs once. Tests that failed run once more, by name, in a new process. A test that passes then is
+printed as FLAKY; one that fails again fails the run.
 """
 
 import json
@@ -11,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +32,8 @@ class Suite:
 
     folder: Path
     notes: list[str] = field(default_factory=list)
+    # Where its output goes; to the terminal if None.
+    log: Path | None = None
 
     def run(self, database: str, arguments: Sequence[str], variables: Mapping[str, str]) -> int:
         """The exit status: that of pytest, but 0 if all tests that failed have passed the second time."""
@@ -37,7 +41,7 @@ class Suite:
         failed = [test for test, outcome in outcomes.items() if outcome == "failed"]
         if status != pytest.ExitCode.TESTS_FAILED or not failed:
             return status
-        print(f"\n{len(failed)} failed on {database}; once more, these alone:", flush=True)
+        self._print(f"\n{len(failed)} failed on {database}; once more, these alone:")
         status, outcomes = self._pytest([*_named(failed, self.folder), f"--rerun-on={database}"], variables)
         self.notes += flaky(outcomes, database)
         passed = {test for test, outcome in outcomes.items() if outcome == "passed"}
@@ -47,9 +51,17 @@ class Suite:
         report = self.folder / "outcomes.json"
         report.unlink(missing_ok=True)
         command = [*PYTEST, f"--outcomes={report}", *(f"--note={note}" for note in self.notes), *arguments]
-        status = subprocess.run(command, env={**os.environ, **variables}).returncode
+        with self.log.open("ab") if self.log else nullcontext() as output:
+            status = subprocess.run(command, env={**os.environ, **variables}, stdout=output, stderr=output).returncode
         outcomes: dict[str, str] = json.loads(report.read_text()) if report.exists() else {}
         return status, outcomes
+
+    def _print(self, line: str) -> None:
+        if self.log is None:
+            print(line, flush=True)
+        else:
+            with self.log.open("a") as log:
+                log.write(f"{line}\n")
 
 
 def _named(tests: Sequence[str], folder: Path) -> list[str]:
@@ -65,14 +77,30 @@ def _postgresql() -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": url}
 
 
+def _run_on_postgresql(suite: Suite) -> int:
+    with _postgresql() as variables:
+        return suite.run("PostgreSQL", ON_POSTGRESQL, variables)
+
+
+def print_beside(log: Path, notes: Sequence[str]) -> None:
+    """Print the output on PostgreSQL. The notes of the run on SQLite are repeated before its closing line."""
+    *lines, closing = log.read_text(errors="replace").rstrip().splitlines()
+    print("\nOn PostgreSQL:", *lines, *notes, closing, sep="\n", flush=True)
+
+
 def main() -> int:
     missing = provide.missing()
-    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder:
-        suite = Suite(Path(folder), [f"MISSING {sentence}" for sentence in missing])
-        status = suite.run("SQLite", [], {"DATABASE_URL": ""})
-        if status == 0 and provide.postgresql():
-            with _postgresql() as variables:
-                status = suite.run("PostgreSQL", ON_POSTGRESQL, variables)
+    notes = [f"MISSING {sentence}" for sentence in missing]
+    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(1) as beside:
+        first, second = Path(folder) / "sqlite", Path(folder) / "postgresql"
+        first.mkdir()
+        second.mkdir()
+        later = Suite(second, list(notes), log=second / "log")
+        on_postgresql = beside.submit(_run_on_postgresql, later) if provide.postgresql() else None
+        status = Suite(first, notes).run("SQLite", [], {"DATABASE_URL": ""})
+        if on_postgresql is not None:
+            status = on_postgresql.result() or status
+            print_beside(second / "log", notes)
     return status or int(bool(missing) and os.environ.get("CI") == "true")
 
 

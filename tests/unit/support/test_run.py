@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.run import Suite
+from tests.support.run import Suite, print_beside
 
 PASSES = "def test_sound(): pass\n"
 FAILS = "def test_broken(): assert False\n"
@@ -54,10 +55,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     (place / "pytest.ini").write_text("[pytest]\n")
     monkeypatch.chdir(place)
 
-    def _run(*sources: str, **notes: list[str]) -> tuple[int, str]:
+    def _run(*sources: str, **options: Any) -> tuple[int, str]:
         for number, source in enumerate(sources):
             (place / f"test_{number}.py").write_text(source)
-        suite = Suite(tmp_path, **notes)
+        suite = Suite(tmp_path, **options)
         status = suite.run("SQLite", [], {})
         return status, capfd.readouterr().out
 
@@ -140,3 +141,21 @@ def test_notes_stand_before_the_closing_line(run: Run) -> None:
 def test_flaky_test_is_named_in_the_next_run_too(run: Run) -> None:
     run(FLAKY, notes=(notes := []))
     assert notes == ["FLAKY test_0.py::test_lucky (SQLite)"]
+
+
+def test_notes_of_the_first_run_stand_before_the_last_closing_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_text("test_a.py .\nFLAKY test_b (PostgreSQL)\n=== 2 passed in 0.1s ===\n")
+    print_beside(tmp_path / "log", ["FLAKY test_c (SQLite)"])
+
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-3:] == ["FLAKY test_b (PostgreSQL)", "FLAKY test_c (SQLite)", "=== 2 passed in 0.1s ==="]
+
+
+def test_output_of_a_suite_with_a_log_goes_there(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    _, printed = run(PASSES, FLAKY, log=log)
+    assert printed == ""
+    assert "1 failed on SQLite; once more, these alone:" in log.read_text()
+    assert closing_line(log.read_text()) == "1 passed"
