@@ -8,7 +8,7 @@ from typing import Any
 from tests.worker.estimators import ABORT, CRASH, EXHAUST, HANG, RAISE
 
 # The error codes of values that crash, hang or fail the estimator. All other values are answered.
-ERRORS = {RAISE: "model_error", CRASH: "worker_lost", ABORT: "worker_lost", EXHAUST: "worker_lost", HANG: "worker_lost"}
+ERRORS = {RAISE: "model_error", CRASH: "worker_lost", ABORT: "worker_lost", EXHAUST: "worker_lost", HANG: "timeout"}
 # Above the special values of the estimator.
 FIRST_NUMBER = 2_000_000
 

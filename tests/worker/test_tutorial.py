@@ -35,4 +35,4 @@ def test_requests_of_the_tutorial_get_the_described_responses(stack: Stack) -> N
     location = stack.client.get(accepted.headers["Location"])
     assert json.loads(location.content)["id"] == accepted.json()["id"]
     assert refused.status_code == 422
-    assert "sepal length" in refused.text
+    assert refused.json()["errors"][0]["pointer"] == "/features/0"

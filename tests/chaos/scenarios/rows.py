@@ -21,7 +21,7 @@ def _three_attempts(stage: Stage) -> AbstractContextManager[Stack]:
 )
 def rows_kill_or_hang_their_worker(scene: Scene) -> None:
     """Rows abort the process, get it killed as by the kernel, exhaust its memory, raise, or hang in compiled code until
-    the hard limit. Each of them fails after at most three attempts; all other rows are answered."""
+    the time limit. They fail after at most three attempts, the hanging one after one. All other rows are answered."""
     bad = (RAISE, CRASH, ABORT, EXHAUST, HANG)
     for x in bad:
         scene.mark_fault()
