@@ -52,6 +52,16 @@ class Answer:
         return json.loads(self.content)
 
 
+def _remember(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """From the import of this module on: threads that all sites share may have connections before the first Door."""
+    thread = threading.current_thread().name
+    if thread.startswith(ANSWERING) and not thread.startswith("request"):
+        _connections.append(connection)
+
+
+connection_created.connect(_remember)
+
+
 class Body:
     """What the client sends, and how much of it was taken."""
 
@@ -131,7 +141,8 @@ class Door:
         thread = threading.current_thread().name
         if thread.startswith(ANSWERING):
             connection.execute_wrappers.append(self._note)
-            (self._connections if thread.startswith("request") else _connections).append(connection)
+        if thread.startswith("request"):
+            self._connections.append(connection)
 
     def _note(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         self.statements.append(sql)

@@ -13,6 +13,7 @@ from drf_spectacular.validation import validate_schema
 from hypothesis import given
 from hypothesis.errors import Unsatisfiable
 from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from predictions.api.asgi import Application
 from predictions.models import ModelVersion, State
@@ -20,6 +21,7 @@ from tests.integration.conftest import make
 from tests.support.fuzzing import EXAMPLES, asked, examples
 from tests.support.site_client import Client
 
+TOO_LARGE = 413
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -68,9 +70,17 @@ def _ask_all(operation: Any, mode: GenerationMode, known: list[str]) -> None:
             case.query.pop("cursor", None)  # only the server can make one
             if isinstance(case.body, dict) and "actual" in case.body:
                 case.body["actual"] = "setosa"  # a class of the known predictions
-        case.call_and_validate()
+        response = case.call()
+        if response.status_code != TOO_LARGE:  # more rows than a request may have
+            case.validate_response(response, excluded_checks=_unfit(operation.path))
 
     ask()
+
+
+def _unfit(path: str) -> list[Any]:
+    """Checks that random data cannot pass: the schema of this path does not know the columns of a model."""
+    knows_no_columns = path.startswith("/api/v1/batches/") or "{name}" in path
+    return [positive_data_acceptance] if knows_no_columns else []
 
 
 def _sayable(headers: Any) -> dict[str, str]:

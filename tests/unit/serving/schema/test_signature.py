@@ -191,7 +191,7 @@ def test_json_schema_states_the_rules() -> None:
         "title": "Age",
         "description": "In years.",
         "type": "integer",
-        "default": 3,
+        "examples": [3],
     }
     assert schema["properties"]["größe"]["enum"] == ["s", "l", None]
 
