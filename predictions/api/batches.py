@@ -128,7 +128,7 @@ def read(request: Request, job_id: uuid.UUID) -> Response:
 @operation("cancel_batch", request=None, responses={200: bodies.BatchBody, **problems(401, 403, 404, 409, 410)})
 @api_view(["POST"])
 def cancel(request: Request, job_id: uuid.UUID) -> Response:
-    """What is done stays."""
+    """Rows that are scored stay."""
     job = jobs.find_job(job_id, caller_of(request))
     jobs.cancel(job, caller_of(request))
     return Response(_shown(request, jobs.with_versions([job])[0]))

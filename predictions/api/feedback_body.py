@@ -14,7 +14,7 @@ LONGEST_COMMENT = 2000
 
 
 def read_feedback(content: bytes) -> dict[str, Any]:
-    """What the caller says, without the members that are null. Raises NotJSON or InvalidInput."""
+    """The members of the body that are not null. Raises NotJSON or InvalidInput."""
     given = parse(content)
     if not isinstance(given, dict):
         raise InvalidInput([Problem(None, "wrong_type", "The body must be an object.", "")])

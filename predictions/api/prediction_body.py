@@ -57,7 +57,7 @@ def read_body(content: bytes) -> PredictBody:
 
 
 def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the members of the body, before a row is looked at."""
+    """The problems of the body's members, before any row is validated."""
     for name in sorted(given.keys() - set(MEMBERS))[:MOST_NAMED]:
         message = f'Only "features" or "rows", and "version", belong here, not "{printable(name)}".'
         yield Problem(None, "unknown_member", message, pointer_to(printable(name)))

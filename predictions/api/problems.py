@@ -85,7 +85,7 @@ def _protocol_reply(error: ForetellError) -> ApiReply:
 
 
 def notes(error: BaseException | None) -> list[str]:
-    """What the log says of the error besides its status, for the operator."""
+    """The notes of an error, which the log shows beside its status."""
     return getattr(error, "__notes__", [])
 
 

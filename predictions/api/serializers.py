@@ -91,7 +91,7 @@ class Truth(serializers.JSONField):
 
 
 class Feedback(serializers.Serializer[Any]):
-    """What you have said of an answer."""
+    """Your feedback on an answer."""
 
     was_right = serializers.BooleanField(allow_null=True)
     actual = Truth()
@@ -259,7 +259,7 @@ class CorrectionFile(serializers.Serializer[Any]):
 
 
 class BatchFile(serializers.Serializer[Any]):
-    """What is left out is found."""
+    """Members that are left out are detected."""
 
     model = serializers.CharField()
     file = serializers.FileField(help_text="CSV, Excel (.xlsx, .ods), Parquet or JSON lines.")

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 # A reading chunk is queued again after this time, so that a large file does not keep its worker from all others.
 READING_SECONDS = 3.0
-# What a chunk may take, by the speed of the first rows.
+# The seconds that a chunk may take, estimated by the speed of the first rows.
 CHUNK_SECONDS = 3.0
 
 

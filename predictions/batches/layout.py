@@ -30,7 +30,7 @@ _COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
 _POINT_NUMBER = re.compile(r"[+-]?[\d ,]*\.\d+([eE][+-]?\d+)?")
 
 
-# What the sender may choose instead of what is found.
+# The properties that the sender may set instead of having them detected.
 WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
 
 
@@ -60,7 +60,7 @@ class Layout(BaseModel):
 
     @property
     def described(self) -> list[tuple[str, str]]:
-        """What was found, in words."""
+        """The detected properties, for people."""
         found = [("Format", {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}.get(self.format, "Excel"))]
         if self.format == "csv":
             found += [("Encoding", self.encoding), ("Delimiter", DELIMITERS.get(self.delimiter, self.delimiter))]
@@ -71,7 +71,7 @@ class Layout(BaseModel):
 
 
 class Wishes(BaseModel):
-    """What the sender has chosen instead of what would be found."""
+    """The properties that the sender has set; None for those to detect."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -173,7 +173,7 @@ def _has_utf8(sample: bytes) -> bool:
 
 
 def _delimiter(text: str, signature: Signature) -> str:
-    """The one by which most features are found in the header; else the one that splits the first rows most evenly."""
+    """The delimiter that finds most features in the header; then the one that splits the first rows most evenly."""
     wanted = {_folded(name) for name in signature.names}
 
     def merit(delimiter: str) -> tuple[int, int]:

@@ -85,7 +85,7 @@ def _closed(file: IO[bytes], layout: Layout, signature: Signature, line: int, wi
 
 
 def _cut(read: bytes, layout: Layout, file: IO[bytes]) -> tuple[bytes, bytes]:
-    """What was read up to its last line end, and the rest. A line that is longer is read on."""
+    """The text up to its last line end, and the rest. A line that is longer is read to its end."""
     mark = layout.newline.encode(layout.encoding)
     while True:
         end = _last(read, mark)

@@ -14,7 +14,7 @@ from predictions.worker import preload
 
 logger = logging.getLogger(__name__)
 
-# What the sampling of one explanation may cost, so that people get it within two seconds.
+# The seconds that the sampling of one explanation may take, so that it is there within two seconds.
 SECONDS = 1.2
 
 

@@ -39,7 +39,7 @@ def _asked(prediction: Prediction, kind: Kind, arguments: dict[str, Any]) -> Com
     if is_new and Computation.objects.filter(prediction=prediction).count() >= MOST_QUESTIONS:
         raise TooMany(ASK_AGAIN_SECONDS)
     found = Computation.objects.ask(prediction, kind, arguments)
-    # A message may be lost, and a worker may die: the poll of whoever waits sends it again.
+    # A message may be lost, and a worker may die: each poll of a waiting page sends it again if it is due.
     if not found.is_terminal and Computation.objects.take_turn_to_notify(found.pk):
         notifications.ask_to_compute(found.pk)
     return found

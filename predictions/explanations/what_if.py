@@ -109,7 +109,7 @@ def _curves(loaded: Loaded, row: Sequence[Value], before: Any, found: Any) -> li
 
 
 def _height(output: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> float | None:
-    """What a curve shows: the value, or the probability of the class that was answered."""
+    """The quantity that a curve shows: the value, or the probability of the answered class."""
     if not output or not before:
         return None
     if output["kind"] == "regression":

@@ -28,12 +28,12 @@ def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
 
 
 def record_refusal(version: ModelVersion, actor: str, reason: str) -> None:
-    """Keep that a promotion was tried, and what the proof found."""
+    """Record a promotion that was refused, with the result of the proof."""
     _record(version.registered_model, version, Action.REFUSED, actor, reason)
 
 
 def pause(model: RegisteredModel, actor: str, reason: str) -> None:
-    """Let the model accept no new predictions, for a reason that those who ask are told."""
+    """Stop accepting new predictions of the model. Callers are told the reason."""
     with transaction.atomic():
         RegisteredModel.objects.filter(pk=model.pk).update(paused_reason=reason)
         _record(model, None, Action.PAUSED, actor, reason)
@@ -54,7 +54,7 @@ def resume(model: RegisteredModel, actor: str) -> None:
 
 
 def archive(version: ModelVersion, actor: str, reason: str = "") -> None:
-    """Keep the version for its predictions, and let nobody promote it.
+    """Keep the version for its predictions, and refuse to promote it.
 
     Raises:
         Refused: it serves.

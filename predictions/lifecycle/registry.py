@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 # A promotion is seen everywhere within this many seconds; a changed word within the longer time.
 FRESH_SECONDS = 1.0
 WORDS_SECONDS = 30.0
-# What the estimator does not depend on may change after a version was made: words, and what of a feature can change.
+# The estimator does not depend on these, so they may change after a version was made.
 WORDS = ("label", "unit", "help", "group", "immutable", "direction", "step")
 
 _lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""What the commands of the lifecycle share: finding a model or version by its name, and who runs the command."""
+"""Shared by the commands of the lifecycle: look-ups by name, and the account that runs the command."""
 
 import getpass
 

@@ -48,7 +48,7 @@ def save_draft(name: str, file: "File[bytes]") -> None:
 
 
 def open_draft(name: str) -> IO[bytes] | None:
-    """None for one that is gone."""
+    """None for a file that was deleted."""
     try:
         opened: IO[bytes] = _storage().open(f"drafts/{name}")
     except FileNotFoundError:

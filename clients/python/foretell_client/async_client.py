@@ -103,7 +103,7 @@ class AsyncClient:
     async def give_feedback(
         self, prediction_id: str, was_right: bool | None = None, actual: str | float | None = None, comment: str = ""
     ) -> Feedback:
-        """Say whether an answer was right, or what was true. It replaces what you said before."""
+        """Say whether an answer was right, or give the true value. It replaces your earlier feedback."""
         return await self._run(self._flows.give_feedback(prediction_id, was_right, actual, comment))
 
     async def predictions(

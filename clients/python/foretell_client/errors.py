@@ -1,4 +1,4 @@
-"""What can go wrong."""
+"""The errors that the client raises."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a client does, without any input or output: each operation is a generator of requests and pauses.
+"""The operations of a client without input and output: each is a generator of requests and pauses.
 
 `Client` and `AsyncClient` carry them out, so that both repeat, wait and read in the same way.
 """

@@ -1,4 +1,4 @@
-"""What the server says, as values."""
+"""The responses of the server as values."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What you have said of an answer."""
+    """Your feedback on an answer."""
 
     was_right: bool | None
     actual: str | float | None

@@ -7,7 +7,7 @@ from predictions.management.lifecycle import actor, find_version
 
 
 class Command(BaseCommand):
-    help = "Keeps a version for the predictions that it made, and lets nobody promote it."
+    help = "Keeps a version for the predictions that it made. It can then not be promoted."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
