@@ -13,7 +13,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from predictions.api import serializers as bodies
+from predictions.api import batch_serializers as bodies
 from predictions.api.headers import read_options
 from predictions.api.lists import NewestFirst
 from predictions.api.openapi import IDEMPOTENCY_KEY, operation, problems

@@ -206,8 +206,8 @@ class _Repair:
         self.needs_more = False
 
     def pieces(self, begin: int, end: int) -> Generator[_Piece, None, int]:
-        """The pieces of the lines from `begin` to `end`. Returns the line behind the last one that was read: a cell with line
-        breaks may go on beyond `end`."""
+        """The pieces of the lines from `begin` to `end`. Returns the line behind the last one that was read: a cell
+        with line breaks may go on beyond `end`."""
         while begin < end:
             found = _read(b"\n".join(self._lines[begin:end]) + b"\n", self._dialect)
             begin = yield from self._repaired(found, begin, end)

@@ -6,13 +6,13 @@ from typing import IO, Any
 import orjson
 
 from predictions.batches import sheets
+from predictions.batches.content import refuse_other_content
 from predictions.batches.layout import (
     SAMPLE_BYTES,
     SAMPLE_ROWS,
     Layout,
     Wishes,
     match_columns,
-    refuse_other_content,
     text_layout,
 )
 from predictions.serving.schema.errors import InvalidInput, Problem

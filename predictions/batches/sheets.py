@@ -6,7 +6,8 @@ from datetime import date, datetime
 from itertools import islice
 from typing import IO, Any
 
-from predictions.batches.layout import ACCEPTED, Layout, Wishes, match_columns
+from predictions.batches.content import ACCEPTED
+from predictions.batches.layout import Layout, Wishes, match_columns
 from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem, UnsupportedMediaType
 from predictions.serving.schema.signature import Signature
 from predictions.serving.schema.wording import printable

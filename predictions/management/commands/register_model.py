@@ -11,7 +11,8 @@ from predictions.serving.artifacts.repository import BrokenFile
 from predictions.serving.registration import CannotRegister
 
 if TYPE_CHECKING:
-    from predictions.serving.importing.importer import Imported, Request
+    from predictions.serving.importing.importer import Imported
+    from predictions.serving.importing.request import Request
 
 
 class Command(BaseCommand):
@@ -48,7 +49,7 @@ class Command(BaseCommand):
         self.stdout.write(_what_serves(options["name"], imported.manifest.version))
 
     def _known(self, options: dict[str, Any]) -> int | None:
-        from predictions.serving.importing.importer import known_version  # noqa: PLC0415 - only here
+        from predictions.serving.importing.request import known_version  # noqa: PLC0415 - only here
 
         try:
             return known_version(settings.MODELS_DIR, _request(options))
@@ -102,7 +103,7 @@ class Command(BaseCommand):
 
 
 def _request(options: dict[str, Any]) -> "Request":
-    from predictions.serving.importing.importer import Request  # noqa: PLC0415 - only here
+    from predictions.serving.importing.request import Request  # noqa: PLC0415 - only here
 
     return Request(**{name: options[name] for name in Request.__slots__})
 

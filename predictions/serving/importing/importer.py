@@ -1,6 +1,5 @@
 """From a file with a fitted estimator to a registered version: read, decide, describe, prove, store."""
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -24,6 +23,7 @@ from predictions.serving.importing.examples import examples
 from predictions.serving.importing.inputs import Columns
 from predictions.serving.importing.mlflow_folder import MLflowModel, read_mlflow
 from predictions.serving.importing.readers import Brought
+from predictions.serving.importing.request import Request, check_request
 from predictions.serving.importing.targets import encoded_labels, target_values
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.training.fresh_process import prove_in_fresh_process
@@ -33,29 +33,6 @@ from predictions.serving.training.targets import task_of
 VERBS = {"outliers": "Finds what is", "clusters": "Finds the", "classification": "Predicts", "regression": "Predicts"}
 Say = Callable[[str], None]
 _ROW = re.compile(r"\b([Rr])ow (\d+) of the (training|held-out) data")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the command was asked for."""
-
-    path: Path
-    name: str
-    data: Path | None = None
-    target: str | None = None
-    held_out: Path | None = None
-    code: Path | None = None
-    title: str | None = None
-    dry_run: bool = False
-
-    def digest(self, description: Path) -> str:
-        """Of the files that were brought and of the description: the same files make the same version."""
-        digest = hashlib.sha256(description.read_bytes())
-        for brought in (self.path, self.data, self.held_out, self.code):
-            digest.update(b"\0")
-            for path in _files(brought):
-                digest.update(path.read_bytes())
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +65,7 @@ def import_model(root: Path, request: Request, say: Say, prove: Prove = prove_in
 
     Nothing is left behind where it fails. Raises CannotRegister, repository.BrokenFile or OSError.
     """
-    _check_request(request)
+    check_request(request)
     if not request.path.exists():
         raise CannotRegister(f"{request.path} is not there: check the path of the estimator's file.")
     folder = read_mlflow(request.path) if request.path.is_dir() else None
@@ -260,33 +237,6 @@ class _Import:
         self._doubts.append(
             Doubt("what it is for, and its limits, are for a person to write", str(self._home / repository.CARD))
         )
-
-
-def known_version(root: Path, request: Request) -> int | None:
-    """The newest version that was made from the very same files, if there is one."""
-    description = root / request.name / repository.DESCRIPTION
-    if not description.is_file() or not request.path.exists():
-        return None
-    source = request.digest(description)
-    made = [manifest for manifest in repository.manifests(root, request.name) if manifest.source == source]
-    return made[-1].version if made else None
-
-
-def _files(brought: Path | None) -> list[Path]:
-    if brought is None:
-        return []
-    return [path for path in sorted(brought.rglob("*")) if path.is_file()] if brought.is_dir() else [brought]
-
-
-def _check_request(request: Request) -> None:
-    if not repository.is_name(request.name):
-        better = re.sub(r"[^a-z0-9_-]+", "-", request.name.lower()).strip("-_")[:64]
-        hint = f", for example {better}" if better else ""
-        raise CannotRegister(
-            f"--name {request.name!r}: use a-z, 0-9, - and _ only, 64 at most, a letter or digit first{hint}."
-        )
-    if request.data is None and (request.target or request.held_out):
-        raise CannotRegister("--target and --held-out need --data FILE, the rows that the estimator was fitted on.")
 
 
 def _code(request: Request, folder: MLflowModel | None) -> Code:

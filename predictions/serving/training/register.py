@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,19 +22,18 @@ from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.base import Floats, RawPredictions
 from predictions.serving.engines.sklearn import SklearnEngine, use_one_job
 from predictions.serving.registration import CannotRegister, Split
-from predictions.serving.schema.input_schema import InputSchema
-from predictions.serving.schema.signature import Signature, Value
+from predictions.serving.schema.signature import Value
 from predictions.serving.training import artefact, figures, metrics, profile, sureness, train_file
+from predictions.serving.training.fitted_engine import engine_of
 from predictions.serving.training.fresh_process import prove_in_fresh_process
-from predictions.serving.training.input_types import clean_rows, default_schema, read_schema, with_missing_of
+from predictions.serving.training.input_types import clean_rows
 from predictions.serving.training.proof import (
     compare_with_estimator,
     estimator_answers,
     is_independent,
-    said,
 )
 from predictions.serving.training.proof_rows import proof_rows, working
-from predictions.serving.training.targets import check_task, classes_of, labels_of, truth_of
+from predictions.serving.training.targets import labels_of, truth_of
 
 Prove: TypeAlias = Callable[[Path, Manifest, bytes, bytes | None, Mapping[str, bytes], Golden, bytes | None], None]
 
@@ -100,7 +99,7 @@ def register(
     """
     use_one_job(estimator)
     content = artefact.dump(estimator, by_value=by_value)
-    engine = _engine(description, estimator, training, held_out)
+    engine = engine_of(description, estimator, training, held_out)
     seen = _rows("training", training, engine, description) if training else None
     unseen = _rows("held-out", held_out, engine, description) if held_out else None
     say("Comparing its answers, row by row and in company")
@@ -150,51 +149,6 @@ def _manifest(
         golden=_golden(engine, proved.golden),
         predict_ms=_predict_ms(engine, proved.golden[0]),
     )
-
-
-# --- The engine -------------------------------------------------------------------------------------------------------
-def _engine(description: Description, estimator: Any, training: Split | None, held_out: Split | None) -> SklearnEngine:
-    check_task(description, estimator)
-    _check_columns(description.signature, estimator)
-    schema = _schema(description.signature, estimator, training, held_out)
-    answered: Sequence[Any] = []
-    if description.task == "clusters" and (data := training or held_out):
-        answered = _answered(estimator, data.x)
-    classes = classes_of(description, estimator, answered)
-    labels_of(description, classes)
-    return SklearnEngine(estimator, description.signature, classes, schema)
-
-
-def _check_columns(signature: Signature, estimator: Any) -> None:
-    # CatBoost says 0 after it was opened.
-    count = getattr(estimator, "n_features_in_", 0) or len(signature.names)
-    if count != len(signature.names):
-        raise CannotRegister(f"The estimator takes {count} features, model.toml describes {len(signature.names)}.")
-    names = tuple(getattr(estimator, "feature_names_in_", signature.names))
-    # LightGBM writes underscores for the spaces in a name.
-    if names not in (signature.names, tuple(name.replace(" ", "_") for name in signature.names)):
-        raise CannotRegister(f"Features must be described in the estimator's order: {', '.join(names)}.")
-
-
-def _schema(signature: Signature, estimator: Any, training: Split | None, held_out: Split | None) -> InputSchema:
-    if training is None and held_out is None:
-        return default_schema(signature, frame=hasattr(estimator, "feature_names_in_"))
-    unseen = read_schema("held-out", held_out.x, signature) if held_out else None
-    if training is None:
-        assert unseen is not None  # noqa: S101  # one of the two is given
-        return unseen
-    seen = read_schema("training", training.x, signature)
-    if held_out is None or unseen is None:
-        return seen
-    return with_missing_of(seen, unseen, seen=training.x)
-
-
-def _answered(estimator: Any, x: Any) -> list[Any]:
-    try:
-        found: list[Any] = np.unique(np.asarray(estimator.predict(x))).tolist()
-    except Exception as error:  # an estimator may raise anything
-        raise CannotRegister(f"The estimator fails on its own data: {said(error)}.") from error
-    return found
 
 
 def _rows(which: str, split: Split, engine: SklearnEngine, description: Description) -> _Rows:

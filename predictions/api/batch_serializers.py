@@ -1,0 +1,80 @@
+"""The bodies of files in the JSON API, for the OpenAPI schema: jobs, uploads and corrections."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from predictions.api.serializers import Urls
+from predictions.models import JobState
+
+
+class BatchUrls(Urls):
+    results = serializers.URLField()
+    errors = serializers.URLField()  # type: ignore[assignment]  # a field; the framework has an attribute of that name
+    corrections = serializers.URLField()
+
+
+class BatchError(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField(allow_blank=True)
+
+
+class BatchLayout(serializers.Serializer[Any]):
+    format = serializers.ChoiceField(["csv", "jsonl", "xlsx", "ods", "parquet"])
+    encoding = serializers.CharField()
+    delimiter = serializers.CharField()
+    decimal = serializers.CharField()
+    header = serializers.BooleanField()
+    sheet = serializers.CharField(allow_null=True)
+
+
+class BatchBody(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    status = serializers.ChoiceField(JobState.choices)
+    filename = serializers.CharField()
+    rows = serializers.IntegerField(help_text="Found so far: a file is read while its first rows are scored.")
+    done = serializers.IntegerField()
+    good = serializers.IntegerField()
+    bad = serializers.IntegerField()
+    failed = serializers.IntegerField(help_text="The same as `bad`.")
+    rows_per_second = serializers.FloatField(allow_null=True)
+    seconds_left = serializers.FloatField(allow_null=True)
+    layout = BatchLayout()
+    error = BatchError(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    deadline_at = serializers.DateTimeField()
+    urls = BatchUrls()
+
+
+class BatchPage(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = BatchBody(many=True)
+
+
+class CorrectionFile(serializers.Serializer[Any]):
+    file = serializers.FileField(help_text="The file of bad rows, corrected: `line` says which row is meant.")
+
+
+class BatchFile(serializers.Serializer[Any]):
+    """Members that are left out are detected."""
+
+    model = serializers.CharField()
+    file = serializers.FileField(help_text="CSV, Excel (.xlsx, .ods), Parquet or JSON lines.")
+    encoding = serializers.CharField(required=False)
+    delimiter = serializers.CharField(required=False)
+    decimal = serializers.CharField(required=False)
+    header = serializers.ChoiceField(["true", "false"], required=False)
+    sheet = serializers.CharField(required=False)
+
+
+class CorrectionRows(serializers.Serializer[Any]):
+    rows = serializers.ListField(child=serializers.JSONField(), allow_empty=False)
+
+
+class BatchRows(CorrectionRows):
+    model = serializers.CharField()
