@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
-from predictions.batches.blocks import DAMAGED_CHARACTERS, Block, contains, shown
+from predictions.batches.blocks import Block
+from predictions.batches.decoding import DAMAGED_CHARACTERS, shown
 from predictions.batches.layout import Layout
+from predictions.batches.records import contains
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.kinds import LARGEST_INTEGER
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Text, Value

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import IO, Any
 
-from predictions.batches.blocks import shown
 from predictions.batches.cells import check, what_stood_there
+from predictions.batches.decoding import shown
 from predictions.batches.layout import Layout
 from predictions.batches.opening import preview_rows
 from predictions.serving.schema.signature import Signature

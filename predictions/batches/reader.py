@@ -16,8 +16,10 @@ import pyarrow as pa
 from django.conf import settings
 
 from predictions.batches import sheets
-from predictions.batches.blocks import Block, Dialect, Flaw, decoded, parse
+from predictions.batches.blocks import Block, parse
+from predictions.batches.decoding import decoded
 from predictions.batches.layout import Layout
+from predictions.batches.records import Dialect, Flaw
 from predictions.serving.schema.signature import Signature, Text
 
 # The rows of a chunk, at most; and the bytes that are read at once, from the first try to the longest.

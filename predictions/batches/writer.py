@@ -11,8 +11,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predictions.batches.blocks import Block, contains, text_of
+from predictions.batches.blocks import Block
 from predictions.batches.layout import Layout
+from predictions.batches.records import contains, text_of
 
 GUARD = "'"
 _FORMULA = r"^[=+\-@\t\r\n]"

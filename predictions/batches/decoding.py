@@ -1,0 +1,38 @@
+"""Text of a file in any encoding as UTF-8, with a mark for each byte that the encoding does not know."""
+
+import codecs
+
+# A byte that the encoding does not know is kept as one of these characters, of a range that is for private use.
+DAMAGED = 0xF700
+DAMAGED_CHARACTERS = f"[{chr(DAMAGED + 0x80)}-{chr(DAMAGED + 0xFF)}]"
+
+
+def decoded(raw: bytes, encoding: str, newline: str) -> bytes:
+    """In UTF-8, with damaged characters marked."""
+    if encoding == "utf-8" and newline == "\n":
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            pass
+        else:
+            return raw
+    text = raw.decode(encoding, "foretell.damaged")
+    return (text if newline == "\n" else text.replace(newline, "\n")).encode("utf-8", "replace")
+
+
+def _mark_damage(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    damaged = error.object[error.start : error.end]
+    return "".join(chr(DAMAGED + (byte | 0x80)) for byte in damaged), error.end
+
+
+codecs.register_error("foretell.damaged", _mark_damage)
+
+
+def shown(text: str) -> str:
+    """Text with damaged characters as Latin-1 would show them."""
+    return "".join(
+        chr(ord(character) - DAMAGED) if DAMAGED + 0x80 <= ord(character) <= DAMAGED + 0xFF else character
+        for character in text
+    )

@@ -1,0 +1,88 @@
+"""Reads text whose quotes are wrong: a quote that is opened and never closed costs only its own line."""
+
+from collections.abc import Generator
+
+import numpy as np
+
+from predictions.batches.records import (
+    Dialect,
+    Flaw,
+    Piece,
+    Read,
+    line_breaks,
+    pieces_of_records,
+    places_of,
+    read,
+    swallowing,
+)
+
+# Lines in which a cell with line breaks must end, where a quote was opened by mistake before it.
+LOOKAHEAD = 30
+
+
+class _Repair:
+    """Reads text whose quotes may be wrong. A quote that is opened by mistake swallows the lines that follow it: they
+    are read anew, without the line on which it was opened. Lines count from 0 within `text`."""
+
+    def __init__(self, text: bytes, first_line: int, dialect: Dialect) -> None:
+        self._lines = text.split(b"\n")[:-1]
+        self._first, self._dialect = first_line, dialect
+        # Whether more text could show that a cell goes on behind the end.
+        self.needs_more = False
+
+    def pieces(self, begin: int, end: int) -> Generator[Piece, None, int]:
+        """The pieces of the lines from `begin` to `end`. Returns the line behind the last one that was read: a cell
+        with line breaks may go on beyond `end`."""
+        while begin < end:
+            found = read(b"\n".join(self._lines[begin:end]) + b"\n", self._dialect)
+            begin = yield from self._repaired(found, begin, end)
+        return begin
+
+    def _repaired(self, found: Read, begin: int, end: int) -> Generator[Piece, None, int]:
+        """The records of one read; it ends early where a repair shows that the following ones were cut wrongly."""
+        breaks = line_breaks(found)
+        starts = begin + np.arange(found.records + 1) + np.concatenate([[0], np.cumsum(breaks)])
+        numbers, done = self._first + starts, 0
+        for record in swallowing(found, breaks, self._dialect):
+            yield from pieces_of_records(found, numbers, range(done, record), self._dialect)
+            following = int(starts[record + 1])
+            reached = yield from self._reread(int(starts[record]), following)
+            if reached != following:
+                return reached
+            done = record + 1
+        yield from pieces_of_records(found, numbers, range(done, found.records), self._dialect)
+        if found.is_closed:
+            return end
+        return (yield from self._open_record(int(starts[-1]), end))
+
+    def _reread(self, line: int, end: int) -> Generator[Piece, None, int]:
+        message = "A quote is opened on this line and not closed. Close it, or write it twice to mean the character."
+        text = self._lines[line].decode("utf-8", "replace").rstrip("\r")
+        yield Piece(None, [self._first + line], Flaw("unclosed_quote", message, text))
+        return (yield from self.pieces(line + 1, end))
+
+    def _open_record(self, line: int, end: int) -> Generator[Piece, None, int]:
+        """A record that is open at `end`: whole with a few more lines, or opened by mistake."""
+        found = read(b"\n".join(self._lines[line : line + LOOKAHEAD]) + b"\n", self._dialect)
+        breaks = line_breaks(found)
+        is_whole = found.records > 0 and places_of(found)[:1].tolist() == [0]
+        if line + LOOKAHEAD > end and is_whole and 0 not in swallowing(found, breaks, self._dialect):
+            yield from pieces_of_records(found, [self._first + line], range(1), self._dialect)
+            return line + 1 + int(breaks[0])
+        self.needs_more |= line + LOOKAHEAD > len(self._lines)
+        return (yield from self._reread(line, end))
+
+
+def pieces_of(
+    text: bytes, found: Read, first_line: int, dialect: Dialect, *, by_record: bool
+) -> Generator[Piece, None, None]:
+    """All of a text that was read at once; repaired where it needs that."""
+    breaks = np.zeros(found.records, dtype=np.int64) if by_record else line_breaks(found)
+    if by_record or (found.is_closed and not swallowing(found, breaks, dialect)):
+        counted = np.arange(found.records)
+        passed = np.concatenate([[0], np.cumsum(breaks)])[: found.records]
+        yield from pieces_of_records(found, first_line + counted + passed, range(found.records), dialect)
+    else:
+        repair = _Repair(text, first_line, dialect)
+        yield from repair.pieces(0, text.count(b"\n"))
+        found.is_closed = not repair.needs_more
