@@ -9,7 +9,8 @@ from playwright.sync_api import Locator, Page, Request, expect
 from tests.support.stack import Stack
 
 ANALYST, PASSWORD = "analyst", "a password of the tests alone"
-PREDICTION_PATH = re.compile(r"/predictions/([0-9a-f-]{36})/$")
+# Without a script, a page that waits reloads itself with the number of its attempt.
+PREDICTION_PATH = re.compile(r"/predictions/([0-9a-f-]{36})/(?:\?attempt=\d+)?$")
 
 
 def predict_tumour(page: Page, example: str = "A typical malignant sample") -> None:

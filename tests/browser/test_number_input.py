@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Console
-from tests.browser.steps import press_predict, value
+from tests.browser.steps import prediction_id, press_predict, value
 from tests.support.numbers import NUMBERS, REFUSED
 
 LABELS = ("Sepal length", "Sepal width", "Petal length", "Petal width")
@@ -114,6 +114,6 @@ def test_typed_numbers_are_asked_as_they_were_meant(
     page.get_by_label("Petal width").fill("2e-1")
     press_predict(page)
     expect(value(page)).to_have_text("setosa")
-    asked = json.loads(page.request.get(page.url.replace("/predictions/", "/api/v1/predictions/")).text())
+    asked = json.loads(page.request.get(f"/api/v1/predictions/{prediction_id(page)}/").text())
     assert list(asked["features"].values()) == [5.1, 3.5, 1.4, 0.2]
     console.take()
