@@ -3,9 +3,7 @@
 import time
 import uuid
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -16,14 +14,11 @@ from django.utils import timezone
 from predictions.lifecycle import registry
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.models.idempotency_key import KEY_LIFE
-from predictions.queue import notifications, redis_client
-from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnavailable, QueueFull, TooMany, TooManyRows
-from predictions.use_cases import admission
-from predictions.use_cases.callers import Caller, of_address, of_visitor
-from tests.chaos.proxy import before
-from tests.integration.conftest import IRIS, make, together
+from predictions.queue import redis_client
+from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnavailable, QueueFull
+from predictions.use_cases.callers import Caller
+from tests.integration.conftest import IRIS, together
 from tests.support.asking import ask_row, ask_rows
-from tests.support.waiting import wait_until
 
 # Each commits, as in service: a row that the database refuses would take the transaction of a test with it.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -299,133 +294,6 @@ def test_bad_item_among_many_fails_alone(model: RegisteredModel) -> None:
     assert count() == 9
 
 
-# --- The bounds of the queue ------------------------------------------------------------------------------------------
-def test_queue_that_is_full_takes_no_more(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
-    settings.MAX_QUEUED = 3
-    for _ in range(3):
-        make(iris, caller="visitor:others")
-
-    with pytest.raises(QueueFull) as refused:
-        ask(model)
-
-    assert refused.value.retry_after == admission.LONGEST_WAIT
-    assert count() == 3
-
-
-def test_queue_with_one_place_left_takes_one(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
-    settings.MAX_QUEUED = 3
-    for _ in range(2):
-        make(iris)
-
-    ask(model)
-    with pytest.raises(QueueFull):
-        ask(model)
-    assert count() == 3
-
-
-def test_running_and_ended_rows_do_not_fill_the_queue(
-    model: RegisteredModel, iris: ModelVersion, settings: Any
-) -> None:
-    settings.MAX_QUEUED = 1
-    for state in set(State) - {State.QUEUED}:
-        make(iris, state)
-
-    assert ask(model).state == State.QUEUED
-
-
-def test_caller_who_fills_their_share_waits_and_others_do_not(model: RegisteredModel, settings: Any) -> None:
-    settings.MAX_QUEUED_PER_CALLER = 2
-    ask(model)
-    ask(model)
-
-    with pytest.raises(QueueFull):
-        ask(model)
-    assert ask(model, caller=OTHER).state == State.QUEUED
-    with pytest.raises(QueueFull):
-        ask(model)
-
-
-def test_rows_together_count_each(model: RegisteredModel, settings: Any) -> None:
-    settings.MAX_QUEUED_PER_CALLER = 2
-    assert model.champion
-
-    ask(model)
-    with pytest.raises(QueueFull):
-        ask_rows(model.champion, [IRIS] * 2, CALLER)
-    assert count() == 1
-
-
-def test_rows_that_can_never_fit_are_refused_with_the_limit(model: RegisteredModel, settings: Any) -> None:
-    settings.MAX_QUEUED_PER_CALLER = 2
-    assert model.champion
-
-    with pytest.raises(TooManyRows, match="2 rows at most"):
-        ask_rows(model.champion, [IRIS] * 3, CALLER)
-    settings.MAX_QUEUED = 1
-    with pytest.raises(TooManyRows, match="1 row at most"):
-        ask_rows(model.champion, [IRIS] * 2, CALLER)
-    settings.SUBMIT_RATE = "1/hour"
-    with pytest.raises(TooManyRows):
-        ask_rows(model.champion, [IRIS] * 2, CALLER)
-    assert count() == 0
-
-
-def test_bound_of_all_rows_below_that_of_one_caller_holds(model: RegisteredModel, settings: Any) -> None:
-    settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER = 2, 5000
-    ask(model)
-    ask(model)
-
-    with pytest.raises(QueueFull):
-        ask(model)
-    assert count() == 2
-
-
-def test_refused_rows_do_not_fill_the_queue(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
-    settings.MAX_QUEUED = 4
-    make(iris)
-    assert model.champion
-    for _ in range(3):
-        with pytest.raises(QueueFull):
-            ask_rows(model.champion, [IRIS] * 4, CALLER)
-
-    assert [ask(model).state for _ in range(3)] == [State.QUEUED] * 3
-
-
-def test_visitors_of_one_address_share_its_place_in_the_queue(model: RegisteredModel, settings: Any) -> None:
-    settings.MAX_QUEUED_PER_CALLER = 2
-    ask(model, caller=of_visitor("one", "192.0.2.1"))
-    ask(model, caller=of_visitor("two", "192.0.2.1"))
-
-    with pytest.raises(QueueFull):
-        ask(model, caller=of_visitor("three", "192.0.2.1"))
-    with pytest.raises(QueueFull):
-        ask(model, caller=of_address("192.0.2.1"))
-    assert ask(model, caller=of_visitor("three", "192.0.2.2")).state == State.QUEUED
-
-
-def test_full_queue_says_when_there_will_be_room(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
-    settings.MAX_QUEUED = 2
-    for _ in range(5):
-        make(iris)
-    for _ in range(10):
-        make(iris, State.SUCCEEDED)
-
-    with pytest.raises(QueueFull) as refused:
-        ask(model)
-    assert refused.value.retry_after == 12  # 4 too many, 10 in the last 30 seconds
-
-
-def test_key_used_before_is_answered_though_the_queue_is_full(model: RegisteredModel, settings: Any) -> None:
-    first = ask(model, idempotency_key="k")
-    settings.MAX_QUEUED = 1
-
-    assert ask(model, idempotency_key="k").pk == first.pk
-    with pytest.raises(KeyReused):
-        ask(model, OTHER_ROW, idempotency_key="k")
-    with pytest.raises(QueueFull):
-        ask(model, idempotency_key="another")
-
-
 # --- The time ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shift", [timedelta(seconds=-150), timedelta(minutes=10)])
 def test_row_keeps_its_time_if_the_clock_of_the_host_is_wrong(
@@ -441,99 +309,3 @@ def test_row_keeps_its_time_if_the_clock_of_the_host_is_wrong(
     assert row.deadline_at - row.created_at == timedelta(seconds=60)
     assert Prediction.objects.expire() == []
     assert Prediction.objects.claim(Lane.INTERACTIVE, 1) is not None
-
-
-# --- The rate ---------------------------------------------------------------------------------------------------------
-@pytest.mark.usefixtures("clean_redis")
-def test_caller_who_asks_too_fast_is_told_when(model: RegisteredModel, settings: Any) -> None:
-    settings.SUBMIT_RATE = "3/minute"
-    for _ in range(3):
-        ask(model)
-
-    with pytest.raises(TooMany) as refused:
-        ask(model)
-
-    assert 55 <= refused.value.retry_after <= 60
-    assert count() == 3
-    assert ask(model, caller=OTHER).state == State.QUEUED
-
-
-@pytest.mark.usefixtures("clean_redis")
-def test_new_cookie_does_not_escape_the_rate(model: RegisteredModel, settings: Any) -> None:
-    settings.SUBMIT_RATE = "2/minute"
-    ask(model, caller=of_visitor("one", "192.0.2.1"))
-    ask(model, caller=of_visitor("two", "192.0.2.1"))
-
-    for caller in (of_visitor("three", "192.0.2.1"), of_address("192.0.2.1")):
-        with pytest.raises(TooMany):
-            ask(model, caller=caller)
-    assert ask(model, caller=of_visitor("three", "192.0.2.2")).state == State.QUEUED
-
-
-@pytest.mark.usefixtures("clean_redis")
-def test_new_address_does_not_escape_the_rate_of_a_cookie(model: RegisteredModel, settings: Any) -> None:
-    settings.SUBMIT_RATE = "1/minute"
-    ask(model, caller=of_visitor("one", "192.0.2.1"))
-
-    with pytest.raises(TooMany):
-        ask(model, caller=of_visitor("one", "192.0.2.2"))
-
-
-@pytest.mark.usefixtures("clean_redis")
-def test_key_used_before_is_answered_before_the_rate_and_costs_nothing(model: RegisteredModel, settings: Any) -> None:
-    settings.SUBMIT_RATE = "2/minute"
-    first = ask(model, idempotency_key="k")
-
-    assert {ask(model, idempotency_key="k").pk for _ in range(4)} == {first.pk}
-    ask(model)
-    assert ask(model, idempotency_key="k").pk == first.pk
-    with pytest.raises(TooMany):
-        ask(model, idempotency_key="another")
-
-
-@pytest.mark.usefixtures("clean_redis")
-def test_rows_together_cost_as_many_as_they_are(model: RegisteredModel, settings: Any) -> None:
-    settings.SUBMIT_RATE = "3/minute"
-    assert model.champion
-    ask_rows(model.champion, [IRIS] * 2, CALLER)
-
-    with pytest.raises(TooMany):
-        ask_rows(model.champion, [IRIS] * 2, CALLER)
-    assert ask(model).state == State.QUEUED
-
-
-def test_slow_redis_delays_a_request_by_the_budget_at_most(
-    model: RegisteredModel,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    redis_server: str,
-    clean_redis: redis.Redis,
-) -> None:
-    """The checks of the rate and the notification would take 0.8 s each; the notification is sent all the same."""
-    settings.SUBMIT_RATE = "100/minute"
-    with before(Path(urlsplit(redis_server).path)) as proxy:
-        slow = redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0")
-        slow.ping()
-        for module in (admission, notifications):
-            monkeypatch.setattr(module, "client", lambda: slow)
-        admission.reset()
-        with proxy.slow(0.4):
-            for _ in range(4):
-                start = time.monotonic()
-                assert ask(model).state == State.QUEUED
-                assert time.monotonic() - start < redis_client.RATE_SECONDS + redis_client.NOTIFY_SECONDS + 0.2
-            wait_until(lambda: clean_redis.llen(Lane.INTERACTIVE), 10, "the workers are notified")
-            wait_until(lambda: not redis_client.helper.is_late, 10, "no command is under way")
-    assert count() == 4
-
-
-def test_nobody_is_too_fast_while_redis_is_away(
-    model: RegisteredModel, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.SUBMIT_RATE = "1/minute"
-    dead = redis.Redis(unix_socket_path="/nowhere/redis.sock", retry=None)
-    monkeypatch.setattr(admission, "client", lambda: dead)
-
-    for _ in range(3):
-        ask(model)
-    assert count() == 3
