@@ -64,10 +64,13 @@ class TimeLimit:
             thread.start()
 
     def _watch(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(min(self._seconds / 8, 1.0)):
+        """Counts pauses and not the clock: while this process is suspended, its call does not use up its time."""
+        pause, length = threading.Event(), min(self._seconds / 8, 1.0)
+        watched, spent = None, 0.0
+        while not pause.wait(length):
             call = self._call
-            if call is not None and call.seconds > self._seconds:
+            watched, spent = call, spent + length if call is watched else 0.0
+            if call is not None and spent >= self._seconds:
                 self._end(call)
 
     def _end(self, call: Call) -> None:

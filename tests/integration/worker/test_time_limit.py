@@ -1,6 +1,10 @@
 """A predict call that exceeds its time limit: which rows fail, which are queued again, and what is logged."""
 
 import logging
+import os
+import signal
+import subprocess
+import sys
 import time
 import uuid
 
@@ -74,3 +78,44 @@ def test_operator_reads_which_limit_and_how_long_it_took(
         drain.end_call(call_of(claimed(1), iris))
 
     assert "a predict call of iris v1 with 1 row(s) exceeds TIME_LIMIT (20 s): it has taken 3." in caplog.text
+
+
+# A process whose call works for 0.8 s, with a limit of 1 s, and writes what came of it.
+CALL = """
+import sys, time, uuid
+from datetime import datetime
+import django
+django.setup()
+from predictions.models import Claim
+from predictions.worker.time_limit import TimeLimit
+limit = TimeLimit(float(sys.argv[1]), lambda call: print("exceeded", flush=True))
+with limit.applied(1, Claim(uuid.uuid4(), [], datetime.now())):
+    print("begun", flush=True)
+    for _ in range(16):
+        time.sleep(0.05)
+print("returned", flush=True)
+"""
+
+
+def call_in_a_process(limit: float) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CALL, str(limit)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_call_of_a_process_that_was_suspended_is_not_ended() -> None:
+    with call_in_a_process(limit=1.5) as process:
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2)
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate(timeout=30)[0] == "returned\n"
+
+
+def test_call_that_lasts_too_long_is_ended() -> None:
+    with call_in_a_process(limit=0.2) as process:
+        assert process.communicate(timeout=30)[0] == "exceeded\n"
+    assert process.returncode == -signal.SIGKILL
