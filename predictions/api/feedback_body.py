@@ -36,9 +36,15 @@ def _problems(given: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _is_truth(value: Any) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and all(_is_one_truth(name) and _is_one_truth(each) for name, each in value.items())
+    return value is None or _is_one_truth(value)
+
+
+def _is_one_truth(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= LONGEST_LABEL and _can_be_stored(value)
-    return value is None or (isinstance(value, int | float) and _is_finite(value))
+    return isinstance(value, int | float) and _is_finite(value)
 
 
 def _is_finite(value: float) -> bool:
@@ -59,6 +65,10 @@ def _can_be_stored(text: str) -> bool:
 
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "was_right": (lambda value: value is None or isinstance(value, bool), "Must be true, false or null."),
-    "actual": (_is_truth, f"Must be one finite number, or one label of at most {LONGEST_LABEL} characters."),
+    "actual": (
+        _is_truth,
+        f"Must be one finite number, or one label of at most {LONGEST_LABEL} characters; of several targets an object "
+        "of these.",
+    ),
     "comment": (_is_comment, f"Must be a text of at most {LONGEST_COMMENT} characters that can be stored."),
 }

@@ -79,15 +79,40 @@ class Regression(serializers.Serializer[Any]):
 
 
 @extend_schema_field(
-    PolymorphicProxySerializer("Output", {"classification": Classification, "regression": Regression}, "kind")
+    PolymorphicProxySerializer("TargetOutput", {"classification": Classification, "regression": Regression}, "kind")
+)
+class TargetOutput(serializers.JSONField):
+    """As for one target."""
+
+
+class Multi(serializers.Serializer[Any]):
+    """One answer for each of several targets, by its name."""
+
+    kind = serializers.ChoiceField(["multi"])
+    outputs = serializers.DictField(child=TargetOutput())
+
+
+@extend_schema_field(
+    PolymorphicProxySerializer(
+        "Output", {"classification": Classification, "regression": Regression, "multi": Multi}, "kind"
+    )
 )
 class Output(serializers.JSONField):
     """As the worker stored it."""
 
 
-@extend_schema_field({"anyOf": [{"type": "string", "maxLength": 200}, {"type": "number"}, {"type": "null"}]})
+@extend_schema_field(
+    {
+        "anyOf": [
+            {"type": "string", "maxLength": 200},
+            {"type": "number"},
+            {"type": "object", "additionalProperties": {}},
+            {"type": "null"},
+        ]
+    }
+)
 class Truth(serializers.JSONField):
-    """The label of a class, or a number."""
+    """The label of a class, or a number; of several targets an object with those that are known."""
 
 
 class Feedback(serializers.Serializer[Any]):
@@ -222,7 +247,7 @@ class ProblemBody(serializers.Serializer[Any]):
 
 
 class FeedbackBody(serializers.Serializer[Any]):
-    """`actual` is the true class label, or the true number. At least one member is said."""
+    """`actual` is the true class label, or the true number; or an object of these by target. One member is needed."""
 
     was_right = serializers.BooleanField(required=False, allow_null=True)
     actual = Truth(required=False)

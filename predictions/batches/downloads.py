@@ -1,6 +1,6 @@
 """Results and bad rows as streams, in input order, from what the workers have written: nothing is computed here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -13,10 +13,34 @@ PIECE = 256 * 1024
 EXTRA_COLUMNS = ("line", "error")
 
 
-def result_columns(classes: Sequence[Any], labels: Sequence[str]) -> list[str]:
-    """The names of the new columns of a version's results, in their order."""
-    more = [f"probability_{label}" for label in labels] if classes else ["lower", "upper"]
-    return ["prediction", *more, "prediction_set", "grade", "advice", "error"]
+def result_columns(manifest: Mapping[str, Any]) -> list[str]:
+    """The names of the new columns of a version's results, in their order; of several targets one after another."""
+    targets = manifest.get("targets") or []
+    named = [of_target(column, one["target"]["name"]) for one in targets for column in _columns(one)]
+    return [*(named or _columns(manifest)), "advice", "error"]
+
+
+def number_columns(manifest: Mapping[str, Any]) -> set[str]:
+    """Those of them that hold numbers."""
+    words = {"prediction_set", "grade", *(["prediction"] if _has_classes(manifest) else [])}
+    targets = manifest.get("targets") or []
+    texts = {of_target(word, one["target"]["name"]) for one in targets for word in words} or words
+    return set(result_columns(manifest)) - texts - {"advice", "error"}
+
+
+def of_target(column: str, target: str) -> str:
+    """`probability_red` of the target `colour` is `probability_colour_red`."""
+    kind, separator, label = column.partition("_") if column.startswith("probability_") else (column, "", "")
+    return f"{kind}_{target}{separator}{label}"
+
+
+def _columns(one: Mapping[str, Any]) -> list[str]:
+    more = [f"probability_{label}" for label in one["labels"]] if one["classes"] else ["lower", "upper"]
+    return ["prediction", *more, "prediction_set", "grade"]
+
+
+def _has_classes(manifest: Mapping[str, Any]) -> bool:
+    return bool(manifest["classes"] or any(one["classes"] for one in manifest.get("targets") or []))
 
 
 def results(job: BatchJob) -> Iterator[bytes]:
@@ -38,8 +62,7 @@ def bad_rows(job: BatchJob) -> Iterator[bytes]:
 
 
 def new_columns(job: BatchJob) -> list[str]:
-    manifest = job.version.manifest
-    return result_columns(manifest["classes"], manifest["labels"])
+    return result_columns(job.version.manifest)
 
 
 def _stream(job: BatchJob, which: str, head: list[bytes]) -> Iterator[bytes]:

@@ -37,11 +37,12 @@ _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 def results(job: BatchJob, kind: str) -> Iterator[bytes]:
     """Raises NoResults; InvalidInput for a format that there is not, or that cannot hold so much."""
-    return _export(job, kind, downloads.results(job), downloads.new_columns(job))
+    numbers = downloads.number_columns(job.version.manifest)
+    return _export(job, kind, downloads.results(job), downloads.new_columns(job), numbers)
 
 
 def bad_rows(job: BatchJob, kind: str) -> Iterator[bytes]:
-    return _export(job, kind, downloads.bad_rows(job), list(downloads.EXTRA_COLUMNS))
+    return _export(job, kind, downloads.bad_rows(job), list(downloads.EXTRA_COLUMNS), {"line"})
 
 
 def form_of(job: BatchJob, *, is_bad: bool) -> str:
@@ -49,7 +50,9 @@ def form_of(job: BatchJob, *, is_bad: bool) -> str:
     return "jsonl" if is_bad and job.layout["format"] == "jsonl" else "csv"
 
 
-def _export(job: BatchJob, kind: str, content: Iterator[bytes], new: Sequence[str]) -> Iterator[bytes]:
+def _export(
+    job: BatchJob, kind: str, content: Iterator[bytes], new: Sequence[str], numbers: set[str]
+) -> Iterator[bytes]:
     if kind in ("csv", "jsonl"):
         return content
     if kind not in FORMATS:
@@ -57,7 +60,7 @@ def _export(job: BatchJob, kind: str, content: Iterator[bytes], new: Sequence[st
     layout = Layout.model_validate(job.layout)
     if kind == "xlsx":
         _check_excel(BatchChunk.objects.counts_of(job.pk)["rows"], layout)
-    numeric = numeric_columns(layout, job.version.signature, new, is_number=not job.version.manifest["classes"])
+    numeric = numeric_columns(layout, job.version.signature, new, numbers)
     if layout.format == "jsonl" and list(new) == list(downloads.EXTRA_COLUMNS):
         return _converted(_records_of_json(content, layout), kind, numeric, layout.decimal)
     return convert(content, kind, numeric, layout)
@@ -78,15 +81,11 @@ def _check_excel(rows: int, layout: Layout) -> None:
         raise InvalidInput([Problem(None, "too_many_rows", message, "/format")])
 
 
-def numeric_columns(layout: Layout, signature: Signature, new: Sequence[str], *, is_number: bool) -> frozenset[int]:
-    """The positions of the columns that hold numbers; `is_number` says that the prediction is one."""
+def numeric_columns(layout: Layout, signature: Signature, new: Sequence[str], numbers: set[str]) -> frozenset[int]:
+    """The positions of the columns that hold numbers; `numbers` are those among the new ones."""
     features = zip(signature.features, layout.matched, strict=True)
     given = {place for feature, place in features if place is not None and isinstance(feature, Number | Integer)}
-    ours = {
-        place
-        for place, name in enumerate(new, len(layout.columns))
-        if name.startswith("probability_") or name in ("lower", "upper", "line") or (is_number and name == "prediction")
-    }
+    ours = {place for place, name in enumerate(new, len(layout.columns)) if name in numbers}
     return frozenset(given | ours)
 
 

@@ -26,7 +26,7 @@ class Run:
     def results(self) -> Iterator[bytes]:
         """Delimited text, piece by piece; the counts are complete at its end."""
         manifest, layout = self.loaded.manifest, self.layout
-        new = result_columns(manifest.classes, manifest.labels)
+        new = result_columns(manifest.answered)
         yield downloads.header([*layout.columns, *new], layout.delimiter)
         if self.bad is not None and layout.format != "jsonl":
             self.bad.write(downloads.header([*layout.columns, *downloads.EXTRA_COLUMNS], layout.delimiter))

@@ -10,7 +10,7 @@ import numpy as np
 
 from predictions.batches.blocks import Block
 from predictions.batches.cells import Checked, check, what_stood_there
-from predictions.batches.downloads import result_columns
+from predictions.batches.downloads import of_target, result_columns
 from predictions.batches.layout import Layout
 from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.opening import Loaded
@@ -55,7 +55,7 @@ def score(block: Block, layout: Layout, loaded: Loaded, edges: Sequence[float] |
     columns["error"] = [None] * block.rows
     for row, found in problems.items():
         columns["error"][row] = error_text(found)
-    ordered = {name: columns[name] for name in result_columns(manifest.classes, manifest.labels)}
+    ordered = {name: columns[name] for name in result_columns(manifest.answered)}
     return Scored(ordered, problems, _summary(block, layout, manifest, problems, outcomes, edges))
 
 
@@ -66,9 +66,7 @@ def error_text(problems: Sequence[Problem]) -> str:
 def give_up(block: Block, layout: Layout, manifest: Manifest) -> Scored:
     """Rows that have cost several workers their lives: each gets an error, and no model sees them again."""
     problems = {row: [Problem(None, WorkerLost.code, WorkerLost.sentence)] for row in range(block.rows)}
-    columns: dict[str, list[Any]] = {
-        name: [None] * block.rows for name in result_columns(manifest.classes, manifest.labels)
-    }
+    columns: dict[str, list[Any]] = {name: [None] * block.rows for name in result_columns(manifest.answered)}
     columns["error"] = [error_text(found) for found in problems.values()]
     return Scored(columns, problems, _summary(block, layout, manifest, problems, [], []))
 
@@ -76,6 +74,16 @@ def give_up(block: Block, layout: Layout, manifest: Manifest) -> Scored:
 # --- Answers ----------------------------------------------------------------------------------------------------------
 def _answers(manifest: Manifest, checked: Checked, outcomes: Sequence[Outcome], rows: int) -> dict[str, list[Any]]:
     outputs = [outcome.output or {} for outcome in outcomes]
+    found = {} if manifest.views else _columns(manifest, outputs)
+    for view in manifest.views:
+        name = view.target.name
+        part = _columns(view, [output.get("outputs", {}).get(name, {}) for output in outputs])
+        found |= {of_target(column, name): values for column, values in part.items()}
+    return {name: _placed(values, checked, rows) for name, values in found.items()}
+
+
+def _columns(manifest: Manifest, outputs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The new columns of one target by name."""
     found: dict[str, list[Any]] = {
         "prediction_set": _set_texts([output.get("prediction_set") for output in outputs]),
         "grade": [output.get("grade") for output in outputs],
@@ -88,7 +96,7 @@ def _answers(manifest: Manifest, checked: Checked, outcomes: Sequence[Outcome], 
         found["prediction"] = [output.get("value") for output in outputs]
         intervals = [output.get("interval") or (None, None) for output in outputs]
         found["lower"], found["upper"] = [low for low, _ in intervals], [high for _, high in intervals]
-    return {name: _placed(values, checked, rows) for name, values in found.items()}
+    return found
 
 
 def _placed(values: list[Any], checked: Checked, rows: int) -> list[Any]:
@@ -175,7 +183,10 @@ def _groups(
 def _histogram(
     manifest: Manifest, outputs: Sequence[Mapping[str, Any]], edges: Sequence[float] | None
 ) -> dict[str, Any]:
-    """Counts by label; or by the bins of a number, whose edges the first chunk sets for all others."""
+    """Counts by label; or by the bins of a number, whose edges the first chunk sets for all others. Of several targets
+    nothing is counted."""
+    if manifest.views:
+        return {"edges": [], "counts": []}
     if manifest.classes:
         counts = Counter(output["label"] for output in outputs)
         return {"counts": {label: counts[label] for label in manifest.labels}}

@@ -31,6 +31,8 @@ def surface(loaded: Loaded, row: Row) -> Surface:
     manifest, engine = loaded.manifest, loaded.engine
     if not manifest.batching:
         raise NotExplained("Its answer to one row depends on the rows beside it, so rows cannot be compared.")
+    if manifest.targets:
+        raise NotExplained("It gives several answers, and contributions would be those of one.")
     if not manifest.classes:
         return Surface(lambda rows: engine.predict(rows).outputs, "value")
     known = engine.predict([row])

@@ -109,8 +109,8 @@ def _curves(loaded: Loaded, row: Sequence[Value], before: Any, found: Any) -> li
 
 
 def _height(output: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> float | None:
-    """The quantity that a curve shows: the value, or the probability of the answered class."""
-    if not output or not before:
+    """The quantity that a curve shows: the value, or the probability of the answered class; none of several."""
+    if not output or not before or before["kind"] == "multi":
         return None
     if output["kind"] == "regression":
         return float(output["value"])
@@ -158,7 +158,7 @@ def _smallest_change(loaded: Loaded, row: Sequence[Value], before: Any, found: A
 
 
 def _differs(output: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
-    if not before:
+    if not before or before["kind"] == "multi":
         return False
     if before["kind"] == "classification":
         return bool(output["label"] != before["label"])

@@ -94,6 +94,11 @@ class ModelVersion(models.Model):
         return Signature.model_validate(self.manifest["signature"])
 
     @property
+    def views(self) -> list[dict[str, Any]]:
+        """The manifest of each of several targets, as if it were the only one; empty for one target."""
+        return [{**self.manifest, **one, "targets": []} for one in self.manifest.get("targets", [])]
+
+    @property
     def profile(self) -> dict[str, Any]:
         profile: dict[str, Any] = self.manifest["profile"]
         return profile

@@ -1,5 +1,6 @@
 """Feedback on an answer: whether it was right, or what was true."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from predictions.models import Feedback, Prediction, State
@@ -37,19 +38,31 @@ def check_has_answer(prediction: Prediction) -> None:
         raise NoAnswer
 
 
-def _true_answer(prediction: Prediction, actual: Any) -> str | float:
+def _true_answer(prediction: Prediction, actual: Any) -> Any:
+    """The true answer as it is kept; of several targets, by their names. Raises InvalidInput."""
+    views = {view["target"]["name"]: view for view in prediction.version.views}
+    if not views:
+        return _true_value(prediction.version.manifest, actual, "/actual")
+    if not isinstance(actual, dict) or not actual.keys() <= views.keys():
+        message = f"Must be an object with some of: {', '.join(views)}."
+        raise InvalidInput([Problem(None, "wrong_type", message, "/actual")])
+    return {name: _true_value(views[name], value, f"/actual/{name}") for name, value in actual.items()}
+
+
+def _true_value(manifest: Mapping[str, Any], actual: Any, pointer: str) -> str | float:
     """The label of a class, given as label or as value; or a number. Raises InvalidInput."""
-    manifest = prediction.version.manifest
     labels = list(manifest["labels"])
+    if isinstance(actual, dict):
+        raise InvalidInput([Problem(None, "wrong_type", "Must be one value: there is one target.", pointer)])
     if not labels:
         if isinstance(actual, bool | str):
-            raise InvalidInput([Problem(None, "wrong_type", "Must be a number.", "/actual")])
+            raise InvalidInput([Problem(None, "wrong_type", "Must be a number.", pointer)])
         return float(actual)
     by_value = dict(zip(map(_key, manifest["classes"]), labels, strict=True)) if manifest["classes"] else {}
     label = actual if actual in labels else by_value.get(_key(actual))
     if not isinstance(label, str):
         named = ", ".join(labels[:LABELS_NAMED]) + (", …" if len(labels) > LABELS_NAMED else "")
-        raise InvalidInput([Problem(None, "unknown_class", f"Must be one of: {named}.", "/actual")])
+        raise InvalidInput([Problem(None, "unknown_class", f"Must be one of: {named}.", pointer)])
     return label
 
 

@@ -1,14 +1,23 @@
-"""An answer for the templates: its name and value, how sure it is, its probabilities as bars, its place on an axis."""
+"""Answers for the templates: name and value, how sure each is, its probabilities as bars, its place on an axis."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from predictions.models import ModelVersion
 from predictions.web import charts, sureness
 from predictions.web.formatting import interval_text, number_text, probability_text
 
 # So many classes are all shown; of more, the likeliest few, and the others folded.
 ALL_SHOWN = 8
 LIKELIEST = 5
+
+
+def present(output: Mapping[str, Any], version: ModelVersion) -> "AnswerPresenter | SeveralAnswers":
+    if output["kind"] == "multi":
+        return SeveralAnswers(
+            [AnswerPresenter(output["outputs"][view["target"]["name"]], view) for view in version.views]
+        )
+    return AnswerPresenter(output, version.manifest)
 
 
 class AnswerPresenter:
@@ -106,3 +115,32 @@ class AnswerPresenter:
             _, low, high = interval_text(self._output["value"], *self.interval)
             within = f", with an interval from {low} to {high}"
         return f"{self.text}{within}, on an axis from {self.line.low_text} to {self.line.high_text}."
+
+
+class SeveralAnswers:
+    """The answers of a version with several targets. Each part says for itself how sure it is."""
+
+    kind = "multi"
+    name = unit = ""
+    is_about = False
+
+    def __init__(self, parts: Sequence[AnswerPresenter]) -> None:
+        self.parts = parts
+        # Whether a row is outside is about the row: all parts agree.
+        self.is_outside = any(part.is_outside for part in parts)
+        self.grade = "outside" if self.is_outside else ""
+        self.grade_text = sureness.GRADES.get(self.grade, "")
+        self.warning = sureness.OUTSIDE if self.is_outside else ""
+
+    @property
+    def text(self) -> str:
+        """The answers in one line."""
+        return "; ".join(f"{part.name}: {part.text}" for part in self.parts)
+
+    value_text = text
+
+    @property
+    def spoken(self) -> str:
+        if self.is_outside:
+            return f"{self.grade_text}. {self.warning} {self.text}."
+        return " ".join(part.spoken for part in self.parts)

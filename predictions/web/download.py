@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from predictions.models import Prediction
+from predictions.batches.downloads import of_target
+from predictions.models import ModelVersion, Prediction
 
 # A spreadsheet would run a text that begins so as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -17,7 +18,7 @@ def csv_text(prediction: Prediction) -> str:
     advice = signature.advise(prediction.values, version.profile)
     columns = [
         *zip(signature.names, prediction.values, strict=True),
-        *_answer(prediction.output or {}, version.manifest.get("labels", [])),
+        *_answers(prediction.output or {}, version),
         ("advice", "; ".join(f"{one.feature}: {one.message}" for one in advice)),
         ("error", prediction.error_code),
         ("model", version.registered_model.name),
@@ -29,6 +30,15 @@ def csv_text(prediction: Prediction) -> str:
     writer.writerow([name for name, _ in columns])
     writer.writerow([_cell(value) for _, value in columns])
     return written.getvalue()
+
+
+def _answers(output: dict[str, Any], version: ModelVersion) -> Iterator[tuple[str, Any]]:
+    if not version.views:
+        yield from _answer(output, version.manifest.get("labels", []))
+    for view in version.views:
+        name = view["target"]["name"]
+        part = _answer(output.get("outputs", {}).get(name, {}), view["labels"])
+        yield from ((of_target(column, name), value) for column, value in part)
 
 
 def _answer(output: dict[str, Any], labels: list[str]) -> Iterator[tuple[str, Any]]:

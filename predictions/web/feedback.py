@@ -1,10 +1,10 @@
 """The feedback form of an answer: what was said of it, and how a new word is read."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from predictions.models import Feedback, ModelVersion, Prediction
-from predictions.web.answer import AnswerPresenter
+from predictions.web.answer import AnswerPresenter, SeveralAnswers
 from predictions.web.formatting import number_text
 from predictions.web.number_input import Unreadable, read_number
 
@@ -12,22 +12,26 @@ WAS_RIGHT = {"yes": True, "no": False}
 LONGEST_COMMENT = 2000
 
 
+Answer: TypeAlias = AnswerPresenter | SeveralAnswers | None
+
+
 class InvalidFeedback(ValueError):
     """The text says what to enter."""
 
 
 class FeedbackPresenter:
-    """For the person who asked. Only answers of the tasks classification and regression have a true value."""
+    """For the person who asked. Only answers of the tasks classification and regression have a true value; those of
+    several targets are said by the API alone."""
 
-    def __init__(self, given: Feedback | None, version: ModelVersion, answer: AnswerPresenter | None) -> None:
-        manifest = version.manifest
+    def __init__(self, given: Feedback | None, version: ModelVersion, answer: Answer) -> None:
+        manifest, is_one = version.manifest, not version.views
         self.is_given = given is not None
         self.was_right = given.was_right if given else None
         self.comment = given.comment if given else ""
         self.given_at = given.given_at if given else None
         self.actual = _text(given.actual) if given and given.actual is not None else ""
         self.labels: list[str] = manifest.get("labels", []) if manifest.get("task") == "classification" else []
-        self.takes_number = manifest.get("task") == "regression"
+        self.takes_number = is_one and manifest.get("task") == "regression"
         self.unit = answer.unit if answer else ""
 
     @property
@@ -60,7 +64,7 @@ def _actual(text: str, prediction: Prediction) -> str | float | None:
     manifest = prediction.version.manifest
     if not text:
         return None
-    if manifest["task"] == "regression":
+    if manifest["task"] == "regression" and not prediction.version.views:
         try:
             return float(read_number(text, (manifest.get("target") or {}).get("unit") or ""))
         except Unreadable as error:
@@ -71,4 +75,6 @@ def _actual(text: str, prediction: Prediction) -> str | float | None:
 
 
 def _text(actual: Any) -> str:
+    if isinstance(actual, dict):
+        return ", ".join(f"{name} {_text(value)}" for name, value in actual.items())
     return number_text(actual) if isinstance(actual, int | float) and not isinstance(actual, bool) else str(actual)

@@ -1,7 +1,7 @@
 """Models and versions as pages show them: how good a version is, in words and numbers."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.web.formatting import number_text, percent_text, share_text
@@ -32,22 +32,32 @@ HEADLINES = {"classification": ("accuracy", "right on data it had not seen"), "r
 
 
 class VersionPresenter:
-    def __init__(self, version: ModelVersion) -> None:
+    """One version; or one of its several targets, by the place of that target."""
+
+    def __init__(self, version: ModelVersion, target: int | None = None) -> None:
         self._version = version
+        self.manifest: Mapping[str, Any] = version.manifest if target is None else version.views[target]
+        self.target_name: str = "" if target is None else self.manifest["target"]["name"]
+        self.suffix = "" if target is None else f"-{target + 1}"
         self.number = version.number
         self.created_at = version.created_at
         self.unavailable_reason = version.unavailable_reason
         self.remarks: list[str] = version.manifest.get("remarks", [])
-        self._measured: dict[str, float] = version.manifest["metrics"]
+        self._measured: dict[str, float] = self.manifest["metrics"]
+
+    @property
+    def parts(self) -> list[Self]:
+        """The targets, each by itself; this alone where there is one."""
+        return [type(self)(self._version, place) for place in range(len(self._version.views))] or [self]
 
     @property
     def headline(self) -> dict[str, str] | None:
-        metric, label = HEADLINES.get(self._version.manifest["task"], ("", ""))
+        metric, label = HEADLINES.get(self.manifest["task"], ("", ""))
         if metric not in self._measured:
             return None
         if metric == "accuracy" and (counted := self._counted()):
             return counted
-        unit = self._version.manifest["target"].get("unit") or "" if metric == "mae" else ""
+        unit = self.manifest["target"].get("unit") or "" if metric == "mae" else ""
         if self.held_out and metric == "mae":
             label = f"{label} in {self.held_out} cases it had not seen"
         return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": label}
@@ -64,7 +74,7 @@ class VersionPresenter:
     @property
     def held_out(self) -> int:
         """On how many rows the version was measured; 0 if that was not noted."""
-        return int(self._version.manifest.get("rows", {}).get("held_out", 0))
+        return int(self.manifest.get("rows", {}).get("held_out", 0))
 
     @property
     def metrics_rows(self) -> list[dict[str, str]]:

@@ -22,9 +22,9 @@ PART_TITLES: Mapping[str, str] = {
 class CardPresenter(VersionPresenter):
     """Everything that a model card shows of one version. A part that the data could not give is empty."""
 
-    def __init__(self, version: ModelVersion) -> None:
-        super().__init__(version)
-        manifest = version.manifest
+    def __init__(self, version: ModelVersion, target: int | None = None) -> None:
+        super().__init__(version, target)
+        manifest = self.manifest
         self.task: str = manifest["task"]
         self.labels: list[str] = manifest.get("labels", [])
         self.rows: Mapping[str, int] = manifest.get("rows", {})
@@ -107,7 +107,7 @@ class CardPresenter(VersionPresenter):
 
     @property
     def gate_text(self) -> str:
-        gate = self._sureness.get("gate")
+        gate = (self._version.manifest.get("sureness") or {}).get("gate")
         if not gate or not gate["held_out"]:
             return ""
         return f"{gate['held_out_outside']} of {gate['held_out']} held-out cases count as outside its experience."

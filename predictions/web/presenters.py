@@ -11,7 +11,7 @@ from django.urls import reverse
 from predictions.models import Feedback, ModelVersion, Prediction, State, clock
 from predictions.serving.schema.errors import ERRORS
 from predictions.web import polling, waiting
-from predictions.web.answer import AnswerPresenter
+from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
 from predictions.web.feedback import FeedbackPresenter
 from predictions.web.formatting import duration_text
 from predictions.web.values import value_text
@@ -157,10 +157,8 @@ class PredictionPresenter:
 
     # --- The answer ---------------------------------------------------------------------------------------------------
     @cached_property
-    def answer(self) -> AnswerPresenter | None:
-        if not self._row.output:
-            return None
-        return AnswerPresenter(self._row.output, self.version.manifest)
+    def answer(self) -> AnswerPresenter | SeveralAnswers | None:
+        return present(self._row.output, self.version) if self._row.output else None
 
     @property
     def answer_text(self) -> str:

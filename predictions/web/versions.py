@@ -15,9 +15,9 @@ EVENTS = 50
 class VersionLine(VersionPresenter):
     """One version in the comparison."""
 
-    def __init__(self, version: ModelVersion, model: RegisteredModel) -> None:
-        super().__init__(version)
-        self._model = model
+    def __init__(self, version: ModelVersion, target: int | None = None) -> None:
+        super().__init__(version, target)
+        self._model: RegisteredModel = version.registered_model
         self.sha256 = version.sha256
         self.size = filesizeformat(version.manifest["bytes"])
         self.engine = "compiled (ONNX)" if version.manifest.get("compiled") else "the estimator itself"
@@ -47,12 +47,26 @@ class VersionsPresenter:
     """All versions of a model, the newest first, with the same metrics in the same order."""
 
     def __init__(self, model: RegisteredModel, versions: Sequence[ModelVersion]) -> None:
-        self.lines = [VersionLine(version, model) for version in versions]
-        named = [name for name in METRICS if any(name in version.manifest["metrics"] for version in versions)]
-        self.metrics = [
-            {"label": METRICS[name][0], "help": METRICS[name][2], "values": [line.metric(name) for line in self.lines]}
-            for name in named
-        ]
+        for version in versions:
+            version.registered_model = model
+        self.lines = [VersionLine(version) for version in versions]
+        self.metrics = _metrics(self.lines)
+
+
+def _metrics(lines: Sequence[VersionLine]) -> list[dict[str, Any]]:
+    """A line for each metric that a version has; of several targets, for each metric of each."""
+    parts = [{part.target_name: part for part in line.parts} for line in lines]
+    targets = dict.fromkeys(name for named in parts for name in named)
+    return [
+        {
+            "label": ": ".join(word for word in (target, METRICS[name][0]) if word),
+            "help": METRICS[name][2],
+            "values": [named[target].metric(name) if target in named else "not measured" for named in parts],
+        }
+        for target in targets
+        for name in METRICS
+        if any(target in named and name in named[target].manifest["metrics"] for named in parts)
+    ]
 
 
 def events(model: RegisteredModel) -> list[dict[str, Any]]:

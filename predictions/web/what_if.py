@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from predictions.serving.schema.errors import InvalidInput
 from predictions.serving.schema.signature import Value
 from predictions.web import charts
-from predictions.web.answer import AnswerPresenter
+from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
 from predictions.web.explanation import ComputationPresenter, with_unit
 from predictions.web.formatting import number_text, percent_text
 from predictions.web.number_input import Unreadable
@@ -38,11 +38,11 @@ class WhatIfPresenter(ComputationPresenter):
         return f"{self.url}?{urlencode({**asked, 'attempt': self.next_attempt})}"
 
     @property
-    def before(self) -> AnswerPresenter:
+    def before(self) -> AnswerPresenter | SeveralAnswers:
         return self._answer(self._row.output or {})
 
     @property
-    def after(self) -> AnswerPresenter | None:
+    def after(self) -> AnswerPresenter | SeveralAnswers | None:
         output = self._result.get("changed")
         return self._answer(output) if output else None
 
@@ -50,6 +50,8 @@ class WhatIfPresenter(ComputationPresenter):
     def change(self) -> str:
         """The smallest single change, in a sentence."""
         found = self._result.get("change")
+        if self.before.kind == "multi":
+            return "With several answers, the smallest change is not looked for."
         is_class = self.before.kind == "classification"
         if not found:
             other = "another answer" if is_class else "an answer outside the interval of this one"
@@ -107,8 +109,8 @@ class WhatIfPresenter(ComputationPresenter):
             return f"How probable {self.before.value_text} is, for other values of one input"
         return "The answer, for other values of one input"
 
-    def _answer(self, output: Mapping[str, Any]) -> AnswerPresenter:
-        return AnswerPresenter(output, self._row.version.manifest)
+    def _answer(self, output: Mapping[str, Any]) -> AnswerPresenter | SeveralAnswers:
+        return present(output, self._row.version)
 
 
 def changed_row(prediction: Any, name: str, text: str) -> list[Value]:

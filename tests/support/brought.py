@@ -21,6 +21,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -34,7 +35,7 @@ WORDS = ["good", "bad", "slow", "quick", "warm", "cold", "late", "early"]
 
 
 class Case(NamedTuple):
-    """`x` are the rows as the estimator takes them, `frame` is what the file holds."""
+    """`x` are the rows as the estimator takes them, `frame` is what the file holds. `target` may name several: a,b."""
 
     estimator: Any
     x: Any
@@ -201,6 +202,34 @@ def clusters() -> Case:
 @case
 def partial_least_squares() -> Case:
     return fitted(PLSRegression(2), NUMBERS, "price")
+
+
+def several(estimator: Any, targets: list[str]) -> Case:
+    frame = table().assign(
+        hot=lambda rows: (rows["price"] > rows["price"].median()).astype(int), big=lambda rows: (rows["count"] > 20) * 1
+    )[[*NUMBERS[:2], *targets]]
+    x = frame[NUMBERS[:2]]
+    return Case(estimator.fit(x, frame[targets]), x, frame, ",".join(targets))
+
+
+@case
+def several_numbers() -> Case:
+    return several(RandomForestRegressor(9, random_state=0), ["price", "count"])
+
+
+@case
+def several_numbers_by_least_squares() -> Case:
+    return several(PLSRegression(2), ["price", "count"])
+
+
+@case
+def several_classes() -> Case:
+    return several(MultiOutputClassifier(LogisticRegression()), ["ill", "grade"])
+
+
+@case
+def several_labels() -> Case:
+    return several(MLPClassifier((5,), max_iter=300, random_state=0, solver="lbfgs"), ["hot", "big"])
 
 
 @case

@@ -17,6 +17,7 @@ from foretell_client.results import (
     Feedback,
     Model,
     ModelDetail,
+    Multi,
     Prediction,
     Regression,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "ForetellError",
     "Model",
     "ModelDetail",
+    "Multi",
     "NoAnswer",
     "NotFinished",
     "Prediction",

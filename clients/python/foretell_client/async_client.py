@@ -9,7 +9,7 @@ import httpx
 from foretell_client.client import api_url, headers_for
 from foretell_client.errors import Unreachable
 from foretell_client.flows import Done, Features, Flow, Flows, Pause, Send, T, advance
-from foretell_client.results import Feedback, Model, ModelDetail, Prediction
+from foretell_client.results import Feedback, Model, ModelDetail, Prediction, Truth
 
 
 class AsyncClient:
@@ -101,7 +101,7 @@ class AsyncClient:
         return await self._run(self._flows.remove(prediction_id))
 
     async def give_feedback(
-        self, prediction_id: str, was_right: bool | None = None, actual: str | float | None = None, comment: str = ""
+        self, prediction_id: str, was_right: bool | None = None, actual: Truth | None = None, comment: str = ""
     ) -> Feedback:
         """Say whether an answer was right, or give the true value. It replaces your earlier feedback."""
         return await self._run(self._flows.give_feedback(prediction_id, was_right, actual, comment))

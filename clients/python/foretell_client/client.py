@@ -8,7 +8,7 @@ import httpx
 from foretell_client import flows
 from foretell_client.errors import Unreachable
 from foretell_client.flows import Done, Features, Flow, Flows, Pause, Send, T, advance
-from foretell_client.results import Feedback, Model, ModelDetail, Prediction
+from foretell_client.results import Feedback, Model, ModelDetail, Prediction, Truth
 
 
 def api_url(base_url: str) -> str:
@@ -108,7 +108,7 @@ class Client:
         return self._run(self._flows.remove(prediction_id))
 
     def give_feedback(
-        self, prediction_id: str, was_right: bool | None = None, actual: str | float | None = None, comment: str = ""
+        self, prediction_id: str, was_right: bool | None = None, actual: Truth | None = None, comment: str = ""
     ) -> Feedback:
         """Say whether an answer was right, or give the true value. It replaces your earlier feedback."""
         return self._run(self._flows.give_feedback(prediction_id, was_right, actual, comment))

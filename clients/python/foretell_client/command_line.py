@@ -11,7 +11,7 @@ from typing import Any
 
 from foretell_client.client import Client
 from foretell_client.errors import ForetellError, Refused
-from foretell_client.results import Classification, ModelDetail, Prediction, Regression
+from foretell_client.results import Classification, ModelDetail, Multi, Output, Prediction, Regression
 
 SERVER, TOKEN = "FORETELL_SERVER", "FORETELL_TOKEN"
 
@@ -133,7 +133,9 @@ def _sentence(prediction: Prediction) -> str:
     return "\n".join([*lines, prediction.page])
 
 
-def _answer(output: Classification | Regression | None) -> str:
+def _answer(output: Output | None) -> str:
+    if isinstance(output, Multi):
+        return "\n".join(f"{name}: {_answer(part)}" for name, part in output.outputs.items())
     if isinstance(output, Classification):
         share = (output.probabilities or {}).get(output.label)
         return output.label + (f" ({share:.0%})" if share is not None else "")

@@ -17,7 +17,7 @@ import httpx
 
 from foretell_client import results
 from foretell_client.errors import NoAnswer, NotFinished, Refused, Unreachable
-from foretell_client.results import Feedback, Model, ModelDetail, Prediction
+from foretell_client.results import Feedback, Model, ModelDetail, Prediction, Truth
 
 T = TypeVar("T")
 Features: TypeAlias = Mapping[str, Any] | Sequence[Any]
@@ -145,7 +145,7 @@ class Flows:
                 raise
 
     def give_feedback(
-        self, prediction_id: str, was_right: bool | None, actual: str | float | None, comment: str
+        self, prediction_id: str, was_right: bool | None, actual: Truth | None, comment: str
     ) -> Flow[Feedback]:
         body = json.dumps({"was_right": was_right, "actual": actual, "comment": comment}, default=as_json)
         headers = {"Content-Type": "application/json"}

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+# A label or a number; of several targets, those that are known.
+Truth = str | float | dict[str, str | float]
 FINISHED = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 
@@ -29,6 +31,16 @@ class Regression:
 
 
 @dataclass(frozen=True)
+class Multi:
+    """One answer for each of several targets, by its name."""
+
+    outputs: dict[str, Classification | Regression]
+
+
+Output = Classification | Regression | Multi
+
+
+@dataclass(frozen=True)
 class Advice:
     """A remark on a valid value that differs from the training data."""
 
@@ -49,7 +61,7 @@ class Feedback:
     """Your feedback on an answer."""
 
     was_right: bool | None
-    actual: str | float | None
+    actual: Truth | None
     comment: str
 
 
@@ -62,7 +74,7 @@ class Prediction:
     version: int
     status: str
     features: dict[str, Any]
-    output: Classification | Regression | None
+    output: Output | None
     advice: list[Advice]
     error: Failure | None
     retry_after: float | None
@@ -112,9 +124,15 @@ def prediction(body: dict[str, Any]) -> Prediction:
     )
 
 
-def _output(output: dict[str, Any] | None) -> Classification | Regression | None:
+def _output(output: dict[str, Any] | None) -> Output | None:
     if output is None:
         return None
+    if output["kind"] == "multi":
+        return Multi({name: _one(part) for name, part in output["outputs"].items()})
+    return _one(output)
+
+
+def _one(output: dict[str, Any]) -> Classification | Regression:
     if output["kind"] == "classification":
         return Classification(
             output["label"], output["probabilities"], output["prediction_set"], output["coverage"], output.get("grade")

@@ -21,8 +21,14 @@ PROBABILITIES = "predict_proba"
 
 
 def metadata(version: ModelVersion) -> list[dict[str, Any]]:
-    labels = _labels(version)
-    outputs: list[dict[str, Any]] = [{"name": PREDICT, "datatype": "BYTES" if labels else "FP64", "shape": [-1, 1]}]
+    """`predict` has a column for each target, `predict_proba` one for each class of each target."""
+    labels, targets = _labels(version), [view["target"]["name"] for view in version.views]
+    predict: dict[str, Any] = {
+        "name": PREDICT, "datatype": "BYTES" if labels else "FP64", "shape": [-1, len(targets) or 1]
+    }  # fmt: skip
+    if targets:
+        predict["parameters"] = {f"target_{place}": name for place, name in enumerate(targets)}
+    outputs = [predict]
     if labels:
         shape = [-1, len(labels)]
         outputs.append({"name": PROBABILITIES, "datatype": "FP64", "shape": shape, "parameters": _in_order(labels)})
@@ -50,19 +56,28 @@ def wanted(asked: InferenceRequest, version: ModelVersion) -> list[RequestedOutp
 def tensor(name: str, answers: Sequence[Prediction], version: ModelVersion) -> Tensor:
     """One output for all rows, which have all succeeded."""
     labels = _labels(version)
-    given: list[Any] = [answer.output for answer in answers]
     if name in OWN:
         return OWN[name](answers)
+    given = [_parts(answer, version) for answer in answers]
     if name == PROBABILITIES:
-        return _probabilities(given, labels)
-    if labels:
-        return Tensor(PREDICT, DATATYPES["BYTES"], (len(given), 1), [output["label"] for output in given])
-    return Tensor(PREDICT, DATATYPES["FP64"], (len(given), 1), [output["value"] for output in given])
+        return _probabilities(given, version)
+    kind, member = (DATATYPES["BYTES"], "label") if labels else (DATATYPES["FP64"], "value")
+    shape = (len(given), len(version.views) or 1)
+    return Tensor(PREDICT, kind, shape, [part[member] for parts in given for part in parts])
+
+
+def _parts(answer: Prediction, version: ModelVersion) -> list[Any]:
+    """The outputs of the targets, in their order; of one target the output itself."""
+    output: Any = answer.output
+    return [output["outputs"][view["target"]["name"]] for view in version.views] or [output]
 
 
 def own_outputs(version: ModelVersion) -> list[str]:
     """Foretell's own outputs of this version, each only on request."""
-    return [name for name in OWN if name != ("interval" if _labels(version) else "prediction_set")]
+    left_out = {"interval" if _labels(version) else "prediction_set"}
+    if version.views:  # the JSON API says them for each target
+        left_out = {"interval", "prediction_set", "grade"}
+    return [name for name in OWN if name not in left_out]
 
 
 def _texts(name: str, texts: Sequence[str]) -> Tensor:
@@ -102,16 +117,24 @@ OWN: dict[str, Callable[[Sequence[Prediction]], Tensor]] = {
 }
 
 
-def _probabilities(given: Sequence[dict[str, Any]], labels: Sequence[str]) -> Tensor:
-    if any(output["probabilities"] is None for output in given):
+def _probabilities(given: Sequence[Sequence[dict[str, Any]]], version: ModelVersion) -> Tensor:
+    if any(part["probabilities"] is None for parts in given for part in parts):
         raise BadRequest(f"This version gives no probabilities; ask for {PREDICT} alone.")
-    data = [output["probabilities"][label] for output in given for label in labels]
+    columns, labels = [view["labels"] for view in version.views] or [_labels(version)], _labels(version)
+    data = [
+        part["probabilities"][label]
+        for parts in given
+        for part, names in zip(parts, columns, strict=True)
+        for label in names
+    ]
     return Tensor(PROBABILITIES, DATATYPES["FP64"], (len(given), len(labels)), data, _in_order(labels))
 
 
 def _labels(version: ModelVersion) -> list[str]:
-    """The labels of the classes in the order of the columns; empty for a regression."""
-    return list(version.manifest["labels"])
+    """The labels of the classes in the order of the columns; empty for a regression. Of several targets each has its
+    target before it."""
+    several = [f"{view['target']['name']}={label}" for view in version.views for label in view["labels"]]
+    return several or list(version.manifest["labels"])
 
 
 def _in_order(labels: Sequence[str]) -> dict[str, str]:

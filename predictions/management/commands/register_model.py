@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("path", type=Path, help="the file or folder that holds the fitted estimator")
         parser.add_argument("--name", required=True, help="what users call the model: a-z, 0-9, - and _")
         parser.add_argument("--data", type=Path, help="CSV or Parquet: the rows on which it was fitted")
-        parser.add_argument("--target", help="the column of the data that is predicted")
+        parser.add_argument("--target", help="the column of the data that is predicted; several as a,b")
         parser.add_argument("--held-out", type=Path, help="CSV or Parquet: rows that it has never seen, to measure it")
         parser.add_argument("--code", type=Path, help="a module or a folder of modules that the estimator needs")
         parser.add_argument("--title", help="how pages call it")
@@ -97,6 +97,9 @@ class Command(BaseCommand):
         for remark in imported.manifest.remarks:
             self.stdout.write(remark)
         metrics = ", ".join(f"{name} {value:.3g}" for name, value in imported.manifest.metrics.items())
+        for one in imported.manifest.targets:
+            measured = ", ".join(f"{name} {value:.3g}" for name, value in one.metrics.items())
+            self.stdout.write(f"{one.target.name}: {measured or 'not measured'}")
         self.stdout.write(
             f"{imported.manifest.model} version {imported.manifest.version}: {metrics or imported.manifest.task}"
         )

@@ -10,7 +10,7 @@ from typing import IO, Any, BinaryIO
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.batches import exports, opening
-from predictions.batches.downloads import result_columns
+from predictions.batches.downloads import number_columns, result_columns
 from predictions.batches.layout import WISHES, Layout, read_wishes
 from predictions.batches.local import Run
 from predictions.serving.engines.opening import Loaded, limit_threads
@@ -78,9 +78,9 @@ def _write(content: Iterator[bytes], name: str, layout: Layout, loaded: Loaded) 
         return
     kind = Path(name).suffix.lstrip(".").lower()
     if kind in ("xlsx", "parquet"):
-        manifest = loaded.manifest
-        new = result_columns(manifest.classes, manifest.labels)
-        numeric = exports.numeric_columns(layout, manifest.signature, new, is_number=not manifest.classes)
+        manifest = loaded.manifest.answered
+        new, numbers = result_columns(manifest), number_columns(manifest)
+        numeric = exports.numeric_columns(layout, loaded.manifest.signature, new, numbers)
         content = exports.convert(content, kind, numeric, layout)
     part = Path(f"{name}.part")
     with part.open("wb") as out:

@@ -1,6 +1,7 @@
 """model.toml as classes: a registered model as a person described it. Nothing here imports numpy."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
@@ -9,6 +10,11 @@ from predictions.serving.schema.signature import Signature, Value
 
 Task: TypeAlias = Literal["classification", "regression", "outliers", "clusters"]
 ClassLabel: TypeAlias = StrictBool | StrictInt | StrictStr | float
+
+
+def together(names: Sequence[str]) -> str:
+    """ "height, width and depth"."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else ""
 
 
 class Frozen(BaseModel):
@@ -72,18 +78,43 @@ class Matrix(Frozen):
 
 
 class Description(Frozen):
-    """A registered model as its model.toml and CARD.md describe it; `name` is the folder's."""
+    """A registered model as its model.toml and CARD.md describe it; `name` is the folder's.
+
+    `targets` are two or more where one row has several answers, all numbers or all classes. `target` then names them
+    together.
+    """
 
     name: str
     title: str
     summary: str
     task: Task
     target: Target
+    targets: tuple[Target, ...] = ()
     signature: Signature = Field(alias="features")
     groups: tuple[str, ...] = ()
     matrix: Matrix | None = None
     examples: tuple[Example, ...] = ()
     card: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_together(cls, said: Any) -> Any:
+        targets = said.get("targets") if isinstance(said, dict) else None
+        if not isinstance(targets, list) or "target" in said:
+            return said
+        names = [target.get("name", "") for target in targets if isinstance(target, dict)]
+        return {**said, "target": {"name": together(names)}}
+
+    @model_validator(mode="after")
+    def _targets_are_several(self) -> "Description":
+        names = [target.name for target in self.targets]
+        if len(names) == 1:
+            raise ValueError("targets is for two or more: write one as [target]")
+        if len(set(names)) < len(names):
+            raise ValueError("targets has one name twice")
+        if names and self.task not in ("classification", "regression"):
+            raise ValueError(f"task {self.task} has one target")
+        return self
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "Description":

@@ -14,6 +14,7 @@ import logging
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -62,11 +63,12 @@ class BrokenFile(ValueError):
 class Golden(Frozen):
     """Rows with the raw answers of the estimator; a version serves only where it reproduces them.
 
-    An output is a class position or a number, and `probabilities` are in estimator order.
+    An output is a class position or a number, or a list of one for each target. `probabilities` are in estimator
+    order, target after target.
     """
 
     rows: list[list[Value]]
-    outputs: list[float]
+    outputs: list[float] | list[list[float]]
     probabilities: list[list[float]] | None = None
 
 
@@ -88,6 +90,17 @@ class Compiled(Frozen):
     predict_ms: float = Field(ge=0)
 
 
+class TargetOutput(Frozen):
+    """One of several targets, as a manifest says it of one alone. `figures` are for the axis of a number."""
+
+    target: Target
+    classes: list[ClassLabel] = []
+    labels: list[str] = []
+    metrics: dict[str, float] = {}
+    figures: Figures | None = None
+    sureness: Sureness | None = None
+
+
 class Manifest(Frozen):
     """version.json: everything that is known of one immutable version without opening its estimator.
 
@@ -95,6 +108,7 @@ class Manifest(Frozen):
     the modules that it brings along, by their SHA-256. `remarks` tell analysts what was found while it was made.
     `source` is the SHA-256 of the files that a person brought, if it was made from such.
     `background` is a sample of training rows: explanations compare with them.
+    `targets` are two or more where one row has several answers; `classes`, `labels` and `metrics` are then empty here.
     """
 
     model: str
@@ -104,6 +118,7 @@ class Manifest(Frozen):
     bytes: int = Field(ge=0)
     task: Task
     target: Target
+    targets: list[TargetOutput] = []
     classes: list[ClassLabel] = []
     labels: list[str] = []
     signature: Signature
@@ -123,6 +138,16 @@ class Manifest(Frozen):
     predict_ms: float = Field(ge=0)
     compiled: Compiled | None = None
     not_compiled: str | None = None
+
+    @cached_property
+    def views(self) -> list["Manifest"]:
+        """The manifest of each target, as if it were the only one; empty if there is only one."""
+        return [self.model_copy(update={**dict(one), "targets": [], "compiled": None}) for one in self.targets]
+
+    @cached_property
+    def answered(self) -> dict[str, Any]:
+        """The classes and labels, and those of each target, as JSON has them."""
+        return self.model_dump(mode="json", include={"classes", "labels", "targets"})
 
     @property
     def unit(self) -> str | None:

@@ -49,6 +49,8 @@ def compile_estimator(engine: SklearnEngine, rows: Rows) -> Compilation:
 def _obstacle(engine: SklearnEngine) -> str | None:
     """The reason why such input is not compiled, if there is one: comparing rows could not show a difference."""
     features, columns = engine.signature.features, engine.schema.columns
+    if engine.targets:
+        return "It has several targets."
     if not engine.batching:
         return "Its answer to a row depends on the rows beside it."
     if any(isinstance(feature, Text | Date) for feature in features):

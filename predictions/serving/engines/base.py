@@ -27,7 +27,8 @@ class WrongShape(ValueError):
 @dataclass(frozen=True, slots=True)
 class RawPredictions:
     """One raw answer per row. `outputs` are positions in `classes` (-1: a class that is not among them)
-    or numbers of a regression; `probabilities` has a column per class, or is None."""
+    or numbers of a regression; `probabilities` has a column per class, or is None. With several targets, `outputs` has
+    a column per target, and `probabilities` the columns of one target after those of another."""
 
     outputs: Floats
     probabilities: Floats | None
@@ -84,7 +85,7 @@ def _unlike(expected: Floats, given: Floats, tolerance: float) -> list[int]:
 
 
 def _outputs(row: int, expected: RawPredictions, given: RawPredictions) -> Difference:
-    return Difference(row, repr(float(expected.outputs[row])), repr(float(given.outputs[row])))
+    return Difference(row, repr(expected.outputs[row].tolist()), repr(given.outputs[row].tolist()))
 
 
 def _shape(probabilities: Floats | None) -> str:

@@ -133,8 +133,9 @@ def _open_estimator(manifest: Manifest, files: Files) -> "SklearnEngine":
         estimator = _unpickle(content)
     limit_threads()
     use_one_job(estimator)
+    targets = [one.classes for one in manifest.targets]
     return SklearnEngine(
-        estimator, manifest.signature, list(manifest.classes), manifest.input_schema, manifest.batching
+        estimator, manifest.signature, list(manifest.classes), manifest.input_schema, manifest.batching, targets
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.repository import Manifest, TargetOutput
 from predictions.serving.artifacts.sureness import Interval, Sureness
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.opening import Loaded
@@ -44,6 +44,8 @@ class Outcome:
     - `coverage`: the share of rows whose interval holds the true value; null where the interval is null.
     - `grade`: "outside" or null. An interval says how sure a number is; a number is never "clear".
     - `grade_evidence`: `{"right", "of"}`, how many held-out values lay within their intervals; null without interval.
+
+    An output of several targets: `kind`: "multi"; `outputs`: by the name of each target, one of the above.
     """
 
     output: dict[str, Any] | None
@@ -88,8 +90,36 @@ def takes_array(loaded: Loaded) -> bool:
 def _outcomes(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> list[Outcome]:
     answers = loaded.engine.predict(rows)
     known = _assess(loaded, rows)
-    make = _classes if loaded.manifest.classes else _numbers
-    return [_outcome(loaded.manifest, output) for output in make(loaded.manifest, answers, known)]
+    return [_outcome(loaded.manifest, output) for output in _outputs(loaded.manifest, answers, known)]
+
+
+def _outputs(manifest: Manifest, answers: RawPredictions, known: _Known) -> list[dict[str, Any] | None]:
+    if manifest.views:
+        return _several(manifest, answers, known)
+    return _classes(manifest, answers, known) if manifest.classes else _numbers(manifest, answers, known)
+
+
+def _several(manifest: Manifest, answers: RawPredictions, known: _Known) -> list[dict[str, Any] | None]:
+    """All targets of each row; None for a row where one of them has no answer."""
+    names = [view.target.name for view in manifest.views]
+    columns = [
+        _outputs(view, given, known)
+        for view, given in zip(manifest.views, by_target(answers, manifest.targets), strict=True)
+    ]
+    return [
+        None if None in outputs else {"kind": "multi", "outputs": dict(zip(names, outputs, strict=True))}
+        for outputs in zip(*columns, strict=True)
+    ]
+
+
+def by_target(answers: RawPredictions, targets: Sequence[TargetOutput]) -> list[RawPredictions]:
+    """The answers of each target alone."""
+    ends = np.cumsum([len(one.classes) for one in targets])
+    shares = answers.probabilities
+    return [
+        RawPredictions(answers.outputs[:, place], None if shares is None else shares[:, end - len(one.classes) : end])
+        for place, (one, end) in enumerate(zip(targets, ends.tolist(), strict=True))
+    ]
 
 
 def _assess(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> _Known:

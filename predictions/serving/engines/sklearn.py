@@ -35,6 +35,7 @@ class SklearnEngine:
     """An estimator and all that is decided once about its calls: the types of its input, and its classes.
 
     Without `batching` each row is predicted by a call of its own: the estimator looks at all rows of a call.
+    `targets` are the classes of each of several targets, none for a number; empty for one target.
     """
 
     estimator: Any
@@ -42,6 +43,7 @@ class SklearnEngine:
     classes: list[Any]
     schema: InputSchema
     batching: bool = True
+    targets: Sequence[Sequence[Any]] = ()
 
     @cached_property
     def one_call(self) -> bool:
@@ -61,6 +63,8 @@ class SklearnEngine:
 
     def predict_table(self, table: Any, count: int) -> RawPredictions:
         """Predictions for a table as the estimator takes it, `count` rows of it."""
+        if self.targets:
+            return self._answer_all_targets(table, count)
         return self._classify(table, count) if self.classes else self._regress(table, count)
 
     def _regress(self, columns: Any, count: int) -> RawPredictions:
@@ -79,6 +83,29 @@ class SklearnEngine:
             return RawPredictions(probabilities.argmax(axis=1).astype(np.float64), probabilities)
         return RawPredictions(self._predicted(columns, count), probabilities)
 
+    def _answer_all_targets(self, columns: Any, count: int) -> RawPredictions:
+        answers = self.estimator.predict(columns)
+        table = np.asarray(answers.toarray() if hasattr(answers, "toarray") else answers)
+        expect(table.shape, (count, len(self.targets)))
+        if not any(self.targets):
+            return RawPredictions(table.astype(np.float64), None)
+        places = [positions(column.tolist(), known) for column, known in zip(table.T, self.targets, strict=True)]
+        return RawPredictions(np.column_stack(places), self._shares_of_all_targets(columns, count))
+
+    def _shares_of_all_targets(self, columns: Any, count: int) -> Floats | None:
+        """From an array for each target; or from one array with the share of the second of two classes."""
+        if not hasattr(self.estimator, "predict_proba"):
+            return None
+        given = self.estimator.predict_proba(columns)
+        if not isinstance(given, list):
+            second = np.asarray(given.toarray() if hasattr(given, "toarray") else given, dtype=np.float64)
+            expect(second.shape, (count, len(self.targets)))
+            given = [np.column_stack([1 - share, share]) for share in second.T]
+        shares = [np.asarray(share, dtype=np.float64) for share in given]
+        for share, known in zip(shares, self.targets, strict=True):
+            expect(share.shape, (count, len(known)))
+        return np.hstack(shares)
+
     def _predicted(self, columns: Any, count: int) -> Floats:
         labels = np.asarray(self.estimator.predict(columns))
         if labels.shape == (count, 1):  # trained on a target of one column
@@ -88,7 +115,7 @@ class SklearnEngine:
 
 
 def _in_order(groups: Sequence[Sequence[int]], parts: Sequence[RawPredictions], count: int) -> RawPredictions:
-    outputs = np.empty(count)
+    outputs = np.empty((count, *parts[0].outputs.shape[1:]))
     first = parts[0].probabilities
     probabilities = None if first is None else np.empty((count, first.shape[1]))
     for group, part in zip(groups, parts, strict=True):

@@ -39,13 +39,16 @@ def card(title: str, file: Path, data: Path | None, manifest: Manifest, kind: st
 
 
 def _quality(manifest: Manifest) -> list[str]:
-    if not manifest.metrics:
+    several = {one.target.name: one.metrics for one in manifest.targets if one.metrics}
+    measured = {f"{target}, {name}": value for target, found in several.items() for name, value in found.items()}
+    measured = measured or manifest.metrics
+    if not measured:
         return ["Not measured: no held-out rows were given. `manage.py register_model … --held-out FILE` measures it."]
     rows = manifest.rows["held_out"]
     return [
         f"Measured on {rows:,} held-out rows:",
         "",
-        *(f"- {name}: {value:.4g}" for name, value in manifest.metrics.items()),
+        *(f"- {name}: {value:.4g}" for name, value in measured.items()),
     ]
 
 

@@ -20,7 +20,12 @@ class Draft:
 
 
 def draft_description(
-    title: str, summary: str, task: Task, target: Target, decisions: Sequence[Decision], examples: Sequence[Example]
+    title: str,
+    summary: str,
+    task: Task,
+    targets: Sequence[Target],
+    decisions: Sequence[Decision],
+    examples: Sequence[Example],
 ) -> Draft:
     lines = [
         "# Drafted by manage.py register_model. Edit it freely: labels, units, help and groups show after",
@@ -32,9 +37,10 @@ def draft_description(
         "",
     ]
     target_line = len(lines) + 1
-    lines += ["[target]", f"name = {_text(target.name)}", *_labels(target)]
-    if task == "regression":
-        lines.append('# unit = "€"  # shown behind the value; minimum and maximum clip its interval')
+    for target in targets:
+        lines += ["[target]" if len(targets) == 1 else "[[targets]]", f"name = {_text(target.name)}", *_labels(target)]
+        if task == "regression":
+            lines.append('# unit = "€"  # shown behind the value; minimum and maximum clip its interval')
     starts: dict[str, int] = {}
     for decision in decisions:
         lines.append("")

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.description import Description, Target, Task
+from predictions.serving.artifacts.description import Description, Target, Task, together
 from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.importing import inputs, readers
 from predictions.serving.importing.card import card
@@ -24,7 +25,7 @@ from predictions.serving.importing.inputs import Columns
 from predictions.serving.importing.mlflow_folder import MLflowModel, read_mlflow
 from predictions.serving.importing.readers import Brought
 from predictions.serving.importing.request import Request, check_request
-from predictions.serving.importing.targets import encoded_labels, target_values
+from predictions.serving.importing.targets import encoded_labels, target_classes, target_values
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.register import Prove, register
@@ -131,8 +132,9 @@ class _Import:
             return training, None
         self._say(f"Reading {request.held_out}")
         frame = inputs.read_rows(request.held_out, data.columns)
-        if data.columns.target is not None and data.columns.target not in frame.columns:
-            raise CannotRegister(f"{request.held_out} has no column {data.columns.target!r}, the target.")
+        for name in data.columns.targets:
+            if name not in frame.columns:
+                raise CannotRegister(f"{request.held_out} has no column {name!r}, the target.")
         table = inputs.as_input(request.held_out, frame, data.columns, like=data.table)
         return training, self._split(request.held_out, frame, table, data.columns, description)
 
@@ -140,10 +142,16 @@ class _Import:
         self, path: Path, frame: pd.DataFrame, table: pd.DataFrame, columns: Columns, description: Description
     ) -> Split:
         x = inputs.handed_over(table[list(columns.names)], columns.container)
-        if columns.target is None:
+        if not columns.targets:
             return Split(x)
-        labels = description.target.labels
-        return Split(x, target_values(path, frame[columns.target], self._estimator, labels))
+        truth = [
+            target_values(path, frame[name], classes, target.labels)
+            for name, classes, target in zip(
+                columns.targets, target_classes(self._estimator, len(columns.targets)),
+                description.targets or [description.target], strict=True,
+            )
+        ]  # fmt: skip
+        return Split(x, truth[0] if len(truth) == 1 else np.column_stack([column.astype(object) for column in truth]))
 
     # --- Versions -----------------------------------------------------------------------------------------------------
     def _first_version(self, data: _Data | None) -> Imported:
@@ -196,19 +204,29 @@ class _Import:
     def _draft(
         self, columns: Columns, data: _Data | None, table: pd.DataFrame | None, decisions: list[Decision]
     ) -> Draft:
-        target = columns.target or _target_name(self._task)
-        labels: tuple[tuple[int, str], ...] = ()
-        if data is not None and columns.target is not None and self._task == "classification":
-            labels = encoded_labels(data.frame[columns.target], self._estimator)
-        truth = data.frame[columns.target] if data is not None and columns.target else None
+        targets = self._targets(columns, data)
+        single = columns.targets[0] if len(columns.targets) == 1 else None
+        truth = data.frame[single] if data is not None and single else None
         return draft_description(
             self._request.title or label_of(self._request.name.replace("-", " ")),
-            f"{VERBS[self._task]} {target} from {_counted(len(columns.names), 'value')}.",
+            f"{VERBS[self._task]} {together([target.name for target in targets])} "
+            f"from {_counted(len(columns.names), 'value')}.",
             self._task,
-            Target.model_validate({"name": target, "labels": labels}),
+            targets,
             decisions,
             examples(decisions, table, truth, self._task),
         )
+
+    def _targets(self, columns: Columns, data: _Data | None) -> list[Target]:
+        if data is None or not columns.targets:
+            return [Target(name=columns.targets[0] if columns.targets else _target_name(self._task))]
+        known = target_classes(self._estimator, len(columns.targets))
+        return [
+            Target(
+                name=name, labels=encoded_labels(data.frame[name], classes) if self._task == "classification" else ()
+            )
+            for name, classes in zip(columns.targets, known, strict=True)
+        ]
 
     def _doubt(self, columns: Columns, decisions: list[Decision], draft: Draft, manifest: Manifest) -> None:
         toml = self._home / repository.DESCRIPTION
@@ -226,9 +244,9 @@ class _Import:
             self._doubts.append(
                 Doubt(f"the estimator does not read {', '.join(columns.unused)}: left out", str(self._request.data))
             )
-        if self._request.target is None and columns.target is not None:
+        if self._request.target is None and columns.targets:
             self._doubts.append(
-                Doubt(f"{columns.target!r} is taken for the target, since it is the only other column", "--target")
+                Doubt(f"{columns.targets[0]!r} is taken for the target, since it is the only other column", "--target")
             )
         if manifest.rows["held_out"] == 0 and self._task in ("classification", "regression"):
             self._doubts.append(

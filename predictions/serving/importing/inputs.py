@@ -26,7 +26,7 @@ class Columns:
     names: tuple[str, ...]
     witnesses: Mapping[int, Witness]
     container: str
-    target: str | None = None
+    targets: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
 
 
@@ -55,17 +55,17 @@ def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, 
     """Raises CannotRegister where the data has not the columns that the estimator reads."""
     names = witnessing.column_names(estimator)
     chosen = _named(path, frame, names) if names else None
-    target = _target(path, frame, chosen, task, target)
-    rest = [str(name) for name in frame.columns if name != target]
+    targets = _targets(path, frame, chosen, task, target)
+    rest = [str(name) for name in frame.columns if name not in targets]
     if witnessing.takes_one_text(estimator):
         text = _text_column(path, frame, rest)
         unused = tuple(name for name in rest if name != text)
-        return Columns((text,), witnessing.witnesses(estimator, [text]), "series", target, unused)
+        return Columns((text,), witnessing.witnesses(estimator, [text]), "series", targets, unused)
     if chosen is None:
         chosen = _counted(path, rest, witnessing.column_count(estimator))
     unused = tuple(name for name in rest if name not in chosen)
     container = "frame" if names or witnessing.column_count(estimator) is None else "array"
-    return Columns(tuple(chosen), witnessing.witnesses(estimator, chosen), container, target, unused)
+    return Columns(tuple(chosen), witnessing.witnesses(estimator, chosen), container, targets, unused)
 
 
 def read_rows(path: Path, columns: Columns) -> pd.DataFrame:
@@ -115,19 +115,23 @@ def _named(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _target(path: Path, frame: pd.DataFrame, chosen: Sequence[str] | None, task: str, target: str | None) -> str | None:
+def _targets(
+    path: Path, frame: pd.DataFrame, chosen: Sequence[str] | None, task: str, target: str | None
+) -> tuple[str, ...]:
     if target is not None:
-        check_column(path, frame, target, "which --target names")
-        if chosen and target in chosen:
-            raise CannotRegister(
-                f"--target {target}: the estimator reads this column itself, so it cannot be the target."
-            )
-        return target
+        names = (target,) if target in frame.columns else tuple(name.strip() for name in target.split(","))
+        for name in names:
+            check_column(path, frame, name, "which --target names")
+            if chosen and name in chosen:
+                raise CannotRegister(
+                    f"--target {name}: the estimator reads this column itself, so it cannot be the target."
+                )
+        return names
     if task in _NO_TARGET:
-        return None
+        return ()
     left = [str(name) for name in frame.columns if chosen is not None and name not in chosen]
     if len(left) == 1:
-        return left[0]
+        return (left[0],)
     offered = ", ".join(left or map(str, frame.columns))
     raise CannotRegister(f"{path}: say with --target which column is predicted: one of {offered}.")
 

@@ -13,7 +13,23 @@ from predictions.serving.importing.data_file import place
 from predictions.serving.registration import CannotRegister
 
 
-def target_values(path: Path, column: pd.Series, estimator: Any, labels: Sequence[tuple[Any, str]]) -> Any:
+def target_classes(estimator: Any, count: int) -> list[list[Any] | None]:
+    """The classes of each of `count` targets; None for numbers. Raises CannotRegister if it predicts another number."""
+    if is_regressor(estimator):
+        return [None] * count
+    found = getattr(estimator, "classes_", None)
+    if isinstance(found, list):
+        if len(found) != count:
+            raise CannotRegister(f"The estimator predicts {len(found)} targets, and --target names {count}.")
+        return [np.asarray(classes).tolist() for classes in found]
+    if found is None:
+        return [None] * count
+    return [np.asarray(found).tolist()] if count == 1 else [[0, 1] for _ in range(count)]
+
+
+def target_values(
+    path: Path, column: pd.Series, classes: Sequence[Any] | None, labels: Sequence[tuple[Any, str]]
+) -> Any:
     """The true answers as the estimator knows them. Raises CannotRegister, naming the line."""
     missing = np.flatnonzero([is_missing(value) for value in column.astype(object)])
     if len(missing):
@@ -23,7 +39,6 @@ def target_values(path: Path, column: pd.Series, estimator: Any, labels: Sequenc
         )
     values = column.to_numpy(dtype=object)
     back = {label: class_ for class_, label in labels}
-    classes = _classes(estimator)
     if classes is None or all(value in classes for value in values):
         return column.to_numpy()
     if back and all(value in back for value in values):
@@ -38,25 +53,17 @@ def target_values(path: Path, column: pd.Series, estimator: Any, labels: Sequenc
     )
 
 
-def encoded_labels(column: pd.Series, estimator: Any) -> tuple[tuple[int, str], ...]:
+def encoded_labels(column: pd.Series, classes: Sequence[Any] | None) -> tuple[tuple[int, str], ...]:
     """Names for the classes 0, 1, … of an estimator that was fitted on the codes of a LabelEncoder, which sorts.
 
     Empty if the classes are no such codes, or the column has another number of texts.
     """
-    classes = _classes(estimator)
     names = sorted({value for value in column.dropna() if isinstance(value, str)})
     if classes is None or list(classes) != list(range(len(classes))) or len(names) != len(classes):
         return ()
     if not column.dropna().map(lambda value: isinstance(value, str)).all() or {str(c) for c in classes} == set(names):
         return ()
     return tuple(enumerate(names))
-
-
-def _classes(estimator: Any) -> list[Any] | None:
-    """None for a regressor, and for several targets."""
-    if is_regressor(estimator) or isinstance(getattr(estimator, "classes_", None), list | None):
-        return None
-    return list(np.asarray(estimator.classes_).tolist())
 
 
 def _few(values: Sequence[Any]) -> str:

@@ -36,15 +36,15 @@ class HeldOut:
 def figures(
     engine: Engine, signature: Signature, classes: int, calibration: Calibration | None, held_out: HeldOut
 ) -> Figures:
-    found = Figures(importances=importances(engine, signature, held_out, is_classifier=bool(classes)))
+    shares = importances(engine, signature, held_out, is_classifier=bool(classes))
+    return counted(classes, calibration, held_out).model_copy(update={"importances": shares})
+
+
+def counted(classes: int, calibration: Calibration | None, held_out: HeldOut) -> Figures:
+    """What is counted from the held-out answers alone."""
     if not classes:
-        return found.model_copy(update={"answers": _points(held_out)})
-    return found.model_copy(
-        update={
-            "confusion": confusion(held_out, classes),
-            "reliability": reliability(held_out, calibration),
-        }
-    )
+        return Figures(answers=_points(held_out))
+    return Figures(confusion=confusion(held_out, classes), reliability=reliability(held_out, calibration))
 
 
 def distribution(values: Floats) -> Distribution:

@@ -12,7 +12,7 @@ from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature
 from predictions.serving.training.input_types import default_schema, read_schema, with_missing_of
 from predictions.serving.training.proof import said
-from predictions.serving.training.targets import check_task, classes_of, labels_of
+from predictions.serving.training.targets import check_task, classes_of, classes_of_targets, labels_of
 
 
 def engine_of(
@@ -30,8 +30,9 @@ def engine_of(
     if description.task == "clusters" and (data := training or held_out):
         answered = _answered(estimator, data.x)
     classes = classes_of(description, estimator, answered)
-    labels_of(description, classes)
-    return SklearnEngine(estimator, description.signature, classes, schema)
+    labels_of(description.task, description.target, classes)
+    targets = classes_of_targets(description, estimator)
+    return SklearnEngine(estimator, description.signature, classes, schema, targets=targets)
 
 
 def _check_columns(signature: Signature, estimator: Any) -> None:

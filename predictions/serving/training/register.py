@@ -33,7 +33,8 @@ from predictions.serving.training.proof import (
     is_independent,
 )
 from predictions.serving.training.proof_rows import proof_rows, working
-from predictions.serving.training.targets import labels_of, truth_of
+from predictions.serving.training.several import Data, learn_targets
+from predictions.serving.training.targets import labels_of, truth_of, truths_of
 
 Prove: TypeAlias = Callable[[Path, Manifest, bytes, bytes | None, Mapping[str, bytes], Golden, bytes | None], None]
 
@@ -108,7 +109,10 @@ def register(
     learned = _learned(description, proved, training, seen, unseen)
     manifest = _manifest(description, proved, seen, unseen, content, code)
     drawn = _figures(proved, learned.record, seen, unseen)
-    manifest = manifest.model_copy(update={"sureness": learned.record, "figures": drawn, "source": source})
+    targets = learn_targets(description, engine, _with_answers(seen, None), _with_answers(unseen, proved.answers))
+    manifest = manifest.model_copy(
+        update={"sureness": learned.record, "figures": drawn, "targets": targets, "source": source}
+    )
     asked = _asked(proved, unseen or seen)
     say("Compiling it")
     manifest, compiled = _compiled(manifest, proved.engine, asked.rows)
@@ -135,7 +139,7 @@ def _manifest(
         task=description.task,
         target=description.target,
         classes=engine.classes,
-        labels=labels_of(description, engine.classes),
+        labels=labels_of(description.task, description.target, engine.classes),
         signature=description.signature,
         input_schema=engine.schema,
         batching=engine.batching,
@@ -153,6 +157,8 @@ def _manifest(
 
 def _rows(which: str, split: Split, engine: SklearnEngine, description: Description) -> _Rows:
     values = clean_rows(which, split.x, engine.signature)
+    if engine.targets:
+        return _Rows(values, truths_of(which, split, len(values), engine.targets))
     return _Rows(values, truth_of(which, split, len(values), description.task, engine.classes))
 
 
@@ -196,7 +202,7 @@ def _examples(description: Description, engine: SklearnEngine) -> list[list[Valu
 
 def _finite(answers: RawPredictions, which: str) -> RawPredictions:
     if not answers.are_finite:
-        row = int((~np.isfinite(answers.outputs)).argmax())
+        row = int((~np.isfinite(answers.outputs)).reshape(len(answers.outputs), -1).any(axis=1).argmax())
         raise CannotRegister(f"The estimator's answer to row {row + 1} of the {which} data is not a finite number.")
     if (answers.outputs < 0).any() and answers.probabilities is not None:
         raise CannotRegister(f"The estimator answers the {which} data with a class that it does not name.")
@@ -230,12 +236,14 @@ def _compiled(manifest: Manifest, engine: SklearnEngine, rows: list[list[Value]]
 def _learned(
     description: Description, proved: _Proved, training: Split | None, seen: _Rows | None, unseen: _Rows | None
 ) -> sureness.Learned:
+    if proved.engine.targets:
+        return sureness.learn_gate(description.signature, seen.values if seen else [], unseen.values if unseen else [])
     return sureness.learn(
         sureness.Facts(
             signature=description.signature,
             target=description.target,
             task=description.task,
-            labels=labels_of(description, proved.engine.classes),
+            labels=labels_of(description.task, description.target, proved.engine.classes),
             training=seen.values if seen else [],
             training_truth=seen.truth if seen else None,
             training_data=(training.x, training.y) if training else None,
@@ -247,8 +255,14 @@ def _learned(
     )
 
 
+def _with_answers(rows: _Rows | None, answers: RawPredictions | None) -> Data | None:
+    return None if rows is None else Data(rows.values, rows.truth, answers)
+
+
 def _figures(proved: _Proved, learned: Sureness, seen: _Rows | None, unseen: _Rows | None) -> Figures:
     found, classes = Figures(), len(proved.engine.classes)
+    if proved.engine.targets:
+        return found
     if unseen is not None and unseen.truth is not None:
         held_out = figures.HeldOut(unseen.values, unseen.truth, proved.answers)
         found = figures.figures(proved.engine, proved.engine.signature, classes, learned.calibration, held_out)
@@ -260,7 +274,7 @@ def _figures(proved: _Proved, learned: Sureness, seen: _Rows | None, unseen: _Ro
 def _measure(
     engine: SklearnEngine, answers: RawPredictions | None, seen: _Rows | None, unseen: _Rows | None
 ) -> dict[str, float]:
-    if answers is None or unseen is None or unseen.truth is None:
+    if answers is None or unseen is None or unseen.truth is None or engine.targets:
         return {}
     return metrics.measure(answers, unseen.truth, seen.truth if seen else None, len(engine.classes))
 

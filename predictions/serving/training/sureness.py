@@ -65,6 +65,14 @@ def learn(facts: Facts) -> Learned:
     return _Learning(facts).learn()
 
 
+def learn_gate(signature: Signature, training: list[list[Value]], held_out: list[list[Value]]) -> Learned:
+    """The gate alone, which is about rows and not about answers. Never raises, except for MemoryError."""
+    target = Target(name="")
+    found = learn(Facts(signature=signature, target=target, labels=[], training=training, held_out=held_out))
+    notes = {part: note for part, note in found.record.notes.items() if part == "gate"}
+    return Learned(found.record.model_copy(update={"notes": notes}), found.content)
+
+
 class _Learning:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts

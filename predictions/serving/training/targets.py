@@ -16,9 +16,10 @@ from predictions.serving.registration import CannotRegister, Split
 OUTLIER_CLASSES = [1, -1]
 OUTLIER_LABELS = {1: "usual", -1: "unusual"}
 SEVERAL = (
-    "The estimator predicts several targets. Foretell serves one target a model for now: train an estimator for each, "
-    "with a folder of its own."
+    "The estimator predicts several targets: name each of them, in the estimator's order (--target a,b, or [[targets]] "
+    "in model.toml)."
 )
+NO_TARGETS = "The {} data has no targets: give Split(x, y)."
 
 
 def check_task(description: Description, estimator: Any) -> None:
@@ -33,13 +34,29 @@ def check_task(description: Description, estimator: Any) -> None:
         )
     if task is None and description.task != task_of(estimator):
         raise CannotRegister(f"model.toml says {description.task}, and {name} is not made for it.")
-    if isinstance(getattr(estimator, "classes_", None), list):
+    if not description.targets and isinstance(getattr(estimator, "classes_", None), list):
         raise CannotRegister(SEVERAL)
+
+
+def classes_of_targets(description: Description, estimator: Any) -> list[list[Any]]:
+    """The classes of each of several targets, none for a number; empty if the description has one target.
+
+    Raises CannotRegister.
+    """
+    count = len(description.targets)
+    if description.task != "classification" or not count:
+        return [[] for _ in range(count)]
+    # A classifier of labels that hold or do not hold, side by side, lists no classes for each.
+    known = getattr(estimator, "classes_", None)
+    found = [np.asarray(each).tolist() for each in known] if isinstance(known, list) else [[0, 1]] * count
+    if len(found) != count:
+        raise CannotRegister(f"The estimator predicts {len(found)} targets, and {count} are named.")
+    return found
 
 
 def classes_of(description: Description, estimator: Any, answered: Sequence[Any]) -> list[Any]:
     """The classes in the estimator's order. `answered` are its answers to the data, which name a clusterer's."""
-    if description.task == "regression":
+    if description.task == "regression" or description.targets:
         return []
     if description.task == "outliers":
         return OUTLIER_CLASSES
@@ -51,10 +68,10 @@ def classes_of(description: Description, estimator: Any, answered: Sequence[Any]
     return sorted({*range(count), *(int(answer) for answer in answered)})
 
 
-def labels_of(description: Description, classes: Sequence[Any]) -> list[str]:
+def labels_of(task: Task, target: Target, classes: Sequence[Any]) -> list[str]:
     """What people read for each class. Raises CannotRegister if names are unknown or the same."""
-    labels = [_label(description.task, description.target, class_) for class_ in classes]
-    strangers = [class_ for class_, _ in description.target.labels if class_ not in classes]
+    labels = [_label(task, target, class_) for class_ in classes]
+    strangers = [class_ for class_, _ in target.labels if class_ not in classes]
     if classes and strangers:
         raise CannotRegister(f"target.labels names {strangers}, but the estimator knows only {list(classes)}.")
     if len(set(labels)) < len(labels):
@@ -66,7 +83,21 @@ def truth_of(which: str, split: Split, count: int, task: Task, classes: Sequence
     """Numbers, or positions in the classes. None for outliers and clusters, whose data has no true answer."""
     if task in ("outliers", "clusters"):
         return None
-    values = _column(which, split.y)
+    return _truth(which, _column(which, split.y), count, classes)
+
+
+def truths_of(which: str, split: Split, count: int, targets: Sequence[Sequence[Any]]) -> Floats:
+    """A column of numbers, or of positions in the classes, for each target."""
+    if split.y is None:
+        raise CannotRegister(NO_TARGETS.format(which))
+    table = np.asarray(split.y.toarray() if hasattr(split.y, "toarray") else split.y, dtype=object)
+    if table.ndim != 2 or table.shape[1] != len(targets):
+        raise CannotRegister(f"The {which} data has targets of shape {table.shape}, and {len(targets)} are named.")
+    columns = zip(table.T, targets, strict=True)
+    return np.column_stack([_truth(which, column.tolist(), count, classes) for column, classes in columns])
+
+
+def _truth(which: str, values: Sequence[Any], count: int, classes: Sequence[Any]) -> Floats:
     if not count or len(values) != count:
         raise CannotRegister(f"The {which} data has {count} rows and {len(values)} targets.")
     if classes:
@@ -104,7 +135,7 @@ def _label(task: Task, target: Target, class_: Any) -> str:
 
 def _column(which: str, y: Any) -> list[Any]:
     if y is None:
-        raise CannotRegister(f"The {which} data has no targets: give Split(x, y).")
+        raise CannotRegister(NO_TARGETS.format(which))
     table = np.asarray(y, dtype=object) if hasattr(y, "iloc") else np.asarray(y)
     if table.ndim == 2 and table.shape[1] == 1:
         table = table[:, 0]

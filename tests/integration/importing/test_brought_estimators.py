@@ -25,14 +25,31 @@ def own_answers(estimator: Any, x: Any) -> list[Any]:
 
 
 def own_answer(estimator: Any, row: Any) -> Any:
+    """The answer to one row, with its shares if there are any; of several targets a list of these."""
+    answers = np.asarray(estimator.predict(row)).ravel().tolist()
+    if len(answers) > 1:
+        if not hasattr(estimator, "predict_proba"):
+            return answers
+        given = estimator.predict_proba(row)
+        shares = given if isinstance(given, list) else [[[1 - share, share]] for share in given[0]]
+        return [(str(one), np.asarray(part)[0].tolist()) for one, part in zip(answers, shares, strict=True)]
     answer = np.asarray(estimator.predict(row)).ravel()[0]
     if hasattr(estimator, "predict_proba"):
         return str(answer), np.asarray(estimator.predict_proba(row))[0].tolist()
     return answer
 
 
-def is_like(output: dict[str, Any], answer: Any, labels: list[str]) -> bool:
-    """Whether an output says what the estimator does. `labels` are in the order of its shares."""
+def is_like(output: dict[str, Any], answer: Any, version: ModelVersion) -> bool:
+    """Whether an output says what the estimator does."""
+    if output["kind"] == "multi":
+        names = [view["target"]["name"] for view in version.views]
+        parts = zip(names, answer, version.views, strict=True)
+        return all(is_one_like(output["outputs"][name], one, view["labels"]) for name, one, view in parts)
+    return is_one_like(output, answer, version.manifest["labels"])
+
+
+def is_one_like(output: dict[str, Any], answer: Any, labels: list[str]) -> bool:
+    """`labels` are in the order of the estimator's shares."""
     if output["kind"] == "regression":
         return is_said_like(output["value"], answer)
     shares = answer[1] if isinstance(answer, tuple) else None
@@ -108,14 +125,14 @@ def test_brought_estimator_answers_like_itself_at_every_door(bring: Bring, name:
     case = CASES[name]()
     assert "It serves now: /models/mine/" in bring(case.estimator, case.frame, case.target)
     version = ModelVersion.objects.get(registered_model__name="mine")
-    labels = version.manifest["labels"]
     rows = asked_rows(case.frame.head(ASKED), version.signature.names)
     answers = own_answers(case.estimator, case.x[:ASKED])
     api = ApiClient()
 
     alone = [(by_api(api, row), answer) for row, answer in zip(rows, answers, strict=True)]
-    assert [pair for pair in alone if not is_like(*pair, labels)] == []
+    assert [pair for pair in alone if not is_like(*pair, version)] == []
     asked = [(by_form(client, version, row), answer) for row, answer in zip(rows[:4], answers[:4], strict=True)]
-    assert [pair for pair in asked if not is_like(*pair, labels)] == []
-    crowd = list(zip(by_protocol(api, rows, version.signature.names), answers, strict=True))
+    assert [pair for pair in asked if not is_like(*pair, version)] == []
+    each = [one for answer in answers for one in (answer if isinstance(answer, list) else [answer])]
+    crowd = list(zip(by_protocol(api, rows, version.signature.names), each, strict=True))
     assert [pair for pair in crowd if not is_said_like(*pair)] == []

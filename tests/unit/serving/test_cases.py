@@ -165,7 +165,7 @@ RETURN = "def train():\n    return TrainingData(e.fit(x[:40], y[:40]), Split(x[:
         ),
         (
             "from sklearn.linear_model import LinearRegression\n" + DATA + "y = x\ne = LinearRegression()\n" + RETURN,
-            r"targets of shape \(40, 2\)\. The estimator predicts several targets\.",
+            r"targets of shape \(40, 2\)\. The estimator predicts several targets: name each of them",
         ),
         (
             "from sklearn.linear_model import LinearRegression\n"

@@ -1,0 +1,168 @@
+"""A version with several targets: pages, downloads, files, feedback and explanations say each answer by its name."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from django.core.management.base import CommandError
+from django.test import Client
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
+
+from predictions.models import ModelVersion, Prediction
+from predictions.web.forms import written
+from tests.integration.importing.conftest import Bring
+from tests.support.api_client import ApiClient
+from tests.support.commands import run
+
+RANDOM = np.random.default_rng(3)
+X = pd.DataFrame(RANDOM.normal(size=(300, 3)).round(4), columns=["a", "b", "c"])
+NUMBERS = pd.DataFrame({"height": 2 * X["a"] + 170, "width": X["b"] - X["c"] + RANDOM.normal(0, 0.1, 300)}).round(4)
+CLASSES = pd.DataFrame(
+    {
+        "colour": np.where(X["a"] > 0, "red", "blue"),
+        "size": np.where(X["b"] + RANDOM.normal(0, 0.5, 300) > 0, "big", "small"),
+    }
+)
+TRAINING, HELD_OUT = slice(0, 200), slice(200, 300)
+
+
+@pytest.fixture
+def numbers(bring: Bring, tmp_path: Path) -> ModelVersion:
+    return brought(bring, tmp_path, LinearRegression(), NUMBERS)
+
+
+@pytest.fixture
+def classes(bring: Bring, tmp_path: Path) -> ModelVersion:
+    return brought(bring, tmp_path, RandomForestClassifier(15, random_state=0), CLASSES)
+
+
+def brought(bring: Bring, folder: Path, estimator: Any, targets: pd.DataFrame) -> ModelVersion:
+    """Registered with held-out rows."""
+    frame = X.join(targets)
+    frame[HELD_OUT].to_csv(folder / "held_out.csv", index=False)
+    estimator.fit(X[TRAINING], targets[TRAINING])
+    bring(estimator, frame[TRAINING], ",".join(targets), "--held-out", str(folder / "held_out.csv"))
+    return ModelVersion.objects.get(registered_model__name="mine")
+
+
+def asked(client: Client, version: ModelVersion) -> str:
+    """The address of an answered prediction."""
+    values = {name: float(X.loc[0, name]) for name in X}
+    address: str = client.post("/models/mine/predictions/", written(version.signature, values))["Location"]
+    return address
+
+
+def shown(client: Client, address: str) -> str:
+    response = client.get(address)
+    assert response.status_code == 200
+    return " ".join(response.content.decode().split())
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+def test_each_number_is_shown_with_its_name_and_interval(numbers: ModelVersion, client: Client) -> None:
+    page = shown(client, asked(client, numbers))
+
+    output = Prediction.objects.get().output or {}
+    assert output["kind"] == "multi"
+    assert list(output["outputs"]) == ["height", "width"]
+    low, high = output["outputs"]["width"]["interval"]
+    assert low < output["outputs"]["width"]["value"] < high
+    assert "Height:</span>" in page
+    assert "Width:</span>" in page
+    assert page.count("<p>The true value lies between") == 2
+
+
+def test_interval_of_each_target_holds_as_often_as_it_says(numbers: ModelVersion) -> None:
+    rows = X[HELD_OUT].to_dict("records")
+    found = ApiClient().post("/api/v1/models/mine/predictions/", json.dumps({"rows": rows[:50]})).json()["results"]
+    outputs = [Prediction.objects.get(pk=one["id"]).output or {} for one in found]
+    truth = NUMBERS["width"][HELD_OUT].tolist()[:50]
+    intervals = [output["outputs"]["width"]["interval"] for output in outputs]
+    assert sum(low <= true <= high for (low, high), true in zip(intervals, truth, strict=True)) >= 42
+
+
+def test_rows_far_away_are_outside_for_every_target(numbers: ModelVersion, client: Client) -> None:
+    address = client.post("/models/mine/predictions/", {"a": "1e6", "b": "-1e6", "c": "1e6"})["Location"]
+
+    outputs = (Prediction.objects.get().output or {})["outputs"]
+    assert [(one["grade"], one["interval"]) for one in outputs.values()] == [("outside", None)] * 2
+    assert shown(client, address).count("</strong> Do not rely on this answer") == 1
+
+
+def test_quality_is_shown_for_each_target(numbers: ModelVersion, client: Client) -> None:
+    for address in ("/models/mine/", "/models/mine/card/"):
+        page = shown(client, address)
+        assert "<h3>height</h3>" in page
+        assert page.count("typical error in 100 cases it had not seen") == 2
+    assert "height: Typical error" in shown(client, "/models/mine/versions/")
+    assert "width:" in shown(client, "/")
+
+
+# --- Classes ----------------------------------------------------------------------------------------------------------
+def test_each_class_has_its_own_grade_and_evidence(classes: ModelVersion, client: Client) -> None:
+    page = shown(client, asked(client, classes))
+
+    outputs = (Prediction.objects.get().output or {})["outputs"]
+    for one in outputs.values():
+        assert one["grade"] in ("clear", "uncertain")
+        assert one["grade_evidence"]["of"] <= 100
+    evidence = outputs["size"]["grade_evidence"]
+    assert f"right in {evidence['right']} of {evidence['of']} cases it had not seen" in page
+
+
+def test_file_has_the_columns_of_each_target(classes: ModelVersion, tmp_path: Path) -> None:
+    X[:20].to_csv(tmp_path / "rows.csv", index=False)
+    run("score", "mine", str(tmp_path / "rows.csv"), "-o", str(tmp_path / "out.csv"))
+
+    lines = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    own = RandomForestClassifier(15, random_state=0).fit(X[TRAINING], CLASSES[TRAINING]).predict(X[:20])
+    assert [[line["prediction_colour"], line["prediction_size"]] for line in lines] == own.astype(str).tolist()
+    assert [*lines[0]] == [
+        "a", "b", "c",
+        "prediction_colour", "probability_colour_blue", "probability_colour_red", "prediction_set_colour",
+        "grade_colour",
+        "prediction_size", "probability_size_big", "probability_size_small", "prediction_set_size", "grade_size",
+        "advice", "error",
+    ]  # fmt: skip
+
+
+def test_one_prediction_as_csv_has_the_columns_of_each_target(classes: ModelVersion, client: Client) -> None:
+    lines = list(csv.DictReader(shown_lines(client, f"{asked(client, classes)}csv/")))
+    output = (Prediction.objects.get().output or {})["outputs"]
+    assert lines[0]["prediction_colour"] == output["colour"]["label"]
+    assert float(lines[0]["probability_size_big"]) == output["size"]["probabilities"]["big"]
+
+
+def shown_lines(client: Client, address: str) -> list[str]:
+    return client.get(address).content.decode().splitlines()
+
+
+def test_feedback_names_the_targets_that_are_known(classes: ModelVersion) -> None:
+    api = ApiClient()
+    body = json.dumps({"features": {name: float(X.loc[0, name]) for name in X}})
+    address = f"/api/v1/predictions/{api.post('/api/v1/models/mine/predictions/', body).json()['id']}/feedback/"
+
+    assert api.post(address, json.dumps({"actual": {"size": "big"}})).json()["actual"] == {"size": "big"}
+    for actual, pointer in (("red", "/actual"), ({"weight": 1}, "/actual"), ({"size": 7}, "/actual/size")):
+        refused = api.post(address, json.dumps({"actual": actual}))
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["pointer"] == pointer
+
+
+def test_estimator_of_another_number_of_targets_is_refused(bring: Bring) -> None:
+    estimator = RandomForestClassifier(3, random_state=0).fit(X, CLASSES)
+    with pytest.raises(CommandError, match="predicts 2 targets, and --target names 3"):
+        bring(estimator, X.join(CLASSES).assign(more=1), "colour,size,more")
+
+
+def test_target_that_is_empty_is_refused_with_its_line(bring: Bring) -> None:
+    frame = X.join(NUMBERS)
+    frame.loc[4, "width"] = np.nan
+    estimator = LinearRegression().fit(X, NUMBERS)
+    with pytest.raises(CommandError, match=r"line 6: 'width' is empty"):
+        bring(estimator, frame, "height,width")
