@@ -60,8 +60,9 @@ def redis_server() -> Iterator[str]:
             redis_client.breaker.reset()
             yield settings.REDIS_URL
         finally:
+            process.kill()  # first, since a connection must not be closed while another thread reads from it
+            process.wait()
             redis_client.client().close()
-            process.kill()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """`python -m tests.support.run`: the whole suite on SQLite, beside it the tests that use the database on PostgreSQL.
 
-Both run at the same time, since each uses little more than one core. The output of the second is printed after that of
-the first. A suite runs once. Tests that failed run once more, by name, in a new process. A test that passes then is
+It has three parts that run at the same time, since tests of processes mostly wait. The output of each is printed after
+that of the one before. A part runs once. Tests that failed run once more, by name, in a new process. A test that passes then is
 printed as FLAKY; one that fails again fails the run.
 """
 
@@ -23,7 +23,14 @@ from tests.support import postgres, provide
 from tests.support.outcomes import flaky
 
 PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes"]
-ON_POSTGRESQL = ["tests/integration", "tests/worker"]
+IN_PROCESS = ["tests/unit", "tests/integration"]
+OF_PROCESSES = ["tests/worker", "tests/chaos", "tests/siege", "tests/browser"]
+# Tests of estimators would do the same on another database.
+ON_POSTGRESQL = [
+    "tests/integration", "tests/worker",
+    "--ignore=tests/integration/importing", "--ignore=tests/worker/test_boosters.py",
+    "--ignore=tests/worker/test_own_model_tutorial.py",
+]  # fmt: skip
 
 
 @dataclass
@@ -77,31 +84,44 @@ def _postgresql() -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": url}
 
 
+def _run_on_sqlite(suite: Suite, tests: Sequence[str]) -> int:
+    return suite.run("SQLite", tests, {"DATABASE_URL": ""})
+
+
 def _run_on_postgresql(suite: Suite) -> int:
     with _postgresql() as variables:
         return suite.run("PostgreSQL", ON_POSTGRESQL, variables)
 
 
-def print_beside(log: Path, notes: Sequence[str]) -> None:
-    """Print the output on PostgreSQL. The notes of the run on SQLite are repeated before its closing line."""
+def print_beside(title: str, log: Path, notes: Sequence[str]) -> None:
+    """Print the output of a part. The notes of the parts before are repeated before its closing line."""
     *lines, closing = log.read_text(errors="replace").rstrip().splitlines()
-    print("\nOn PostgreSQL:", *lines, *notes, closing, sep="\n", flush=True)
+    print(f"\n{title}:", *lines, *notes, closing, sep="\n", flush=True)
 
 
 def main() -> int:
     missing = provide.missing()
     notes = [f"MISSING {sentence}" for sentence in missing]
-    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(1) as beside:
-        first, second = Path(folder) / "sqlite", Path(folder) / "postgresql"
-        first.mkdir()
-        second.mkdir()
-        later = Suite(second, list(notes), log=second / "log")
-        on_postgresql = beside.submit(_run_on_postgresql, later) if provide.postgresql() else None
-        status = Suite(first, notes).run("SQLite", [], {"DATABASE_URL": ""})
-        if on_postgresql is not None:
-            status = on_postgresql.result() or status
-            print_beside(second / "log", notes)
+    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(2) as beside:
+        processes, postgresql = _later(Path(folder), "processes"), _later(Path(folder), "postgresql")
+        parts = {"Of processes, on SQLite": (processes, beside.submit(_run_on_sqlite, processes, OF_PROCESSES))}
+        if provide.postgresql():
+            parts["On PostgreSQL"] = (postgresql, beside.submit(_run_on_postgresql, postgresql))
+        first = Suite(Path(folder), notes)
+        status = _run_on_sqlite(first, IN_PROCESS)
+        for title, (suite, running) in parts.items():
+            status = running.result() or status
+            assert suite.log is not None  # noqa: S101 - the suites of `_later` have one
+            print_beside(title, suite.log, notes)
+            notes += suite.notes
     return status or int(bool(missing) and os.environ.get("CI") == "true")
+
+
+def _later(folder: Path, name: str) -> Suite:
+    """A part whose output is printed later."""
+    place = folder / name
+    place.mkdir()
+    return Suite(place, log=place / "log")
 
 
 if __name__ == "__main__":

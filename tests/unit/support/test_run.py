@@ -147,7 +147,7 @@ def test_notes_of_the_first_run_stand_before_the_last_closing_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "log").write_text("test_a.py .\nFLAKY test_b (PostgreSQL)\n=== 2 passed in 0.1s ===\n")
-    print_beside(tmp_path / "log", ["FLAKY test_c (SQLite)"])
+    print_beside("On PostgreSQL", tmp_path / "log", ["FLAKY test_c (SQLite)"])
 
     printed = capsys.readouterr().out.splitlines()
     assert printed[-3:] == ["FLAKY test_b (PostgreSQL)", "FLAKY test_c (SQLite)", "=== 2 passed in 0.1s ==="]
