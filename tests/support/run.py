@@ -1,8 +1,8 @@
 """`python -m tests.support.run`: the whole suite on SQLite, beside it the tests that use the database on PostgreSQL.
 
 It has three parts that run at the same time, since tests of processes mostly wait. The output of each is printed after
-that of the one before. A part runs once. Tests that failed run once more, by name, in a new process. A test that passes then is
-printed as FLAKY; one that fails again fails the run.
+that of the one before. A part runs once. Tests that failed run once more, by name, in a new process. A test that passes
+then is printed as FLAKY; one that fails again fails the run.
 """
 
 import json
@@ -111,7 +111,7 @@ def main() -> int:
         status = _run_on_sqlite(first, IN_PROCESS)
         for title, (suite, running) in parts.items():
             status = running.result() or status
-            assert suite.log is not None  # noqa: S101 - the suites of `_later` have one
+            assert suite.log is not None
             print_beside(title, suite.log, notes)
             notes += suite.notes
     return status or int(bool(missing) and os.environ.get("CI") == "true")
