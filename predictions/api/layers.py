@@ -1,10 +1,9 @@
 """What every request of the API passes on its way to an operation. `predictions.api.asgi.LAYERS` sets the order."""
 
-import asyncio
 import logging
 import re
 import uuid
-from functools import cache, partial
+from functools import cache
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +27,7 @@ from predictions.serving.schema.errors import (
     UnsupportedMediaType,
     UnsupportedTransferCoding,
 )
-from predictions.use_cases import admission, lookup
+from predictions.use_cases import admission
 
 # The refusals of all doors have one logger, Django's.
 logger = logging.getLogger("django.request")
@@ -176,8 +175,7 @@ async def add_rate_limit(call_next: Handler, request: ApiRequest) -> ApiReply:
     if not settings.SUBMIT_RATE or request.method != "POST" or not COUNTED.fullmatch(request.path):
         return await call_next(request)
     reply = await catch_errors(call_next, request)
-    call = partial(admission.rate_state, request.caller)
-    if (state := await asyncio.get_running_loop().run_in_executor(lookup.reading, call)) is not None:
+    if (state := await admission.rate_state(request.caller)) is not None:
         reply.headers |= {
             "RateLimit-Limit": str(state.limit),
             "RateLimit-Remaining": str(state.remaining),

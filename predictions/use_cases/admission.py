@@ -1,8 +1,10 @@
 """Admission: a rate limit for each caller and a bound on queued rows, checked before a row is committed."""
 
+import asyncio
 import math
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -16,7 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from predictions.models import Prediction
 from predictions.models.prediction import PredictionQuerySet
-from predictions.queue.redis_client import breaker, client, helper
+from predictions.queue.redis_client import PAUSE_SECONDS, RATE_SECONDS, breaker, client, helper
 from predictions.serving.schema.errors import QueueFull, TooMany, TooManyRows
 from predictions.use_cases.callers import Caller
 
@@ -83,8 +85,25 @@ class RateState:
     window_seconds: int
 
 
-def rate_state(caller: Caller) -> RateState | None:
-    """None without SUBMIT_RATE, and while Redis is away."""
+async def rate_state(caller: Caller) -> RateState | None:
+    """None while Redis is away, or too slow to wait for: then no request asks it for some seconds."""
+    global _no_state_until
+    if time.monotonic() < _no_state_until:
+        return None
+    reading = asyncio.get_running_loop().run_in_executor(_state_readers, _read_state, caller)
+    try:
+        return await asyncio.wait_for(reading, RATE_SECONDS)
+    except TimeoutError:
+        _no_state_until = time.monotonic() + PAUSE_SECONDS
+        return None
+
+
+# Threads of their own: a slow Redis holds up neither the reading of rows nor the checks of the rate.
+_state_readers = ThreadPoolExecutor(2, thread_name_prefix="rate-state")
+_no_state_until = -math.inf
+
+
+def _read_state(caller: Caller) -> RateState | None:
     rate = parse(settings.SUBMIT_RATE)
     seen: list[Any] = []
 
@@ -156,6 +175,6 @@ def _bounded(seconds: float) -> int:
 
 def reset() -> None:
     """Begin to count anew."""
-    global _backlog
-    _backlog = _Backlog()
+    global _backlog, _no_state_until
+    _backlog, _no_state_until = _Backlog(), -math.inf
     _limiter.cache_clear()

@@ -1,5 +1,6 @@
 """Admission: the rate of each caller and the bounds of the queue, checked before a row is kept."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,27 @@ def test_slow_redis_delays_a_request_by_the_budget_at_most(
             wait_until(lambda: clean_redis.llen(Lane.INTERACTIVE), 10, "the workers are notified")
             wait_until(lambda: not redis_client.helper.is_late, 10, "no command is under way")
     assert count() == 4
+
+
+def test_slow_redis_is_not_waited_for_to_say_what_is_left(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, redis_server: str, clean_redis: redis.Redis
+) -> None:
+    """The first question is given up after the budget, and the next ones are not asked."""
+    settings.SUBMIT_RATE = "100/minute"
+    with before(Path(urlsplit(redis_server).path)) as proxy:
+        slow = redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0")
+        slow.ping()
+        monkeypatch.setattr(admission, "client", lambda: slow)
+        admission.reset()
+        with proxy.slow(0.4):
+            for budget in (redis_client.RATE_SECONDS, 0.0):
+                start = time.monotonic()
+                assert asyncio.run(admission.rate_state(CALLER)) is None
+                assert time.monotonic() - start < budget + 0.15
+        admission.reset()
+        found = asyncio.run(admission.rate_state(CALLER))
+    assert found is not None
+    assert (found.limit, found.remaining) == (100, 100)
 
 
 def test_nobody_is_too_fast_while_redis_is_away(
