@@ -18,8 +18,8 @@ ROW_SECONDS = 0.1
 CAPACITY_PER_SECOND = 4 / ROW_SECONDS
 WAITING = 200
 DEADLINE_SECONDS = 60
-# Memory for requests and rows in progress. A leak at this rate would exceed it.
-GROWTH_MEGABYTES = 200
+# Memory for requests and rows in progress, once each process has worked. A leak at this rate would exceed it.
+GROWTH_MEGABYTES = 100
 SETTLE_SECONDS = 30
 
 
@@ -37,18 +37,19 @@ def tenfold_overload(scene: Scene) -> None:
     """Clients submit ten times as many rows as the workers can predict. Excess rows are refused with Retry-After.
     Accepted rows keep their deadline, memory stays bounded, pages respond, and half a minute later all rows are
     finished."""
-    before = memory_megabytes(scene.stack)
     with _page_visitor(scene.stack) as page_seconds:
         scene.mark_fault()
-        peaks = [memory_megabytes(scene.stack) for _ in scene.every(1.0)]
+        used = [memory_megabytes(scene.stack) for _ in scene.every(1.0)]
+    # Until then pool processes load the version.
+    warm, most = used[len(used) // 3], max(used)
     submitted, accepted = len(scene.ledger.submitted), len(scene.ledger.accepted)
     scene.notes.append(
         f"{submitted} submitted, {accepted} accepted, {scene.ledger.refused} refused; memory (PSS of all processes)"
-        f" {before:.0f} MB before, {max(peaks):.0f} MB at most; seconds of a page:"
+        f" {warm:.0f} MB after a third of the time, {most:.0f} MB at most; seconds of a page:"
         f" {statistics.median(page_seconds):.2f} in the median, {max(page_seconds):.2f} at most"
     )
     scene.check(scene.ledger.refused, "excess rows are refused")
-    scene.check(max(peaks) < before + GROWTH_MEGABYTES, f"memory grows by less than {GROWTH_MEGABYTES} MB")
+    scene.check(most < warm + GROWTH_MEGABYTES, f"memory grows by less than {GROWTH_MEGABYTES} MB")
     scene.check(max(page_seconds) < 5 * scene.stage.time_factor, "a page responds within 5 s")
 
 
