@@ -1,7 +1,7 @@
 """What people say of an answer: whether it was right, and what was true."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import models
@@ -44,3 +44,10 @@ class Feedback(models.Model):
 
     def __str__(self) -> str:
         return f"feedback on {self.prediction_id}"
+
+    def truth(self, output: Mapping[str, Any]) -> Any:
+        """What was true, by this word on an answer: `actual`, or the class that it calls right.
+
+        None if it says nothing; of several targets an object with those that are known.
+        """
+        return output.get("label") if self.actual is None and self.was_right else self.actual

@@ -1,0 +1,150 @@
+"""Where two versions agree on the same inputs. Counts only: pages and commands give them their words and intervals."""
+
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from predictions.serving.schema.kinds import Boolean, Choice, Feature, Integer, Number
+
+# Below so many rows in a group, its share of differing answers says little.
+SMALLEST_GROUP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One input with two answers. `after` is None where the version cannot answer; `truth` where it is not known."""
+
+    prediction: uuid.UUID
+    values: Mapping[str, Any]
+    before: Mapping[str, Any]
+    after: Mapping[str, Any] | None
+    fits: bool = True
+    truth: Any = None
+    milliseconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The two answers of one target to one input."""
+
+    pair: Pair
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    truth: Any
+
+    @property
+    def differs(self) -> bool:
+        """Another class; or a number outside the interval of the first answer, where that has none another number."""
+        if self.before["kind"] == "classification":
+            return bool(self.before["label"] != self.after["label"])
+        interval = self.before.get("interval")
+        if interval:
+            return not interval[0] <= self.after["value"] <= interval[1]
+        return not math.isclose(self.before["value"], self.after["value"], rel_tol=1e-9, abs_tol=1e-12)
+
+    @property
+    def distance(self) -> float:
+        """Between two numbers; between two classes, the difference of the share of the first answer's class."""
+        if self.before["kind"] == "regression":
+            return abs(float(self.before["value"]) - float(self.after["value"]))
+        label = self.before["label"]
+        before, after = ((one.get("probabilities") or {}).get(label) for one in (self.before, self.after))
+        return float(self.differs) if before is None or after is None else abs(float(before) - float(after))
+
+    def error(self, output: Mapping[str, Any]) -> float:
+        """Of an answer whose truth is known: the distance of a number, 1 for a wrong class."""
+        if output["kind"] == "regression":
+            return abs(float(output["value"]) - float(self.truth))
+        return float(output["label"] != self.truth)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The inputs with like values of one feature: how many of their answers differ."""
+
+    feature: str
+    values: str
+    differing: int
+    of: int
+
+
+class Agreement:
+    """The comparison of one target. `name` is empty where there is one."""
+
+    def __init__(self, name: str, answers: Sequence[Answer]) -> None:
+        self.name = name
+        self.answers = answers
+        self.kind: str = answers[0].before["kind"]
+        self.of = len(answers)
+        self.differing = [answer for answer in answers if answer.differs]
+        self.known = [answer for answer in answers if answer.truth is not None]
+
+    @property
+    def same(self) -> int:
+        return self.of - len(self.differing)
+
+    @property
+    def largest(self) -> list[Answer]:
+        """The answers that differ most, at most five."""
+        return sorted(self.differing, key=lambda answer: -answer.distance)[:5]
+
+    @property
+    def median_distance(self) -> float:
+        return median(answer.distance for answer in self.answers)
+
+    def right(self, which: str) -> int:
+        """Right classes among the known, of the answers `before` or `after`."""
+        return sum(not answer.error(getattr(answer, which)) for answer in self.known)
+
+    def mean_error(self, which: str) -> float:
+        return sum(answer.error(getattr(answer, which)) for answer in self.known) / len(self.known)
+
+    def groups(self, features: Sequence[Feature]) -> list[Group]:
+        """Where the answers differ most often: at most three groups of at least ten inputs, above the share of all."""
+        found = [group for feature in features for group in self._of_feature(feature)]
+        share = len(self.differing) / self.of
+        apart = [group for group in found if group.of >= SMALLEST_GROUP and group.differing / group.of > share]
+        return sorted(apart, key=lambda group: -group.differing / group.of)[:3]
+
+    def _of_feature(self, feature: Feature) -> list[Group]:
+        known = [answer for answer in self.answers if answer.pair.values.get(feature.name) is not None]
+        if not known:
+            return []
+        if isinstance(feature, Number | Integer):
+            middle = median(answer.pair.values[feature.name] for answer in known)
+            below = [answer for answer in known if answer.pair.values[feature.name] < middle]
+            above = [answer for answer in known if answer.pair.values[feature.name] >= middle]
+            return [_group(feature, f"below {middle:g}", below), _group(feature, f"{middle:g} and above", above)]
+        if not isinstance(feature, Choice | Boolean):
+            return []
+        values = dict.fromkeys(answer.pair.values[feature.name] for answer in known)
+        return [
+            _group(feature, str(value), [answer for answer in known if answer.pair.values[feature.name] == value])
+            for value in values
+        ]
+
+
+def _group(feature: Feature, values: str, answers: Sequence[Answer]) -> Group:
+    return Group(feature.label, values, sum(answer.differs for answer in answers), len(answers))
+
+
+def agreements(pairs: Sequence[Pair]) -> list[Agreement]:
+    """One for each target that both versions answer, in the order of the first."""
+    found: dict[str, list[Answer]] = {}
+    for pair in pairs:
+        before, after = _by_target(pair.before), _by_target(pair.after or {})
+        for name in before.keys() & after.keys():
+            truth = pair.truth.get(name) if isinstance(pair.truth, dict) else pair.truth
+            if before[name]["kind"] == after[name]["kind"]:
+                found.setdefault(name, []).append(Answer(pair, before[name], after[name], truth))
+    return [Agreement(name, answers) for name, answers in found.items()]
+
+
+def _by_target(output: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not output:
+        return {}
+    outputs: Mapping[str, Any] = output["outputs"] if output["kind"] == "multi" else {"": output}
+    return outputs

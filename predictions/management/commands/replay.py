@@ -1,0 +1,99 @@
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from predictions.management.lifecycle import find_version
+from predictions.serving.schema.errors import ModelUnavailable
+from predictions.serving.schema.signature import Signature
+from predictions.web.formatting import number_text, share_text
+
+if TYPE_CHECKING:
+    from predictions.comparison.agreement import Agreement, Answer, Pair
+
+LAST = 1000
+
+
+class Command(BaseCommand):
+    help = "Answers the last inputs of a model by one of its versions, and says where answers differ. Keeps nothing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument("version", type=int, help="the version that answers them again")
+        parser.add_argument("--last", type=int, default=LAST, help=f"how many predictions, the newest first ({LAST})")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from predictions.comparison.agreement import agreements  # noqa: PLC0415 - only here
+        from predictions.comparison.replay import replay  # noqa: PLC0415 - only here
+
+        if options["last"] < 1:
+            raise CommandError("--last must be 1 or more")
+        version = find_version(options["name"], options["version"])
+        try:
+            pairs = replay(version, options["last"], self._show)
+        except ModelUnavailable as error:
+            raise CommandError(f"{options['name']} v{version.number} does not serve here: {error.reason}") from None
+        if not pairs:
+            raise CommandError(f"No other version of {options['name']} has answered anything yet.")
+        self.stdout.write(f"{len(pairs)} predictions of other versions, answered again by version {version.number}.")
+        for line in (*_left_out(pairs), *_time(pairs)):
+            self.stdout.write(line)
+        for agreement in agreements(pairs):
+            self.stdout.write("\n".join(_lines(agreement, version.signature)))
+
+    def _show(self, done: int) -> None:
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{done} rows", ending="")
+
+
+def _left_out(pairs: "Sequence[Pair]") -> Iterator[str]:
+    unfit = sum(not pair.fits for pair in pairs)
+    failed = sum(pair.fits and pair.after is None for pair in pairs)
+    if unfit:
+        yield f"{unfit} do not fit the values that it asks for, and are left out."
+    if failed:
+        yield f"{failed} get no answer from it: the log says why."
+
+
+def _time(pairs: "Sequence[Pair]") -> Iterator[str]:
+    answered = [pair.milliseconds for pair in pairs if pair.after is not None]
+    if answered:
+        yield f"A row took {number_text(sum(answered) / len(answered))} ms, many in one call."
+
+
+def _lines(agreement: "Agreement", signature: Signature) -> Iterator[str]:
+    yield ""
+    if agreement.name:
+        yield f"{agreement.name}:"
+    same = share_text(agreement.same, agreement.of)
+    if agreement.kind == "classification":
+        yield f"The same class: {same}."
+    else:
+        yield f"Within the interval of the first answer, or the same: {same}. Median difference: " + (
+            f"{number_text(agreement.median_distance)}."
+        )
+    yield from _accuracy(agreement)
+    for group in agreement.groups(signature.features):
+        share = share_text(group.differing, group.of)
+        yield f"They differ more often where {group.feature} is {group.values}: {share}."
+    if agreement.differing:
+        yield "The largest differences:"
+        yield from (f"  {answer.pair.prediction}: {_told(answer)}" for answer in agreement.largest)
+
+
+def _accuracy(agreement: "Agreement") -> Iterator[str]:
+    of = len(agreement.known)
+    if not of:
+        yield "Nobody has said what was true yet."
+    elif agreement.kind == "classification":
+        before, after = (share_text(agreement.right(which), of) for which in ("before", "after"))
+        yield f"Where the truth is known, right: {before} then, {after} now."
+    else:
+        before, after = (number_text(agreement.mean_error(which)) for which in ("before", "after"))
+        yield f"Where the truth is known ({of} rows), the mean error: {before} then, {after} now."
+
+
+def _told(answer: "Answer") -> str:
+    member = "label" if answer.before["kind"] == "classification" else "value"
+    written = [one[member] if member == "label" else number_text(one[member]) for one in (answer.before, answer.after)]
+    return f"{written[0]} then, {written[1]} now"

@@ -1,0 +1,169 @@
+"""`replay` and `export_labels`: a version's answers to what was asked of another, and labels for the next training."""
+
+import csv
+import shutil
+import uuid
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from predictions.lifecycle import registry
+from predictions.models import Feedback, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.serving.schema.errors import ModelUnavailable
+from predictions.worker import preload
+from tests.integration.conftest import IRIS, make
+from tests.support.commands import run
+from tests.support.versions import add_version
+
+VIRGINICA = [6.7, 3.1, 5.6, 2.4]
+
+
+@pytest.fixture
+def second(
+    registered: dict[str, RegisteredModel], models_dir: Path, trained_models: Path
+) -> Iterator[tuple[ModelVersion, ModelVersion]]:
+    """Version 1 of iris, which serves, and version 2, which answers the same."""
+    add_version(models_dir)
+    assert registry.sync(models_dir) == []
+    first, other = ModelVersion.objects.filter(registered_model__name="iris").order_by("number")
+    try:
+        yield first, other
+    finally:
+        shutil.rmtree(models_dir / "iris")
+        shutil.copytree(trained_models / "iris", models_dir / "iris")
+
+
+def answered(version: ModelVersion, values: list[float], label: str, **fields: object) -> Prediction:
+    """A prediction that was answered so, whatever the version would say."""
+    shares = {name: float(name == label) for name in version.manifest["labels"]}
+    output = {"kind": "classification", "label": label, "probabilities": shares}
+    return make(version, State.SUCCEEDED, values=values, output=output, **fields)
+
+
+def said(prediction: Prediction, caller: str = "visitor:a", **word: object) -> None:
+    Feedback.objects.say(prediction, caller, **word)
+
+
+def unavailable(version_id: int, sha256: str) -> None:
+    raise ModelUnavailable("Its file is gone.")
+
+
+def replayed(*words: object) -> str:
+    """The report, with plain hyphens."""
+    return run("replay", "iris", 2, *words).replace("\N{EN DASH}", "-")
+
+
+# --- replay -----------------------------------------------------------------------------------------------------------
+def test_replay_counts_the_same_answers_and_names_the_others(second: tuple[ModelVersion, ModelVersion]) -> None:
+    first, _ = second
+    for _ in range(9):
+        answered(first, IRIS, "setosa")
+    wrong = answered(first, VIRGINICA, "setosa")
+
+    report = replayed()
+    assert "10 predictions of other versions, answered again by version 2." in report
+    assert "The same class: 9 of 10 (60-98 %)." in report
+    assert f"  {wrong.pk}: setosa then, virginica now" in report
+    assert "Nobody has said what was true yet." in report
+    assert Prediction.objects.count() == 10
+
+
+def test_replay_compares_with_what_people_said(second: tuple[ModelVersion, ModelVersion]) -> None:
+    first, _ = second
+    said(answered(first, IRIS, "setosa"), was_right=True)
+    said(answered(first, VIRGINICA, "setosa"), actual="virginica")
+    said(answered(first, VIRGINICA, "virginica"), was_right=False)
+
+    assert "Where the truth is known, right: 1 of 2 (9-91 %) then, 2 of 2 (34-100 %) now." in replayed()
+
+
+def test_replay_takes_the_newest_and_neither_canaries_nor_its_own(second: tuple[ModelVersion, ModelVersion]) -> None:
+    first, other = second
+    for _ in range(3):
+        answered(first, IRIS, "setosa")
+    answered(other, IRIS, "setosa")
+    answered(first, IRIS, "setosa", source=Source.CANARY)
+    newest = answered(first, VIRGINICA, "setosa", id=uuid.UUID(int=2**128 - 1))
+
+    assert replayed().startswith("4 predictions")
+    report = replayed("--last", 1)
+    assert "The same class: 0 of 1" in report
+    assert str(newest.pk) in report
+
+
+def test_replay_says_where_answers_differ(second: tuple[ModelVersion, ModelVersion]) -> None:
+    first, _ = second
+    for _ in range(12):
+        answered(first, IRIS, "setosa")
+        answered(first, VIRGINICA, "setosa")
+
+    assert "They differ more often where Petal length is 3.5 and above: 12 of 12 (76-100 %)." in replayed()
+
+
+def test_replay_leaves_out_rows_that_do_not_fit(second: tuple[ModelVersion, ModelVersion]) -> None:
+    first, _ = second
+    answered(first, IRIS, "setosa")
+    answered(first, [*IRIS[:3], "broken"], "setosa")  # type: ignore[list-item]
+
+    report = replayed()
+    assert "1 do not fit the values that it asks for, and are left out." in report
+    assert "The same class: 1 of 1" in report
+
+
+def test_replay_refuses_in_a_sentence(
+    second: tuple[ModelVersion, ModelVersion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CommandError, match="No other version of iris has answered anything yet"):
+        replayed()
+    with pytest.raises(CommandError, match="--last must be 1 or more"):
+        replayed("--last", 0)
+    answered(second[0], IRIS, "setosa")
+    monkeypatch.setattr(preload, "load", unavailable)
+    with pytest.raises(CommandError, match=r"iris v2 does not serve here: Its file is gone\."):
+        replayed()
+
+
+# --- export_labels ----------------------------------------------------------------------------------------------------
+def exported() -> list[dict[str, str]]:
+    out, told = StringIO(), StringIO()
+    call_command("export_labels", "iris", stdout=out, stderr=told)
+    rows = list(csv.DictReader(StringIO(out.getvalue())))
+    assert told.getvalue().startswith(f"{len(rows)} rows with a true answer.")
+    return rows
+
+
+def test_labels_are_what_was_said_to_be_true(registered: dict[str, RegisteredModel], iris: ModelVersion) -> None:
+    right = answered(iris, IRIS, "setosa")
+    wrong = answered(iris, VIRGINICA, "setosa")
+    said(right, was_right=True)
+    said(wrong, actual="virginica")
+    said(answered(iris, IRIS, "setosa"), was_right=False)
+    said(answered(iris, IRIS, "setosa"), comment="Nice.")
+
+    rows = {row["prediction"]: row for row in exported()}
+    target = iris.manifest["target"]["name"]
+    assert {key: row[target] for key, row in rows.items()} == {str(right.pk): "setosa", str(wrong.pk): "virginica"}
+    assert [float(rows[str(wrong.pk)][name]) for name in iris.signature.names] == VIRGINICA
+    assert rows[str(wrong.pk)]["version"] == "1"
+
+
+def test_latest_word_on_a_prediction_counts(registered: dict[str, RegisteredModel], iris: ModelVersion) -> None:
+    row = answered(iris, VIRGINICA, "setosa")
+    said(row, "visitor:a", actual="versicolor")
+    said(row, "user:1", actual="virginica")
+
+    assert [line[iris.manifest["target"]["name"]] for line in exported()] == ["virginica"]
+
+
+def test_labels_go_to_a_file(registered: dict[str, RegisteredModel], iris: ModelVersion, tmp_path: Path) -> None:
+    said(answered(iris, IRIS, "setosa"), was_right=True)
+    run("export_labels", "iris", "-o", str(tmp_path / "labels.csv"))
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 2
+
+    with pytest.raises(CommandError, match="cannot be written: No such file or directory"):
+        run("export_labels", "iris", "-o", str(tmp_path / "no/labels.csv"))
+    with pytest.raises(CommandError, match="There is no model nowhere"):
+        run("export_labels", "nowhere")
