@@ -52,6 +52,15 @@ def examine(version_id: int) -> None:
         preload.examine(version_id)
 
 
+@shared_task(name="predictions.promote", ignore_result=True)
+def promote(request_id: int) -> None:
+    from predictions.lifecycle import changes  # noqa: PLC0415
+    from predictions.worker import preload  # noqa: PLC0415
+
+    with _sparing_the_worker():
+        changes.carry_out(request_id, preload.examine)
+
+
 @shared_task(name="predictions.compute", ignore_result=True)
 def compute(computation_id: int) -> None:
     from predictions.explanations.compute import compute as compute_request  # noqa: PLC0415

@@ -1,10 +1,17 @@
-"""Changes of what serves: promote, pause, resume, archive, restore. Each leaves an event with its actor and reason."""
+"""Changes of what serves: promote, pause, resume, archive, restore. Each leaves an event with its actor and reason.
+
+The command promotes after it has loaded the version itself. The web never loads an estimator: it asks for a promotion,
+and a worker proves the version and makes the promotion, or refuses it.
+"""
+
+from collections.abc import Callable
 
 from django.db import transaction
 
 from predictions.lifecycle import registry
 from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.models.lifecycle_event import Action
+from predictions.queue import notifications
 
 
 class Refused(Exception):
@@ -25,6 +32,46 @@ def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
             raise Refused(f"{model.name} was promoted by somebody else meanwhile; look and try again")
         _record(model, version, Action.PROMOTED, actor, reason)
     registry.clear_cache()
+
+
+def request_promotion(version: ModelVersion, actor: str, reason: str = "") -> LifecycleEvent:
+    """Let a worker prove the version and promote it. The keeper asks again while that has not happened.
+
+    Raises:
+        Refused: the version is archived, or serves already.
+    """
+    model = version.registered_model
+    if version.is_archived:
+        raise Refused(f"Version {version.number} is archived. Bring it back first.")
+    if model.champion_id == version.pk:
+        raise Refused(f"Version {version.number} serves already.")
+    event = _record(model, version, Action.REQUESTED, actor, reason)
+    transaction.on_commit(lambda: notifications.ask_to_promote(event.pk))
+    return event
+
+
+def carry_out(request_id: int, prove: Callable[[int], bool]) -> None:
+    """Prove the version of a request, then promote it or record the refusal. A request that has an outcome is left.
+
+    Args:
+        prove: loads a version by its primary key; whether it serves here.
+    """
+    request = LifecycleEvent.objects.pending().select_related("version__registered_model").filter(pk=request_id).first()
+    if request is None or request.version is None:
+        return
+    version, serves = request.version, prove(request.version.pk)
+    with transaction.atomic():
+        version.registered_model = RegisteredModel.objects.select_for_update().get(pk=version.registered_model_id)
+        if not LifecycleEvent.objects.pending().filter(pk=request_id).exists():
+            return  # another worker was first
+        version.refresh_from_db(fields=["unavailable_reason", "is_archived"])
+        if not serves:
+            record_refusal(version, request.actor, version.unavailable_reason)
+            return
+        try:
+            promote(version, request.actor, request.reason)
+        except Refused as refused:
+            record_refusal(version, request.actor, str(refused))
 
 
 def record_refusal(version: ModelVersion, actor: str, reason: str) -> None:
@@ -78,5 +125,9 @@ def _set_archived(version: ModelVersion, action: Action, actor: str, reason: str
     registry.clear_cache()
 
 
-def _record(model: RegisteredModel, version: ModelVersion | None, action: Action, actor: str, reason: str = "") -> None:
-    LifecycleEvent.objects.create(registered_model=model, version=version, action=action, actor=actor, reason=reason)
+def _record(
+    model: RegisteredModel, version: ModelVersion | None, action: Action, actor: str, reason: str = ""
+) -> LifecycleEvent:
+    return LifecycleEvent.objects.create(
+        registered_model=model, version=version, action=action, actor=actor, reason=reason
+    )

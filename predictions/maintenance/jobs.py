@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from predictions.maintenance import canary, examination, leases, renotify, retention, rollups
+from predictions.maintenance import canary, examination, leases, promotions, renotify, retention, rollups
 from predictions.maintenance.fallback import Fallback
 from predictions.maintenance.runner import Done, Job
 from predictions.models import Heartbeat, IdempotencyKey
@@ -23,6 +23,7 @@ def of_sweep(fallback: Fallback) -> list[Job]:
         Job("renotify", every, 0.5, renotify.notify_again),
         Job("fallback", every, 0.5, fallback.check),
         Job("examine", examination.INTERVAL_SECONDS, 0.5, _without_counts(examination.examine)),
+        Job("promotions", promotions.INTERVAL_SECONDS, 0.5, _without_counts(promotions.ask_again)),
     ]
     if settings.RETENTION is not None:
         jobs.append(Job("retention", every, 0.5, retention.prune_some))

@@ -7,12 +7,24 @@ from predictions.models.registered_model import ModelVersion, RegisteredModel
 
 
 class Action(models.TextChoices):
+    REQUESTED = "requested", "Promotion asked for"
     PROMOTED = "promoted"
     REFUSED = "refused"
     PAUSED = "paused"
     RESUMED = "resumed"
     ARCHIVED = "archived"
     RESTORED = "restored"
+
+
+class LifecycleEventQuerySet(models.QuerySet["LifecycleEvent"]):
+    def pending(self) -> "LifecycleEventQuerySet":
+        """Promotions that were asked for and have neither been made nor refused."""
+        outcomes = LifecycleEvent.objects.filter(
+            version=models.OuterRef("version"),
+            id__gt=models.OuterRef("id"),
+            action__in=[Action.PROMOTED, Action.REFUSED],
+        )
+        return self.filter(action=Action.REQUESTED, version__isnull=False).exclude(models.Exists(outcomes))
 
 
 class LifecycleEvent(models.Model):
@@ -24,6 +36,8 @@ class LifecycleEvent(models.Model):
     actor = models.CharField(max_length=150)
     reason = models.TextField(blank=True)
     at = models.DateTimeField(db_default=Now())
+
+    objects = LifecycleEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at", "-id"]

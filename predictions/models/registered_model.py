@@ -37,6 +37,9 @@ class RegisteredModel(models.Model):
 
     objects = RegisteredModelQuerySet.as_manager()
 
+    class Meta:
+        permissions = [("operate_models", "Can promote, archive and pause what serves")]
+
     def __str__(self) -> str:
         return self.title
 

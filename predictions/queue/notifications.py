@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 DRAIN = "predictions.drain"
 EXAMINE = "predictions.examine"
 COMPUTE = "predictions.compute"
+PROMOTE = "predictions.promote"
 # A Celery message that was lost suppresses others for this long; then the next notification sends one.
 MESSAGE_SECONDS = 10.0
 # How long an idle worker waits for work, and how long the mark of a killed worker stands.
@@ -202,6 +203,11 @@ def _keys_of_wrong_type(lane: str) -> list[str]:
 def ask_to_examine(version_id: int) -> bool:
     """Let a worker load a version that did not serve, and mark it as available if it can."""
     return breaker.call(lambda: _send(EXAMINE, version_id, queue=Lane.INTERACTIVE), "examine")
+
+
+def ask_to_promote(request_id: int) -> bool:
+    """Let a worker prove the version of a request for promotion, and promote it. Never raises."""
+    return breaker.call(lambda: _send(PROMOTE, request_id, queue=Lane.INTERACTIVE), "promote")
 
 
 def ask_to_compute(computation_id: int) -> bool:

@@ -1,11 +1,24 @@
 from django.urls import include, path
 
-from predictions.web.views import account, answers, batches, catalogue, health, metrics, monitor, reference, tokens, why
+from predictions.web.views import (
+    account,
+    answers,
+    batches,
+    catalogue,
+    health,
+    metrics,
+    monitor,
+    operators,
+    reference,
+    tokens,
+    why,
+)
 
 models = [
     path("", catalogue.model, name="model"),
     path("card/", catalogue.card, name="card"),
     path("versions/", catalogue.versions, name="versions"),
+    path("versions/change/", operators.change, name="change-versions"),
     path("api/", reference.reference, name="model-api"),
     path("predictions/", catalogue.predict, name="predict"),
 ]

@@ -39,6 +39,16 @@ class VersionLine(VersionPresenter):
     def is_serving(self) -> bool:
         return self.state == "serving"
 
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        if self._model.champion_id == self._version.pk:
+            return []
+        if self._version.is_archived:
+            return [(f"restore:{self.number}", f"Bring version {self.number} back")]
+        is_back = self._model.previous_champion_id == self._version.pk
+        promote = f"Roll back to version {self.number}" if is_back else f"Let version {self.number} serve"
+        return [(f"promote:{self.number}", promote), (f"archive:{self.number}", f"Archive version {self.number}")]
+
     def metric(self, name: str) -> str:
         return self._value(name, METRICS[name][1]) if name in self._measured else "not measured"
 
@@ -49,8 +59,17 @@ class VersionsPresenter:
     def __init__(self, model: RegisteredModel, versions: Sequence[ModelVersion]) -> None:
         for version in versions:
             version.registered_model = model
+        self._model = model
         self.lines = [VersionLine(version) for version in versions]
         self.metrics = _metrics(self.lines)
+
+    @property
+    def choices(self) -> list[dict[str, str]]:
+        """What an operator can change now: a value of the form, and its words."""
+        found = [choice for line in self.lines for choice in line.choices]
+        is_paused = bool(self._model.paused_reason)
+        pause = ("resume", "Accept predictions again") if is_paused else ("pause", "Accept no new predictions")
+        return [{"value": value, "text": text} for value, text in [*found, pause]]
 
 
 def _metrics(lines: Sequence[VersionLine]) -> list[dict[str, Any]]:
@@ -67,6 +86,12 @@ def _metrics(lines: Sequence[VersionLine]) -> list[dict[str, Any]]:
         for name in METRICS
         if any(target in named and name in named[target].manifest["metrics"] for named in parts)
     ]
+
+
+def pending(model: RegisteredModel) -> list[int]:
+    """The numbers of the versions whose promotion was asked for and is still open."""
+    found = LifecycleEvent.objects.pending().filter(registered_model=model).order_by("id")
+    return list(found.values_list("version__number", flat=True))
 
 
 def events(model: RegisteredModel) -> list[dict[str, Any]]:

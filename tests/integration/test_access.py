@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from predictions.models import ApiToken, ModelVersion, Prediction, State
@@ -97,7 +98,7 @@ class World:
             "<str:token_key>": ApiToken.objects.get(user=owner).token_key,
             "<path:object_id>": next((pk for part, pk in of_admin.items() if part in route), 1),
             "<id>": owner.pk,
-            "<path:content_type_id>": 1,
+            "<path:content_type_id>": ContentType.objects.get_for_model(User).pk,
             "<path:anything>": "nothing",
             r"^(?P<app_label>auth|predictions)/$": "predictions/",
             r"^(?:[\s\S]*/)?\Z": "nothing/",

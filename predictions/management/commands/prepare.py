@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, User
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,6 +15,8 @@ from predictions.lifecycle import registry
 from predictions.serving.artifacts import repository
 
 ANALYST = "analyst"
+# Made by the migrations.
+GROUPS = ("analysts", "operators")
 
 
 class Command(BaseCommand):
@@ -63,7 +65,7 @@ class Command(BaseCommand):
             return
         password = secrets.token_urlsafe(12)
         analyst = User.objects.create_user(ANALYST, password=password)
-        analyst.user_permissions.add(Permission.objects.get(codename="view_monitor"))
+        analyst.groups.set(Group.objects.filter(name__in=GROUPS))
         self.stdout.write(f"The board for analysts is at /monitor/. Sign in as {ANALYST} with the password {password}")
 
 

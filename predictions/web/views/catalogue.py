@@ -29,7 +29,7 @@ from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.forms import KEY, PredictionForm, written
 from predictions.web.model_card import CardPresenter
 from predictions.web.presenters import PredictionPresenter
-from predictions.web.versions import VersionsPresenter, events
+from predictions.web.versions import VersionsPresenter, events, pending
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 
@@ -76,11 +76,15 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
     """All versions side by side; what was changed and by whom is for analysts."""
     registered = find_model(name)
     found = list(registered.versions.order_by("-number"))
-    may_see_history = request.user.has_perm("predictions.view_monitor")
+    may_operate = request.user.has_perm("predictions.operate_models")
+    may_see_history = may_operate or request.user.has_perm("predictions.view_monitor")
     context = {
         "model": registered,
         "versions": VersionsPresenter(registered, found),
+        "may_operate": may_operate,
+        "may_see_history": may_see_history,
         "events": events(registered) if may_see_history else [],
+        "pending": pending(registered) if may_see_history else [],
     }
     return render(request, "predictions/versions.html", context)
 
