@@ -21,9 +21,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
-from sklearn.multioutput import MultiOutputClassifier
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
@@ -225,6 +225,27 @@ def several_numbers_by_least_squares() -> Case:
 @case
 def several_classes() -> Case:
     return several(MultiOutputClassifier(LogisticRegression()), ["ill", "grade"])
+
+
+@case
+def several_numbers_one_estimator_each() -> Case:
+    return several(MultiOutputRegressor(Ridge()), ["price", "count"])
+
+
+@case
+def several_numbers_by_a_neural_network() -> Case:
+    net = MLPRegressor(hidden_layer_sizes=(5,), max_iter=300, random_state=0, solver="lbfgs")
+    return several(make_pipeline(StandardScaler(), net), ["price", "count"])
+
+
+@case
+def several_classes_by_a_forest() -> Case:
+    return several(RandomForestClassifier(9, random_state=0), ["ill", "grade"])
+
+
+@case
+def several_classes_by_neighbours() -> Case:
+    return several(make_pipeline(StandardScaler(), KNeighborsClassifier()), ["ill", "grade"])
 
 
 @case
