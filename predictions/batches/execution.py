@@ -6,11 +6,12 @@ Files are written before that update, under names with the token; those of a cla
 
 import logging
 import time
+from functools import partial
 from typing import IO, Any
 
 from django.conf import settings
 
-from predictions.batches import corrections, opening, reader, writer
+from predictions.batches import corrections, isolation, opening, reader, writer
 from predictions.batches.blocks import Block, first_rows
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, error_text, give_up, score
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 READING_SECONDS = 3.0
 # The seconds that a chunk may take, estimated by the speed of the first rows.
 CHUNK_SECONDS = 3.0
+UNMEASURED_ROWS = 1000
 
 
 def run_next() -> bool:
@@ -99,6 +101,8 @@ def _rows_of_a_chunk(chunk: BatchChunk, file: IO[bytes], layout: Layout) -> int:
     """So many that a chunk takes some seconds, by the speed of the first rows: a slow model must not meet its limit."""
     if known := chunk.summary.get("rows_of_a_chunk"):
         return int(known)
+    if chunk.attempts > 1:  # one of the first rows may have ended the worker that measured
+        return UNMEASURED_ROWS
     loaded = preload.load_registered(chunk.job.version_id)
     block = opening.preview_rows(file, layout, loaded.manifest.signature)
     score(first_rows(block, 1), layout, loaded)  # what the first call imports and opens is not counted
@@ -144,9 +148,14 @@ def block_of(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> Block:
 
 
 def _scored(chunk: BatchChunk, block: Block, layout: Layout, loaded: Loaded) -> Scored:
-    if chunk.attempts > 1 and chunk.attempts >= settings.MAX_ATTEMPTS:
+    """In one call; a chunk that has cost a worker is searched for the rows that did it."""
+    edges = _edges(chunk.job, layout)
+    if chunk.attempts <= 1:
+        return score(block, layout, loaded, edges)
+    try:
+        return score(block, layout, loaded, edges, partial(isolation.lost_rows, chunk))
+    except isolation.TooManyLost:
         return give_up(block, layout, loaded.manifest)
-    return score(block, layout, loaded, _edges(chunk.job, layout))
 
 
 def _edges(job: BatchJob, layout: Layout) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,14 +37,25 @@ class Scored:
         return len(self.problems)
 
 
-def score(block: Block, layout: Layout, loaded: Loaded, edges: Sequence[float] | None = None) -> Scored:
+def score(
+    block: Block,
+    layout: Layout,
+    loaded: Loaded,
+    edges: Sequence[float] | None = None,
+    find_lost: Callable[[Any, Loaded], set[int]] | None = None,
+) -> Scored:
     """One answer or error for each row.
+
+    Args:
+        find_lost: says which of the valid rows the estimator must not see, by their positions among these.
 
     Raises:
         ModelUnavailable: the version turned out not to serve.
     """
     manifest = loaded.manifest
     checked = check(block, layout, manifest.signature, as_array=takes_array(loaded))
+    if find_lost is not None:
+        checked = _without(checked, find_lost(checked.values, loaded))
     outcomes = predict(loaded, checked.values)
     problems = dict(checked.problems)
     for row, outcome in zip(checked.good.tolist(), outcomes, strict=True):
@@ -57,6 +68,16 @@ def score(block: Block, layout: Layout, loaded: Loaded, edges: Sequence[float] |
         columns["error"][row] = error_text(found)
     ordered = {name: columns[name] for name in result_columns(manifest.answered)}
     return Scored(ordered, problems, _summary(block, layout, manifest, problems, outcomes, edges))
+
+
+def _without(checked: Checked, lost: set[int]) -> Checked:
+    """The lost rows are no longer among the good ones; each has an error."""
+    if not lost:
+        return checked
+    kept = [place for place in range(len(checked.good)) if place not in lost]
+    problems = {int(checked.good[place]): [Problem(None, WorkerLost.code, WorkerLost.sentence)] for place in lost}
+    values = checked.values[kept] if isinstance(checked.values, np.ndarray) else [checked.values[at] for at in kept]
+    return Checked(checked.good[kept], values, {**checked.problems, **problems})
 
 
 def error_text(problems: Sequence[Problem]) -> str:

@@ -87,6 +87,10 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
                 self.filter(pk=chunk.replaces_id).update(is_replaced=True)
         return bool(won)
 
+    def note(self, chunk: "BatchChunk", notes: dict[str, Any]) -> None:
+        """Keep what is known before the process may die; it is progress, so the claim counts as the first attempt."""
+        self._claimed(chunk).running().update(summary=notes, attempts=1)
+
     def drop(self, chunk: "BatchChunk", code: str) -> None:
         """End a chunk of corrections that cannot be applied; the rows stay as they were."""
         self._claimed(chunk).move(State.FAILED, finished_at=Now(), claimed_until=None, error_code=code)

@@ -90,19 +90,6 @@ def test_workbook_that_unpacks_to_too_much_is_refused_by_its_directory(iris: Reg
         submit(iris, buffer.getvalue())
 
 
-def test_poisonous_chunk_is_answered_without_the_model(iris: RegisteredModel, settings: Any) -> None:
-    job = submit(iris, text([GOOD]))
-    BatchChunk.objects.claim()  # by a worker that dies
-    for _ in range(settings.MAX_ATTEMPTS - 1):
-        BatchChunk.objects.filter(job=job).update(claimed_until="2000-01-01T00:00Z")
-        leases.sweep_files()
-    assert execute(job).state == "finished"
-    BatchChunk.objects.filter(job=job, kind="score").update(state="queued", attempts=settings.MAX_ATTEMPTS - 1)
-    BatchJob.objects.filter(pk=job.pk).update(state="running", finished_at=None)
-    assert execute(job).state == "finished"
-    assert places(bad_rows(job)) == [(2, ": worker_lost")]
-
-
 def test_file_whose_reader_dies_again_and_again_fails(iris: RegisteredModel, settings: Any) -> None:
     job = submit(iris, text([GOOD]))
     for _ in range(settings.MAX_ATTEMPTS):
