@@ -44,6 +44,7 @@ SUMMARIES = {
     "give_prediction_feedback": "Say whether an answer was right",
     "replace_prediction_feedback": "Replace my feedback",
     "explain_prediction": "What each feature adds to an answer",
+    "read_prediction_receipt": "Which artefact answered which input",
     "list_batches": "My files, newest first",
     "create_batch": "Score a file, or many rows",
     "read_batch": "One file and its progress",
