@@ -35,6 +35,7 @@ SUMMARIES = {
     "read_index": "Where everything is",
     "list_models": "The models that serve",
     "read_model": "One model: what it takes, its versions and metrics",
+    "change_model": "Promote, roll back, archive or pause",
     "create_prediction": "Predict one row, or several",
     "read_prediction": "One prediction",
     "remove_prediction": "Remove a prediction for good",

@@ -32,6 +32,7 @@ urlpatterns = [
     path("", resources.index, name="api-index"),
     path("models/", resources.models, name="api-models"),
     path("models/<slug:name>/", resources.model, name="api-model"),
+    path("models/<slug:name>/changes/", resources.changes, name="api-changes"),
     path("predictions/", resources.predictions, name="api-predictions"),
     path("predictions/<id:prediction_id>/cancel/", resources.cancel, name="api-cancel"),
     path("predictions/<id:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
