@@ -51,7 +51,8 @@ def _of_token(secret: str) -> Caller:
     if token is None:
         raise InvalidToken
     ApiToken.objects.note_use(token)
-    return replace(of_user(token.user), may_predict=token.scope == Scope.PREDICT, only_model=token.model_name)
+    bounds = {"may_predict": token.scope != Scope.READ, "may_operate": token.scope == Scope.OPERATE}
+    return replace(of_user(token.user), **bounds, only_model=token.model_name)
 
 
 def _of_tokens(secrets: Sequence[str]) -> list[Caller | Exception]:

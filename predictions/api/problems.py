@@ -39,6 +39,7 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.Forbidden: 403,
     errors.OutOfScope: 403,
     errors.CannotCancel: 409,
+    errors.CannotChange: 409,
     errors.NoAnswer: 409,
     errors.KeyReused: 422,
     errors.DatabaseAway: 503,

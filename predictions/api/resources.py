@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from predictions.api import representation
 from predictions.api import serializers as bodies
+from predictions.api.change_body import read_change
 from predictions.api.feedback_body import read_feedback
 from predictions.api.lists import PARAMETERS, NewestFirst, chosen
 from predictions.api.openapi import FILTER_PARAMETERS, operation, problems
@@ -18,11 +19,12 @@ from predictions.api.threads import caller_of, request_of
 from predictions.explanations import requests as explanations
 from predictions.lifecycle import registry
 from predictions.models import Feedback, Prediction, RegisteredModel
-from predictions.serving.schema.errors import NotFound
+from predictions.serving.schema.errors import NotAuthenticated, NotFound, OutOfScope
 from predictions.use_cases.callers import history_of
 from predictions.use_cases.cancel import cancel as cancel_prediction
 from predictions.use_cases.feedback import check_has_answer, give_feedback
 from predictions.use_cases.lookup import attach_feedback, find_model, find_prediction
+from predictions.use_cases.operate import OPERATE, change
 
 
 @operation("read_index", responses={200: bodies.Index, **problems(401)})
@@ -46,6 +48,31 @@ def model(request: Request, name: str) -> Response:
     registered = find_model(name)
     versions = list(registered.versions.order_by("-number"))
     return Response(representation.model_in_full(_origin(request), registered, versions))
+
+
+@operation(
+    "change_model",
+    request=bodies.ChangeBody,
+    responses={
+        200: bodies.ChangeAnswer,
+        202: OpenApiResponse(bodies.ChangeAnswer, "A worker proves the version first."),
+        **problems(400, 401, 403, 404, 409, 413, 415, 422),
+    },
+)
+@api_view(["POST"])
+def changes(request: Request, name: str) -> Response:
+    """Change what serves. The token needs the scope `operate`, and its owner the permission of operators."""
+    caller = caller_of(request)
+    if caller.user is None:
+        raise NotAuthenticated
+    if not caller.may_operate or not caller.user.has_perm(OPERATE):
+        raise OutOfScope("To change what serves, an operator needs a token that was made for it.")
+    check_json(request_of(request))
+    registered, asked = find_model(name), read_change(request_of(request).body, caller.user.get_username())
+    said = change(registered, asked)
+    registered = find_model(name)
+    body = representation.model_in_full(_origin(request), registered, list(registered.versions.order_by("-number")))
+    return Response({"detail": said, "model": body}, status=202 if asked.what in ("promote", "rollback") else 200)
 
 
 @operation(

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from predictions.models import Source, State
 from predictions.serving.schema.errors import ERRORS
+from predictions.use_cases.operate import LONGEST_REASON, OF_MODELS, OF_VERSIONS
 
 
 class Urls(serializers.Serializer[Any]):
@@ -252,6 +253,21 @@ class FeedbackBody(serializers.Serializer[Any]):
     was_right = serializers.BooleanField(required=False, allow_null=True)
     actual = Truth(required=False)
     comment = serializers.CharField(required=False, allow_blank=True, max_length=2000)
+
+
+class ChangeBody(serializers.Serializer[Any]):
+    """`promote`, `archive` and `restore` need a version, `pause` a reason, which those who ask are told."""
+
+    change = serializers.ChoiceField([*OF_VERSIONS, *OF_MODELS])
+    version = serializers.IntegerField(required=False, min_value=1)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST_REASON)
+
+
+class ChangeAnswer(serializers.Serializer[Any]):
+    """A promotion is made by a worker, after its proof: read the model to see which version serves."""
+
+    detail = serializers.CharField()
+    model = ModelBody()
 
 
 class FeedbackAnswer(Feedback):

@@ -6,7 +6,7 @@ from django.urls.converters import UUIDConverter
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.views import exception_handler
 
-from predictions.api import batches, described, resources
+from predictions.api import batches, described, receipts, resources
 
 
 class Docs(SpectacularSwaggerSplitView):
@@ -32,10 +32,12 @@ urlpatterns = [
     path("", resources.index, name="api-index"),
     path("models/", resources.models, name="api-models"),
     path("models/<slug:name>/", resources.model, name="api-model"),
+    path("models/<slug:name>/changes/", resources.changes, name="api-changes"),
     path("predictions/", resources.predictions, name="api-predictions"),
     path("predictions/<id:prediction_id>/cancel/", resources.cancel, name="api-cancel"),
     path("predictions/<id:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
     path("predictions/<id:prediction_id>/explanation/", resources.explanation, name="api-explanation"),
+    path("predictions/<id:prediction_id>/receipt/", receipts.receipt, name="api-receipt"),
     path("batches/", batches.batches, name="api-batches"),
     path("batches/<id:job_id>/", batches.read, name="api-batch"),
     path("batches/<id:job_id>/results/", batches.results, name="api-batch-results"),

@@ -12,24 +12,21 @@ from predictions.lifecycle import registry
 from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.models.lifecycle_event import Action
 from predictions.queue import notifications
-
-
-class Refused(Exception):
-    """The change is not made; the message says why, and the remedy."""
+from predictions.serving.schema.errors import CannotChange
 
 
 def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
     """Let a version serve that has been proved on this machine.
 
     Raises:
-        Refused: the version is archived, or another promotion came first.
+        CannotChange: the version is archived, or another promotion came first.
     """
     model = version.registered_model
     if version.is_archived:
-        raise Refused(f"{version} is archived; bring it back with archive {model.name} {version.number} --undo")
+        raise CannotChange(f"{version} is archived; bring it back with archive {model.name} {version.number} --undo")
     with transaction.atomic():
         if not model.promote(version):
-            raise Refused(f"{model.name} was promoted by somebody else meanwhile; look and try again")
+            raise CannotChange(f"{model.name} was promoted by somebody else meanwhile; look and try again")
         _record(model, version, Action.PROMOTED, actor, reason)
     registry.clear_cache()
 
@@ -38,13 +35,13 @@ def request_promotion(version: ModelVersion, actor: str, reason: str = "") -> Li
     """Let a worker prove the version and promote it. The keeper asks again while that has not happened.
 
     Raises:
-        Refused: the version is archived, or serves already.
+        CannotChange: the version is archived, or serves already.
     """
     model = version.registered_model
     if version.is_archived:
-        raise Refused(f"Version {version.number} is archived. Bring it back first.")
+        raise CannotChange(f"Version {version.number} is archived. Bring it back first.")
     if model.champion_id == version.pk:
-        raise Refused(f"Version {version.number} serves already.")
+        raise CannotChange(f"Version {version.number} serves already.")
     event = _record(model, version, Action.REQUESTED, actor, reason)
     transaction.on_commit(lambda: notifications.ask_to_promote(event.pk))
     return event
@@ -70,7 +67,7 @@ def carry_out(request_id: int, prove: Callable[[int], bool]) -> None:
             return
         try:
             promote(version, request.actor, request.reason)
-        except Refused as refused:
+        except CannotChange as refused:
             record_refusal(version, request.actor, str(refused))
 
 
@@ -91,11 +88,11 @@ def resume(model: RegisteredModel, actor: str) -> None:
     """Let the model accept predictions again.
 
     Raises:
-        Refused: it is not paused.
+        CannotChange: it is not paused.
     """
     with transaction.atomic():
         if not RegisteredModel.objects.filter(pk=model.pk).exclude(paused_reason="").update(paused_reason=""):
-            raise Refused(f"{model.name} is not paused")
+            raise CannotChange(f"{model.name} is not paused")
         _record(model, None, Action.RESUMED, actor)
     registry.clear_cache()
 
@@ -104,12 +101,12 @@ def archive(version: ModelVersion, actor: str, reason: str = "") -> None:
     """Keep the version for its predictions, and refuse to promote it.
 
     Raises:
-        Refused: it serves.
+        CannotChange: it serves.
     """
     with transaction.atomic():
         model = RegisteredModel.objects.select_for_update().get(pk=version.registered_model_id)
         if model.champion_id == version.pk:
-            raise Refused(f"{version} serves; promote another version first")
+            raise CannotChange(f"{version} serves; promote another version first")
         _set_archived(version, Action.ARCHIVED, actor, reason)
 
 

@@ -47,6 +47,11 @@ class Migration(migrations.Migration):
             name='action',
             field=models.CharField(choices=[('requested', 'Promotion asked for'), ('promoted', 'Promoted'), ('refused', 'Refused'), ('paused', 'Paused'), ('resumed', 'Resumed'), ('archived', 'Archived'), ('restored', 'Restored')], max_length=10),
         ),
+        migrations.AlterField(
+            model_name='apitoken',
+            name='scope',
+            field=models.CharField(choices=[('predict', 'Predict and read'), ('read', 'Read only'), ('operate', 'Predict, read, and change what serves')], default='predict', max_length=10),
+        ),
         # Taking it back leaves the groups: people may be in them.
         migrations.RunPython(make_groups, migrations.RunPython.noop),
     ]

@@ -22,6 +22,7 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 class Scope(models.TextChoices):
     PREDICT = "predict", "Predict and read"
     READ = "read", "Read only"
+    OPERATE = "operate", "Predict, read, and change what serves"
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):

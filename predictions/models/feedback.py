@@ -50,4 +50,8 @@ class Feedback(models.Model):
 
         None if it says nothing; of several targets an object with those that are known.
         """
-        return output.get("label") if self.actual is None and self.was_right else self.actual
+        if self.actual is not None or not self.was_right:
+            return self.actual
+        parts = output.get("outputs", {})
+        labels = {name: part["label"] for name, part in parts.items() if "label" in part}
+        return labels or output.get("label")

@@ -22,8 +22,9 @@ class Caller:
 
     `has_history` is False for an address that several people may share: it has no list of its own predictions.
     `address` is a keyed hash of the network address of a caller without an account. Limits hold for it too, because
-    such a caller can renew its cookie, and with it `key`, at any time. `may_predict` and `only_model` are the bounds of
-    a token: whether it may do more than read, and the one model that it is for; empty: all.
+    such a caller can renew its cookie, and with it `key`, at any time. `may_predict`, `may_operate` and
+    `only_model` are the bounds of a token: whether it may do more than read, whether it may change what serves, and the
+    one model that it is for; empty: all.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Caller:
     has_history: bool = True
     address: uuid.UUID | None = None
     may_predict: bool = True
+    may_operate: bool = False
     only_model: str = ""
 
     @property

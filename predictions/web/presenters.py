@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from predictions.models import Feedback, ModelVersion, Prediction, State, clock
 from predictions.serving.schema.errors import ERRORS
+from predictions.use_cases.receipt import Receipt, receipt_of
 from predictions.web import polling, waiting
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
 from predictions.web.feedback import FeedbackPresenter
@@ -224,6 +225,11 @@ class PredictionPresenter:
             "Ended": self._row.finished_at,
         }
         return [{"label": label, "value": at} for label, at in times.items() if at]
+
+    @cached_property
+    def receipt(self) -> Receipt | None:
+        """What shows later which artefact answered which input; None before the end."""
+        return receipt_of(self._row) if self.is_terminal else None
 
     @property
     def created_at(self) -> Any:

@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import changes
 from predictions.management.lifecycle import actor, find_version
+from predictions.serving.schema.errors import CannotChange
 
 
 class Command(BaseCommand):
@@ -23,6 +24,6 @@ class Command(BaseCommand):
             return
         try:
             changes.archive(version, actor(), options["reason"])
-        except changes.Refused as refused:
+        except CannotChange as refused:
             raise CommandError(str(refused)) from None
         self.stdout.write(f"{options['name']} v{version.number} is archived.")

@@ -15,7 +15,9 @@ class Command(BaseCommand):
         parser.add_argument("username")
         parser.add_argument("--name", required=True, help="what will use it")
         parser.add_argument("--days", type=int, default=90, help="days that it is valid; 0: until it is revoked")
-        parser.add_argument("--read-only", action="store_true", help="it may read, but not predict or change")
+        bounds = parser.add_mutually_exclusive_group()
+        bounds.add_argument("--read-only", action="store_true", help="it may read, but not predict or change")
+        bounds.add_argument("--operate", action="store_true", help="it may change what serves, if the user may")
         parser.add_argument("--model", default="", help="the one model that it is for")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,7 +32,13 @@ class Command(BaseCommand):
             user=user,
             name=options["name"],
             expiry=timedelta(days=options["days"]) if options["days"] else None,
-            scope=Scope.READ if options["read_only"] else Scope.PREDICT,
+            scope=_scope(options),
             model_name=options["model"],
         )
         self.stdout.write(secret)
+
+
+def _scope(options: dict[str, Any]) -> Scope:
+    if options["read_only"]:
+        return Scope.READ
+    return Scope.OPERATE if options["operate"] else Scope.PREDICT

@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import changes
 from predictions.management.lifecycle import actor, find_model
+from predictions.serving.schema.errors import CannotChange
 
 
 class Command(BaseCommand):
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         if options["undo"]:
             try:
                 changes.resume(model, actor())
-            except changes.Refused as refused:
+            except CannotChange as refused:
                 raise CommandError(str(refused)) from None
             self.stdout.write(f"{model.name} accepts predictions again.")
             return

@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import changes
 from predictions.management.lifecycle import actor, find_version
+from predictions.serving.schema.errors import CannotChange
 from predictions.worker import preload
 
 
@@ -23,6 +24,6 @@ class Command(BaseCommand):
             raise CommandError(f"{options['name']} v{version.number} does not serve: {version.unavailable_reason}")
         try:
             changes.promote(version, actor(), options["reason"])
-        except changes.Refused as refused:
+        except CannotChange as refused:
             raise CommandError(str(refused)) from None
         self.stdout.write(f"{options['name']} v{version.number} serves.")

@@ -141,6 +141,13 @@ class CannotCancel(SpecificError):
     sentence = "The prediction has already ended; there is nothing to cancel."
 
 
+class CannotChange(SpecificError):
+    """What serves is not changed; the sentence says why, and the remedy."""
+
+    code = "not_changeable"
+    sentence = "What serves was not changed."
+
+
 class NoAnswer(ForetellError):
     code = "no_answer"
     sentence = "Only a prediction that succeeded has an answer to give feedback on."

@@ -1,6 +1,7 @@
 """Tokens for programs: people make and revoke their own. A secret is shown once, after it was made."""
 
 from datetime import timedelta
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -11,6 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from predictions.models import ApiToken
+from predictions.models.api_token import Scope
+from predictions.use_cases.operate import OPERATE
 
 # In the session, from the request that makes a token until the page that shows its secret.
 NEW_SECRET = "new_token_secret"  # noqa: S105 - the name of the entry
@@ -20,6 +23,12 @@ DAYS = [("30", "30 days"), ("90", "90 days"), ("365", "a year")]
 class TokenForm(forms.Form):
     name = forms.CharField(max_length=100, help_text="What will use it, so that you know it again.")
     days = forms.ChoiceField(choices=DAYS, initial="90", label="Valid for")
+    scope = forms.ChoiceField(choices=Scope.choices[:2], initial=Scope.PREDICT, label="It may", required=False)
+
+    def __init__(self, *args: Any, may_operate: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if may_operate:
+            self.fields["scope"].choices = Scope.choices  # type: ignore[attr-defined]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -27,10 +36,13 @@ class TokenForm(forms.Form):
 @login_required
 def tokens(request: HttpRequest) -> HttpResponse:
     """The list and the form. A new secret is shown by the redirect's page, once: reloading makes no second token."""
-    form = TokenForm(request.POST if request.method == "POST" else None)
+    may_operate = request.user.has_perm(OPERATE)
+    form = TokenForm(request.POST if request.method == "POST" else None, may_operate=may_operate)
     if form.is_valid():
         lasts = timedelta(days=int(form.cleaned_data["days"]))
-        _, secret = ApiToken.objects.create(user=request.user, name=form.cleaned_data["name"], expiry=lasts)
+        scope = form.cleaned_data["scope"] or Scope.PREDICT
+        name = form.cleaned_data["name"]
+        _, secret = ApiToken.objects.create(user=request.user, name=name, expiry=lasts, scope=scope)
         request.session[NEW_SECRET] = secret
         return redirect("tokens")
     own = ApiToken.objects.of(request.user)

@@ -154,6 +154,17 @@ def test_feedback_names_the_targets_that_are_known(classes: ModelVersion) -> Non
         assert refused.json()["errors"][0]["pointer"] == pointer
 
 
+def test_answer_that_was_right_is_exported_as_the_truth_of_each_class(classes: ModelVersion) -> None:
+    api = ApiClient()
+    body = json.dumps({"features": {name: float(X.loc[0, name]) for name in X}})
+    answered = api.post("/api/v1/models/mine/predictions/", body).json()["id"]
+    api.post(f"/api/v1/predictions/{answered}/feedback/", json.dumps({"was_right": True}))
+
+    lines = list(csv.DictReader(run("export_labels", "mine").splitlines()))
+    outputs = (Prediction.objects.get().output or {})["outputs"]
+    assert [(lines[0]["colour"], lines[0]["size"])] == [(outputs["colour"]["label"], outputs["size"]["label"])]
+
+
 def test_estimator_of_another_number_of_targets_is_refused(bring: Bring) -> None:
     estimator = RandomForestClassifier(3, random_state=0).fit(X, CLASSES)
     with pytest.raises(CommandError, match="predicts 2 targets, and --target names 3"):

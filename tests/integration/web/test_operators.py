@@ -9,9 +9,11 @@ from django.utils import timezone
 
 from predictions.lifecycle import changes, registry
 from predictions.maintenance import promotions
-from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
+from predictions.models import ApiToken, LifecycleEvent, ModelVersion, RegisteredModel
+from predictions.models.api_token import Scope
 from predictions.queue import notifications
 from tests.integration.conftest import signed_in
+from tests.support.api_client import ApiClient
 from tests.support.site_client import Client
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,3 +183,84 @@ def test_groups_have_their_permissions() -> None:
     import_module("predictions.migrations.0009_operators").make_groups(apps, None)
     found = {group.name: {one.codename for one in group.permissions.all()} for group in Group.objects.all()}
     assert found == {"analysts": {"view_monitor"}, "operators": {"view_monitor", "operate_models"}}
+
+
+# --- By program -------------------------------------------------------------------------------------------------------
+CHANGES = "/api/v1/models/iris/changes/"
+
+
+@pytest.fixture
+def program(operator: Client, clean_redis: redis.Redis) -> ApiClient:
+    """With a token of the operator that may change what serves."""
+    return with_token(Scope.OPERATE)
+
+
+def with_token(scope: Scope, username: str = "olga") -> ApiClient:
+    user = User.objects.get(username=username)
+    _, secret = ApiToken.objects.create(user=user, name="cron", expiry=None, scope=scope)
+    return ApiClient(Authorization=f"Bearer {secret}")
+
+
+def test_program_promotes_with_a_token_for_it(second: ModelVersion, program: ApiClient, asked: list[int]) -> None:
+    answer = program.post(CHANGES, {"change": "promote", "version": 2, "reason": "nightly"})
+    assert answer.status_code == 202
+    assert answer.json()["model"]["version"] == 1
+    changes.carry_out(asked[0], prove=lambda _: True)
+    assert champion() == 2
+    assert history()[-1] == ("promoted", 2, "olga", "nightly")
+
+    asked.clear()
+    assert program.post(CHANGES, {"change": "rollback"}).status_code == 202
+    changes.carry_out(asked[0], prove=lambda _: True)
+    assert champion() == 1
+
+
+def test_program_pauses_and_resumes(iris: ModelVersion, program: ApiClient) -> None:
+    assert program.post(CHANGES, {"change": "pause", "reason": "Maintenance."}).status_code == 200
+    assert RegisteredModel.objects.get(name="iris").paused_reason == "Maintenance."
+    assert program.post(CHANGES, {"change": "resume"}).json()["detail"] == "The model accepts predictions again."
+    refused = program.post(CHANGES, {"change": "resume"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_changeable")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"change": "burn"}, "/change"),
+        ({"change": 7}, "/change"),
+        ({"change": "promote"}, "/version"),
+        ({"change": "promote", "version": "2"}, "/version"),
+        ({"change": "promote", "version": True}, "/version"),
+        ({"change": "pause"}, "/reason"),
+        ({"change": "pause", "reason": 7}, "/reason"),
+        ({"change": "resume", "when": "now"}, "/when"),
+        ([], ""),
+    ],
+)
+def test_wrong_change_is_refused_with_its_place(
+    iris: ModelVersion, program: ApiClient, body: object, pointer: str
+) -> None:
+    refused = program.post(CHANGES, body)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == pointer
+    assert history() == []
+
+
+def test_version_that_there_is_not_is_404(iris: ModelVersion, program: ApiClient) -> None:
+    assert program.post(CHANGES, {"change": "promote", "version": 77}).status_code == 404
+
+
+def test_other_tokens_change_nothing(iris: ModelVersion, operator: Client, analyst: User) -> None:
+    body = {"change": "pause", "reason": "x"}
+    for client in (with_token(Scope.PREDICT), with_token(Scope.READ), with_token(Scope.OPERATE, "analyst")):
+        assert client.post(CHANGES, body).status_code == 403
+    assert ApiClient().post(CHANGES, body).status_code == 401
+    assert history() == []
+
+
+def test_only_operators_make_a_token_that_operates(operator: Client, analyst: User) -> None:
+    words = {"name": "cron", "days": "30", "scope": "operate"}
+    assert signed_in(analyst).post("/accounts/tokens/", words).status_code == 422
+    assert operator.post("/accounts/tokens/", words).status_code == 302
+    assert [token.scope for token in ApiToken.objects.all()] == ["operate"]
+    assert "Predict, read, and change what serves" in operator.get("/accounts/tokens/").content.decode()

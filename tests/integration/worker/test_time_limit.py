@@ -15,6 +15,7 @@ from predictions.models import Claim, ModelVersion, Prediction, State
 from predictions.worker import drain
 from predictions.worker.time_limit import Call
 from tests.integration.conftest import make
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,7 +111,8 @@ def call_in_a_process(limit: float) -> subprocess.Popen[str]:
 def test_call_of_a_process_that_was_suspended_is_not_ended() -> None:
     with call_in_a_process(limit=1.5) as process:
         process.send_signal(signal.SIGSTOP)
-        time.sleep(2)
+        stopped = time.monotonic()
+        wait_until(lambda: time.monotonic() - stopped > 2, 10, "it is suspended for longer than its limit")
         process.send_signal(signal.SIGCONT)
         assert process.communicate(timeout=30)[0] == "returned\n"
 
