@@ -73,6 +73,11 @@ class Env(BaseSettings):
     waiters_max: int = Field(40, ge=0, description="Threads that may wait at one time, in each web process.")
 
     submit_rate: str = Field("", description="Predictions that one caller may ask for, e.g. 600/min. Empty: any.")
+    webhook_allowed_hosts: CommaSeparated = Field(
+        [],
+        description="Hosts on private addresses that webhooks may be sent to, separated by commas. Public ones may be"
+        " without this.",
+    )
     max_queued: int = Field(10_000, ge=1, description="Rows that may wait in all; beyond it the answer is 503.")
     max_queued_per_caller: int = Field(5_000, ge=1, description="Rows of one caller that may wait.")
     prediction_seconds: int = Field(300, ge=1, description="A prediction not finished by then is `expired`.")
@@ -126,7 +131,9 @@ class Env(BaseSettings):
             raise ValueError("must begin with a slash, for example /foretell")
         return path
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", "cors_allowed_origins", mode="before")
+    @field_validator(
+        "allowed_hosts", "csrf_trusted_origins", "cors_allowed_origins", "webhook_allowed_hosts", mode="before"
+    )
     @classmethod
     def split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

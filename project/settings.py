@@ -22,6 +22,7 @@ DEVELOPMENT = ENV.debug
 SECRET_KEY = secret_key(ENV)
 ALLOWED_HOSTS = ENV.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+WEBHOOK_ALLOWED_HOSTS = ENV.webhook_allowed_hosts
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins  # of the API; pages have forms of their own only
 FORCE_SCRIPT_NAME = ENV.force_script_name or None
 

@@ -52,7 +52,7 @@ def _of_token(secret: str) -> Caller:
         raise InvalidToken
     ApiToken.objects.note_use(token)
     bounds = {"may_predict": token.scope != Scope.READ, "may_operate": token.scope == Scope.OPERATE}
-    return replace(of_user(token.user), **bounds, only_model=token.model_name)
+    return replace(of_user(token.user), **bounds, only_model=token.model_name, token=token.digest)
 
 
 def _of_tokens(secrets: Sequence[str]) -> list[Caller | Exception]:

@@ -46,6 +46,8 @@ SUMMARIES = {
     "replace_prediction_feedback": "Replace my feedback",
     "explain_prediction": "What each feature adds to an answer",
     "read_prediction_receipt": "Which artefact answered which input",
+    "read_prediction_webhook": "What came of a prediction's webhook",
+    "read_webhook_secret": "The secret that signs the webhooks of this token",
     "list_batches": "My files, newest first",
     "create_batch": "Score a file, or many rows",
     "read_batch": "One file and its progress",

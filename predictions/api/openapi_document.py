@@ -14,7 +14,7 @@ from predictions.models import ModelVersion, RegisteredModel
 
 PREDICT_PATH = "/api/v1/models/{name}/predictions/"
 # Bodies that take no other members.
-STRICT = ("OneRow", "SeveralRows", "FeedbackBody")
+STRICT = ("OneRow", "SeveralRows", "WebhookTarget", "FeedbackBody")
 Json = dict[str, Any]
 
 
@@ -41,8 +41,9 @@ def _add_model(result: Json, model: RegisteredModel, version: ModelVersion) -> N
     schemas = result["components"]["schemas"]
     schemas[f"Features_{suffix}"] = features(version.signature.json_schema())
     row = {"$ref": f"#/components/schemas/Features_{suffix}"}
-    one = {"features": row, "version": schemas["OneRow"]["properties"]["version"]}
-    many = {"rows": {**schemas["SeveralRows"]["properties"]["rows"], "items": row}, "version": one["version"]}
+    beside = {name: schemas["OneRow"]["properties"][name] for name in ("version", "webhook")}
+    one = {"features": row, **beside}
+    many = {"rows": {**schemas["SeveralRows"]["properties"]["rows"], "items": row}, **beside}
     schema = {"anyOf": [_object(one, "features"), _object(many, "rows")]}
     examples = model.description.get("examples", [])
     example = {"example": {"features": examples[0]["values"]}} if examples else {}

@@ -17,6 +17,7 @@ from predictions.api.parsers import check_json
 from predictions.api.prediction_body import PredictBody, read_body
 from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
 from predictions.models.ids import new_prediction_id
+from predictions.serving.schema.errors import NotAuthenticated
 from predictions.use_cases import lookup
 from predictions.use_cases.submit import PredictCommand, submit
 from predictions.use_cases.wait import subscribe, wait
@@ -35,6 +36,8 @@ async def predict(request: ApiRequest, name: str) -> ApiReply:
     options = read_options(request.headers, request.caller)
     model = await lookup.model(name)
     asked = await _off_loop(len(request.body) > LARGE_BODY, read_body, request.body)
+    if asked.webhook_url is not None and not request.caller.token:
+        raise NotAuthenticated
     version = await _version(request, model, asked, options.idempotency_key)
     rows = await _off_loop(len(request.body) > LARGE_BODY, asked.clean, version.signature)
     command = PredictCommand(
@@ -46,6 +49,7 @@ async def predict(request: ApiRequest, name: str) -> ApiReply:
         options.idempotency_key,
         options.time_allowed,
         asked.version is not None,
+        asked.webhook_url,
     )
     found = await accept_and_wait(command, options.wait)
     return await _off_loop(len(found) > FEW_ROWS, _accepted, request, found, asked.has_several, options.wait)

@@ -5,7 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
+
 from predictions.api.parsers import parse
+from predictions.maintenance.webhook_request import problem_of
+from predictions.models.webhook import MOST_URL
 from predictions.serving.schema.errors import InvalidInput, Problem, TooManyRows
 from predictions.serving.schema.signature import Signature, Value
 from predictions.serving.schema.wording import printable
@@ -14,16 +18,20 @@ from predictions.serving.schema.wording import printable
 MOST_ROWS = 1000
 # Problems that one reply names.
 MOST_NAMED = 100
-MEMBERS = ("features", "rows", "version")
+MEMBERS = ("features", "rows", "version", "webhook")
 
 
 @dataclass(frozen=True)
 class PredictBody:
-    """Rows as they were sent. `version` is a number or an alias as text, None for the version that serves."""
+    """Rows as they were sent. `version` is a number or an alias as text, None for the version that serves.
+
+    `webhook_url` is where the end of each prediction is told.
+    """
 
     rows: Sequence[Any]
     has_several: bool
     version: str | None
+    webhook_url: str | None
 
     def clean(self, signature: Signature) -> list[list[Value]]:
         """The rows in signature order. Raises InvalidInput with the problems of all rows."""
@@ -49,17 +57,18 @@ def read_body(content: bytes) -> PredictBody:
         raise InvalidInput(problems)
     version = given.get("version")
     called = version if version is None or isinstance(version, str) else str(int(version))
+    webhook_url = given["webhook"]["url"] if given.get("webhook") else None
     if "features" in given:
-        return PredictBody([given["features"]], False, called)
+        return PredictBody([given["features"]], False, called, webhook_url)
     if len(given["rows"]) > MOST_ROWS:
         raise TooManyRows(MOST_ROWS)
-    return PredictBody(given["rows"], True, called)
+    return PredictBody(given["rows"], True, called, webhook_url)
 
 
 def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
     """The problems of the body's members, before any row is validated."""
     for name in sorted(given.keys() - set(MEMBERS))[:MOST_NAMED]:
-        message = f'Only "features" or "rows", and "version", belong here, not "{printable(name)}".'
+        message = f'Only "features" or "rows", "version" and "webhook" belong here, not "{printable(name)}".'
         yield Problem(None, "unknown_member", message, pointer_to(printable(name)))
     if "features" in given and "rows" in given:
         yield Problem(None, "unknown_member", 'Send "features" for one row or "rows" for several, not both.', "/rows")
@@ -69,6 +78,18 @@ def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(None, "wrong_type", '"rows" must be a list of at least one row.', "/rows")
     if not _is_version(given.get("version")):
         yield Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")
+    yield from _of_webhook(given.get("webhook"))
+
+
+def _of_webhook(said: Any) -> Iterator[Problem]:
+    if said is None:
+        return
+    if not isinstance(said, dict) or said.keys() != {"url"}:
+        yield Problem(None, "wrong_type", 'Must be an object: {"url": "https://…"}.', "/webhook")
+    elif not isinstance(said["url"], str) or len(said["url"]) > MOST_URL:
+        yield Problem(None, "wrong_type", f"Must be a text of {MOST_URL} characters at most.", "/webhook/url")
+    elif problem := problem_of(said["url"], settings.WEBHOOK_ALLOWED_HOSTS):
+        yield Problem(None, "bad_url", problem, "/webhook/url")
 
 
 def _is_version(said: Any) -> bool:

@@ -9,7 +9,9 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
+from predictions.maintenance.webhook_request import URL
 from predictions.models import Source, State
+from predictions.models.webhook import MOST_URL
 from predictions.serving.schema.errors import ERRORS
 from predictions.use_cases.operate import LONGEST_REASON, OF_MODELS, OF_VERSIONS
 
@@ -171,14 +173,22 @@ class Version(serializers.JSONField):
     """The number of a version, or `champion`, `previous` or `latest`."""
 
 
+class WebhookTarget(serializers.Serializer[Any]):
+    """Where the end of each prediction is told, signed as Standard Webhooks specifies. It needs a token."""
+
+    url = serializers.RegexField(URL, max_length=MOST_URL)
+
+
 class OneRow(serializers.Serializer[Any]):
     features = Row()
     version = Version(required=False)
+    webhook = WebhookTarget(required=False)
 
 
 class SeveralRows(serializers.Serializer[Any]):
     rows = serializers.ListField(child=Row(), min_length=1, max_length=1000)
     version = Version(required=False)
+    webhook = WebhookTarget(required=False)
 
 
 # Which of the two it is shows by its members.

@@ -6,7 +6,7 @@ from django.urls.converters import UUIDConverter
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.views import exception_handler
 
-from predictions.api import batches, described, receipts, resources
+from predictions.api import batches, described, receipts, resources, webhooks
 
 
 class Docs(SpectacularSwaggerSplitView):
@@ -38,6 +38,8 @@ urlpatterns = [
     path("predictions/<id:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
     path("predictions/<id:prediction_id>/explanation/", resources.explanation, name="api-explanation"),
     path("predictions/<id:prediction_id>/receipt/", receipts.receipt, name="api-receipt"),
+    path("predictions/<id:prediction_id>/webhook/", webhooks.log, name="api-webhook"),
+    path("webhooks/secret/", webhooks.secret, name="api-webhook-secret"),
     path("batches/", batches.batches, name="api-batches"),
     path("batches/<id:job_id>/", batches.read, name="api-batch"),
     path("batches/<id:job_id>/results/", batches.results, name="api-batch-results"),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from predictions.maintenance import canary, examination, leases, promotions, renotify, retention, rollups
+from predictions.maintenance import canary, examination, leases, promotions, renotify, retention, rollups, webhooks
 from predictions.maintenance.fallback import Fallback
 from predictions.maintenance.runner import Done, Job
 from predictions.models import Heartbeat, IdempotencyKey
@@ -47,6 +47,7 @@ def of_keeper(fallback: Fallback) -> list[Job]:
         Job("canary", every, 0.5, _without_counts(canary.send)),
         Job("rollups", every, 0.5, _without_counts(rollups.update)),
         Job("idempotency keys", every, 0.5, _without_counts(remove_keys)),
+        Job("webhooks", webhooks.INTERVAL_SECONDS, 0.2, webhooks.deliver),
     ]
 
 

@@ -14,6 +14,7 @@ from predictions.models.prediction import Prediction
 from predictions.models.registered_model import ModelVersion, RegisteredModel
 from predictions.models.states import JobState, Lane, Source, State
 from predictions.models.tombstone import Tombstone
+from predictions.models.webhook import Webhook, WebhookAttempt
 
 __all__ = [
     "ApiToken",
@@ -35,4 +36,6 @@ __all__ = [
     "State",
     "Tombstone",
     "Watermark",
+    "Webhook",
+    "WebhookAttempt",
 ]

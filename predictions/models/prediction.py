@@ -24,6 +24,7 @@ from predictions.models.ids import new_prediction_id
 from predictions.models.registered_model import ModelVersion
 from predictions.models.states import TERMINAL, Lane, Source, State, before
 from predictions.models.tombstone import Tombstone
+from predictions.models.webhook import Webhook
 
 if TYPE_CHECKING:  # the web never loads numpy; and feedback refers to predictions
     from predictions.models.feedback import Feedback
@@ -99,7 +100,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
 
     # --- Acceptance ---------------------------------------------------------------------------------------------------
     def accept(self, predictions: Sequence["Prediction"]) -> None:
-        """Insert new rows with their idempotency keys, all or none. Their times are the database's.
+        """Insert new rows with their idempotency keys and webhooks, all or none. Their times are the database's.
 
         Much cheaper for one row than bulk_create, which builds its statement anew.
 
@@ -118,6 +119,8 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
             cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
             if keys := [p.idempotency for p in predictions if p.idempotency]:
                 IdempotencyKey.objects.take(keys)
+            if hooks := [p.webhook for p in predictions if p.webhook]:
+                Webhook.objects.expect(hooks, now)
         for prediction in predictions:
             prediction._state.adding = False
 
@@ -184,7 +187,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
 
     # --- Removal ------------------------------------------------------------------------------------------------------
     def remove(self, ids: Sequence[uuid.UUID]) -> int:
-        """Delete those of `ids` that have ended, with their feedback and keys; each leaves a tombstone. How many."""
+        """Delete those of `ids` that have ended, with all that belongs to them; each leaves a tombstone. How many."""
         with transaction.atomic(savepoint=False):
             ended = list(
                 self.filter(id__in=ids, finished_at__isnull=False)
@@ -194,6 +197,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
             )
             Tombstone.objects.put_up(ended)
             IdempotencyKey.objects.release(ended)
+            Webhook.objects.filter(pk__in=ended).delete()
             self.filter(id__in=ended).delete()
         return len(ended)
 
@@ -237,11 +241,12 @@ class Prediction(models.Model):
 
     # Set by the code that submits a new row: how long it may take, from its acceptance.
     time_allowed: timedelta = settings.PREDICTION_TIME
-    # For the log; and the key that `accept` inserts beside the row.
+    # For the log; and the key and the webhook that `accept` inserts beside the row.
     request_id: str = ""
     # The context in which the workers are notified: it names the request, and the span that traces it.
     request_context: Context = copy_context()
     idempotency: IdempotencyKey | None = None
+    webhook: Webhook | None = None
     # Set by `lookup.attach_feedback`: what the caller who reads the row has said of it.
     own_feedback: "Feedback | None" = None
 

@@ -24,7 +24,7 @@ class Caller:
     `address` is a keyed hash of the network address of a caller without an account. Limits hold for it too, because
     such a caller can renew its cookie, and with it `key`, at any time. `may_predict`, `may_operate` and
     `only_model` are the bounds of a token: whether it may do more than read, whether it may change what serves, and the
-    one model that it is for; empty: all.
+    one model that it is for; empty: all. `token` is the token's digest; empty for callers without one.
     """
 
     key: str
@@ -34,6 +34,7 @@ class Caller:
     may_predict: bool = True
     may_operate: bool = False
     only_model: str = ""
+    token: str = ""
 
     @property
     def limited_as(self) -> list[str]:

@@ -18,7 +18,7 @@ from django.db import close_old_connections
 
 from predictions.context import request_id
 from predictions.lifecycle import registry
-from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, Source
+from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, Source, Webhook
 from predictions.models.idempotency_key import KeyTaken
 from predictions.queue import notifications
 from predictions.queue.batcher import Batcher, map_catching
@@ -45,6 +45,7 @@ class PredictCommand:
         ids: of the predictions, one for each row.
         idempotency_key: the same key with the same rows gives the same predictions.
         is_pinned: the caller asked for this version, not for the one that serves. A key remembers that.
+        webhook_url: where the end of each prediction is told; only for a caller with a token.
     """
 
     version: ModelVersion
@@ -55,6 +56,7 @@ class PredictCommand:
     idempotency_key: str | None = None
     time_allowed: timedelta | None = None
     is_pinned: bool = False
+    webhook_url: str | None = None
 
 
 @dataclass(slots=True)
@@ -107,6 +109,11 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
     for prediction in predictions:
         prediction.time_allowed = command.time_allowed or settings.PREDICTION_TIME
         prediction.request_id, prediction.request_context = request_id.get(), context
+        if command.webhook_url is not None:
+            caller = command.caller
+            prediction.webhook = Webhook(
+                prediction_id=prediction.pk, url=command.webhook_url, token=caller.token, caller=caller.key
+            )
     if command.idempotency_key is not None:
         request_hash = _hash(command)
         for place, prediction in enumerate(predictions):
@@ -123,7 +130,9 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
 def _hash(command: PredictCommand) -> str:
     rows: Any = command.rows[0] if len(command.rows) == 1 else command.rows
     pin = [command.version.number] if command.is_pinned else []
-    return hashlib.sha256(json.dumps([command.version.registered_model.name, rows, *pin]).encode()).hexdigest()
+    hook = [{"webhook": command.webhook_url}] if command.webhook_url else []
+    said = [command.version.registered_model.name, rows, *pin, *hook]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 # --- In the batcher's thread ------------------------------------------------------------------------------------------

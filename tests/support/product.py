@@ -34,5 +34,6 @@ def environment(**variables: object) -> dict[str, str]:
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "CSRF_TRUSTED_ORIGINS": "",
         "CORS_ALLOWED_ORIGINS": "",
+        "WEBHOOK_ALLOWED_HOSTS": "",
     }
     return shell | defaults | usual | {name: str(value) for name, value in variables.items()}

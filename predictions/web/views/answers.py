@@ -29,6 +29,7 @@ from predictions.use_cases.feedback import give_feedback, given_feedback
 from predictions.use_cases.lookup import find_prediction
 from predictions.use_cases.retry import retry as retry_prediction
 from predictions.use_cases.wait import subscribe, wait_in_thread
+from predictions.use_cases.webhooks import webhook_of
 from predictions.web import polling, waiting
 from predictions.web.access import for_predictors
 from predictions.web.download import csv_text
@@ -57,8 +58,10 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def prediction(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    shown = _present(request, find_prediction(prediction_id, caller_of(request)))
-    return render(request, "predictions/prediction.html", {"prediction": shown, **_reload(shown)})
+    found = find_prediction(prediction_id, caller_of(request))
+    shown = _present(request, found)
+    context = {"prediction": shown, "webhook": webhook_of(found, caller_of(request)), **_reload(shown)}
+    return render(request, "predictions/prediction.html", context)
 
 
 def _present(request: HttpRequest, found: Prediction) -> PredictionPresenter:

@@ -1,0 +1,130 @@
+"""Webhooks: the outbox of predictions whose end is to be told, and the log of what was tried.
+
+A row is inserted with its prediction, in one transaction. It is due when the prediction has ended: nothing is written
+where the end is stored, so predictions without a webhook cost nothing, and no end is missed.
+"""
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
+
+MOST_URL = 2000
+# A deliverer that does not come back within this time has died: its rows are due again.
+LEASE = timedelta(minutes=2)
+# The pauses before the second and each later attempt. The first attempt is made at once.
+PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 3600, 14_400, 36_000))
+MOST_ATTEMPTS = len(PAUSES) + 1
+# Rows of one caller in one claim, so that its slow receivers do not delay those of others.
+OF_CALLER = 4
+
+
+class WebhookStatus(models.TextChoices):
+    OPEN = "open", "Open"
+    DELIVERED = "delivered", "Delivered"
+    FAILED = "failed", "Given up"
+
+
+class WebhookQuerySet(models.QuerySet["Webhook"]):
+    def due(self, ended: "models.QuerySet[Any]") -> "WebhookQuerySet":
+        """Open ones whose time has come, of the predictions that have ended."""
+        of_ended = Exists(ended.filter(pk=OuterRef("prediction_id")))
+        return self.filter(of_ended, status=WebhookStatus.OPEN, next_at__lte=Now())
+
+    def claim(self, ended: "models.QuerySet[Any]", most: int) -> "list[Webhook]":
+        """Take up to `most` due ones for `LEASE`, a few of each caller. Each counts as attempted."""
+        due = self.due(ended)
+        callers = due.order_by().values_list("caller", flat=True).distinct()[:most]
+        found = [hook for caller in callers for hook in due.filter(caller=caller).order_by("next_at")[:OF_CALLER]]
+        return [hook for hook in found[:most] if hook.take()]
+
+    def expect(self, hooks: "Sequence[Webhook]", now: datetime) -> None:
+        """Insert new rows, in the transaction that inserts their predictions."""
+        for hook in hooks:
+            hook.next_at = now
+        self.bulk_create(hooks)
+
+
+class Webhook(models.Model):
+    """Where the end of one prediction is told. `token` is the digest of the token that asked: it gives the secret."""
+
+    prediction_id = models.UUIDField(primary_key=True, editable=False)
+    url = models.CharField(max_length=MOST_URL)
+    token = models.CharField(max_length=128)
+    caller = models.CharField(max_length=80)
+    status = models.CharField(max_length=10, choices=WebhookStatus.choices, default=WebhookStatus.OPEN)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField()
+
+    objects = WebhookQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["next_at"], condition=Q(status="open"), name="webhooks_due")]
+
+    def __str__(self) -> str:
+        return f"webhook of {self.prediction_id}"
+
+    @property
+    def message_id(self) -> str:
+        """The same for each attempt: a receiver knows a duplicate by it."""
+        return f"msg_{self.prediction_id.hex}"
+
+    def take(self) -> bool:
+        """Hold the row for one attempt; False if another deliverer has it."""
+        same = Webhook.objects.filter(pk=self.pk, status=WebhookStatus.OPEN, attempts=self.attempts, next_at__lte=Now())
+        won = same.update(attempts=F("attempts") + 1, next_at=Now() + LEASE) == 1
+        self.attempts += won
+        return won
+
+    def record(self, http_status: int | None, problem: str, milliseconds: float, *, is_last: bool) -> None:
+        """Log this attempt, and say what comes next. An attempt whose lease another has taken is logged only."""
+        held = Webhook.objects.filter(pk=self.pk, status=WebhookStatus.OPEN, attempts=self.attempts)
+        with transaction.atomic():
+            if not Webhook.objects.filter(pk=self.pk).exists():
+                return  # its prediction was removed meanwhile
+            WebhookAttempt.objects.create(
+                webhook=self,
+                number=self.attempts,
+                at=Now(),
+                http_status=http_status,
+                problem=problem,
+                milliseconds=milliseconds,
+            )
+            if not problem:
+                held.update(status=WebhookStatus.DELIVERED)
+            elif is_last or self.attempts >= MOST_ATTEMPTS:
+                held.update(status=WebhookStatus.FAILED)
+            else:
+                held.update(next_at=Now() + PAUSES[self.attempts - 1])
+
+
+class WebhookAttempt(models.Model):
+    """`problem` is a code, empty if the receiver took the message; `http_status` is the receiver's, if it answered."""
+
+    webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="log")
+    number = models.PositiveSmallIntegerField()
+    at = models.DateTimeField()
+    http_status = models.PositiveSmallIntegerField(null=True)
+    problem = models.CharField(max_length=30, blank=True)
+    milliseconds = models.FloatField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}"
+
+
+def signing_key(token_digest: str) -> bytes:
+    """The key of a token's webhooks. It is derived from SECRET_KEY, so it is stored nowhere."""
+    return salted_hmac("foretell.webhook", token_digest, algorithm="sha256").digest()
+
+
+def signing_secret(token_digest: str) -> str:
+    """The key as Standard Webhooks writes it."""
+    return "whsec_" + base64.b64encode(signing_key(token_digest)).decode()
