@@ -20,10 +20,11 @@ from django.urls import resolve
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from predictions.api.http import ApiReply, ApiRequest, Chunks, Receive
+from predictions.api.http import ApiReply, ApiRequest, Chunks, Receive, content_length
 from predictions.api.prediction_body import pointer_to
 from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
 from predictions.batches.limits import limit_text, most_bytes
+from predictions.batches.uploads import check_upload
 from predictions.serving.schema.errors import (
     BadRequest,
     FileTooLarge,
@@ -39,14 +40,23 @@ threads = ThreadPoolExecutor(8, thread_name_prefix="api")
 
 
 async def answer_in_thread(request: ApiRequest) -> ApiReply:
-    if request.receive is not None:
-        request.file = await _receive(request, request.receive)
     context = contextvars.copy_context()  # the request's id
+    loop = asyncio.get_running_loop()
+    if request.receive is not None:
+        await loop.run_in_executor(threads, context.run, _check_upload, request)
+        request.file = await _receive(request, request.receive)
     try:
-        return await asyncio.get_running_loop().run_in_executor(threads, context.run, _answer, request)
+        return await loop.run_in_executor(threads, context.run, _answer, request)
     finally:
         if request.file is not None:
             request.file.close()
+
+
+def _check_upload(request: ApiRequest) -> None:
+    """A repeated Idempotency-Key finds its job, so it needs no room for another one."""
+    close_old_connections()
+    makes_job = "idempotency-key" not in request.headers
+    check_upload(request.path, content_length(request.headers), request.caller, makes_job=makes_job)
 
 
 async def _receive(request: ApiRequest, receive: Receive) -> IO[bytes]:
