@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run serve telemetry boosters test check format docs coverage mutants fuzz chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters mcp test check format docs coverage mutants fuzz chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN
 
 boosters: requirements/boosters.txt | $(BIN)/python ## install XGBoost, LightGBM, CatBoost and skops, for models of these kinds
 	@$(INSTALL) requirements/boosters.txt
+
+mcp: requirements/mcp.txt | $(BIN)/python ## install what /mcp needs, where agents ask; make run has it
+	@$(INSTALL) requirements/mcp.txt
 
 test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is reported as FLAKY if it passes then
 	@python -m tests.support.provide
@@ -105,11 +108,12 @@ bench: $(VENV)/.bench ## measure against the reference design and other servers 
 COMPILE := uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(VENV)/.dev ## pin the dependencies of pyproject.toml, with hashes, in requirements/
 	@$(COMPILE) -o requirements/base.txt
-	@$(COMPILE) --extra train --extra local -c requirements/base.txt -o requirements/run.txt
-	@$(COMPILE) --extra telemetry -c requirements/base.txt -o requirements/telemetry.txt
+	@$(COMPILE) --extra train --extra local --extra mcp -c requirements/base.txt -o requirements/run.txt
+	@$(COMPILE) --extra mcp -c requirements/run.txt -o requirements/mcp.txt
+	@$(COMPILE) --extra telemetry -c requirements/run.txt -o requirements/telemetry.txt
 	@$(COMPILE) --extra boosters -c requirements/base.txt -o requirements/boosters.txt
-	@$(COMPILE) --extra train --extra local --extra telemetry --extra boosters --group dev -c requirements/run.txt -c requirements/telemetry.txt -c requirements/boosters.txt -o requirements/dev.txt
-	@$(COMPILE) --extra train --extra local --group bench -c requirements/dev.txt -o requirements/bench.txt
+	@$(COMPILE) --extra train --extra local --extra mcp --extra telemetry --extra boosters --group dev -c requirements/run.txt -c requirements/telemetry.txt -c requirements/boosters.txt -o requirements/dev.txt
+	@$(COMPILE) --extra train --extra local --extra mcp --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## remove the environment, the data and the trained versions
 	rm -rf $(VENV) var mutants ml_models/*/versions

@@ -147,5 +147,6 @@ def config(level: str, *, as_json: bool, secrets: Sequence[str]) -> dict[str, An
             "django.server": {"level": "WARNING"},
             "celery": {"level": "INFO" if level == "DEBUG" else "WARNING"},
             "kombu": {"level": "WARNING"},
+            "mcp": {"level": "WARNING"},
         },
     }

@@ -18,7 +18,8 @@ from predictions.api.uploads import BrokenBody
 from predictions.batches.limits import takes_file
 from predictions.use_cases.addresses import client_ip
 
-PREFIXES = ("/api/", "/v2/")
+PREFIXES = ("/api/", "/v2/", "/mcp/")
+WHOLE_PATHS = ("/v2", "/mcp")
 # Swagger's page is a page of the site.
 PAGES = ("/api/v1/docs/",)
 
@@ -39,7 +40,7 @@ LAYERS: Sequence[Layer] = (
 
 def takes(path: str) -> bool:
     """Whether a path belongs to the API."""
-    return (path.startswith(PREFIXES) or path == "/v2") and not path.startswith(PAGES)
+    return (path.startswith(PREFIXES) or path in WHOLE_PATHS) and not path.startswith(PAGES)
 
 
 class Application:

@@ -36,15 +36,15 @@ REQUEST_ID = "X-Request-ID"
 # A request id that a proxy in front may have given.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 READING = ("GET", "HEAD", "OPTIONS")
-# Reads by POST.
-INDEX = re.compile(r"/v2/repository/index/?")
+# Reads by POST. Tools of agents check by themselves whether a token may predict.
+READS_BY_POST = re.compile(r"/v2/repository/index/?|/mcp")
 OF_MODEL = re.compile(r"/(?:api/v1|v2)/models/([^/]*)")
 # The requests whose rows SUBMIT_RATE counts.
 COUNTED = re.compile(r"/api/v1/models/[^/]+/predictions/?|/v2/models/[^/]+(/versions/[^/]+)?/infer/?")
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Prefer, Idempotency-Key, Cancel-After, If-None-Match,"
-    " Last-Event-ID, Inference-Header-Content-Length",
+    " Last-Event-ID, Inference-Header-Content-Length, MCP-Protocol-Version, Mcp-Method, Mcp-Name",
     "Access-Control-Max-Age": "600",
 }
 EXPOSED = (
@@ -193,7 +193,7 @@ async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:
 async def authorize(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Callers without a token are let in where predictions are public; a token has the bounds that it was made with."""
     caller = request.caller
-    if not caller.may_predict and request.method not in READING and not INDEX.fullmatch(request.path):
+    if not caller.may_predict and request.method not in READING and not READS_BY_POST.fullmatch(request.path):
         raise OutOfScope("This token may only read. Make one that may predict at /accounts/tokens/.")
     named = OF_MODEL.match(request.path)
     if caller.only_model and named and named.group(1) not in (caller.only_model, ""):

@@ -53,6 +53,8 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.NotCorrectable: 409,
     errors.NoResults: 409,
     errors.UnsupportedMediaType: 415,
+    errors.ForeignOrigin: 403,
+    errors.NotInstalled: 501,
     errors.UnsupportedTransferCoding: 501,
     errors.InternalError: 500,
     # A row that has ended so, where the reply is about its answer.

@@ -8,6 +8,7 @@ from predictions.api import operations
 from predictions.api.events import events
 from predictions.api.http import ApiReply, ApiRequest
 from predictions.api.inference_protocol import inference
+from predictions.api.mcp import door
 from predictions.api.threads import answer_in_thread, check_query
 
 Operation = Callable[..., Awaitable[ApiReply]]
@@ -32,6 +33,8 @@ async def answer(request: ApiRequest) -> ApiReply:
                 check_query(request, ())
             arguments: tuple[Any, ...] = found.groups()
             return await operation(request, *arguments)
+    if request.path == door.PATH:
+        return await door.answer(request)
     return await answer_in_thread(request)
 
 
@@ -40,4 +43,4 @@ def normal(path: str) -> str:
     since a redirect would turn its POST into a GET."""
     if path.startswith("/api/"):
         return path if path.endswith("/") else path + "/"
-    return path.removesuffix("/") if path != "/v2/" else "/v2"
+    return path.removesuffix("/")

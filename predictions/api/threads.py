@@ -6,9 +6,9 @@ No middleware of Django runs for them: the layers of `predictions.api.asgi` have
 import asyncio
 import contextvars
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 from urllib.parse import parse_qs
 
 from django.contrib.auth.models import AnonymousUser
@@ -36,17 +36,17 @@ from predictions.serving.schema.errors import (
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller
 
+T = TypeVar("T")
+
 threads = ThreadPoolExecutor(8, thread_name_prefix="api")
 
 
 async def answer_in_thread(request: ApiRequest) -> ApiReply:
-    context = contextvars.copy_context()  # the request's id
-    loop = asyncio.get_running_loop()
     if request.receive is not None:
-        await loop.run_in_executor(threads, context.run, _check_upload, request)
+        await in_thread(_check_upload, request)
         request.file = await _receive(request, request.receive)
     try:
-        return await loop.run_in_executor(threads, context.run, _answer, request)
+        return await in_thread(_answer, request)
     finally:
         if request.file is not None:
             request.file.close()
@@ -54,9 +54,19 @@ async def answer_in_thread(request: ApiRequest) -> ApiReply:
 
 def _check_upload(request: ApiRequest) -> None:
     """A repeated Idempotency-Key finds its job, so it needs no room for another one."""
-    close_old_connections()
     makes_job = "idempotency-key" not in request.headers
     check_upload(request.path, content_length(request.headers), request.caller, makes_job=makes_job)
+
+
+async def in_thread(call: Callable[..., T], *args: Any) -> T:
+    """Call in the pool, with the request's id and a database connection that is not too old."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(threads, context.run, _with_connection, call, *args)
+
+
+def _with_connection(call: Callable[..., T], *args: Any) -> T:
+    close_old_connections()
+    return call(*args)
 
 
 async def _receive(request: ApiRequest, receive: Receive) -> IO[bytes]:
@@ -67,7 +77,6 @@ async def _receive(request: ApiRequest, receive: Receive) -> IO[bytes]:
 
 
 def _answer(request: ApiRequest) -> ApiReply:
-    close_old_connections()
     scope = {**request.scope, "path": request.prefix + request.path, "root_path": request.prefix}
     django_request: Any = ASGIRequest(scope, request.file or io.BytesIO(request.body))
     if request.file:  # a body that came in chunks has no length, and Django would take it for empty

@@ -275,6 +275,20 @@ class UnsupportedMediaType(SpecificError):
         self.is_coding = is_coding
 
 
+class ForeignOrigin(ForetellError):
+    """A script of another site, which CORS_ALLOWED_ORIGINS does not name."""
+
+    code = "foreign_origin"
+    sentence = "Pages of this origin may not ask here. An administrator can name it in CORS_ALLOWED_ORIGINS."
+
+
+class NotInstalled(SpecificError):
+    """An optional part whose packages are missing; the sentence says how to install them."""
+
+    code = "not_installed"
+    sentence = "This is not installed here."
+
+
 class UnsupportedTransferCoding(ForetellError):
     code = "unsupported_transfer_coding"
     sentence = "Of transfer codings only chunked is understood."

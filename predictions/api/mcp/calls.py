@@ -1,0 +1,101 @@
+"""What the tools do, by the use cases that the JSON API calls too."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+
+from predictions.api.http import ApiRequest
+from predictions.api.operations import accept_and_wait, find
+from predictions.api.prediction_body import pointer_to
+from predictions.api.threads import in_thread
+from predictions.lifecycle import registry
+from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
+from predictions.models.ids import new_prediction_id
+from predictions.serving.schema.errors import InvalidInput, OutOfScope, Problem
+from predictions.serving.schema.wording import printable
+from predictions.use_cases import cancel, lookup
+from predictions.use_cases.submit import PredictCommand
+from predictions.use_cases.wait import subscribe, wait
+
+# A call waits so long at most; clients give up after 30 to 60 seconds.
+MOST_SECONDS = 20.0
+PREFIX = "predict_"
+
+Arguments = Mapping[str, Any]
+
+
+def serving(request: ApiRequest) -> list[ModelVersion]:
+    """The versions that serve, of the models that the caller may ask."""
+    only = request.caller.only_model
+    models = [registry.find(model.name) for model in RegisteredModel.objects.listed().defer("champion__manifest")]
+    champions = [registry.champion(model) for model in models if only in ("", model.name)]
+    return [version for version in champions if version is not None]
+
+
+async def predict(request: ApiRequest, name: str, arguments: Arguments) -> Prediction:
+    """Accept a row and wait for its answer.
+
+    Raises:
+        OutOfScope: the caller's token is for less.
+        ForetellError: what the JSON API refuses such a request for.
+    """
+    _check_may_change(request)
+    if request.caller.only_model not in ("", name):
+        raise OutOfScope(f"This token is for the model {request.caller.only_model!r} only.")
+    version = lookup.serving_version(await lookup.model(name))
+    rows = [_clean(version, arguments)]
+    command = PredictCommand(version, rows, [new_prediction_id()], request.caller, Source.API)
+    [row] = await accept_and_wait(command, min(MOST_SECONDS, settings.WAIT_MAX))
+    return row
+
+
+async def get_prediction(request: ApiRequest, arguments: Arguments) -> Prediction:
+    """The prediction when it has ended, or as it is after some time. Raises NotFound or Removed."""
+    prediction_id = _id(arguments)
+    with subscribe([prediction_id]) as subscription:
+        row = await find(request, str(prediction_id))
+        await wait([row], subscription, min(MOST_SECONDS, settings.WAIT_MAX))
+    return row
+
+
+async def cancel_prediction(request: ApiRequest, arguments: Arguments) -> Prediction:
+    """Raises NotFound, Removed, Forbidden, OutOfScope or CannotCancel."""
+    _check_may_change(request)
+    row = await find(request, str(_id(arguments)))
+    await in_thread(cancel.cancel, row, request.caller)
+    return row
+
+
+def _check_may_change(request: ApiRequest) -> None:
+    if not request.caller.may_predict:
+        raise OutOfScope("This token may only read. Make one that may predict at /accounts/tokens/.")
+
+
+def _clean(version: ModelVersion, arguments: Arguments) -> list[Any]:
+    try:
+        return version.signature.clean(arguments)
+    except InvalidInput as error:
+        raise InvalidInput([_placed(problem) for problem in error.problems]) from None
+
+
+def _placed(problem: Problem) -> Problem:
+    """With a pointer into the arguments."""
+    return replace(problem, pointer="" if problem.feature is None else pointer_to(problem.feature))
+
+
+def _id(arguments: Arguments) -> uuid.UUID:
+    """Raises InvalidInput."""
+    problems = [
+        Problem(printable(name), "unknown_member", 'Only "id" belongs here.', pointer_to(printable(name)))
+        for name in sorted(arguments.keys() - {"id"})[:20]
+    ]
+    try:
+        found = uuid.UUID(str(arguments.get("id")))
+    except ValueError:
+        problems.append(Problem("id", "wrong_type", "Must be the id that a predict tool gave.", "/id"))
+    if problems:
+        raise InvalidInput(problems)
+    return found

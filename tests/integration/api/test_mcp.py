@@ -1,0 +1,217 @@
+"""The Model Context Protocol at /mcp, message by message. `tests/worker/test_mcp.py` has the SDK's own client."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from django.contrib.auth.models import User
+
+from predictions.api.mcp import door
+from predictions.models import ApiToken, ModelVersion, Prediction, RegisteredModel
+from predictions.models.api_token import Scope
+from predictions.use_cases import cancel
+from tests.integration.api.conftest import problem
+from tests.integration.conftest import IRIS, run_worker
+from tests.support.api_client import ApiClient
+
+pytest.importorskip("mcp")
+
+HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+FEATURES = ("sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)")
+ROW = dict(zip(FEATURES, IRIS, strict=True))
+
+
+@pytest.fixture(autouse=True)
+def _short_wait(settings: Any) -> None:
+    """No worker runs here: nothing ends while a call waits."""
+    settings.WAIT_MAX = 0.05
+
+
+def send(client: ApiClient, method: str, **params: Any) -> Any:
+    """The result of one request."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    response = client.post("/mcp/", message, headers=HEADERS)
+    assert response.status_code == 200, response
+    return response.json()["result"]
+
+
+def call(client: ApiClient, tool: str, **arguments: Any) -> Any:
+    return send(client, "tools/call", name=tool, arguments=arguments)
+
+
+def token_client(user: User, **bounds: Any) -> ApiClient:
+    _, secret = ApiToken.objects.create(user=user, name="an agent", **bounds)
+    return ApiClient(Authorization=f"Bearer {secret}")
+
+
+# --- Tools ------------------------------------------------------------------------------------------------------------
+def test_tool_takes_the_signature_of_its_model(client: ApiClient, iris: ModelVersion) -> None:
+    tools = {tool["name"]: tool for tool in send(client, "tools/list")["tools"]}
+
+    signature = client.get("/api/v1/models/iris/").json()["signature"]
+    assert tools["predict_iris"]["inputSchema"] == signature
+    assert tools["predict_iris"]["annotations"]["readOnlyHint"] is True
+    assert tools["cancel_prediction"]["annotations"]["readOnlyHint"] is False
+
+
+def test_paused_model_has_no_tool(client: ApiClient, iris: ModelVersion) -> None:
+    RegisteredModel.objects.filter(name="iris").update(paused_reason="The data is checked.")
+
+    assert "predict_iris" not in [tool["name"] for tool in send(client, "tools/list")["tools"]]
+    refused = call(client, "predict_iris", **ROW)
+    assert refused["isError"]
+    assert "The data is checked." in refused["content"][0]["text"]
+
+
+def test_every_model_answers_by_its_output_schema(client: ApiClient, registered: dict[str, RegisteredModel]) -> None:
+    tools = {tool["name"]: tool for tool in send(client, "tools/list")["tools"]}
+
+    for name, model in registered.items():
+        row = model.description["examples"][0]["values"]
+        accepted = call(client, f"predict_{name}", **row)["structuredContent"]
+        run_worker(model.champion)
+        ended = call(client, "get_prediction", id=accepted["id"])
+        for body in (accepted, ended["structuredContent"]):
+            jsonschema.validate(body, tools[f"predict_{name}"]["outputSchema"])
+            jsonschema.validate(body, tools["get_prediction"]["outputSchema"])
+        assert ended["structuredContent"]["output"]["grade_evidence"]
+
+
+def test_unfinished_call_names_the_prediction(client: ApiClient, iris: ModelVersion) -> None:
+    accepted = call(client, "predict_iris", **ROW)
+    assert accepted["structuredContent"]["status"] == "queued"
+    assert accepted["structuredContent"]["id"] in accepted["content"][0]["text"]
+
+    run_worker(iris)
+    [sentence] = call(client, "get_prediction", id=accepted["structuredContent"]["id"])["content"]
+    assert sentence["text"].startswith("Iris species: setosa (probability ")
+    assert "The case is clear: such answers were right in" in sentence["text"]
+
+
+def test_bad_input_is_a_tool_error_with_all_problems(client: ApiClient, iris: ModelVersion) -> None:
+    refused = call(client, "predict_iris", **{**ROW, FEATURES[0]: "long", FEATURES[1]: -3, "colour": "red"})
+
+    assert refused["isError"]
+    found = {(one["pointer"], one["code"]) for one in refused["structuredContent"]["errors"]}
+    assert {pointer for pointer, _ in found} == {f"/{FEATURES[0]}", f"/{FEATURES[1]}", "/colour"}
+    assert refused["content"][0]["text"].count("\n- ") == 3
+    assert not Prediction.objects.exists()
+
+
+def test_cancel_ends_a_prediction(client: ApiClient, iris: ModelVersion) -> None:
+    accepted = call(client, "predict_iris", **ROW)["structuredContent"]
+
+    canceled = call(client, "cancel_prediction", id=accepted["id"])
+    assert canceled["structuredContent"]["status"] == "canceled"
+    again = call(client, "cancel_prediction", id=accepted["id"])
+    assert again["isError"]
+    assert again["structuredContent"]["code"] == "not_cancelable"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"id": 5}, {"id": "x"}, {"id": None, "more": 1}])
+def test_id_that_is_none_is_a_tool_error(client: ApiClient, iris: ModelVersion, arguments: Any) -> None:
+    refused = call(client, "get_prediction", **arguments)
+    assert refused["isError"]
+    assert refused["structuredContent"]["code"] == "invalid_input"
+
+
+def test_unknown_tool_is_an_error_of_the_protocol(client: ApiClient, iris: ModelVersion) -> None:
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "rm", "arguments": {}}}
+    answer = client.post("/mcp/", message, headers=HEADERS).json()
+    assert (answer["id"], answer["error"]["code"]) == (7, -32602)
+
+
+def test_unexpected_error_shows_nothing_of_it(client: ApiClient, iris: ModelVersion, monkeypatch: Any) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("a secret path")
+
+    accepted = call(client, "predict_iris", **ROW)["structuredContent"]
+    monkeypatch.setattr(cancel, "cancel", fail)
+    refused = call(client, "cancel_prediction", id=accepted["id"])
+    assert refused["structuredContent"]["code"] == "internal_error"
+    assert "secret" not in json.dumps(refused)
+
+
+# --- The card ---------------------------------------------------------------------------------------------------------
+def test_model_card_is_a_resource(client: ApiClient, iris: ModelVersion) -> None:
+    [card] = [one for one in send(client, "resources/list")["resources"] if one["name"] == "iris-card"]
+
+    [content] = send(client, "resources/read", uri=card["uri"])["contents"]
+    assert content["mimeType"] == "text/markdown"
+    assert iris.registered_model.description["card"] in content["text"]
+
+
+# --- Callers ----------------------------------------------------------------------------------------------------------
+def test_stranger_is_refused_where_predictions_are_not_public(
+    client: ApiClient, iris: ModelVersion, settings: Any, owner: User
+) -> None:
+    settings.PUBLIC_PREDICTIONS = False
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+
+    assert problem(client.post("/mcp/", message, headers=HEADERS), 401)
+    assert send(token_client(owner), "tools/list")["tools"]
+
+
+def test_wrong_token_is_refused(client: ApiClient, iris: ModelVersion) -> None:
+    response = client.post("/mcp/", {}, headers={**HEADERS, "Authorization": "Bearer nothing"})
+    assert problem(response, 401)["code"] == "authentication_failed"
+
+
+def test_prediction_of_another_is_not_found(client: ApiClient, iris: ModelVersion, owner: User) -> None:
+    own = call(token_client(owner), "predict_iris", **ROW)["structuredContent"]
+    assert call(client, "get_prediction", id=own["id"])["structuredContent"]["code"] == "not_found"
+
+
+def test_read_only_token_reads_and_predicts_nothing(client: ApiClient, iris: ModelVersion, owner: User) -> None:
+    accepted = call(client, "predict_iris", **ROW)["structuredContent"]
+    reader = token_client(owner, scope=Scope.READ)
+
+    assert call(reader, "get_prediction", id=accepted["id"])["structuredContent"]["id"] == accepted["id"]
+    for refused in (call(reader, "predict_iris", **ROW), call(reader, "cancel_prediction", id=accepted["id"])):
+        assert refused["structuredContent"]["code"] == "insufficient_scope"
+
+
+def test_token_for_one_model_has_the_tool_of_that_model(registered: dict[str, RegisteredModel], owner: User) -> None:
+    bound = token_client(owner, model_name="wine")
+
+    tools = [tool["name"] for tool in send(bound, "tools/list")["tools"]]
+    assert [name for name in tools if name.startswith("predict_")] == ["predict_wine"]
+    assert call(bound, "predict_iris", **ROW)["structuredContent"]["code"] == "insufficient_scope"
+
+
+def test_rate_holds_for_tools(client: ApiClient, iris: ModelVersion, settings: Any) -> None:
+    settings.MAX_QUEUED_PER_CALLER = 1
+    call(client, "predict_iris", **ROW)
+    refused = call(client, "predict_iris", **ROW)
+    assert refused["structuredContent"]["code"] == "queue_full"
+    assert "Try again in" in refused["content"][0]["text"]
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
+def test_other_methods_are_refused(client: ApiClient, iris: ModelVersion, method: str) -> None:
+    response = client.generic(method, "/mcp/", headers=HEADERS)
+    assert problem(response, 405)
+    assert response["Allow"] == "POST, OPTIONS"
+
+
+@pytest.mark.parametrize(("origin", "status"), [("http://testserver", 200), ("https://evil.example", 403)])
+def test_pages_of_other_sites_are_refused(client: ApiClient, iris: ModelVersion, origin: str, status: int) -> None:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    response = client.post("/mcp", message, headers={**HEADERS, "Origin": origin})
+    assert response.status_code == status
+    assert response["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "5", '{"jsonrpc": "2.0"}', '{"jsonrpc": "2.0", "id": 1, "method": 5}'])
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+def test_broken_message_is_refused(client: ApiClient, iris: ModelVersion, body: str, version: str) -> None:
+    response = client.post("/mcp/", body, headers={**HEADERS, "MCP-Protocol-Version": version})
+    assert 200 <= response.status_code < 500
+    assert "Traceback" not in response.content.decode()
+
+
+def test_missing_package_says_how_to_install_it(client: ApiClient, iris: ModelVersion, monkeypatch: Any) -> None:
+    monkeypatch.setattr(door, "find_spec", lambda name: None)
+    assert "make mcp" in problem(client.post("/mcp/", {}, headers=HEADERS), 501)["detail"]
