@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import median_of_known, median_ratio
@@ -96,3 +97,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table. The first column is text, the others are numbers."""
     lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def section(text: str, title: str) -> str:
+    """A section of a page from its heading to the next one; empty if there is none."""
+    _, heading, rest = text.partition(f"{title}\n")
+    return heading + rest.partition("\n## ")[0].rstrip("\n") + "\n" if heading else ""
+
+
+def replace_section(path: Path, title: str, body: str) -> None:
+    """Put a section into a page: in the place of an earlier one, else at the end."""
+    text, new = path.read_text(), f"{title}\n\n{body.rstrip()}\n"
+    old = section(text, title)
+    path.write_text(text.replace(old, new) if old else f"{text.rstrip()}\n\n{new}")

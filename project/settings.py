@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "project.middleware.uploads.AnnouncedUploads",
     "django_htmx.middleware.HtmxMiddleware",
     "project.middleware.errors.Errors",
     "axes.middleware.AxesMiddleware",

@@ -20,10 +20,11 @@ from django.urls import resolve
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from predictions.api.http import ApiReply, ApiRequest, Chunks, Receive
+from predictions.api.http import ApiReply, ApiRequest, Chunks, Receive, content_length
 from predictions.api.prediction_body import pointer_to
 from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
 from predictions.batches.limits import limit_text, most_bytes
+from predictions.batches.uploads import check_upload
 from predictions.serving.schema.errors import (
     BadRequest,
     FileTooLarge,
@@ -42,12 +43,19 @@ threads = ThreadPoolExecutor(8, thread_name_prefix="api")
 
 async def answer_in_thread(request: ApiRequest) -> ApiReply:
     if request.receive is not None:
+        await in_thread(_check_upload, request)
         request.file = await _receive(request, request.receive)
     try:
         return await in_thread(_answer, request)
     finally:
         if request.file is not None:
             request.file.close()
+
+
+def _check_upload(request: ApiRequest) -> None:
+    """A repeated Idempotency-Key finds its job, so it needs no room for another one."""
+    makes_job = "idempotency-key" not in request.headers
+    check_upload(request.path, content_length(request.headers), request.caller, makes_job=makes_job)
 
 
 async def in_thread(call: Callable[..., T], *args: Any) -> T:

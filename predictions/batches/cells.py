@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from predictions.batches.blocks import Block
 from predictions.batches.decoding import DAMAGED_CHARACTERS, shown
 from predictions.batches.layout import Layout
-from predictions.batches.records import contains
+from predictions.batches.records import contains, is_damaged
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.kinds import LARGEST_INTEGER
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Text, Value
@@ -86,7 +86,7 @@ def _gathered(
     problems: dict[int, list[Problem]] = {}
     for row in np.flatnonzero(~certain).tolist():
         try:
-            late[row] = _clean_row(block, layout, signature, row, is_damaged=bool(damaged[row]))
+            late[row] = _clean_row(block, layout, signature, row, has_damage=bool(damaged[row]))
         except InvalidInput as error:
             problems[row] = error.problems
     good = np.flatnonzero(~np.isin(np.arange(block.rows), list(problems)))
@@ -173,7 +173,7 @@ def _within(numbers: npt.NDArray[np.float64], feature: Number | Integer) -> Mask
 
 
 # --- Rows -------------------------------------------------------------------------------------------------------------
-def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, is_damaged: bool) -> list[Value]:
+def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, has_damage: bool) -> list[Value]:
     """Raises InvalidInput."""
     _check_flaw(block, row)
     given = {}
@@ -182,7 +182,7 @@ def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, 
         if place is None:
             continue
         text = block.cells[place][row].as_py()
-        if is_damaged and re.search(DAMAGED_CHARACTERS, text):
+        if has_damage and re.search(DAMAGED_CHARACTERS, text):
             message = f"Holds bytes that are not {layout.encoding}. Save the file in one encoding."
             damaged.append(Problem(feature.name, "wrong_encoding", message))
         given[feature.name] = read_cell(feature, text, layout.decimal)
@@ -240,7 +240,7 @@ def _damaged(block: Block) -> Mask:
     """The rows that hold bytes which the encoding does not know."""
     found = np.zeros(block.rows, dtype=bool)
     for cells in block.cells:
-        if contains(cells, b"\xef\x9e") or contains(cells, b"\xef\x9f"):
+        if is_damaged(cells):
             found |= pc.match_substring_regex(cells, DAMAGED_CHARACTERS).to_numpy(zero_copy_only=False)
     return found
 

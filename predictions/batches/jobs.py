@@ -68,7 +68,7 @@ def submit(
         return earlier
     size = _check_size(file)
     layout = opening.find_layout(file, version.signature, wishes)
-    _check_number_of_jobs(caller)
+    check_number_of_jobs(caller)
     now = clock.now()
     job = BatchJob(
         version=version, owner=caller.user, caller=caller.key, source=source, filename=filename[-200:] or "file",
@@ -98,13 +98,19 @@ def _check_size(file: IO[bytes]) -> int:
     size = file.seek(0, 2)
     if size > settings.BATCH_BYTES:
         raise FileTooLarge(limit_text())
-    free = store.free_bytes()
-    if free is not None and free < size * ROOM:
-        raise FileTooLarge("There is not enough room on the server's disk for this file and its results.")
+    check_room(size)
     return size
 
 
-def _check_number_of_jobs(caller: Caller) -> None:
+def check_room(size: int) -> None:
+    """Raises FileTooLarge where the disk has no room for a file of this size and what comes of it."""
+    free = store.free_bytes()
+    if free is not None and free < size * ROOM:
+        raise FileTooLarge("There is not enough room on the server's disk for this file and its results.")
+
+
+def check_number_of_jobs(caller: Caller) -> None:
+    """Raises TooManyFiles."""
     if BatchJob.objects.unfinished().filter(caller=caller.key).count() >= settings.BATCH_JOBS_PER_CALLER:
         raise TooManyFiles
 
@@ -167,6 +173,13 @@ def cancel(job: BatchJob, caller: Caller) -> None:
     job.refresh_from_db()
 
 
+def check_correctable(job: BatchJob, caller: Caller) -> None:
+    """Raises Forbidden, NotCorrectable."""
+    check_may_change(caller, job)
+    if job.state != JobState.FINISHED or not BatchChunk.objects.counts_of(job.pk)["bad"]:
+        raise NotCorrectable
+
+
 def correct(job: BatchJob, caller: Caller, file: IO[bytes]) -> None:
     """Accept corrected bad rows: the columns of the file of bad rows, of which `line` says which row is meant.
 
@@ -174,9 +187,7 @@ def correct(job: BatchJob, caller: Caller, file: IO[bytes]) -> None:
         Forbidden, NotCorrectable: not by this caller, or not now.
         InvalidInput, FileTooLarge, UnsupportedMediaType: not accepted.
     """
-    check_may_change(caller, job)
-    if job.state != JobState.FINISHED or not BatchChunk.objects.counts_of(job.pk)["bad"]:
-        raise NotCorrectable
+    check_correctable(job, caller)
     _check_size(file)
     layout = opening.find_layout(file, job.version.signature, Wishes())
     if "line" not in layout.columns:

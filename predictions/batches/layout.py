@@ -14,18 +14,17 @@ from typing import Any, Literal, TypeAlias
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict
 
+from predictions.batches.encodings import BOMS, ENCODINGS, find_encoding, is_explained
 from predictions.serving.schema.errors import InvalidInput, Problem
-from predictions.serving.schema.signature import Integer, Number, Signature
+from predictions.serving.schema.signature import Feature, Integer, Number, Signature
 from predictions.serving.schema.wording import printable
 
 Format: TypeAlias = Literal["csv", "jsonl", "xlsx", "ods", "parquet"]
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 DECIMALS = {".": "point", ",": "comma"}
-ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "cp1252", "iso-8859-1", "iso-8859-2", "cp1250", "cp1251", "mac-roman")
 SAMPLE_BYTES = 1024 * 1024
 SAMPLE_ROWS = 100
-BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
 _POINT_NUMBER = re.compile(r"[+-]?[\d ,]*\.\d+([eE][+-]?\d+)?")
 
@@ -110,7 +109,20 @@ def text_layout(sample: bytes, signature: Signature, wishes: Wishes) -> Layout:
         InvalidInput: the header lacks features, or names one twice.
     """
     bom = next((mark for mark in BOMS if sample.startswith(mark)), b"")
-    encoding = wishes.encoding or BOMS.get(bom) or _encoding(sample)
+    if known := wishes.encoding or BOMS.get(bom):
+        return _text_layout(sample, bom, known, signature, wishes)
+    found = _text_layout(sample, bom, find_encoding(sample), signature, wishes)
+    if is_explained(sample, found.encoding, found.delimiter, found.columns, _features_by_place(found, signature)):
+        return found
+    return _text_layout(sample, bom, "utf-8", signature, wishes)
+
+
+def _features_by_place(layout: Layout, signature: Signature) -> dict[int, Feature]:
+    pairs = zip(layout.matched, signature.features, strict=True)
+    return {place: feature for place, feature in pairs if place is not None}
+
+
+def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature, wishes: Wishes) -> Layout:
     text = sample[len(bom) :].decode(encoding, "replace")
     newline = "\r" if "\r" in text and "\n" not in text else "\n"
     text = text.replace("\r", "\n") if newline == "\r" else text
@@ -135,41 +147,6 @@ def text_layout(sample: bytes, signature: Signature, wishes: Wishes) -> Layout:
         start=len(bom) + len(head.encode(encoding, "replace")),
         line=1 + head.count("\n"),
     )
-
-
-def _encoding(sample: bytes) -> str:
-    try:
-        sample.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start >= len(sample) - 4:  # the sample ends within a character
-            return "utf-8"
-        return _legacy_encoding(sample)
-    return "utf-8"
-
-
-def _legacy_encoding(sample: bytes) -> str:
-    if sample.count(b"\0") > len(sample) // 4:
-        return "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
-    # Almost all of it is UTF-8: a few damaged characters do not change the encoding of a file.
-    if len(sample.decode("utf-8", "ignore").encode()) > len(sample) * 0.9 and _has_utf8(sample):
-        return "utf-8"
-    from charset_normalizer import from_bytes  # noqa: PLC0415 - only for files that are not UTF-8
-
-    best = from_bytes(sample[:65_536], cp_isolation=[name for name in ENCODINGS if not name.startswith("utf")]).best()
-    name = best.encoding.replace("_", "-") if best else "cp1252"
-    # Several encodings may read the sample alike: the most frequent one then.
-    return "cp1252" if _same(sample, name, "cp1252") else name
-
-
-def _same(sample: bytes, one: str, other: str) -> bool:
-    try:
-        return sample.decode(one) == sample.decode(other)
-    except UnicodeDecodeError:
-        return False
-
-
-def _has_utf8(sample: bytes) -> bool:
-    return any(ord(character) > 127 for character in sample.decode("utf-8", "ignore"))
 
 
 def _delimiter(text: str, signature: Signature) -> str:

@@ -6,6 +6,7 @@ at line ends; a last row that is known (the sentinel) shows whether each cut fel
 when the issue is closed.
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -63,6 +64,8 @@ class Read:
 
 
 def read(text: bytes, dialect: Dialect) -> Read:
+    """The text of a file from any line on. pyarrow skips a byte order mark at the start of what it reads: it is given
+    one, so that a mark in the first cell of `text` stays there, as in every other cell."""
     bad: list[tuple[int, str, int]] = []
 
     def skip(row: Any) -> str:
@@ -71,7 +74,7 @@ def read(text: bytes, dialect: Dialect) -> Read:
 
     names = [str(place) for place in range(dialect.width)]
     end = (SENTINEL + dialect.delimiter * (dialect.width - 1) + "\n").encode()
-    content = text + end
+    content = codecs.BOM_UTF8 + text + end
     try:
         table = pa_csv.read_csv(
             pa.BufferReader(content),
@@ -177,9 +180,14 @@ def holds(column: Any, mark: bytes) -> bool:
 
 
 def contains(cells: Any, mark: bytes) -> bool:
-    """`_holds` for one array."""
+    """`holds` for one array."""
     data = text_of(cells)
     return data is not None and mark in data
+
+
+def is_damaged(cells: Any) -> bool:
+    """Whether any cell may hold a mark of `decoding`, by the first bytes of the marks in UTF-8."""
+    return contains(cells, b"\xef\x9e") or contains(cells, b"\xef\x9f")
 
 
 def text_of(cells: Any) -> bytes | None:

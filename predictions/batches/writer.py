@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from predictions.batches.blocks import Block
+from predictions.batches.decoding import shown
 from predictions.batches.layout import Layout
-from predictions.batches.records import contains, text_of
+from predictions.batches.records import contains, is_damaged, text_of
 
 GUARD = "'"
 _FORMULA = r"^[=+\-@\t\r\n]"
@@ -69,9 +70,14 @@ def _new(values: Sequence[Any], decimal: str) -> Any:
 def _lines(columns: Sequence[Any], delimiter: str) -> bytes:
     if not len(columns[0]):
         return b""
-    safe = [_quoted(guarded(cells), delimiter) for cells in columns]
+    safe = [_quoted(guarded(_restored(cells)), delimiter) for cells in columns]
     joined = pc.binary_join_element_wise(*safe, delimiter)
     return text_of(pc.binary_join_element_wise(joined, "", "\n")) or b""
+
+
+def _restored(cells: Any) -> Any:
+    """Without the marks of damaged bytes: a reader of the results sees the characters of Latin-1."""
+    return pa.array(map(shown, cells.to_pylist()), pa.string()) if is_damaged(cells) else cells
 
 
 def guarded(cells: Any) -> Any:

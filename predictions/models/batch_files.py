@@ -3,6 +3,7 @@
 import shutil
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import IO, Any
 
 from django.core.files.base import ContentFile, File
@@ -86,6 +87,8 @@ def remove(folder: str) -> None:
 def free_bytes() -> int | None:
     """Room on the disk; None where the storage is not a folder."""
     try:
-        return shutil.disk_usage(_storage().location).free
-    except (AttributeError, NotImplementedError, FileNotFoundError):
+        folder = Path(_storage().location)
+    except (AttributeError, NotImplementedError):
         return None
+    # The first file makes the folder.
+    return shutil.disk_usage(next(one for one in (folder, *folder.parents) if one.exists())).free

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from predictions.batches.layout import DECIMALS, DELIMITERS, ENCODINGS, SAMPLE_ROWS, Layout
+from predictions.batches.encodings import ENCODINGS
+from predictions.batches.layout import DECIMALS, DELIMITERS, SAMPLE_ROWS, Layout
 from predictions.batches.progress import GROUPS_SHOWN, Progress
 from predictions.models import BatchJob, JobState
 from predictions.web import polling

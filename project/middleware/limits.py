@@ -24,6 +24,6 @@ class BodyLimits:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             return refused(request, UnsupportedMediaType())
         length = content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
-        if length > most_bytes(request.path):
-            return refused(request, too_large(request.path))
+        if length > most_bytes(request.path_info):
+            return refused(request, too_large(request.path_info))
         return self.get_response(request)

@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import IO, Any, cast
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from predictions.api.http import Chunks, Receive, Scope, Send
 from predictions.api.streams import streams
 from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
 from predictions.batches.limits import most_bytes, takes_file
+from project.middleware.uploads import ANNOUNCED
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -55,25 +57,26 @@ class Pages(ASGIHandler):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["headers"] = _with_one_cookie_header(scope["headers"])
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path = scope["path"].removeprefix(scope["root_path"])
+        is_file = scope["method"] == "POST" and takes_file(path)
+        if is_file:  # its sender is checked before it is received
+            refusal = await self._answer({**scope, ANNOUNCED: True}, io.BytesIO())
+            if refusal.status_code != HTTPStatus.CONTINUE:
+                await _send(refusal, receive, send)
+                return
         try:
-            if scope["method"] == "POST" and takes_file(scope["path"]):
-                body = await receive_file(headers, receive, most_bytes(scope["path"]))
-            else:
-                body = io.BytesIO(await read_body(headers, receive))
+            body = await _receive(scope, receive, most_bytes(path) if is_file else None)
         except BrokenBody:
             await send({"type": "http.response.start", "status": 400, "headers": []})
             await send({"type": "http.response.body", "body": BROKEN_BODY.encode()})
             return
         _declare_length(scope, size_of(body))
-        loop = asyncio.get_running_loop()
         with body:
-            response = await loop.run_in_executor(self.threads, self._in_thread, scope, body)
-        if isinstance(response, HttpResponse):
-            await send(_head(response))
-            await send({"type": "http.response.body", "body": response.content})
-        else:
-            await streams.send(_head(response), cast(Chunks, response), receive, send)
+            response = await self._answer(scope, body)
+        await _send(response, receive, send)
+
+    async def _answer(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self._in_thread, scope, body)
 
     def _in_thread(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
         set_script_prefix(get_script_prefix(scope))
@@ -86,6 +89,22 @@ class Pages(ASGIHandler):
         elif isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         return response
+
+
+async def _receive(scope: Scope, receive: Receive, most: int | None) -> IO[bytes]:
+    """The body; one of a file goes to the disk, and has `most` bytes."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    if most is None:
+        return io.BytesIO(await read_body(headers, receive))
+    return await receive_file(headers, receive, most)
+
+
+async def _send(response: HttpResponseBase, receive: Receive, send: Send) -> None:
+    if isinstance(response, HttpResponse):
+        await send(_head(response))
+        await send({"type": "http.response.body", "body": response.content})
+    else:
+        await streams.send(_head(response), cast(Chunks, response), receive, send)
 
 
 def _with_one_cookie_header(headers: Headers) -> Headers:

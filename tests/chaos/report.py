@@ -54,7 +54,7 @@ Leases last {lease:g} s here (25 s by default, at least 7 s), and the keeper swe
 
 {notes}## Outside this page
 
-- A run at half load (T20): `make soak`.
+- A run at half load (T20): `make soak` ([the last one](soak.md)).
 - SQLite: a process that is suspended within a write transaction holds the write lock of the whole database. Rows are
   refused until it is resumed or killed, as in `database-pauses`.
 - Malformed input (T17): Hypothesis and Schemathesis in `tests/integration`.

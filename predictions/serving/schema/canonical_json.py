@@ -30,7 +30,9 @@ def _number(value: float) -> str:
     """As ECMAScript's Number::toString writes it: the shortest digits that read back as the same double."""
     if value == 0:
         return "0"
-    sign, numerals, exponent = Decimal(repr(value)).normalize().as_tuple()
+    if "e" not in (plain := repr(value)):
+        return plain.removesuffix(".0")
+    sign, numerals, exponent = Decimal(plain).normalize().as_tuple()
     digits = "".join(map(str, numerals))
     return ("-" if sign else "") + _placed(digits, len(digits) + int(exponent))
 

@@ -120,6 +120,23 @@ def test_encoding_is_found(iris: RegisteredModel, encoding: str, encode: Callabl
     assert note.startswith("Zürich")
 
 
+@pytest.mark.parametrize(("stray", "problem"), [("\xe9", "wrong_encoding"), ("5\xa0000", "above_maximum")])
+def test_stray_bytes_are_damage_unless_an_encoding_makes_sense_of_them(
+    iris: RegisteredModel, stray: str, problem: str
+) -> None:
+    """A no-break space of Windows groups digits; another letter in a number is no reason to change the encoding."""
+    lines = [",".join(NAMES), *["5.1,3.5,1.4,0.2"] * 50, f"{stray},3.5,1.4,0.2", *["5.1,3.5,1.4,0.2"] * 50]
+    job = score(iris, "\n".join(lines).encode("cp1252"))
+    assert places(bad_rows(job)) == [(52, f"{A}: {problem}")]
+
+
+def test_damaged_column_that_is_no_feature_is_handed_back_readable(iris: RegisteredModel) -> None:
+    rows = b"5.1,3.5,1.4,0.2,ordinary\n" * 50_000 + "5.1,3.5,1.4,0.2,Müller\n".encode("cp1252")
+    job = score(iris, HEADER.encode() + b"\n" + rows)
+    assert job.layout["encoding"] == "utf-8"
+    assert results(job)[-1]["note"] == "Müller"
+
+
 def test_file_with_a_header_only_has_no_rows(iris: RegisteredModel) -> None:
     job = score(iris, text([]))
     assert (job.state, results(job), bad_rows(job)) == ("finished", [], [])

@@ -1,0 +1,81 @@
+"""Which encoding a file of text has, by its first bytes."""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+
+from predictions.serving.schema.signature import Choice, Feature, Integer, Number
+
+ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "cp1252", "iso-8859-1", "iso-8859-2", "cp1250", "cp1251", "mac-roman")
+BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+# Lines with other characters than ASCII that are looked at.
+LINES = 200
+# Characters beside ASCII that numbers are written with.
+_OF_NUMBERS = re.compile("[\u00a0\u2009\u202f\u2019\u2212\u2013]")
+
+
+def find_encoding(sample: bytes) -> str:
+    try:
+        sample.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start >= len(sample) - 4:  # the sample ends within a character
+            return "utf-8"
+        return _legacy_encoding(sample)
+    return "utf-8"
+
+
+def _legacy_encoding(sample: bytes) -> str:
+    if sample.count(b"\0") > len(sample) // 4:
+        return "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
+    # Almost all of it is UTF-8: a few damaged characters do not change the encoding of a file.
+    if len(sample.decode("utf-8", "ignore").encode()) > len(sample) * 0.9 and _has_utf8(sample):
+        return "utf-8"
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - only for files that are not UTF-8
+
+    best = from_bytes(sample[:65_536], cp_isolation=[name for name in ENCODINGS if not name.startswith("utf")]).best()
+    name = best.encoding.replace("_", "-") if best else "cp1252"
+    # Several encodings may read the sample alike: the most frequent one then.
+    return "cp1252" if _same(sample, name, "cp1252") else name
+
+
+def _same(sample: bytes, one: str, other: str) -> bool:
+    try:
+        return sample.decode(one) == sample.decode(other)
+    except UnicodeDecodeError:
+        return False
+
+
+def _has_utf8(sample: bytes) -> bool:
+    return any(ord(character) > 127 for character in sample.decode("utf-8", "ignore"))
+
+
+# --- Whether it is right ----------------------------------------------------------------------------------------------
+def is_explained(
+    sample: bytes, encoding: str, delimiter: str, columns: Sequence[str], features: Mapping[int, Feature]
+) -> bool:
+    """Whether a one-byte encoding makes sense of any cell that is not ASCII.
+
+    Every text can be read in a one-byte encoding. In a file of ASCII with some stray bytes in its numbers no cell gets
+    better by that, so these bytes are damage to a file in UTF-8.
+    """
+    if encoding.startswith("utf") or not all(map(str.isascii, columns)):
+        return True
+    lines = [line for line in sample.splitlines() if not line.isascii()][:LINES]
+    return any(
+        not cell.isascii() and _makes_sense(cell.strip(), features.get(place))
+        for line in lines
+        for place, cell in enumerate(_cells(line.decode(encoding, "replace"), delimiter))
+    )
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # a very long cell
+        return line.split(delimiter)
+
+
+def _makes_sense(cell: str, feature: Feature | None) -> bool:
+    if isinstance(feature, Number | Integer):
+        return re.sub(_OF_NUMBERS, "", cell).isascii()
+    return cell in map(str, feature.values) if isinstance(feature, Choice) else True

@@ -1,0 +1,31 @@
+"""What is checked of an upload before its body is received: its address, its declared length and its sender."""
+
+import re
+import uuid
+
+from predictions.batches import jobs
+from predictions.use_cases.callers import Caller
+
+_CORRECTIONS = re.compile(r".*/batches/([0-9a-fA-F-]{36})/corrections/")
+
+
+def check_upload(path: str, length: int, caller: Caller, *, makes_job: bool) -> None:
+    """`makes_job`: whether the body, if it is in order, makes a new job.
+
+    Raises:
+        FileTooLarge, TooManyFiles: there is no room for it.
+        NotFound, Forbidden, NotCorrectable, Removed: corrections of a job that does not take them from this caller.
+    """
+    jobs.check_room(length)
+    if found := _CORRECTIONS.fullmatch(path):
+        jobs.check_correctable(jobs.find_job(_job_id(found.group(1)), caller), caller)
+    elif makes_job:
+        jobs.check_number_of_jobs(caller)
+
+
+def _job_id(text: str) -> uuid.UUID:
+    """The nil UUID, which no job has, for text that is none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.UUID(int=0)
