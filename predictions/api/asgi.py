@@ -11,6 +11,7 @@ from functools import partial, reduce
 from django.conf import settings
 
 from predictions.api import layers, problems
+from predictions.api.codings import IDENTITY, coding_of, codings_for, compress
 from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
 from predictions.api.routes import answer, normal
 from predictions.api.streams import streams
@@ -26,6 +27,7 @@ PAGES = ("/api/v1/docs/",)
 # From the outermost to the innermost.
 LAYERS: Sequence[Layer] = (
     layers.identify_request,
+    compress,
     layers.cross_origin,
     layers.add_security_headers,
     layers.format_errors,
@@ -66,19 +68,21 @@ class Application:
 
 async def _fill(request: ApiRequest, receive: Receive) -> None:
     try:
-        request.body = await read_body(request.headers, receive)
+        codings = codings_for(request.method, request.path)
+        request.body = await read_body(request.headers, receive, codings)
     except BrokenBody:
         request.is_broken = True
 
 
-async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """The body, of which no more is read than may come: the layer `check_body` refuses a longer one.
+async def read_body(headers: Mapping[str, str], receive: Receive, codings: Sequence[str] = (IDENTITY,)) -> bytes:
+    """The body, of which no more is read than may come: the layer `check_body` refuses a longer one, and one in a
+    coding that is not among `codings`.
 
     Raises:
         BrokenBody: it did not come to its end.
     """
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    if content_length(headers) > most or headers.get("content-encoding", "identity").lower() != "identity":
+    if content_length(headers) > most or coding_of(headers) not in codings:
         return b""
     body, is_more_to_come = bytearray(), True
     while is_more_to_come and len(body) <= most:

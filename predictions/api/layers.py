@@ -15,6 +15,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
 from predictions.api import callers, problems
+from predictions.api.codings import coding_of, codings_for, unpack
 from predictions.api.http import ApiReply, ApiRequest, Handler, content_length
 from predictions.api.uploads import BROKEN_BODY
 from predictions.batches.limits import limit_text, most_bytes, takes_file
@@ -157,16 +158,18 @@ async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply
 
 
 async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """Refuse a body that is too large or broken, which was not read, and one that is compressed."""
+    """Refuse a body that is too large or broken, which was not read. Unpack one of rows that is compressed."""
     most = most_bytes(request.path)
     if request.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
         raise UnsupportedTransferCoding
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("A compressed body is not understood; send it as it is.", is_coding=True)
+    codings = codings_for(request.method, request.path)
+    if coding_of(request.headers) not in codings:
+        raise UnsupportedMediaType(f"The body is compressed. Here it may be: {', '.join(codings)}.", codings=codings)
     if request.is_broken:
         raise BadRequest(BROKEN_BODY)
     if len(request.body) > most or content_length(request.headers) > most:
         raise FileTooLarge(limit_text()) if takes_file(request.path) else problems.too_large(request.path)
+    await unpack(request, most)
     return await call_next(request)
 
 

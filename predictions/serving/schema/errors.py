@@ -265,14 +265,14 @@ class FileTooLarge(SpecificError):
 
 
 class UnsupportedMediaType(SpecificError):
-    """`is_coding`: the coding of the body is refused, not its type."""
+    """`codings`: those that are taken, where the coding of the body is refused and not its type."""
 
     code = "unsupported_media_type"
     sentence = "Send the body as application/json."
 
-    def __init__(self, sentence: str = "", *, is_coding: bool = False) -> None:
+    def __init__(self, sentence: str = "", *, codings: Sequence[str] = ()) -> None:
         super().__init__(sentence)
-        self.is_coding = is_coding
+        self.codings = codings
 
 
 class ForeignOrigin(ForetellError):

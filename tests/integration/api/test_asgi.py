@@ -1,5 +1,6 @@
 """The short way answers as the long way does, and waits as it does; and it is taken where it should be."""
 
+import gzip
 import json
 import re
 import threading
@@ -218,7 +219,9 @@ CASES: dict[str, tuple[Prepare, int]] = {
     "other content type": (row(Content_Type="text/plain"), 415),
     "no content type": (row(Content_Type=""), 415),
     "form": (row(b"features=1", Content_Type="application/x-www-form-urlencoded"), 415),
-    "compressed": (row(Content_Encoding="gzip"), 415),
+    "compressed": (row(gzip.compress(sent(ROW)), Content_Encoding="gzip"), 202),
+    "compressed otherwise": (row(Content_Encoding="br"), 415),
+    "not compressed, as it says": (row(Content_Encoding="gzip"), 400),
     "too large": (row(sent(ROW).ljust(1024 * 1024 + 1)), 413),
     "unknown model": (row(model="nothing"), 404),
     "model with another letter": (row(model="%C3%A9"), 404),

@@ -96,9 +96,11 @@ def test_transfer_coding_other_than_chunked_is_501(client: ApiClient, iris: Mode
 
 
 def test_compressed_body_is_told_what_is_accepted(client: ApiClient, iris: ModelVersion) -> None:
-    response = client.post(PREDICT, ROW, headers={"Content-Encoding": "gzip"})
+    rows = client.post(PREDICT, ROW, headers={"Content-Encoding": "br"})
+    feedback = client.post(f"/api/v1/predictions/{uuid.uuid4()}/feedback/", {}, headers={"Content-Encoding": "gzip"})
 
-    assert (problem(response, 415)["code"], response["Accept-Encoding"]) == ("unsupported_media_type", "identity")
+    assert (problem(rows, 415)["code"], rows["Accept-Encoding"]) == ("unsupported_media_type", "gzip, identity")
+    assert (problem(feedback, 415)["code"], feedback["Accept-Encoding"]) == ("unsupported_media_type", "identity")
 
 
 # --- Credentials ------------------------------------------------------------------------------------------------------

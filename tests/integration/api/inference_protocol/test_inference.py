@@ -222,7 +222,7 @@ def test_regression_has_no_probabilities(infer: Infer) -> None:
 @pytest.mark.parametrize(
     ("headers", "content_type", "status"),
     [
-        ({"Content-Encoding": "gzip"}, "application/json", 415),
+        ({"Content-Encoding": "br"}, "application/json", 415),
         ({}, "application/x-www-form-urlencoded", 415),
         ({}, "application/json", 400),
     ],
