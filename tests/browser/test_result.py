@@ -39,7 +39,7 @@ def test_zeros_are_outside_its_experience(page: Page) -> None:
     expect(page.locator(".answer-warning")).to_contain_text("Outside its experience. Do not rely on this answer.")
     expect(page.locator(".answer-warning")).to_contain_text(re.compile(r"\d+ of 30 values lie outside"))
     expect(page.locator(".answer-sure, .in-set, .number-line")).to_have_count(0)
-    page.get_by_text("Which values").click()
+    page.get_by_text("Which values", exact=True).click()
     expect(page.locator(".answer-warning li").first).to_be_visible()
 
 

@@ -249,7 +249,7 @@ def test_failed_prediction_that_would_fail_again_leads_to_other_values(page: Pag
     asked = ask_probe(page, 1_000_001)
     failed = answer(page, "failed")
     expect(failed.locator(".answer-headline")).to_have_text("Failed")
-    expect(failed.locator("code")).to_have_text("model_error")
+    expect(failed.locator(".answer-foot > p code")).to_have_text("model_error")
     expect(failed.get_by_role("button", name="Try again")).to_have_count(0)
     page.goto(f"/predictions/{asked}/")
     page.get_by_role("link", name="Change the values").click()
