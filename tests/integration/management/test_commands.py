@@ -20,6 +20,9 @@ from tests.support.commands import run
 from tests.support.loading import make_outdated
 from tests.support.versions import add_version, rewrite
 
+# It trains: PostgreSQL ends a transaction that is idle for so long.
+LONG = pytest.mark.django_db(transaction=True)
+
 
 def champion(name: str = "iris") -> int | None:
     model = RegisteredModel.objects.select_related("champion").get(name=name)
@@ -116,6 +119,7 @@ def test_sync_models_of_an_invalid_folder_names_it_and_exits_with_1(own_models: 
     assert errors.getvalue().startswith(f"{own_models / 'iris/model.toml'}: task: Input should be")
 
 
+@LONG
 def test_train_creates_a_version_without_promotion(own_models: Path) -> None:
     run("sync_models")
 
@@ -165,6 +169,7 @@ def test_train_without_a_train_file_fails(own_models: Path) -> None:
         run("train", "iris")
 
 
+@LONG
 def test_prepare_trains_missing_versions_and_creates_an_analyst_once(own_models: Path) -> None:
     shutil.rmtree(own_models / "iris/versions")
 
@@ -205,6 +210,7 @@ def test_train_is_not_stopped_by_another_broken_model(own_models: Path) -> None:
     assert ModelVersion.objects.filter(registered_model__name="iris").count() == 2
 
 
+@LONG
 def test_prepare_trains_anew_what_an_earlier_release_made(own_models: Path) -> None:
     run("sync_models")
     make_outdated(own_models / "iris/versions/1/version.json")
