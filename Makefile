@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run serve telemetry boosters mcp test check format docs coverage mutants fuzz chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs coverage mutants fuzz chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN
 
 boosters: requirements/boosters.txt | $(BIN)/python ## install XGBoost, LightGBM, CatBoost and skops, for models of these kinds
 	@$(INSTALL) requirements/boosters.txt
+
+s3: requirements/s3.txt | $(BIN)/python ## install what an object storage for versions needs
+	@$(INSTALL) requirements/s3.txt
 
 mcp: requirements/mcp.txt | $(BIN)/python ## install what /mcp needs, where agents ask; make run has it
 	@$(INSTALL) requirements/mcp.txt
@@ -110,6 +113,7 @@ lock: $(VENV)/.dev ## pin the dependencies of pyproject.toml, with hashes, in re
 	@$(COMPILE) -o requirements/base.txt
 	@$(COMPILE) --extra train --extra local --extra mcp -c requirements/base.txt -o requirements/run.txt
 	@$(COMPILE) --extra mcp -c requirements/run.txt -o requirements/mcp.txt
+	@$(COMPILE) --extra s3 -c requirements/run.txt -o requirements/s3.txt
 	@$(COMPILE) --extra telemetry -c requirements/run.txt -o requirements/telemetry.txt
 	@$(COMPILE) --extra boosters -c requirements/base.txt -o requirements/boosters.txt
 	@$(COMPILE) --extra train --extra local --extra mcp --extra telemetry --extra boosters --group dev -c requirements/run.txt -c requirements/telemetry.txt -c requirements/boosters.txt -o requirements/dev.txt

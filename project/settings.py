@@ -226,6 +226,8 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+if ENV.artefact_storage:
+    STORAGES["artefacts"] = ENV.artefact_storage
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Source maps are for developers' tools; compressing them takes most of a first start.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "zip", "gz", "br", "woff", "woff2", "map")

@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from predictions.serving.artifacts.description import ClassLabel, Description, Frozen, Target, Task
 from predictions.serving.artifacts.figures import Figures
-from predictions.serving.artifacts.sureness import Sureness
+from predictions.serving.artifacts.sureness import ARRAYS, Sureness
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
 
@@ -159,6 +159,16 @@ class Manifest(Frozen):
     def views(self) -> list["Manifest"]:
         """The manifest of each target, as if it were the only one; empty if there is only one."""
         return [self.model_copy(update={**dict(one), "targets": [], "compiled": None}) for one in self.targets]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The SHA-256 of each file beside version.json, by its path."""
+        found = {ESTIMATOR: self.sha256}
+        if self.compiled:
+            found[COMPILED] = self.compiled.sha256
+        if self.sureness and self.sureness.sha256:
+            found[ARRAYS] = self.sureness.sha256
+        return found | {f"{CODE}/{path}": sha256 for path, sha256 in self.code.items()}
 
     @cached_property
     def answered(self) -> dict[str, Any]:
