@@ -15,7 +15,7 @@ INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 .PHONY: help setup run serve telemetry boosters s3 mcp test check format docs coverage mutants fuzz chaos siege soak bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Foretell needs Python 3.11 or newer. Name it: make run PYTHON=python3.12"; exit 1; }
