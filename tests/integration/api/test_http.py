@@ -232,7 +232,11 @@ SHOP = "https://shop.example.org"
 
 @pytest.mark.parametrize(
     ("path", "varies"),
-    [("/api/v1/models/", "Origin"), ("/api/v1/schema/", "Accept, Origin, Accept-Encoding"), ("/api/v1/nothing/", "Origin")],
+    [
+        ("/api/v1/models/", "Origin"),
+        ("/api/v1/schema/", "Accept, Origin, Accept-Encoding"),
+        ("/api/v1/nothing/", "Origin"),
+    ],
 )
 def test_site_that_the_setting_names_may_read_every_reply(
     client: ApiClient, iris: ModelVersion, settings: Any, path: str, varies: str
