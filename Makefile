@@ -66,7 +66,7 @@ test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is rep
 	@python -m tests.support.provide
 	@python -m tests.support.run
 
-check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, vulnerabilities
+check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, the OpenAPI document, vulnerabilities
 	@ruff check .
 	@ruff format --check --quiet .
 	@mypy
@@ -75,6 +75,7 @@ check: $(VENV)/.dev ## check style, types, import order, deployment, migrations,
 	  DATABASE_URL=postgres://check@localhost/check REDIS_URL=rediss://:check@localhost/0 python manage.py check --deploy --fail-level WARNING
 	@python manage.py makemigrations --check --dry-run
 	@python manage.py write_docs --check
+	@python -m tests.support.openapi_lint
 	@python -m tests.support.audit
 
 format: $(VENV)/.dev ## format the code and repair what ruff can repair

@@ -5,6 +5,8 @@ from predictions.web.views import (
     answers,
     batches,
     catalogue,
+    embedded,
+    embeddings,
     health,
     metrics,
     monitor,
@@ -19,6 +21,8 @@ models = [
     path("card/", catalogue.card, name="card"),
     path("versions/", catalogue.versions, name="versions"),
     path("versions/change/", operators.change, name="change-versions"),
+    path("embed/", embeddings.embeddings, name="embeddings"),
+    path("embed/<str:key>/revoke/", embeddings.revoke, name="revoke-embedding"),
     path("api/", reference.reference, name="model-api"),
     path("predictions/", catalogue.predict, name="predict"),
 ]
@@ -31,6 +35,11 @@ prediction = [
     path("explanation/", why.explanation, name="explanation"),
     path("what-if/", why.what_if, name="what-if"),
     path("csv/", answers.csv, name="prediction-csv"),
+]
+embed = [
+    path("", embedded.form, name="embedded"),
+    path("results/<str:sealed>/", embedded.result, name="embedded-result"),
+    path("results/<str:sealed>/status/", embedded.status, name="embedded-status"),
 ]
 batch = [
     path("", batches.batch, name="batch"),
@@ -45,6 +54,8 @@ urlpatterns = [
     path("models/<slug:name>/", include(models)),
     path("predictions/", answers.mine, name="predictions"),
     path("predictions/<uuid:prediction_id>/", include(prediction)),
+    path("embed/height.js", embedded.height, name="embed-height"),
+    path("embed/<str:key>/", include(embed)),
     path("batches/", batches.mine, name="batches"),
     path("batches/new/", batches.new, name="new-batch"),
     path("batches/template/", batches.template, name="batch-template"),
