@@ -8,6 +8,7 @@ from predictions.web.views import (
     compare,
     health,
     metrics,
+    mine,
     monitor,
     operators,
     reference,
@@ -44,7 +45,8 @@ batch = [
 urlpatterns = [
     path("", catalogue.home, name="home"),
     path("models/<slug:name>/", include(models)),
-    path("predictions/", answers.mine, name="predictions"),
+    path("predictions/", mine.mine, name="predictions"),
+    path("predictions/csv/", mine.as_csv, name="predictions-csv"),
     path("predictions/compare/", compare.compare, name="compare"),
     path("predictions/<uuid:prediction_id>/", include(prediction)),
     path("batches/", batches.mine, name="batches"),
