@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs coverage mutants fuzz chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs screenshots coverage mutants fuzz chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ format: $(VENV)/.dev ## format the code and repair what ruff can repair
 
 docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states
 	@python manage.py write_docs
+
+screenshots: $(VENV)/.dev ## draw the pictures of the main pages in docs/images, from a stack of their own; three minutes
+	@python -m tests.support.provide
+	@python -m tests.support.screenshots
 
 coverage: $(VENV)/.dev ## list the lines that no test runs (on SQLite, without the browser); about as long as make test
 	@mkdir -p var/coverage && coverage erase

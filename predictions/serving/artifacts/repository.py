@@ -123,6 +123,7 @@ class Manifest(Frozen):
     `source` is the SHA-256 of the files that a person brought, if it was made from such.
     `background` is a sample of training rows: explanations compare with them.
     `memory` is missing in versions that were made before it was measured.
+    `log_odds` are the intercept and the coefficients of a linear classifier whose log-odds are such a sum.
     `targets` are two or more where one row has several answers; `classes`, `labels` and `metrics` are then empty here.
     """
 
@@ -148,6 +149,7 @@ class Manifest(Frozen):
     profile: dict[str, Any] = {}
     figures: Figures | None = None
     background: list[list[Value]] = []
+    log_odds: list[float] | None = None
     golden: Golden
     sureness: Sureness | None = None
     predict_ms: float = Field(ge=0)
