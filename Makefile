@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run serve telemetry boosters mcp test check format docs coverage mutants fuzz chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters mcp test check format docs coverage mutants fuzz clients chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ mutants: $(VENV)/.dev ## change the core code in small ways and list the changes
 fuzz: $(VENV)/.dev ## send over ten thousand random requests to the pages and APIs; SEED=… for others
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} python -m pytest --hypothesis-seed=$${SEED:-2026} -q -p no:logging --show-capture=no \
 	  tests/integration/test_fuzz.py tests/integration/api/test_any_json.py tests/integration/api/test_schema_fuzz.py
+
+clients: $(VENV)/.dev ## let unmodified clients of others ask, each from its own environment; a minute, and a gigabyte to download once
+	@python -m pytest -q tests/clients
 
 chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 45 minutes, CHAOS=--quick to try
 	@python -m tests.support.provide
