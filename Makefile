@@ -99,7 +99,7 @@ chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and 
 	@python -m tests.support.provide
 	@python -m tests.chaos $(CHAOS)
 
-siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; 4 minutes, SIEGE=--quick to try
+siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; then 1,000 callers at one time; 4 minutes, SIEGE=--quick to try
 	@python -m tests.siege $(SIEGE)
 
 soak: $(VENV)/.dev ## run at half load for MINUTES=30 and print whether memory, descriptors, threads or latency grow
