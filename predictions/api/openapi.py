@@ -45,6 +45,7 @@ SUMMARIES = {
     "give_prediction_feedback": "Say whether an answer was right",
     "replace_prediction_feedback": "Replace my feedback",
     "explain_prediction": "What each feature adds to an answer",
+    "what_if_prediction": "What would change an answer",
     "read_prediction_receipt": "Which artefact answered which input",
     "read_prediction_webhook": "What came of a prediction's webhook",
     "read_webhook_secret": "The secret that signs the webhooks of this token",

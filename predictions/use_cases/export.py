@@ -31,7 +31,7 @@ def export(user: User) -> Iterator[str]:
     }
     yield f'{_json(head)[:-1]}, "predictions": ['
     separator = "\n"
-    for page in _pages(Prediction.objects.asked_by(key_of(user))):
+    for page in pages(Prediction.objects.asked_by(key_of(user))):
         for row in page:
             yield separator + _json(_prediction(row))
             separator = ",\n"
@@ -45,7 +45,7 @@ def _files(user: User) -> Iterator[dict[str, Any]]:
         yield {"model": row.pop("version__registered_model__name"), **row}
 
 
-def _pages(rows: PredictionQuerySet) -> Iterator[list[Prediction]]:
+def pages(rows: PredictionQuerySet) -> Iterator[list[Prediction]]:
     """Page after page, each from where the last one ended: `rows` are ordered by -created_at, -id."""
     following = rows
     while page := list(following[:PAGE]):
