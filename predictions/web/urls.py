@@ -12,6 +12,7 @@ from predictions.web.views import (
     monitor,
     operators,
     reference,
+    shared,
     tokens,
     why,
 )
@@ -49,6 +50,7 @@ urlpatterns = [
     path("predictions/csv/", mine.as_csv, name="predictions-csv"),
     path("predictions/compare/", compare.compare, name="compare"),
     path("predictions/<uuid:prediction_id>/", include(prediction)),
+    path("shared/<str:view_token>/", shared.shared, name="shared"),
     path("batches/", batches.mine, name="batches"),
     path("batches/new/", batches.new, name="new-batch"),
     path("batches/template/", batches.template, name="batch-template"),
