@@ -14,6 +14,7 @@ from predictions.web.views import (
     monitor,
     operators,
     reference,
+    shared,
     tokens,
     why,
 )
@@ -60,6 +61,7 @@ urlpatterns = [
     path("predictions/<uuid:prediction_id>/", include(prediction)),
     path("embed/height.js", embedded.height, name="embed-height"),
     path("embed/<str:key>/", include(embed)),
+    path("shared/<str:view_token>/", shared.shared, name="shared"),
     path("batches/", batches.mine, name="batches"),
     path("batches/new/", batches.new, name="new-batch"),
     path("batches/template/", batches.template, name="batch-template"),

@@ -25,6 +25,7 @@ from predictions.use_cases.submit import PredictCommand, submit_row
 from predictions.web import waiting
 from predictions.web.access import for_predictors
 from predictions.web.cards import card_html
+from predictions.web.compression import compressed
 from predictions.web.embedding import EmbeddingPresenter
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
@@ -35,12 +36,14 @@ from predictions.web.versions import VersionsPresenter, events, pending
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 
+@compressed
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     models = [ModelPresenter(model) for model in RegisteredModel.objects.listed()]
     return render(request, "predictions/home.html", {"models": models})
 
 
+@compressed
 @require_safe
 @cache_control(private=True, no_cache=True)  # not no-store: with it, Back over HTTPS loses what was typed
 @for_predictors
@@ -58,6 +61,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     return response
 
 
+@compressed
 @require_safe
 @for_predictors
 def card(request: HttpRequest, name: str) -> HttpResponse:
@@ -72,6 +76,7 @@ def card(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "predictions/card.html", context)
 
 
+@compressed
 @require_safe
 @for_predictors
 def versions(request: HttpRequest, name: str) -> HttpResponse:
