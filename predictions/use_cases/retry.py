@@ -15,6 +15,6 @@ def retry(earlier: Prediction, caller: Caller) -> Prediction:
         InvalidInput: the version that serves now needs other values.
         TooMany, QueueFull: not now; both say when.
     """
-    version = lookup.serving_version(lookup.find_model(earlier.version.registered_model.name))
+    version = lookup.serving_version(lookup.find_model(earlier.version.registered_model.name), caller)
     values = version.signature.clean(dict(zip(earlier.version.signature.names, earlier.values, strict=True)))
     return submit_row(PredictCommand(version, [values], [new_prediction_id()], caller, Source.FORM))
