@@ -1,16 +1,19 @@
-"""The body of a change of what serves: `change`, `version`, `alias`, `percent`, `reason`, each of its own JSON type."""
+"""The body of a change of what serves. Each of `MEMBERS` has its own type of JSON."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from predictions.api.parsers import parse
 from predictions.api.prediction_body import pointer_to
+from predictions.lifecycle.replays import MOST
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.operate import LONGEST_REASON, Change
 
-MEMBERS = ("change", "version", "alias", "percent", "reason")
+MEMBERS = ("change", "version", "alias", "percent", "last", "reason")
 LONGEST_ALIAS = 50
+# Members that are whole numbers, with their bounds.
+NUMBERS = (("percent", 0, 100), ("last", 1, MOST))
 
 
 def read_change(content: bytes, actor: str) -> Change:
@@ -28,6 +31,7 @@ def read_change(content: bytes, actor: str) -> Change:
         actor=actor,
         alias=given.get("alias") or "",
         percent=given.get("percent"),
+        last=given.get("last"),
     )
 
 
@@ -40,9 +44,10 @@ def _problems(given: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")
     if not _is_text(given.get("alias"), LONGEST_ALIAS):
         yield Problem(None, "wrong_value", f"Must be a text of at most {LONGEST_ALIAS} characters.", "/alias")
-    percent = given.get("percent")
-    if percent is not None and (type(percent) is not int or not 0 <= percent <= 100):
-        yield Problem(None, "wrong_value", "Must be a whole number from 0 to 100.", "/percent")
+    for member, least, most in NUMBERS:
+        number = given.get(member)
+        if number is not None and (type(number) is not int or not least <= number <= most):
+            yield Problem(None, "wrong_value", f"Must be a whole number from {least} to {most}.", f"/{member}")
     if not _is_text(given.get("reason"), LONGEST_REASON):
         yield Problem(None, "wrong_value", f"Must be a text of at most {LONGEST_REASON} characters.", "/reason")
 

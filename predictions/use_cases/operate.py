@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from predictions.lifecycle import aliases, challenger, changes
+from predictions.lifecycle import aliases, challenger, changes, replays
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.serving.schema.errors import CannotChange, InvalidInput, NotFound, Problem
 
@@ -16,7 +16,7 @@ class Change:
     """What an operator asks for; `what` is one of `CHANGES`.
 
     `version` is the number or the alias of a version, `alias` the alias to set or to remove, `percent` the share of a
-    shadow or a canary, `reason` is kept.
+    shadow or a canary, `last` the number of inputs of a replay, `reason` is kept.
     """
 
     what: str
@@ -25,6 +25,7 @@ class Change:
     actor: str
     alias: str = ""
     percent: int | None = None
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def _check(asked: Change) -> None:
         raise InvalidInput([Problem(None, "missing", "Say which alias.", "/alias")])
     if asked.what in OF_SHARES and (asked.percent is None or not 0 <= asked.percent <= 100):
         raise InvalidInput([Problem(None, "missing", "Must be a whole number from 0 to 100.", "/percent")])
+    if asked.what == "replay" and (asked.last is None or not 1 <= asked.last <= replays.MOST):
+        raise InvalidInput([Problem(None, "missing", f"Must be a whole number from 1 to {replays.MOST}.", "/last")])
     if asked.what == "pause" and not asked.reason:
         raise InvalidInput([Problem(None, "missing", "Say why: those who ask are told it.", "/reason")])
 
@@ -139,6 +142,12 @@ def _set_canary(model: RegisteredModel, asked: Change) -> Made:
     return Made(f"A worker proves the challenger now. Then it answers {share} % of the callers.", False)
 
 
+def _replay(model: RegisteredModel, asked: Change) -> Made:
+    version = _version(model, asked)
+    replays.start(version, asked.last or 0)
+    return Made(f"A worker answers the last {asked.last} inputs by version {version.number}.", False)
+
+
 CHANGES: Mapping[str, Callable[[RegisteredModel, Change], Made]] = {
     "promote": _promote,
     "rollback": _roll_back,
@@ -150,7 +159,8 @@ CHANGES: Mapping[str, Callable[[RegisteredModel, Change], Made]] = {
     "remove_alias": _remove_alias,
     "shadow": _set_shadow,
     "canary": _set_canary,
+    "replay": _replay,
 }
-OF_VERSIONS = ("promote", "archive", "restore", "alias")
+OF_VERSIONS = ("promote", "archive", "restore", "alias", "replay")
 OF_ALIASES = ("alias", "remove_alias")
 OF_SHARES = ("shadow", "canary")

@@ -16,8 +16,8 @@ class Receipt:
     """`compiled_sha256` is the hash of the compiled artefact, None if the estimator itself predicts.
 
     `libraries` are those that the version was made with. `input_sha256` is the hash of the features as an object in
-    canonical JSON (RFC 8785), `output_sha256` that of the output, None before there is one. `machine` is the host name of
-    the worker that answered, None if none has.
+    canonical JSON (RFC 8785), `output_sha256` that of the output, None before there is one. `machine` is the host name
+    of the worker that answered, None if none has.
     """
 
     artifact_sha256: str

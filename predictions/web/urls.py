@@ -5,6 +5,7 @@ from predictions.web.views import (
     answers,
     batches,
     catalogue,
+    comparison,
     health,
     metrics,
     monitor,
@@ -19,6 +20,8 @@ models = [
     path("card/", catalogue.card, name="card"),
     path("versions/", catalogue.versions, name="versions"),
     path("versions/change/", operators.change, name="change-versions"),
+    path("versions/<slug:called>/comparison/", comparison.comparison, name="comparison"),
+    path("versions/<slug:called>/comparison/progress/", comparison.progress, name="comparison-progress"),
     path("api/", reference.reference, name="model-api"),
     path("predictions/", catalogue.predict, name="predict"),
 ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
 
 from predictions.models import Comparison, LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.web.figures import METRICS, VersionPresenter
@@ -97,6 +98,7 @@ class ChallengerPresenter:
         self.canary_percent = model.canary_percent
         shadow = Comparison.objects.shadow_of(challenger)
         self.shadow_percent = shadow.percent if shadow else 0
+        self.comparison_url = reverse("comparison", args=[model.name, challenger.number])
 
     @property
     def sentences(self) -> list[str]:

@@ -19,9 +19,9 @@ NOTHING_CHOSEN = "Choose what to change."
 @permission_required(OPERATE, raise_exception=True)
 def change(request: HttpRequest, name: str) -> HttpResponse:
     """`what` is a change, where it needs one with its version: `pause`, or `promote:2`."""
-    model = find_model(name)
+    model, asked = find_model(name), _asked(request)
     try:
-        made = make_change(model, _asked(request))
+        made = make_change(model, asked)
     except InvalidInput as error:
         messages.error(request, _sentence(error))
     except NotFound as error:
@@ -30,6 +30,8 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
         messages.error(request, refused.sentence)
     else:
         messages.success(request, made.sentence)
+        if asked.what == "replay":
+            return redirect("comparison", model.name, asked.version)
     return redirect("versions", model.name)
 
 
@@ -42,13 +44,14 @@ def _asked(request: HttpRequest) -> Change:
         actor=request.user.get_username(),
         alias=request.POST.get("alias", "").replace("\0", "").strip(),
         percent=_number(request.POST.get("percent", "")),
+        last=_number(request.POST.get("last", "")),
     )
 
 
 def _sentence(error: InvalidInput) -> str:
     """What is wrong, if a person wrote it; a wrong choice has only one remedy."""
     problem = error.problems[0]
-    return problem.message if problem.pointer in ("/reason", "/alias", "/percent") else NOTHING_CHOSEN
+    return problem.message if problem.pointer in ("/reason", "/alias", "/percent", "/last") else NOTHING_CHOSEN
 
 
 def _number(text: str) -> int | None:
