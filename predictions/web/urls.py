@@ -11,6 +11,7 @@ from predictions.web.views import (
     monitor,
     operators,
     reference,
+    replays,
     tokens,
     why,
 )
@@ -33,6 +34,8 @@ prediction = [
     path("feedback/", answers.feedback, name="feedback"),
     path("explanation/", why.explanation, name="explanation"),
     path("what-if/", why.what_if, name="what-if"),
+    path("replay/", replays.choose, name="replay"),
+    path("replay/<uuid:again_id>/", replays.difference, name="difference"),
     path("csv/", answers.csv, name="prediction-csv"),
 ]
 batch = [
