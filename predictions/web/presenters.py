@@ -73,6 +73,7 @@ class PredictionPresenter:
         self.again_url = f"{self.model_url}?from={prediction.pk}"
         self.why_url = reverse("explanation", args=[prediction.pk])
         self.what_if_url = reverse("what-if", args=[prediction.pk])
+        self.replay_url = reverse("replay", args=[prediction.pk])
         self.csv_url = reverse("prediction-csv", args=[prediction.pk])
         self.compare_url = f"{reverse('compare')}?id={prediction.pk}"
         self.feedback = FeedbackPresenter(feedback, self.version, self.answer) if self.can_feedback else None
