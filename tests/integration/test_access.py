@@ -78,7 +78,7 @@ class World:
     def address(self, route: str) -> str:
         """An address of the route, for an object of the owner."""
         owner = self.people["owner"]
-        state = State.SUCCEEDED if "feedback" in route else State.QUEUED
+        state = State.SUCCEEDED if "feedback" in route or "replay" in route else State.QUEUED
         prediction = make(self.iris, state, owner=owner, caller=f"user:{owner.pk}").pk
         of_admin = {
             "predictions/registeredmodel": self.iris.registered_model_id,
@@ -91,6 +91,8 @@ class World:
             "<slug:name>": "iris",
             "<str:name>": "iris",
             "<str:number>": "1",
+            "<slug:called>": "1",
+            "<uuid:again_id>": prediction,
             "<uuid:prediction_id>": prediction,
             "<id:prediction_id>": prediction,
             "<uuid:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,
