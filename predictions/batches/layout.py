@@ -19,6 +19,7 @@ from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.signature import Feature, Integer, Number, Signature
 from predictions.serving.schema.wording import printable
 
+FORMATS = {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet", "xlsx": "Excel", "ods": "OpenDocument"}
 Format: TypeAlias = Literal["csv", "jsonl", "xlsx", "ods", "parquet"]
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -60,7 +61,7 @@ class Layout(BaseModel):
     @property
     def described(self) -> list[tuple[str, str]]:
         """The detected properties, for people."""
-        found = [("Format", {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}.get(self.format, "Excel"))]
+        found = [("Format", FORMATS[self.format])]
         if self.format == "csv":
             found += [("Encoding", self.encoding), ("Delimiter", DELIMITERS.get(self.delimiter, self.delimiter))]
             found += [("Decimal sign", DECIMALS[self.decimal]), ("Header", "yes" if self.header else "no")]

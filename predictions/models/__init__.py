@@ -6,6 +6,7 @@ from predictions.models.batch_job import BatchJob
 from predictions.models.claim import Claim
 from predictions.models.comparison import ComparedAnswer, Comparison
 from predictions.models.computation import Computation
+from predictions.models.embedding import Embedding
 from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
 from predictions.models.idempotency_key import IdempotencyKey
@@ -26,6 +27,7 @@ __all__ = [
     "ComparedAnswer",
     "Comparison",
     "Computation",
+    "Embedding",
     "Feedback",
     "Heartbeat",
     "IdempotencyKey",

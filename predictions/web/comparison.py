@@ -1,159 +1,108 @@
-"""The comparison of two versions as its page shows it: shares as bars with their intervals, a table beside each."""
+"""Two predictions of one model side by side: the values that differ, and both answers with their grade."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
 
-from predictions.comparison.agreement import SMALLEST_GROUP, Agreement, Answer
-from predictions.comparison.evidence import Evidence
-from predictions.comparison.statistics import Measured, mean_of, median_of
-from predictions.models import Comparison
-from predictions.models.comparison import Kind
-from predictions.serving.schema.kinds import Feature
-from predictions.web.formatting import number_text, share_text, wilson_interval
-from predictions.web.verdict import Names, verdict
+from predictions.models import Prediction
+from predictions.serving.schema.signature import Feature
+from predictions.web.formatting import MINUS, number_text
+from predictions.web.presenters import PredictionPresenter
+from predictions.web.values import value_text
 
-# Features that are shown at once; the others are folded.
-SHOWN = 3
-ENDS: Mapping[str, str] = {
-    "worker_lost": "It was ended: its answers have cost several workers.",
-    "model_unavailable": "It was ended: the version does not serve.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ShareBar:
-    """A counted share with its interval, in hundredths of the drawing's width."""
-
-    label: str
-    count: int
-    of: int
-
-    @property
-    def text(self) -> str:
-        return share_text(self.count, self.of)
-
-    @property
-    def share(self) -> float:
-        return round(self.count / self.of * 100, 2) if self.of else 0.0
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        low, high = wilson_interval(self.count, self.of) if self.of else (0.0, 1.0)
-        return round(low * 100, 2), round(high * 100, 2)
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureBars:
-    """How often answers differ, by the values of one feature."""
-
-    label: str
-    bars: Sequence[ShareBar]
-
-    @property
-    def contrast(self) -> float:
-        """Between the groups that are large enough to say something."""
-        shares = [bar.share for bar in self.bars if bar.of >= SMALLEST_GROUP]
-        return max(shares) - min(shares) if len(shares) > 1 else 0.0
-
-
-class TargetPresenter:
-    """The comparison of one target."""
-
-    def __init__(self, agreement: Agreement, features: Sequence[Feature], names: Names) -> None:
-        self._agreement = agreement
-        self._names = names
-        self.name = agreement.name
-        self.is_classification = agreement.kind == "classification"
-        self.same = ShareBar("The same answer", agreement.same, agreement.of)
-        bars = [FeatureBars(feature.label, _bars(agreement, feature)) for feature in features]
-        found = sorted((one for one in bars if one.bars), key=lambda one: -one.contrast)
-        self.features, self.folded = found[:SHOWN], found[SHOWN:]
-
-    @property
-    def distance(self) -> str:
-        """Of numbers: by how much the answers differ."""
-        return "" if self.is_classification else _text(median_of([one.distance for one in self._agreement.answers]))
-
-    @property
-    def accuracy(self) -> list[dict[str, Any]]:
-        """A line for each version; empty while no truth is known."""
-        known = self._agreement.known
-        return [self._accuracy(which, name) for which, name in self._sides()] if known else []
-
-    def _sides(self) -> list[tuple[str, str]]:
-        return [("before", self._names.before), ("after", self._names.after)]
-
-    def _accuracy(self, which: str, name: str) -> dict[str, Any]:
-        known = self._agreement.known
-        if self.is_classification:
-            bar = ShareBar(name, self._agreement.right(which), len(known))
-            return {"name": name, "bar": bar, "text": bar.text}
-        return {"name": name, "bar": None, "text": _text(mean_of([one.error(getattr(one, which)) for one in known]))}
-
-    @property
-    def known(self) -> int:
-        return len(self._agreement.known)
-
-    @property
-    def largest(self) -> list[dict[str, str]]:
-        return [
-            {
-                "url": reverse("prediction", args=[answer.pair.prediction]),
-                "id": str(answer.pair.prediction),
-                "before": _told(answer, answer.before),
-                "after": _told(answer, answer.after),
-            }
-            for answer in self._agreement.largest
-        ]
+NOT_ASKED = "not asked for"
 
 
 class ComparisonPresenter:
-    """Two versions. `after` is the one that answered again what `before` had answered."""
+    """`earlier` was asked before `later`. Both are of one model, perhaps answered by different versions."""
 
-    def __init__(self, evidence: Evidence) -> None:
-        self.before, self.after = evidence.other.number, evidence.version.number
-        names = Names(f"version {self.before}", f"version {self.after}")
-        found = evidence.agreements
-        self.count = len(evidence.pairs)
-        self.unfit, self.failed = evidence.unfit, evidence.failed
-        self.targets = [TargetPresenter(one, evidence.other.signature.features, names) for one in found]
-        self.verdict = verdict(found, evidence.times, names)
-        self.times = [
-            {"name": name, "text": _text(median_of(milliseconds), " ms")}
-            for name, milliseconds in (
-                (names.before, [before for before, _ in evidence.times]),
-                (names.after, [after for _, after in evidence.times]),
-            )
-            if milliseconds
-        ]
+    def __init__(self, one: Prediction, other: Prediction) -> None:
+        rows = sorted((one, other), key=lambda row: (row.created_at, row.pk))
+        self._rows = rows
+        self.earlier, self.later = (PredictionPresenter(row) for row in rows)
+        self.sides = [{"name": "Earlier", "shown": self.earlier}, {"name": "Later", "shown": self.later}]
+        self.model_title = self.later.model_title
+        self.model_url = self.later.model_url
+
+    @property
+    def versions_text(self) -> str:
+        """Empty where one version gave both answers."""
+        first, second = (row.version.number for row in self._rows)
+        if first == second:
+            return ""
+        return f"Different versions answered: version {first} the earlier, version {second} the later one."
+
+    @property
+    def summary(self) -> str:
+        """How many values differ, and whether the answers do."""
+        count, names = len(self.different), len(self._values)
+        values = f"{count} of {names} values {'differs' if count == 1 else 'differ'}."
+        first, second = self.earlier.answer, self.later.answer
+        if first is None or second is None:
+            return values
+        if first.text == second.text:
+            return f"{values} The answer is the same."
+        return f"{values} The answer was {first.text}, and then {second.text}."
+
+    @cached_property
+    def _values(self) -> list[dict[str, Any]]:
+        """One line for each input of either version, in the order of the later one's form."""
+        first, second = (row.version.signature for row in self._rows)
+        only_earlier = [one for one in first.features if one.name not in second.by_name]
+        return [self._line(one) for one in [*second.features, *only_earlier]]
+
+    def _line(self, feature: Feature) -> dict[str, Any]:
+        given = [self._given(row, feature.name) for row in self._rows]
+        return {
+            "label": feature.label,
+            "unit": feature.unit,
+            "texts": [text for _, text in given],
+            "is_same": given[0] == given[1],
+            "difference": _difference(given[0][0], given[1][0]),
+        }
+
+    @staticmethod
+    def _given(row: Prediction, name: str) -> tuple[Any, str]:
+        """The value that was given, and its text; the version of the row may know no such input."""
+        signature = row.version.signature
+        if name not in signature.by_name:
+            return None, NOT_ASKED
+        value = row.values[signature.names.index(name)]
+        return value, value_text(signature.by_name[name], value)
+
+    @property
+    def different(self) -> list[dict[str, Any]]:
+        return [line for line in self._values if not line["is_same"]]
+
+    @property
+    def same(self) -> list[dict[str, Any]]:
+        return [line for line in self._values if line["is_same"]]
 
 
-class RunPresenter:
-    """A shadow or a replay, and how far it is."""
+class ChoicePresenter:
+    """Earlier results of the same model, one of which is chosen to compare with."""
 
-    def __init__(self, run: Comparison) -> None:
-        self.kind = run.get_kind_display()
-        self.is_terminal = run.is_terminal
-        self.done, self.wanted, self.dropped = run.done, run.wanted, run.dropped
-        self.created_at = run.created_at
-        self.share = f"{run.percent} % of the predictions" if run.kind == Kind.SHADOW else f"the last {run.wanted}"
-        self.state = ENDS.get(run.error_code, "ended") if run.is_terminal else "under way"
+    def __init__(self, chosen: Prediction, others: list[Prediction]) -> None:
+        self.chosen = PredictionPresenter(chosen)
+        self.others = [self._other(chosen, other) for other in others]
 
-
-def _bars(agreement: Agreement, feature: Feature) -> list[ShareBar]:
-    return [ShareBar(group.values, group.differing, group.of) for group in agreement.parts(feature) if group.of]
-
-
-def _told(answer: Answer, output: Mapping[str, Any]) -> str:
-    return str(output["label"]) if answer.before["kind"] == "classification" else number_text(output["value"])
+    @staticmethod
+    def _other(chosen: Prediction, other: Prediction) -> dict[str, Any]:
+        return {
+            "shown": PredictionPresenter(other),
+            "url": compare_url(chosen, other),
+            "count": len(ComparisonPresenter(chosen, other).different),
+        }
 
 
-def _text(measured: Measured, unit: str = "") -> str:
-    """ "1.2 ms (1.1 to 1.4, by 40)" """
-    if measured.low is None or measured.high is None:
-        return f"{number_text(measured.value)}{unit} (by {measured.of}, too few for a range)"
-    ends = f"{number_text(measured.low)} to {number_text(measured.high)}"
-    return f"{number_text(measured.value)}{unit} ({ends}, by {measured.of})"
+def compare_url(*predictions: Prediction) -> str:
+    return f"{reverse('compare')}?{'&'.join(f'id={one.pk}' for one in predictions)}"
+
+
+def _difference(old: Any, new: Any) -> str:
+    """By how much a number differs; empty for other values."""
+    numbers = [one for one in (old, new) if isinstance(one, int | float) and not isinstance(one, bool)]
+    if len(numbers) < 2 or old == new:
+        return ""
+    return f"{'+' if new > old else MINUS}{number_text(abs(new - old))}"

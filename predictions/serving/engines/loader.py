@@ -43,15 +43,21 @@ class Loader:
         clock: Callable[[], float] = time.monotonic,
         *,
         use_compiled: bool = True,
+        bring: Callable[[Path, str, int], None] = lambda *_: None,
     ) -> None:
+        """`bring` is told which version is about to be read, and may raise ModelUnavailable."""
         self._root = root
         self._budget = budget_bytes
         self._clock = clock
         self._use_compiled = use_compiled
+        self._bring = bring
         self._lock = threading.Lock()
         self._kept: OrderedDict[Key, Loaded] = OrderedDict()
         self._loading: dict[Key, Future[Loaded]] = {}
         self._failed: dict[Key, _Failure] = {}
+        # Versions that were opened, and that were dropped to make room, since this process began.
+        self.loads = 0
+        self.evictions = 0
 
     def get(self, name: str, number: int, sha256: str) -> Loaded:
         """The version whose artefact has this registered SHA-256. Raises ModelUnavailable."""
@@ -89,6 +95,7 @@ class Loader:
 
     def _load(self, key: Key, mine: Future[Loaded]) -> Loaded:
         try:
+            self._bring(self._root, *key[:2])
             loaded = _read(self._root, *key, use_compiled=self._use_compiled)
         except BaseException as error:
             with self._lock:
@@ -100,6 +107,7 @@ class Loader:
             raise
         with self._lock:
             self._kept[key] = loaded
+            self.loads += 1
             evicted = self._evict()
             del self._loading[key]
         mine.set_result(loaded)
@@ -116,10 +124,11 @@ class Loader:
         del self._failed[key]
 
     def _evict(self) -> bool:
-        before = len(self._kept)
+        before = self.evictions
         while len(self._kept) > 1 and self._total() > self._budget:
             self._kept.popitem(last=False)
-        return len(self._kept) < before
+            self.evictions += 1
+        return self.evictions > before
 
     def _total(self) -> int:
         return sum(loaded.size for loaded in self._kept.values())

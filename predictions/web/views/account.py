@@ -38,7 +38,7 @@ def remove(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "registration/remove.html")
     if erase(_user(request)):
-        messages.success(request, "Your predictions, feedback and tokens are removed.")
+        messages.success(request, "Your predictions, feedback, tokens and embeddings are removed.")
         return redirect("account")
     messages.info(request, "There is much to remove, and a part of it is left. Press the button again to go on.")
     return redirect("remove-data")

@@ -19,11 +19,14 @@ from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, NotFound, QueueFull, Removed, TooMany
 from predictions.serving.schema.signature import Signature
 from predictions.use_cases.callers import Caller, of_visitor
+from predictions.use_cases.embeddings import embeddings_for, may_embed
 from predictions.use_cases.lookup import find_model, find_prediction
 from predictions.use_cases.submit import PredictCommand, submit_row
 from predictions.web import waiting
 from predictions.web.access import for_predictors
 from predictions.web.cards import card_html
+from predictions.web.compression import compressed
+from predictions.web.embedding import EmbeddingPresenter
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.forms import KEY, PredictionForm, written
@@ -33,12 +36,14 @@ from predictions.web.versions import VersionsPresenter, challenger_of, events, o
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 
+@compressed
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     models = [ModelPresenter(model) for model in RegisteredModel.objects.listed()]
     return render(request, "predictions/home.html", {"models": models})
 
 
+@compressed
 @require_safe
 @cache_control(private=True, no_cache=True)  # not no-store: with it, Back over HTTPS loses what was typed
 @for_predictors
@@ -56,6 +61,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     return response
 
 
+@compressed
 @require_safe
 @for_predictors
 def card(request: HttpRequest, name: str) -> HttpResponse:
@@ -70,6 +76,7 @@ def card(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "predictions/card.html", context)
 
 
+@compressed
 @require_safe
 @for_predictors
 def versions(request: HttpRequest, name: str) -> HttpResponse:
@@ -199,5 +206,7 @@ def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionFor
         "examples": _examples_to_fill(registered, form.signature) if form else [],
         "late_text": waiting.form_warning(),
         "requests": _requests(request, registered),
+        "may_embed": may_embed(request.user),
+        "embeddings": [EmbeddingPresenter(one, request) for one in embeddings_for(request.user, registered)],
         "card": card_html(registered.description.get("card", "")),
     }

@@ -16,7 +16,7 @@ from predictions.use_cases.lookup import find_model, find_version
 from predictions.use_cases.operate import OPERATE
 from predictions.web import polling
 from predictions.web.access import for_analysts
-from predictions.web.comparison import ComparisonPresenter, RunPresenter
+from predictions.web.version_comparison import ComparisonPresenter, RunPresenter
 from predictions.web.views.answers import STOP_POLLING
 
 RUNS = 10
