@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
 
-from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
+from predictions.models import Comparison, LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.web.figures import METRICS, VersionPresenter
 
 LIBRARIES = 4
@@ -33,6 +34,8 @@ class VersionLine(VersionPresenter):
             return "does not serve"
         if self._model.champion_id == self._version.pk:
             return "paused" if self._model.paused_reason else "serving"
+        if self._model.challenger_id == self._version.pk:
+            return "challenger"
         return "served before" if self._model.previous_champion_id == self._version.pk else "not promoted"
 
     @property
@@ -48,6 +51,21 @@ class VersionLine(VersionPresenter):
         is_back = self._model.previous_champion_id == self._version.pk
         promote = f"Roll back to version {self.number}" if is_back else f"Let version {self.number} serve"
         return [(f"promote:{self.number}", promote), (f"archive:{self.number}", f"Archive version {self.number}")]
+
+    @property
+    def can_be_named(self) -> bool:
+        return not self._version.is_archived
+
+    @property
+    def aliases(self) -> str:
+        """All names to ask by, those of one's own last."""
+        built_in = {
+            "champion": self._model.champion_id,
+            "challenger": self._model.challenger_id,
+            "previous": self._model.previous_champion_id,
+        }
+        own = [alias.name for alias in self._version.aliases.all()]
+        return ", ".join([name for name, pk in built_in.items() if pk == self._version.pk] + own)
 
     def metric(self, name: str) -> str:
         return self._value(name, METRICS[name][1]) if name in self._measured else "not measured"
@@ -70,6 +88,42 @@ class VersionsPresenter:
         is_paused = bool(self._model.paused_reason)
         pause = ("resume", "Accept predictions again") if is_paused else ("pause", "Accept no new predictions")
         return [{"value": value, "text": text} for value, text in [*found, pause]]
+
+
+class ChallengerPresenter:
+    """The version that is compared with the one that serves, and what it does."""
+
+    def __init__(self, model: RegisteredModel, challenger: ModelVersion) -> None:
+        self.number = challenger.number
+        self.canary_percent = model.canary_percent
+        shadow = Comparison.objects.shadow_of(challenger)
+        self.shadow_percent = shadow.percent if shadow else 0
+        self.comparison_url = reverse("comparison", args=[model.name, challenger.number])
+
+    @property
+    def sentences(self) -> list[str]:
+        """What it does now, for people."""
+        shadow = (
+            f"It answers {self.shadow_percent} % of the predictions again, and no caller sees that."
+            if self.shadow_percent
+            else "It answers no predictions again."
+        )
+        canary = (
+            f"It answers {self.canary_percent} % of the callers, always the same ones."
+            if self.canary_percent
+            else "It answers no callers."
+        )
+        return [shadow, canary]
+
+
+def challenger_of(model: RegisteredModel) -> ChallengerPresenter | None:
+    return ChallengerPresenter(model, model.challenger) if model.challenger else None
+
+
+def own_aliases(model: RegisteredModel) -> list[str]:
+    """Those that an operator can remove."""
+    names = list(model.aliases.values_list("name", flat=True))
+    return ["challenger", *names] if model.challenger_id else names
 
 
 def _metrics(lines: Sequence[VersionLine]) -> list[dict[str, Any]]:
@@ -100,10 +154,17 @@ def events(model: RegisteredModel) -> list[dict[str, Any]]:
     return [
         {
             "at": event.at,
-            "action": event.get_action_display().lower(),
+            "action": _action(event),
             "version": event.version.number if event.version else None,
             "actor": event.actor,
             "reason": event.reason,
         }
         for event in found
     ]
+
+
+def _action(event: LifecycleEvent) -> str:
+    """With the alias or the share that it is about."""
+    said = event.get_action_display().lower()
+    share = "" if event.percent is None else f"{event.percent} %" if event.percent else "stopped"
+    return ": ".join(part for part in (said, event.alias or share) if part)
