@@ -34,7 +34,7 @@ GONE = {NotFound: 404, Removed: 410}
 
 @dataclass(frozen=True)
 class _Place:
-    """The model in an embedding, and what its page shows."""
+    """The model in an embedding, who asks it there, and what its page shows."""
 
     embedding: Embedding
     caller: Caller
@@ -92,7 +92,7 @@ def _predict(request: HttpRequest, place: _Place) -> HttpResponse:
     if not form.is_valid():
         return _show_errors(request, place, form)
     try:
-        prediction = _submit(request, place.embedding, place.version, form)
+        prediction = _submit(place.caller, place.version, form)
     except ModelUnavailable:
         return render(request, "embed/form.html", place.page(None), status=503)
     except (QueueFull, TooMany) as error:
@@ -107,8 +107,7 @@ def _predict(request: HttpRequest, place: _Place) -> HttpResponse:
     return render(request, "embed/_prediction.html", {"prediction": shown}, status=202)
 
 
-def _submit(request: HttpRequest, embedding: Embedding, version: ModelVersion, form: PredictionForm) -> Prediction:
-    caller = of_embedding(embedding, client_ip(request))
+def _submit(caller: Caller, version: ModelVersion, form: PredictionForm) -> Prediction:
     key = form.cleaned_data[KEY]
 
     def ask(key: str | None) -> Prediction:
