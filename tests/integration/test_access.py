@@ -102,8 +102,6 @@ class World:
             "<str:name>": "iris",
             "<str:number>": "1",
             "<slug:called>": "champion",
-            "<slug:called>": "1",
-            "<uuid:again_id>": prediction,
             "<uuid:prediction_id>": prediction,
             "<uuid:again_id>": again,
             "<id:prediction_id>": prediction,
