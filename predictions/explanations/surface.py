@@ -10,6 +10,7 @@ from predictions.serving.engines.base import Floats
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.sureness import calibrated
 from predictions.serving.engines.table import build_table
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Value
 
 
@@ -30,15 +31,17 @@ def surface(loaded: Loaded, row: Row) -> Surface:
     """Raises NotExplained."""
     manifest, engine = loaded.manifest, loaded.engine
     if not manifest.batching:
-        raise NotExplained("Its answer to one row depends on the rows beside it, so rows cannot be compared.")
+        raise NotExplained(english("Its answer to one row depends on the rows beside it, so rows cannot be compared."))
     if manifest.targets:
-        raise NotExplained("It gives several answers, and contributions would be those of one.")
+        raise NotExplained(english("It gives several answers, and contributions would be those of one."))
     if not manifest.classes:
         return Surface(lambda rows: engine.predict(rows).outputs, "value")
     known = engine.predict([row])
     place = int(known.outputs[0])
     if known.probabilities is None or place < 0:
-        raise NotExplained("It gives a class without a probability, so there is nothing that features could add to.")
+        raise NotExplained(
+            english("It gives a class without a probability, so there is nothing that features could add to.")
+        )
     label = manifest.labels[place]
     if len(manifest.classes) == 2 and _is_linear(loaded.estimator):
         return Surface(_log_odds(loaded, 1.0 if place else -1.0), "log-odds", label)
@@ -52,7 +55,7 @@ def _probability(loaded: Loaded, place: int) -> Answer:
     def answer(rows: list[list[Value]]) -> Floats:
         shares = loaded.engine.predict(rows).probabilities
         if shares is None:
-            raise NotExplained("It gives no probabilities for these rows.")
+            raise NotExplained(english("It gives no probabilities for these rows."))
         return np.asarray(calibrated(calibration, shares)[:, place])
 
     return answer

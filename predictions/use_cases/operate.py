@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from predictions.lifecycle import changes
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.serving.schema.errors import CannotChange, InvalidInput, NotFound, Problem
+from predictions.serving.schema.sentences import english
 
 OPERATE = "predictions.operate_models"
 LONGEST_REASON = 500
@@ -33,41 +34,44 @@ def change(model: RegisteredModel, asked: Change) -> str:
     _check(asked)
     if asked.what == "pause":
         changes.pause(model, asked.actor, asked.reason)
-        return "The model accepts no new predictions."
+        return english("The model accepts no new predictions.")
     if asked.what == "resume":
         changes.resume(model, asked.actor)
-        return "The model accepts predictions again."
+        return english("The model accepts predictions again.")
     version = _before(model) if asked.what == "rollback" else _version(model, asked.version)
     if asked.what == "archive":
         changes.archive(version, asked.actor, asked.reason)
-        return f"Version {version.number} is archived."
+        return english("Version {version} is archived.", version=version.number)
     if asked.what == "restore":
         changes.restore(version, asked.actor)
-        return f"Version {version.number} can be promoted again."
+        return english("Version {version} can be promoted again.", version=version.number)
     changes.request_promotion(version, asked.actor, asked.reason)
-    return f"A worker proves version {version.number} now. It serves once it has reproduced its stored answers."
+    return english(
+        "A worker proves version {version} now. It serves once it has reproduced its stored answers.",
+        version=version.number,
+    )
 
 
 def _check(asked: Change) -> None:
     if asked.what not in (*OF_VERSIONS, *OF_MODELS):
-        allowed = ", ".join((*OF_VERSIONS, *OF_MODELS))
-        raise InvalidInput([Problem(None, "unknown_choice", f"Must be one of: {allowed}.", "/change")])
+        message = english("Must be one of: {choices}.", choices=", ".join((*OF_VERSIONS, *OF_MODELS)))
+        raise InvalidInput([Problem(None, "unknown_choice", message, "/change")])
     if asked.what in OF_VERSIONS and asked.version is None:
-        raise InvalidInput([Problem(None, "missing", "Say which version.", "/version")])
+        raise InvalidInput([Problem(None, "missing", english("Say which version."), "/version")])
     if asked.what == "pause" and not asked.reason:
-        raise InvalidInput([Problem(None, "missing", "Say why: those who ask are told it.", "/reason")])
+        raise InvalidInput([Problem(None, "missing", english("Say why: those who ask are told it."), "/reason")])
 
 
 def _version(model: RegisteredModel, number: int | None) -> ModelVersion:
     found = None if number is None else model.versions.filter(number=number).first()
     if found is None:
-        raise NotFound(f"{model.name} has no version {number}.")
+        raise NotFound(english("{model} has no version {version}.", model=model.name, version=number))
     found.registered_model = model
     return found
 
 
 def _before(model: RegisteredModel) -> ModelVersion:
     if model.previous_champion is None:
-        raise CannotChange(f"{model.name} has no version that served before.")
+        raise CannotChange(english("{model} has no version that served before.", model=model.name))
     model.previous_champion.registered_model = model
     return model.previous_champion
