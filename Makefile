@@ -72,13 +72,15 @@ check: $(VENV)/.dev ## check style, types, import order, deployment, migrations,
 	  DATABASE_URL=postgres://check@localhost/check REDIS_URL=rediss://:check@localhost/0 python manage.py check --deploy --fail-level WARNING
 	@python manage.py makemigrations --check --dry-run
 	@python manage.py write_docs --check
+	@python manage.py translations --check
 	@python -m tests.support.audit
 
 format: $(VENV)/.dev ## format the code and repair what ruff can repair
 	@ruff check --fix --quiet .; ruff format .
 
-docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states
+docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states, catalogues of translations
 	@python manage.py write_docs
+	@python manage.py translations
 
 coverage: $(VENV)/.dev ## list the lines that no test runs (on SQLite, without the browser); about as long as make test
 	@mkdir -p var/coverage && coverage erase

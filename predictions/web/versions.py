@@ -1,15 +1,27 @@
 """The versions of a model side by side: how good each is, what it needs, and what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
 from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
+from predictions.models.lifecycle_event import Action
 from predictions.web.figures import METRICS, VersionPresenter
 
 LIBRARIES = 4
 EVENTS = 50
+ACTIONS: Mapping[str, str | Promise] = {
+    Action.REQUESTED: gettext_lazy("promotion asked for"),
+    Action.PROMOTED: gettext_lazy("promoted"),
+    Action.REFUSED: gettext_lazy("refused"),
+    Action.PAUSED: gettext_lazy("paused"),
+    Action.RESUMED: gettext_lazy("resumed"),
+    Action.ARCHIVED: gettext_lazy("archived"),
+    Action.RESTORED: gettext_lazy("restored"),
+}
 
 
 class VersionLine(VersionPresenter):
@@ -20,7 +32,9 @@ class VersionLine(VersionPresenter):
         self._model: RegisteredModel = version.registered_model
         self.sha256 = version.sha256
         self.size = filesizeformat(version.manifest["bytes"])
-        self.engine = "compiled (ONNX)" if version.manifest.get("compiled") else "the estimator itself"
+        self.engine = (
+            gettext("compiled (ONNX)") if version.manifest.get("compiled") else gettext("the estimator itself")
+        )
         libraries: dict[str, str] = version.manifest["libraries"]
         self.libraries = [f"{name} {number}" for name, number in list(libraries.items())[:LIBRARIES]]
 
@@ -28,29 +42,35 @@ class VersionLine(VersionPresenter):
     def state(self) -> str:
         """In one word for everybody; the reason is for analysts."""
         if self._version.is_archived:
-            return "archived"
+            return gettext("archived")
         if not self._version.is_available:
-            return "does not serve"
+            return gettext("does not serve")
         if self._model.champion_id == self._version.pk:
-            return "paused" if self._model.paused_reason else "serving"
-        return "served before" if self._model.previous_champion_id == self._version.pk else "not promoted"
+            return gettext("paused") if self._model.paused_reason else gettext("serving")
+        is_previous = self._model.previous_champion_id == self._version.pk
+        return gettext("served before") if is_previous else gettext("not promoted")
 
     @property
     def is_serving(self) -> bool:
-        return self.state == "serving"
+        serves = self._version.is_available and not self._version.is_archived and not self._model.paused_reason
+        return serves and self._model.champion_id == self._version.pk
 
     @property
     def choices(self) -> list[tuple[str, str]]:
         if self._model.champion_id == self._version.pk:
             return []
         if self._version.is_archived:
-            return [(f"restore:{self.number}", f"Bring version {self.number} back")]
+            return [(f"restore:{self.number}", self._named(gettext("Bring version %(number)s back")))]
         is_back = self._model.previous_champion_id == self._version.pk
-        promote = f"Roll back to version {self.number}" if is_back else f"Let version {self.number} serve"
-        return [(f"promote:{self.number}", promote), (f"archive:{self.number}", f"Archive version {self.number}")]
+        promote = gettext("Roll back to version %(number)s") if is_back else gettext("Let version %(number)s serve")
+        archive = gettext("Archive version %(number)s")
+        return [(f"promote:{self.number}", self._named(promote)), (f"archive:{self.number}", self._named(archive))]
+
+    def _named(self, text: str) -> str:
+        return text % {"number": self.number}
 
     def metric(self, name: str) -> str:
-        return self._value(name, METRICS[name][1]) if name in self._measured else "not measured"
+        return self._value(name, METRICS[name][1]) if name in self._measured else gettext("not measured")
 
 
 class VersionsPresenter:
@@ -68,8 +88,9 @@ class VersionsPresenter:
         """What an operator can change now: a value of the form, and its words."""
         found = [choice for line in self.lines for choice in line.choices]
         is_paused = bool(self._model.paused_reason)
-        pause = ("resume", "Accept predictions again") if is_paused else ("pause", "Accept no new predictions")
-        return [{"value": value, "text": text} for value, text in [*found, pause]]
+        resume, pause = gettext("Accept predictions again"), gettext("Accept no new predictions")
+        choice = ("resume", resume) if is_paused else ("pause", pause)
+        return [{"value": value, "text": text} for value, text in [*found, choice]]
 
 
 def _metrics(lines: Sequence[VersionLine]) -> list[dict[str, Any]]:
@@ -78,9 +99,9 @@ def _metrics(lines: Sequence[VersionLine]) -> list[dict[str, Any]]:
     targets = dict.fromkeys(name for named in parts for name in named)
     return [
         {
-            "label": ": ".join(word for word in (target, METRICS[name][0]) if word),
-            "help": METRICS[name][2],
-            "values": [named[target].metric(name) if target in named else "not measured" for named in parts],
+            "label": ": ".join(word for word in (target, str(METRICS[name][0])) if word),
+            "help": str(METRICS[name][2]),
+            "values": [named[target].metric(name) if target in named else gettext("not measured") for named in parts],
         }
         for target in targets
         for name in METRICS
@@ -100,7 +121,7 @@ def events(model: RegisteredModel) -> list[dict[str, Any]]:
     return [
         {
             "at": event.at,
-            "action": event.get_action_display().lower(),
+            "action": str(ACTIONS[event.action]),
             "version": event.version.number if event.version else None,
             "actor": event.actor,
             "reason": event.reason,

@@ -4,12 +4,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from predictions.serving.schema.errors import CannotChange, InvalidInput, NotFound
 from predictions.use_cases.lookup import find_model
 from predictions.use_cases.operate import LONGEST_REASON, OPERATE, Change
 from predictions.use_cases.operate import change as make_change
+from predictions.web.localized import localized
 
 
 @require_POST
@@ -24,13 +26,15 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
         said = make_change(model, Change(what, _number(number), reason, request.user.get_username()))
     except InvalidInput as error:
         is_reason = error.problems[0].pointer == "/reason"
-        messages.error(request, error.problems[0].message if is_reason else "Choose what to change.")
+        messages.error(
+            request, localized(error.problems[0].message) if is_reason else gettext("Choose what to change.")
+        )
     except NotFound:
-        messages.error(request, "Choose what to change.")
+        messages.error(request, gettext("Choose what to change."))
     except CannotChange as refused:
-        messages.error(request, refused.sentence)
+        messages.error(request, localized(refused.sentence))
     else:
-        messages.success(request, said)
+        messages.success(request, localized(said))
     return redirect("versions", model.name)
 
 
