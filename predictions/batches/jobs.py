@@ -54,8 +54,11 @@ def submit(
     filename: str,
     wishes: Wishes = Wishes(),  # noqa: B008 - frozen
     key: str | None = None,
+    is_pinned: bool = False,
 ) -> BatchJob:
     """Accept a file to be scored. The same key with the same file gives the same job.
+
+    `is_pinned`: the caller asked for this version, not for the one that serves. A key remembers that.
 
     Raises:
         ModelUnavailable, TooManyFiles, FileTooLarge, UnsupportedMediaType: not accepted.
@@ -64,7 +67,7 @@ def submit(
     """
     if not version.is_available:
         raise ModelUnavailable(f"{version} does not serve")
-    content = _content_hash(version, file) if key else ""
+    content = _content_hash(version, file, is_pinned) if key else ""
     if key and (earlier := _earlier(caller, key, content)):
         return earlier
     size = _check_size(file)
@@ -116,8 +119,9 @@ def check_number_of_jobs(caller: Caller) -> None:
         raise TooManyFiles
 
 
-def _content_hash(version: ModelVersion, file: IO[bytes]) -> str:
-    digest = hashlib.sha256(version.registered_model.name.encode() + b"\0")
+def _content_hash(version: ModelVersion, file: IO[bytes], is_pinned: bool) -> str:
+    name = version.registered_model.name
+    digest = hashlib.sha256(f"{name} {version.number}\0".encode() if is_pinned else f"{name}\0".encode())
     file.seek(0)
     while piece := file.read(_HASH_BYTES):
         digest.update(piece)

@@ -20,11 +20,17 @@ from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Feature, Integer, Number, Signature
 from predictions.serving.schema.wording import printable
 
+FORMATS = {
+    "csv": "CSV",
+    "jsonl": english("JSON lines"),
+    "parquet": "Parquet",
+    "xlsx": "Excel",
+    "ods": "OpenDocument",
+}
 Format: TypeAlias = Literal["csv", "jsonl", "xlsx", "ods", "parquet"]
 
 DELIMITERS = {",": english("comma"), ";": english("semicolon"), "\t": english("tab"), "|": english("bar")}
 DECIMALS = {".": english("point"), ",": english("comma")}
-FORMATS = {"csv": "CSV", "jsonl": english("JSON lines"), "parquet": "Parquet"}
 SAMPLE_BYTES = 1024 * 1024
 SAMPLE_ROWS = 100
 _COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
@@ -62,7 +68,7 @@ class Layout(BaseModel):
     @property
     def described(self) -> list[tuple[str, str]]:
         """The detected properties, for people."""
-        found = [(english("Format"), FORMATS.get(self.format, "Excel"))]
+        found = [(english("Format"), FORMATS[self.format])]
         if self.format == "csv":
             delimiter, header = DELIMITERS.get(self.delimiter, self.delimiter), english("yes" if self.header else "no")
             found += [(english("Encoding"), self.encoding), (english("Delimiter"), delimiter)]

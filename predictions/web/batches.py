@@ -1,5 +1,6 @@
 """A batch job, and a file before it is sent, as a person reads them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -146,22 +147,12 @@ class BatchPresenter:
         return max(len(self._progress.errors) - GROUPS_SHOWN, 0)
 
     @cached_property
-    def bars(self) -> list[dict[str, Any]]:
-        """The outputs so far: a bar for each label, or for each bin of a number."""
-        counts = self._progress.histogram.get("counts", {})
-        edges = self._progress.histogram.get("edges", [])
-        named = (
-            list(counts.items())
-            if isinstance(counts, dict)
-            else [
-                (range_text(number_text(low), number_text(high)), count)
-                for low, high, count in zip(edges, edges[1:], counts, strict=False)
-            ]
-        )
-        most = max((count for _, count in named), default=0)
-        return [
-            {"label": label, "count": count_text(count), "share": count / most if most else 0} for label, count in named
-        ]
+    def answers(self) -> list[dict[str, Any]]:
+        """The outputs so far, for each target: a bar for each label, or for each bin of a number."""
+        histogram = self._progress.histogram
+        named = histogram.get("targets", {"": histogram})
+        found = [{"target": name, "bars": _bars(one)} for name, one in named.items()]
+        return [one for one in found if one["bars"]]
 
     # --- What can be done ---------------------------------------------------------------------------------------------
     @property
@@ -179,6 +170,19 @@ class BatchPresenter:
     @property
     def can_correct(self) -> bool:
         return self.is_mine and self.state == JobState.FINISHED and self.has_bad_rows
+
+
+def _bars(histogram: Mapping[str, Any]) -> list[dict[str, Any]]:
+    counts, edges = histogram.get("counts", {}), histogram.get("edges", [])
+    if isinstance(counts, dict):
+        named = list(counts.items())
+    else:
+        bins = zip(edges, edges[1:], counts, strict=False)
+        named = [(range_text(number_text(low), number_text(high)), count) for low, high, count in bins]
+    most = max((count for _, count in named), default=0)
+    return [
+        {"label": label, "count": count_text(count), "share": count / most if most else 0} for label, count in named
+    ]
 
 
 def choices(layout: Layout) -> list[dict[str, Any]]:

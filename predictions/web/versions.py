@@ -10,6 +10,7 @@ from django.utils.translation import gettext, gettext_lazy
 from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.models.lifecycle_event import Action
 from predictions.web.figures import METRICS, VersionPresenter
+from predictions.web.localized import localized
 
 LIBRARIES = 4
 EVENTS = 50
@@ -124,7 +125,7 @@ def events(model: RegisteredModel) -> list[dict[str, Any]]:
             "action": str(ACTIONS[event.action]),
             "version": event.version.number if event.version else None,
             "actor": event.actor,
-            "reason": event.reason,
+            "reason": localized(event.reason) if event.action == Action.REFUSED else event.reason,
         }
         for event in found
     ]

@@ -202,4 +202,7 @@ def beat(process: str) -> None:
     global _beat_at
     if time.monotonic() - _beat_at >= BEAT_SECONDS:
         _beat_at = time.monotonic()
-        Heartbeat.objects.beat(f"{WORKER}{process}", loader_bytes=preload.loader.size)
+        held = preload.loader
+        Heartbeat.objects.beat(
+            f"{WORKER}{process}", loader_bytes=held.size, loader_loads=held.loads, loader_evictions=held.evictions
+        )

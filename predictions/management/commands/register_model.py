@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,13 @@ class Command(BaseCommand):
         """Raises CommandError: a person who brings a file reads one sentence and no traceback."""
         try:
             from predictions.serving.importing.importer import import_model  # noqa: PLC0415 - only here
+            from predictions.serving.training.fresh_process import prove_in_fresh_process  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise CommandError(f"Registering needs {error.name}: pip install -r requirements/run.txt") from error
         wanted = _request(options)
         try:
-            return import_model(settings.MODELS_DIR, wanted, self._say)
+            prove = partial(prove_in_fresh_process, budget_bytes=settings.LOADER_BYTES)
+            return import_model(settings.MODELS_DIR, wanted, self._say, prove)
         except (BrokenFile, CannotRegister) as error:
             raise CommandError(str(error)) from error
         except OSError as error:

@@ -90,6 +90,20 @@ class Compiled(Frozen):
     predict_ms: float = Field(ge=0)
 
 
+class Memory(Frozen):
+    """What a version takes of a worker's memory, as it was measured where it was proved, in bytes.
+
+    `serving` is held while it serves. `estimator` comes to it when a compiled version has to open its estimator.
+    """
+
+    serving: int = Field(ge=0)
+    estimator: int = Field(0, ge=0)
+
+    @property
+    def most(self) -> int:
+        return self.serving + self.estimator
+
+
 class TargetOutput(Frozen):
     """One of several targets, as a manifest says it of one alone. `figures` are for the axis of a number."""
 
@@ -108,6 +122,7 @@ class Manifest(Frozen):
     the modules that it brings along, by their SHA-256. `remarks` tell analysts what was found while it was made.
     `source` is the SHA-256 of the files that a person brought, if it was made from such.
     `background` is a sample of training rows: explanations compare with them.
+    `memory` is missing in versions that were made before it was measured.
     `targets` are two or more where one row has several answers; `classes`, `labels` and `metrics` are then empty here.
     """
 
@@ -136,6 +151,7 @@ class Manifest(Frozen):
     golden: Golden
     sureness: Sureness | None = None
     predict_ms: float = Field(ge=0)
+    memory: Memory | None = None
     compiled: Compiled | None = None
     not_compiled: str | None = None
 

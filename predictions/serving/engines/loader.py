@@ -53,6 +53,9 @@ class Loader:
         self._kept: OrderedDict[Key, Loaded] = OrderedDict()
         self._loading: dict[Key, Future[Loaded]] = {}
         self._failed: dict[Key, _Failure] = {}
+        # Versions that were opened, and that were dropped to make room, since this process began.
+        self.loads = 0
+        self.evictions = 0
 
     def get(self, name: str, number: int, sha256: str) -> Loaded:
         """The version whose artefact has this registered SHA-256. Raises ModelUnavailable."""
@@ -101,6 +104,7 @@ class Loader:
             raise
         with self._lock:
             self._kept[key] = loaded
+            self.loads += 1
             evicted = self._evict()
             del self._loading[key]
         mine.set_result(loaded)
@@ -117,10 +121,11 @@ class Loader:
         del self._failed[key]
 
     def _evict(self) -> bool:
-        before = len(self._kept)
+        before = self.evictions
         while len(self._kept) > 1 and self._total() > self._budget:
             self._kept.popitem(last=False)
-        return len(self._kept) < before
+            self.evictions += 1
+        return self.evictions > before
 
     def _total(self) -> int:
         return sum(loaded.size for loaded in self._kept.values())

@@ -59,8 +59,8 @@ class Pickled:
             return self._engine
 
     @property
-    def size(self) -> int:
-        return self._manifest.bytes if self._engine else 0
+    def is_open(self) -> bool:
+        return self._engine is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,14 @@ class Loaded:
 
     @property
     def size(self) -> int:
-        """The size of the files that are held open, in bytes."""
-        sureness = self.manifest.sureness
-        return self.compiled_size + self.pickled.size + (sureness.bytes if sureness else 0)
+        """Bytes of memory as they were measured; those of the open files where that was not done."""
+        manifest, memory = self.manifest, self.manifest.memory
+        arrays = manifest.sureness.bytes if manifest.sureness else 0
+        if memory is None:
+            return self.compiled_size + arrays + (manifest.bytes if self.pickled.is_open else 0)
+        if manifest.compiled and not self.compiled_size:
+            return memory.estimator + arrays
+        return memory.serving + (memory.estimator if self.pickled.is_open else 0)
 
 
 def limit_threads() -> None:

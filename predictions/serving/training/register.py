@@ -15,7 +15,7 @@ import numpy as np
 from predictions.serving.artifacts import publication, repository
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.figures import Figures
-from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.repository import Golden, Manifest, Memory
 from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
@@ -37,7 +37,9 @@ from predictions.serving.training.proof_rows import proof_rows, working
 from predictions.serving.training.several import Data, learn_targets
 from predictions.serving.training.targets import labels_of, truth_of, truths_of
 
-Prove: TypeAlias = Callable[[Path, Manifest, bytes, bytes | None, Mapping[str, bytes], Golden, bytes | None], None]
+Prove: TypeAlias = Callable[
+    [Path, Manifest, bytes, bytes | None, Mapping[str, bytes], Golden, bytes | None], Memory | None
+]
 
 TIMED_CALLS = 20
 ONE_ROW_A_CALL = english(
@@ -118,7 +120,8 @@ def register(
     say("Compiling it")
     manifest, compiled = _compiled(manifest, proved.engine, asked.rows)
     say("Proving it in a process like a worker's")
-    prove(root / description.name, manifest, content, compiled, code, asked, learned.content)
+    memory = prove(root / description.name, manifest, content, compiled, code, asked, learned.content)
+    manifest = manifest.model_copy(update={"memory": memory})
     return publication.write_version(root, manifest, content, compiled, code, learned.content)
 
 

@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from predictions.batches import downloads, exports, jobs, opening, responses
-from predictions.batches.layout import WISHES, read_wishes
+from predictions.batches.layout import FORMATS, WISHES, read_wishes
 from predictions.batches.limits import limit_text
 from predictions.batches.progress import progress, progress_of
 from predictions.models import BatchJob, ModelVersion, RegisteredModel, Source, batch_files
@@ -147,7 +147,7 @@ def _preview(request: HttpRequest, registered: RegisteredModel, version: ModelVe
             return _form(request, registered, error)
     context = {
         "model": registered, "filename": name, "draft": request.GET["draft"], "preview": seen, "layout": layout,
-        "fields": choices(layout), "looked_at": looked_at(seen.looked_at, seen.total),
+        "fields": choices(layout), "format": FORMATS[layout.format], "looked_at": looked_at(seen.looked_at, seen.total),
         "rows": list(zip(seen.lines, seen.table, strict=True)),
         "wishes": [(name, request.GET[name]) for name in WISHES if request.GET.get(name)],
     }  # fmt: skip
