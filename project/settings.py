@@ -236,7 +236,7 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 # English is the language of the sources, of the API, of logs and of what is stored; pages follow their reader.
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGES = [("en", "English"), ("de", "German")]
 LOCALE_PATHS = [BASE_DIR / "predictions" / "locale"]
 FORMAT_MODULE_PATH = "predictions.web.formats"
 LANGUAGE_COOKIE_NAME = "language"
