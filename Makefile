@@ -12,10 +12,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run serve telemetry boosters mcp test check format docs coverage mutants fuzz chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs screenshots coverage mutants fuzz chaos siege soak bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Foretell needs Python 3.11 or newer. Name it: make run PYTHON=python3.12"; exit 1; }
@@ -56,6 +56,9 @@ telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN
 boosters: requirements/boosters.txt | $(BIN)/python ## install XGBoost, LightGBM, CatBoost and skops, for models of these kinds
 	@$(INSTALL) requirements/boosters.txt
 
+s3: requirements/s3.txt | $(BIN)/python ## install what an object storage for versions needs
+	@$(INSTALL) requirements/s3.txt
+
 mcp: requirements/mcp.txt | $(BIN)/python ## install what /mcp needs, where agents ask; make run has it
 	@$(INSTALL) requirements/mcp.txt
 
@@ -63,7 +66,7 @@ test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is rep
 	@python -m tests.support.provide
 	@python -m tests.support.run
 
-check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, vulnerabilities
+check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, the OpenAPI document, vulnerabilities
 	@ruff check .
 	@ruff format --check --quiet .
 	@mypy
@@ -73,6 +76,7 @@ check: $(VENV)/.dev ## check style, types, import order, deployment, migrations,
 	@python manage.py makemigrations --check --dry-run
 	@python manage.py write_docs --check
 	@python manage.py translations --check
+	@python -m tests.support.openapi_lint
 	@python -m tests.support.audit
 
 format: $(VENV)/.dev ## format the code and repair what ruff can repair
@@ -81,6 +85,10 @@ format: $(VENV)/.dev ## format the code and repair what ruff can repair
 docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states, catalogues of translations
 	@python manage.py write_docs
 	@python manage.py translations
+
+screenshots: $(VENV)/.dev ## draw the pictures of the main pages in docs/images, from a stack of their own; three minutes
+	@python -m tests.support.provide
+	@python -m tests.support.screenshots
 
 coverage: $(VENV)/.dev ## list the lines that no test runs (on SQLite, without the browser); about as long as make test
 	@mkdir -p var/coverage && coverage erase
@@ -112,6 +120,7 @@ lock: $(VENV)/.dev ## pin the dependencies of pyproject.toml, with hashes, in re
 	@$(COMPILE) -o requirements/base.txt
 	@$(COMPILE) --extra train --extra local --extra mcp -c requirements/base.txt -o requirements/run.txt
 	@$(COMPILE) --extra mcp -c requirements/run.txt -o requirements/mcp.txt
+	@$(COMPILE) --extra s3 -c requirements/run.txt -o requirements/s3.txt
 	@$(COMPILE) --extra telemetry -c requirements/run.txt -o requirements/telemetry.txt
 	@$(COMPILE) --extra boosters -c requirements/base.txt -o requirements/boosters.txt
 	@$(COMPILE) --extra train --extra local --extra mcp --extra telemetry --extra boosters --group dev -c requirements/run.txt -c requirements/telemetry.txt -c requirements/boosters.txt -o requirements/dev.txt

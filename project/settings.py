@@ -228,6 +228,8 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+if ENV.artefact_storage:
+    STORAGES["artefacts"] = ENV.artefact_storage
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Source maps are for developers' tools; compressing them takes most of a first start.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "zip", "gz", "br", "woff", "woff2", "map")
@@ -333,7 +335,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Several bodies have these states; generated clients keep the name of the type.
-    "ENUM_NAME_OVERRIDES": {"PredictionBodyStatusEnum": "predictions.models.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "PredictionBodyStatusEnum": "predictions.models.State",
+        "ExplanationBodyStatusEnum": "predictions.api.explanations.STATUSES",
+    },
     "PATH_CONVERTER_OVERRIDES": {"id": {"type": "string", "format": "uuid"}},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

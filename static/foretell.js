@@ -40,12 +40,13 @@ function localTimes() {
 
 // Buttons that only work with a script.
 function showButtons() {
-  for (const button of document.querySelectorAll("[data-copy], [data-print]")) button.hidden = !("print" in button.dataset) && !navigator.clipboard;
+  for (const button of document.querySelectorAll("[data-copy], [data-copy-text], [data-print]")) button.hidden = !("print" in button.dataset) && !navigator.clipboard;
 }
 document.addEventListener("click", async ({ target }) => {
   if ("print" in target.dataset) print();
-  if (!("copy" in target.dataset)) return;
-  await navigator.clipboard.writeText(new URL(target.dataset.copy, location.href).href);
+  const { copy, copyText } = target.dataset;
+  if (copy === undefined && copyText === undefined) return;
+  await navigator.clipboard.writeText(copyText ? document.getElementById(copyText).textContent : new URL(copy, location.href).href);
   target.textContent = target.dataset.done;
   announce(target.dataset.announce);
 });

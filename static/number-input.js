@@ -106,7 +106,7 @@ function put(control, cell) {
   for (const kind of ["input", "change"]) control.dispatchEvent(new Event(kind, { bubbles: true }));
 }
 
-const filledText = (count) => document.getElementById("paste").dataset.told.replace("@count", count);
+const filledText = (count) => document.getElementById("prediction-form").dataset.told.replace("@count", count);
 
 function fillRow(input) {
   const all = controls(input.form), first = all.indexOf(input);

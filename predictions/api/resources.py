@@ -16,7 +16,6 @@ from predictions.api.lists import PARAMETERS, NewestFirst, chosen
 from predictions.api.openapi import FILTER_PARAMETERS, operation, problems
 from predictions.api.parsers import check_json
 from predictions.api.threads import caller_of, request_of
-from predictions.explanations import requests as explanations
 from predictions.lifecycle import registry
 from predictions.models import Feedback, Prediction, RegisteredModel
 from predictions.serving.schema.errors import NotAuthenticated, NotFound, OutOfScope
@@ -135,24 +134,6 @@ def feedback(request: Request, prediction_id: uuid.UUID) -> Response:
 
 def _feedback(row: Prediction, given: Feedback) -> dict[str, Any]:
     return {"prediction": str(row.pk), **(representation.feedback(given) or {})}
-
-
-@operation(
-    "explain_prediction",
-    responses={
-        200: bodies.ExplanationBody,
-        202: OpenApiResponse(bodies.ExplanationBody, "Not computed yet: ask again."),
-        **problems(401, 403, 404, 409, 410),
-    },
-)
-@api_view(["GET", "HEAD"])
-def explanation(request: Request, prediction_id: uuid.UUID) -> Response:
-    """What each feature adds to the answer; base plus the contributions is the answer. A worker computes it once."""
-    found = explanations.explanation(find_prediction(prediction_id, caller_of(request)))
-    status = "queued" if not found.is_terminal else "failed" if found.error_code else "succeeded"
-    body = {"prediction": str(prediction_id), "status": status, "explanation": found.result or None}
-    headers = {} if found.is_terminal else {"Retry-After": str(representation.RETRY_AFTER)}
-    return Response(body, status=200 if found.is_terminal else 202, headers=headers)
 
 
 @extend_schema(exclude=True)

@@ -282,26 +282,3 @@ class ChangeAnswer(serializers.Serializer[Any]):
 
 class FeedbackAnswer(Feedback):
     prediction = serializers.UUIDField()
-
-
-class Explained(serializers.Serializer[Any]):
-    """`base` plus the contributions is `answer`: the mean answer of `rows` training rows, and the one to this row.
-
-    On the scale `value` it is the number itself; on `probability` and `log-odds`, that of `label`. An answer that
-    cannot be explained has a `reason` alone.
-    """
-
-    scale = serializers.ChoiceField(["value", "probability", "log-odds"], required=False)
-    label = serializers.CharField(allow_null=True, required=False)  # type: ignore[assignment]  # a title of its own
-    method = serializers.ChoiceField(["exact", "sampled"], required=False)
-    base = serializers.FloatField(required=False)
-    answer = serializers.FloatField(required=False)
-    rows = serializers.IntegerField(required=False)
-    contributions = serializers.DictField(child=serializers.FloatField(), required=False)
-    reason = serializers.CharField(required=False)
-
-
-class ExplanationBody(serializers.Serializer[Any]):
-    prediction = serializers.UUIDField()
-    status = serializers.ChoiceField(["queued", "succeeded", "failed"])
-    explanation = Explained(allow_null=True)

@@ -6,7 +6,7 @@ from django.urls.converters import UUIDConverter
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.views import exception_handler
 
-from predictions.api import batches, described, receipts, resources, webhooks
+from predictions.api import batches, described, explanations, receipts, resources, webhooks
 
 
 class Docs(SpectacularSwaggerSplitView):
@@ -36,7 +36,8 @@ urlpatterns = [
     path("predictions/", resources.predictions, name="api-predictions"),
     path("predictions/<id:prediction_id>/cancel/", resources.cancel, name="api-cancel"),
     path("predictions/<id:prediction_id>/feedback/", resources.feedback, name="api-feedback"),
-    path("predictions/<id:prediction_id>/explanation/", resources.explanation, name="api-explanation"),
+    path("predictions/<id:prediction_id>/explanation/", explanations.explanation, name="api-explanation"),
+    path("predictions/<id:prediction_id>/what-if/", explanations.what_if, name="api-what-if"),
     path("predictions/<id:prediction_id>/receipt/", receipts.receipt, name="api-receipt"),
     path("predictions/<id:prediction_id>/webhook/", webhooks.log, name="api-webhook"),
     path("webhooks/secret/", webhooks.secret, name="api-webhook-secret"),

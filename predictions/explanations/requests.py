@@ -1,12 +1,13 @@
 """Asks for an explanation or a what-if of an answer, and reads it. Nothing here needs numpy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from predictions.models import Computation, Prediction, State
 from predictions.models.computation import Kind
 from predictions.queue import notifications
 from predictions.serving.schema.errors import NoAnswer, TooMany
+from predictions.serving.schema.signature import Value
 
 # Questions about one answer that are kept; each costs a row and a predict call.
 MOST_QUESTIONS = 200
@@ -30,6 +31,12 @@ def what_if(prediction: Prediction, values: Sequence[Any] | None = None) -> Comp
         TooMany: too many values were asked about.
     """
     return _asked(prediction, Kind.WHAT_IF, {} if values is None else {"values": list(values)})
+
+
+def changed_row(prediction: Prediction, changes: Mapping[str, Any]) -> list[Value]:
+    """The row of the prediction with other values, cleaned. Raises InvalidInput."""
+    signature = prediction.version.signature
+    return signature.clean({**dict(zip(signature.names, prediction.values, strict=True)), **changes})
 
 
 def _asked(prediction: Prediction, kind: Kind, arguments: dict[str, Any]) -> Computation:

@@ -1,12 +1,14 @@
 """The answer of a version as one number for each row, on a scale on which contributions can be added."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from predictions.explanations.contributions import Answer, Row
 from predictions.serving.engines.base import Floats
+from predictions.serving.engines.linear import gives_log_odds
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.sureness import calibrated
 from predictions.serving.engines.table import build_table
@@ -43,7 +45,9 @@ def surface(loaded: Loaded, row: Row) -> Surface:
             english("It gives a class without a probability, so there is nothing that features could add to.")
         )
     label = manifest.labels[place]
-    if len(manifest.classes) == 2 and _is_linear(loaded.estimator):
+    if manifest.log_odds is not None:
+        return Surface(_sum(manifest.log_odds, 1.0 if place else -1.0), "log-odds", label)
+    if len(manifest.classes) == 2 and gives_log_odds(loaded.estimator):
         return Surface(_log_odds(loaded, 1.0 if place else -1.0), "log-odds", label)
     return Surface(_probability(loaded, place), "probability", label)
 
@@ -61,6 +65,13 @@ def _probability(loaded: Loaded, place: int) -> Answer:
     return answer
 
 
+def _sum(log_odds: Sequence[float], sign: float) -> Answer:
+    def answer(rows: list[list[Value]]) -> Floats:
+        return np.asarray(sign * (log_odds[0] + np.array(rows, dtype=np.float64) @ np.array(log_odds[1:])))
+
+    return answer
+
+
 def _log_odds(loaded: Loaded, sign: float) -> Answer:
     estimator, schema = loaded.estimator, loaded.manifest.input_schema
 
@@ -68,11 +79,3 @@ def _log_odds(loaded: Loaded, sign: float) -> Answer:
         return sign * np.asarray(estimator.decision_function(build_table(rows, schema)), dtype=np.float64)
 
     return answer
-
-
-def _is_linear(estimator: Any) -> bool:
-    """Whether the estimator ends in a logistic regression, whose decision function is its log-odds."""
-    final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-    return type(final).__name__ in ("LogisticRegression", "LogisticRegressionCV", "SGDClassifier") and hasattr(
-        estimator, "decision_function"
-    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from predictions.models import ModelVersion, Prediction, RegisteredModel
+from predictions.models import ModelVersion, Prediction, RegisteredModel, version_files
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.repository import BrokenFile, Manifest, OutdatedVersion
@@ -97,9 +97,10 @@ def clear_cache() -> None:
 def sync(root: Path) -> list[BrokenFile]:
     """Update the rows from the folders. Returns the files that could not be read; their rows are unchanged.
 
-    A model's first version serves at once; later ones wait to be promoted.
+    With a storage of artefacts, what is there comes here first, and what is new here goes there. A model's first
+    version serves at once; later ones wait to be promoted.
     """
-    broken: list[BrokenFile] = []
+    broken = _share(root)
     descriptions = repository.descriptions(root, broken.append)
     unreadable = {error.path.parent.name for error in broken}
     for position, description in enumerate(descriptions):
@@ -108,6 +109,15 @@ def sync(root: Path) -> list[BrokenFile]:
     RegisteredModel.objects.exclude(name__in=seen).update(is_present=False)
     clear_cache()
     return broken
+
+
+def _share(root: Path) -> list[BrokenFile]:
+    """A storage that does not answer is no reason to leave out what is here."""
+    try:
+        version_files.pull(root)
+        return version_files.publish(root)
+    except version_files.StorageUnavailable as error:
+        return [BrokenFile(root, [str(error)])]
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ from predictions.models.batch_chunk import BatchChunk
 from predictions.models.batch_job import BatchJob
 from predictions.models.claim import Claim
 from predictions.models.computation import Computation
+from predictions.models.embedding import Embedding
 from predictions.models.feedback import Feedback
 from predictions.models.heartbeat import Heartbeat
 from predictions.models.idempotency_key import IdempotencyKey
@@ -22,6 +23,7 @@ __all__ = [
     "BatchJob",
     "Claim",
     "Computation",
+    "Embedding",
     "Feedback",
     "Heartbeat",
     "IdempotencyKey",

@@ -216,7 +216,7 @@ class Prediction(models.Model):
     id = models.UUIDField(primary_key=True, default=new_prediction_id, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, db_index=False, related_name="predictions")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, db_index=False)
-    caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:… or address:….")
+    caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:…, address:… or embed:….")
     # A keyed hash of the network address of a caller without an account, for the bound on its waiting rows.
     address = models.UUIDField(null=True, editable=False)
     source = models.CharField(max_length=10, choices=Source.choices)

@@ -28,7 +28,7 @@ def csv_text(prediction: Prediction) -> str:
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow([name for name, _ in columns])
-    writer.writerow([_cell(value) for _, value in columns])
+    writer.writerow([csv_cell(value) for _, value in columns])
     return written.getvalue()
 
 
@@ -54,7 +54,8 @@ def _answer(output: dict[str, Any], labels: list[str]) -> Iterator[tuple[str, An
     yield "grade", output.get("grade")
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """A value as a cell of a file that a spreadsheet may open."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

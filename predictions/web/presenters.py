@@ -76,6 +76,7 @@ class PredictionPresenter:
         self.why_url = reverse("explanation", args=[prediction.pk])
         self.what_if_url = reverse("what-if", args=[prediction.pk])
         self.csv_url = reverse("prediction-csv", args=[prediction.pk])
+        self.compare_url = f"{reverse('compare')}?id={prediction.pk}"
         self.feedback = FeedbackPresenter(feedback, self.version, self.answer) if self.can_feedback else None
 
     # --- Words --------------------------------------------------------------------------------------------------------

@@ -5,8 +5,12 @@ from predictions.web.views import (
     answers,
     batches,
     catalogue,
+    compare,
+    embedded,
+    embeddings,
     health,
     metrics,
+    mine,
     monitor,
     operators,
     reference,
@@ -19,6 +23,8 @@ models = [
     path("card/", catalogue.card, name="card"),
     path("versions/", catalogue.versions, name="versions"),
     path("versions/change/", operators.change, name="change-versions"),
+    path("embed/", embeddings.embeddings, name="embeddings"),
+    path("embed/<str:key>/revoke/", embeddings.revoke, name="revoke-embedding"),
     path("api/", reference.reference, name="model-api"),
     path("predictions/", catalogue.predict, name="predict"),
 ]
@@ -32,6 +38,11 @@ prediction = [
     path("what-if/", why.what_if, name="what-if"),
     path("csv/", answers.csv, name="prediction-csv"),
 ]
+embed = [
+    path("", embedded.form, name="embedded"),
+    path("results/<str:sealed>/", embedded.result, name="embedded-result"),
+    path("results/<str:sealed>/status/", embedded.status, name="embedded-status"),
+]
 batch = [
     path("", batches.batch, name="batch"),
     path("status/", batches.status, name="batch-status"),
@@ -43,8 +54,12 @@ batch = [
 urlpatterns = [
     path("", catalogue.home, name="home"),
     path("models/<slug:name>/", include(models)),
-    path("predictions/", answers.mine, name="predictions"),
+    path("predictions/", mine.mine, name="predictions"),
+    path("predictions/csv/", mine.as_csv, name="predictions-csv"),
+    path("predictions/compare/", compare.compare, name="compare"),
     path("predictions/<uuid:prediction_id>/", include(prediction)),
+    path("embed/height.js", embedded.height, name="embed-height"),
+    path("embed/<str:key>/", include(embed)),
     path("batches/", batches.mine, name="batches"),
     path("batches/new/", batches.new, name="new-batch"),
     path("batches/template/", batches.template, name="batch-template"),

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext
 
+from predictions.explanations import requests
 from predictions.serving.schema.errors import InvalidInput
 from predictions.serving.schema.signature import Value
 from predictions.web import charts
@@ -132,13 +133,12 @@ def changed_row(prediction: Any, name: str, text: str) -> list[Value]:
     Raises:
         InvalidChange: there is no such feature, or it cannot have this value.
     """
-    signature = prediction.version.signature
-    feature = signature.by_name.get(name)
+    feature = prediction.version.signature.by_name.get(name)
     if feature is None:
         raise InvalidChange(gettext("Choose a value to change."))
     try:
         value = read_value(feature, text.strip()) if text.strip() else None
-        return list(signature.clean({**dict(zip(signature.names, prediction.values, strict=True)), name: value}))
+        return requests.changed_row(prediction, {name: value})
     except Unreadable as error:
         raise InvalidChange(str(error)) from None
     except InvalidInput as error:

@@ -1,6 +1,5 @@
 """axe-core finds nothing on the pages, light and dark, wide and at 320 pixels."""
 
-import importlib.resources
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +9,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Console
 from tests.browser.steps import press_predict, value
+from tests.support.axe import findings
 
-AXE = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 LOOKS: list[dict[str, Any]] = [
     {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
     {"color_scheme": "dark", "viewport": {"width": 320, "height": 800}},
@@ -21,12 +20,6 @@ PAGES = [
     "/", "/models/breast-cancer/", "/models/diabetes/", "/models/breast-cancer/card/", "/models/diabetes/card/",
     "/models/diabetes/api/", "/predictions/", "/accounts/login/",
 ]  # fmt: skip
-
-
-def findings(page: Page) -> list[str]:
-    page.evaluate(importlib.resources.files(AXE).joinpath("axe.min.js").read_text())
-    found = page.evaluate("axe.run()")["violations"]
-    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
 
 
 @pytest.fixture(params=LOOKS, ids=["light", "dark", "forced colours"])

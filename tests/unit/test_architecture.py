@@ -55,7 +55,7 @@ def text(name: str) -> str:
 
 
 def targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    return set(re.findall(r"^([a-z0-9]+):", text("Makefile"), re.MULTILINE))
 
 
 # --- Documents --------------------------------------------------------------------------------------------------------
@@ -78,17 +78,17 @@ def test_procfile_has_five_lines() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_make_targets_of_documents_exist(document: Path) -> None:
-    mentioned = set(re.findall(r"\bmake ([a-z]+)\b(?=`|[ ]+#| [A-Z]+=|\n)", document.read_text()))
+    mentioned = set(re.findall(r"\bmake ([a-z0-9]+)\b(?=`|[ ]+#| [A-Z]+=|\n)", document.read_text()))
     assert mentioned - targets() == set()
 
 
 def test_readme_names_the_daily_commands() -> None:
-    mentioned = set(re.findall(r"\bmake ([a-z]+)\b", text("README.md")))
+    mentioned = set(re.findall(r"\bmake ([a-z0-9]+)\b", text("README.md")))
     assert mentioned >= {"run", "test", "check", "bench"}
 
 
 def test_make_help_lists_every_target() -> None:
-    described = set(re.findall(r"^([a-z]+):.*## .+", text("Makefile"), re.MULTILINE))
+    described = set(re.findall(r"^([a-z0-9]+):.*## .+", text("Makefile"), re.MULTILINE))
     phony = set(re.search(r"^\.PHONY: (.*)", text("Makefile"), re.MULTILINE)[1].split())  # type: ignore[index]
     assert described == targets() == phony
 

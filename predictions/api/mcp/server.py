@@ -66,7 +66,7 @@ def _tool(version: ModelVersion) -> Tool:
         name=PREFIX + model.name,
         title=model.title,
         description=f"{model.title}. {model.summary} {SURENESS}",
-        input_schema=version.signature.json_schema(),
+        input_schema=schemas.arguments(version.signature),
         output_schema=schemas.of_version(version),
         annotations=ToolAnnotations(
             title=model.title, read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False

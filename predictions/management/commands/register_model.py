@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
+from predictions.management.sharing import pull
 from predictions.models import RegisteredModel
 from predictions.serving.artifacts.repository import BrokenFile
 from predictions.serving.registration import CannotRegister
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="decide and prove, and keep nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        pull()  # the next number is known only then
         if options["serve"] and (known := self._known(options)) is not None:
             self.stdout.write(f"{options['name']} version {known} was made from these files: nothing to do.")
             return

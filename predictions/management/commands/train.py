@@ -5,6 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
+from predictions.management.sharing import pull
 from predictions.models import RegisteredModel
 from predictions.serving.artifacts.repository import BrokenFile, NoSuchModel
 from predictions.serving.registration import CannotRegister
@@ -42,6 +43,7 @@ def _train(name: str) -> "Manifest":
         from predictions.serving.training.register import train_and_register  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CommandError(f"Training needs {error.name}: pip install -r requirements/run.txt") from error
+    pull()  # the next number is known only then
     try:
         prove = partial(prove_in_fresh_process, budget_bytes=settings.LOADER_BYTES)
         return train_and_register(settings.MODELS_DIR, name, prove)

@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from predictions.serving.artifacts.description import ClassLabel, Description, Frozen, Target, Task
 from predictions.serving.artifacts.figures import Figures
-from predictions.serving.artifacts.sureness import Sureness
+from predictions.serving.artifacts.sureness import ARRAYS, Sureness
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
 
@@ -123,6 +123,7 @@ class Manifest(Frozen):
     `source` is the SHA-256 of the files that a person brought, if it was made from such.
     `background` is a sample of training rows: explanations compare with them.
     `memory` is missing in versions that were made before it was measured.
+    `log_odds` are the intercept and the coefficients of a linear classifier whose log-odds are such a sum.
     `targets` are two or more where one row has several answers; `classes`, `labels` and `metrics` are then empty here.
     """
 
@@ -148,6 +149,7 @@ class Manifest(Frozen):
     profile: dict[str, Any] = {}
     figures: Figures | None = None
     background: list[list[Value]] = []
+    log_odds: list[float] | None = None
     golden: Golden
     sureness: Sureness | None = None
     predict_ms: float = Field(ge=0)
@@ -159,6 +161,16 @@ class Manifest(Frozen):
     def views(self) -> list["Manifest"]:
         """The manifest of each target, as if it were the only one; empty if there is only one."""
         return [self.model_copy(update={**dict(one), "targets": [], "compiled": None}) for one in self.targets]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The SHA-256 of each file beside version.json, by its path."""
+        found = {ESTIMATOR: self.sha256}
+        if self.compiled:
+            found[COMPILED] = self.compiled.sha256
+        if self.sureness and self.sureness.sha256:
+            found[ARRAYS] = self.sureness.sha256
+        return found | {f"{CODE}/{path}": sha256 for path, sha256 in self.code.items()}
 
     @cached_property
     def answered(self) -> dict[str, Any]:

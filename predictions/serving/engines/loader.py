@@ -44,11 +44,14 @@ class Loader:
         clock: Callable[[], float] = time.monotonic,
         *,
         use_compiled: bool = True,
+        bring: Callable[[Path, str, int], None] = lambda *_: None,
     ) -> None:
+        """`bring` is told which version is about to be read, and may raise ModelUnavailable."""
         self._root = root
         self._budget = budget_bytes
         self._clock = clock
         self._use_compiled = use_compiled
+        self._bring = bring
         self._lock = threading.Lock()
         self._kept: OrderedDict[Key, Loaded] = OrderedDict()
         self._loading: dict[Key, Future[Loaded]] = {}
@@ -93,6 +96,7 @@ class Loader:
 
     def _load(self, key: Key, mine: Future[Loaded]) -> Loaded:
         try:
+            self._bring(self._root, *key[:2])
             loaded = _read(self._root, *key, use_compiled=self._use_compiled)
         except BaseException as error:
             with self._lock:

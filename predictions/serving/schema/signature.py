@@ -72,9 +72,9 @@ class Signature(RootModel[tuple[Feature, ...]]):
         try:
             row = self._row.__pydantic_validator__.validate_python(given)
         except ValidationError as error:
-            raise InvalidInput([*self._wrong(error), *_unknown(unknown)]) from None
+            raise InvalidInput([*self._wrong(error), *unknown_features(unknown)]) from None
         if unknown:
-            raise InvalidInput(_unknown(unknown))
+            raise InvalidInput(unknown_features(unknown))
         return list(row.__dict__.values())
 
     def json_schema(self) -> dict[str, Any]:
@@ -151,7 +151,8 @@ def _allow_null(schema: dict[str, Any]) -> None:
         schema["type"] = [schema["type"], "null"]
 
 
-def _unknown(names: Iterable[object]) -> list[Problem]:
+def unknown_features(names: Iterable[object]) -> list[Problem]:
+    """One problem for each name, and one for all beyond a bound."""
     ordered = sorted(wording.printable(name) for name in names)
     problems = [Problem(name, "unknown_feature", wording.UNKNOWN_FEATURE) for name in ordered[:UNKNOWN_NAMED]]
     if len(ordered) > UNKNOWN_NAMED:

@@ -28,6 +28,7 @@ from predictions.serving.training import artefact, figures, metrics, profile, su
 from predictions.serving.training.fitted_engine import engine_of
 from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.input_types import clean_rows
+from predictions.serving.training.log_odds import linear_log_odds
 from predictions.serving.training.proof import (
     compare_with_estimator,
     estimator_answers,
@@ -154,6 +155,7 @@ def _manifest(
         rows={"training": len(seen.values) if seen else 0, "held_out": len(unseen.values) if unseen else 0},
         profile=profile.profile(seen.values, engine.signature) if seen else {},
         background=profile.background(seen.values) if seen else [],
+        log_odds=linear_log_odds(engine, seen.values if seen else proved.golden),
         golden=_golden(engine, proved.golden),
         predict_ms=_predict_ms(engine, proved.golden[0]),
     )

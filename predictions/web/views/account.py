@@ -39,7 +39,7 @@ def remove(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "registration/remove.html")
     if erase(_user(request)):
-        messages.success(request, gettext("Your predictions, feedback and tokens are removed."))
+        messages.success(request, gettext("Your predictions, feedback, tokens and embeddings are removed."))
         return redirect("account")
     said = gettext("There is much to remove, and a part of it is left. Press the button again to go on.")
     messages.info(request, said)

@@ -1,10 +1,9 @@
-"""Pages of predictions: the list of mine, one prediction, its status fragment; cancel, retry, feedback."""
+"""Pages of one prediction: the result, its status fragment; cancel, retry, feedback, CSV."""
 
 import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,7 +12,6 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from predictions.lifecycle import registry
 from predictions.models import Prediction, State, clock
 from predictions.serving.schema.errors import (
     CannotCancel,
@@ -24,7 +22,6 @@ from predictions.serving.schema.errors import (
     QueueFull,
     TooMany,
 )
-from predictions.use_cases.callers import history_of
 from predictions.use_cases.cancel import cancel as cancel_prediction
 from predictions.use_cases.feedback import give_feedback, given_feedback
 from predictions.use_cases.lookup import find_prediction
@@ -41,20 +38,6 @@ from predictions.web.visitors import caller_of
 
 # htmx 2 swaps a response with this status and stops polling.
 STOP_POLLING = 286
-PAGE_SIZE = 50
-
-
-@require_safe
-@never_cache
-@for_predictors
-def mine(request: HttpRequest) -> HttpResponse:
-    page = Paginator(history_of(caller_of(request)), PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {
-        "predictions": [PredictionPresenter(prediction) for prediction in registry.attach_versions(page)],
-        "next_url": f"?page={page.next_page_number()}" if page.has_next() else None,
-        "previous_url": f"?page={page.previous_page_number()}" if page.has_previous() else None,
-    }
-    return render(request, "predictions/list.html", context)
 
 
 @require_safe

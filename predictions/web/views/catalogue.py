@@ -20,11 +20,13 @@ from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, NotFound, QueueFull, Removed, TooMany
 from predictions.serving.schema.signature import Signature
 from predictions.use_cases.callers import Caller, of_visitor
+from predictions.use_cases.embeddings import embeddings_for, may_embed
 from predictions.use_cases.lookup import find_model, find_prediction
 from predictions.use_cases.submit import PredictCommand, submit_row
 from predictions.web import waiting
 from predictions.web.access import for_predictors
 from predictions.web.cards import card_html
+from predictions.web.embedding import EmbeddingPresenter
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
 from predictions.web.formatting import decimal_mark
@@ -204,5 +206,7 @@ def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionFor
         "examples": _examples_to_fill(registered, form.signature) if form else [],
         "late_text": waiting.form_warning(),
         "requests": _requests(request, registered),
+        "may_embed": may_embed(request.user),
+        "embeddings": [EmbeddingPresenter(one, request) for one in embeddings_for(request.user, registered)],
         "card": card_html(registered.description.get("card", "")),
     }

@@ -12,7 +12,7 @@ from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from predictions.models import ApiToken
+from predictions.models import ApiToken, RegisteredModel
 from predictions.models.api_token import Scope
 from predictions.use_cases.operate import OPERATE
 
@@ -31,9 +31,12 @@ class TokenForm(forms.Form):
     scope = forms.ChoiceField(
         choices=Scope.choices[:2], initial=Scope.PREDICT, label=gettext_lazy("It may"), required=False
     )
+    model = forms.ChoiceField(choices=[("", gettext_lazy("All models"))], label=gettext_lazy("For"), required=False)
 
     def __init__(self, *args: Any, may_operate: bool, **options: Any) -> None:
         super().__init__(*args, **options)
+        models = [(model.name, model.title) for model in RegisteredModel.objects.listed()]
+        self.fields["model"].choices = [("", gettext("All models")), *models]  # type: ignore[attr-defined]
         if may_operate:
             self.fields["scope"].choices = Scope.choices  # type: ignore[attr-defined]
 
@@ -46,15 +49,24 @@ def tokens(request: HttpRequest) -> HttpResponse:
     may_operate = request.user.has_perm(OPERATE)
     form = TokenForm(request.POST if request.method == "POST" else None, may_operate=may_operate)
     if form.is_valid():
-        lasts = timedelta(days=int(form.cleaned_data["days"]))
-        scope = form.cleaned_data["scope"] or Scope.PREDICT
-        name = form.cleaned_data["name"]
-        _, secret = ApiToken.objects.create(user=request.user, name=name, expiry=lasts, scope=scope)
+        secret = _make(request.user, form.cleaned_data)
         request.session[NEW_SECRET] = secret
         return redirect("tokens")
     own = ApiToken.objects.of(request.user)
     context = {"form": form, "secret": request.session.pop(NEW_SECRET, None), "tokens": own}
     return render(request, "registration/tokens.html", context, status=422 if form.is_bound else 200)
+
+
+def _make(user: Any, said: dict[str, Any]) -> str:
+    """The secret."""
+    _, secret = ApiToken.objects.create(
+        user=user,
+        name=said["name"],
+        expiry=timedelta(days=int(said["days"])),
+        scope=said["scope"] or Scope.PREDICT,
+        model_name=said["model"],
+    )
+    return str(secret)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

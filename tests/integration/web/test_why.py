@@ -1,8 +1,10 @@
 """Explanations and what-ifs from the request to the result: durable, computed once, polled like a prediction."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db.models.functions import Now
@@ -211,6 +213,83 @@ def test_api_gives_the_contributions(client: Client, answered: Prediction, sent:
 
 def test_api_refuses_to_explain_what_has_no_answer(client: Client, iris: ModelVersion) -> None:
     response = client.get(f"/api/v1/predictions/{make(iris).pk}/explanation/")
+
+    assert (response.status_code, response.json()["code"]) == (409, "no_answer")
+
+
+def what_if_path(row: Prediction, query: dict[str, str]) -> str:
+    return f"/api/v1/predictions/{row.pk}/what-if/?{urlencode(query, errors='surrogatepass')}"
+
+
+def test_api_says_what_would_change_the_answer(client: Client, answered: Prediction, sent: list[int]) -> None:
+    from predictions.explanations.compute import compute
+
+    path = f"/api/v1/predictions/{answered.pk}/what-if/"
+    first = client.get(path)
+    assert (first.status_code, first["Retry-After"], first.json()["status"]) == (202, "1", "queued")
+    assert first.json()["what_if"] is None
+
+    compute(*sent)
+
+    found = client.get(path).json()["what_if"]
+    assert (found["before"]["grade_evidence"], found["changed"]) == (answered.output["grade_evidence"], None)
+    assert found["before"]["probabilities"] == pytest.approx(answered.output["probabilities"])
+    assert {curve["feature"] for curve in found["curves"]} <= set(answered.version.signature.names)
+    assert found["change"]["from"] in answered.values
+    assert found["change"]["output"]["label"] != answered.output["label"]
+    # The page says the same.
+    assert (
+        f"it would answer: {found['change']['output']['label']}." in Page(client.get(address(answered, "what-if"))).text
+    )
+
+
+def test_api_answers_other_values_beside(client: Client, answered: Prediction, at_once: None) -> None:
+    path = what_if_path(answered, {"features": json.dumps({"petal length (cm)": 5, "petal width (cm)": 1.8})})
+    client.get(path)
+
+    found = client.get(path).json()
+
+    assert found["status"] == "succeeded"
+    assert found["what_if"]["before"]["label"] == "setosa"
+    assert found["what_if"]["changed"]["label"] == "virginica"
+    assert Computation.objects.get().attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "code"),
+    [
+        ({"features": "5"}, "/features", "wrong_type"),
+        ({"features": "{}"}, "/features", "wrong_type"),
+        ({"features": "{"}, "/features", "wrong_type"),
+        ({"features": "\ud800"}, "/features", "wrong_type"),
+        ({"features": '{"petal length (cm)": "long"}'}, "/features/petal length (cm)", "wrong_type"),
+        ({"features": '{"petals": 5}'}, "/features/petals", "unknown_feature"),
+        ({"feature": "{}"}, "/feature", "unknown_parameter"),
+    ],
+)
+def test_api_names_what_is_wrong_with_other_values(
+    client: Client, answered: Prediction, sent: list[int], query: dict[str, str], pointer: str, code: str
+) -> None:
+    response = client.get(what_if_path(answered, query))
+
+    assert response.status_code == 422
+    assert [(one["pointer"], one["code"]) for one in response.json()["errors"]] == [(pointer, code)]
+    assert sent == []
+
+
+def test_api_limits_questions_about_one_answer(
+    client: Client, answered: Prediction, sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("predictions.explanations.requests.MOST_QUESTIONS", 2)
+    paths = [what_if_path(answered, {"features": f'{{"petal length (cm)": {value}}}'}) for value in (2, 3, 4)]
+    said = [client.get(path) for path in paths]
+
+    assert [response.status_code for response in said] == [202, 202, 429]
+    assert (said[2].json()["code"], said[2]["Retry-After"]) == ("too_many", "3600")
+
+
+def test_api_refuses_to_change_what_has_no_answer(client: Client, iris: ModelVersion) -> None:
+    response = client.get(what_if_path(make(iris), {"features": "{"}))
 
     assert (response.status_code, response.json()["code"]) == (409, "no_answer")
 

@@ -1,8 +1,12 @@
 """Contributions add up to the answer minus the mean answer of the background rows, and are Shapley's."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -157,10 +161,48 @@ def test_log_odds_are_those_of_the_class_that_was_answered(load: Callable[[str],
 
 
 def test_version_whose_answers_depend_on_the_rows_beside_is_not_explained(load: Callable[[str], Loaded]) -> None:
-    from dataclasses import replace
-
     loaded = load("iris")
     alone = replace(loaded, manifest=loaded.manifest.model_copy(update={"batching": False}))
 
     with pytest.raises(NotExplained, match="depends on the rows beside it"):
         surface(alone, loaded.manifest.golden.rows[0])
+
+
+IN_A_NEW_PROCESS = """
+import sys, time
+from pathlib import Path
+from predictions.explanations.contributions import contributions
+from predictions.explanations.surface import surface
+from predictions.serving.artifacts import repository
+from predictions.serving.engines.loader import Loader
+
+root, name = Path(sys.argv[1]), sys.argv[2]
+manifest = repository.manifest(root, name, 1)
+loaded = Loader(root, 10**9).get(name, 1, manifest.sha256)
+row = manifest.golden.rows[0]
+began = time.process_time()
+found = contributions(surface(loaded, row).answer, row, manifest.background, 1.2)
+print(found.method, time.process_time() - began, "sklearn" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("name", ["diabetes", "breast-cancer"])
+def test_first_explanation_of_a_process_is_exact_and_takes_less_than_two_seconds(
+    trained_models: Path, name: str
+) -> None:
+    ran = subprocess.run([sys.executable, "-c", IN_A_NEW_PROCESS, trained_models, name], capture_output=True, text=True)
+
+    method, seconds, imports_sklearn = ran.stdout.split()
+    assert (method, imports_sklearn) == ("exact", "False")
+    assert float(seconds) < 2
+
+
+def test_log_odds_of_a_version_without_coefficients_are_asked_of_its_estimator(load: Callable[[str], Loaded]) -> None:
+    loaded = load("breast-cancer")
+    older = replace(loaded, manifest=loaded.manifest.model_copy(update={"log_odds": None}))
+    row = loaded.manifest.golden.rows[0]
+
+    [known], [asked] = (surface(one, row).answer([row]) for one in (loaded, older))
+
+    assert loaded.manifest.log_odds is not None
+    assert known == pytest.approx(asked, rel=1e-9)

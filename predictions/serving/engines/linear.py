@@ -1,0 +1,11 @@
+"""Estimators whose decision function is the log-odds of their second class."""
+
+from typing import Any
+
+LOG_ODDS = ("LogisticRegression", "LogisticRegressionCV", "SGDClassifier")
+
+
+def gives_log_odds(estimator: Any) -> bool:
+    """Whether the estimator ends in a logistic regression. By name: this imports no scikit-learn."""
+    final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    return type(final).__name__ in LOG_ODDS and hasattr(estimator, "decision_function")

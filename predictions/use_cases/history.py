@@ -1,0 +1,43 @@
+"""A caller's own predictions, narrowed by model, sureness or a text."""
+
+import json
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from predictions.models.prediction import PredictionQuerySet
+
+GRADES = ("clear", "uncertain", "outside")
+LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class HistoryFilter:
+    """An empty member narrows nothing. `text` is looked for in the answered class and in the values that were given."""
+
+    model: str = ""
+    grade: str = ""
+    text: str = ""
+
+    @classmethod
+    def of(cls, model: str, grade: str, text: str) -> "HistoryFilter":
+        """From texts of a query. An unknown grade narrows nothing; NUL is in no text that can be stored."""
+        said = text.replace("\0", "").strip()[:LONGEST_TEXT]
+        return cls(model.replace("\0", ""), grade if grade in GRADES else "", said)
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.model or self.grade or self.text)
+
+    def apply(self, rows: PredictionQuerySet) -> PredictionQuerySet:
+        if self.model:
+            rows = rows.filter(version__registered_model__name=self.model)
+        if self.grade:
+            rows = rows.filter(output__grade=self.grade)
+        return rows.filter(self._has_text()) if self.text else rows
+
+    def _has_text(self) -> Q:
+        # SQLite keeps JSON as it was written, with other letters than ASCII escaped.
+        escaped = json.dumps(self.text)[1:-1]
+        values = Q(values__icontains=self.text) | Q(values__icontains=escaped)
+        return values | Q(output__label__icontains=self.text)

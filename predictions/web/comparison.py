@@ -1,0 +1,116 @@
+"""Two predictions of one model side by side: the values that differ, and both answers with their grade."""
+
+from functools import cached_property
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext, ngettext
+
+from predictions.models import Prediction
+from predictions.serving.schema.signature import Feature
+from predictions.web.formatting import MINUS, number_text
+from predictions.web.presenters import PredictionPresenter
+from predictions.web.values import value_text
+
+
+class ComparisonPresenter:
+    """`earlier` was asked before `later`. Both are of one model, perhaps answered by different versions."""
+
+    def __init__(self, one: Prediction, other: Prediction) -> None:
+        rows = sorted((one, other), key=lambda row: (row.created_at, row.pk))
+        self._rows = rows
+        self.earlier, self.later = (PredictionPresenter(row) for row in rows)
+        self.sides = [
+            {"name": gettext("Earlier"), "shown": self.earlier},
+            {"name": gettext("Later"), "shown": self.later},
+        ]
+        self.model_title = self.later.model_title
+        self.model_url = self.later.model_url
+
+    @property
+    def versions_text(self) -> str:
+        """Empty where one version gave both answers."""
+        first, second = (row.version.number for row in self._rows)
+        if first == second:
+            return ""
+        text = gettext("Different versions answered: version %(first)s the earlier, version %(second)s the later one.")
+        return text % {"first": first, "second": second}
+
+    @property
+    def summary(self) -> str:
+        """How many values differ, and whether the answers do."""
+        count = len(self.different)
+        text = ngettext("%(count)s of %(of)s values differs.", "%(count)s of %(of)s values differ.", count)
+        values = text % {"count": count, "of": len(self._values)}
+        first, second = self.earlier.answer, self.later.answer
+        if first is None or second is None:
+            return values
+        if first.text == second.text:
+            return f"{values} {gettext('The answer is the same.')}"
+        changed = gettext("The answer was %(first)s, and then %(second)s.") % {
+            "first": first.text,
+            "second": second.text,
+        }
+        return f"{values} {changed}"
+
+    @cached_property
+    def _values(self) -> list[dict[str, Any]]:
+        """One line for each input of either version, in the order of the later one's form."""
+        first, second = (row.version.signature for row in self._rows)
+        only_earlier = [one for one in first.features if one.name not in second.by_name]
+        return [self._line(one) for one in [*second.features, *only_earlier]]
+
+    def _line(self, feature: Feature) -> dict[str, Any]:
+        given = [self._given(row, feature.name) for row in self._rows]
+        return {
+            "label": feature.label,
+            "unit": feature.unit,
+            "texts": [text for _, text in given],
+            "is_same": given[0] == given[1],
+            "difference": _difference(given[0][0], given[1][0]),
+        }
+
+    @staticmethod
+    def _given(row: Prediction, name: str) -> tuple[Any, str]:
+        """The value that was given, and its text; the version of the row may know no such input."""
+        signature = row.version.signature
+        if name not in signature.by_name:
+            return None, gettext("not asked for")
+        value = row.values[signature.names.index(name)]
+        return value, value_text(signature.by_name[name], value)
+
+    @property
+    def different(self) -> list[dict[str, Any]]:
+        return [line for line in self._values if not line["is_same"]]
+
+    @property
+    def same(self) -> list[dict[str, Any]]:
+        return [line for line in self._values if line["is_same"]]
+
+
+class ChoicePresenter:
+    """Earlier results of the same model, one of which is chosen to compare with."""
+
+    def __init__(self, chosen: Prediction, others: list[Prediction]) -> None:
+        self.chosen = PredictionPresenter(chosen)
+        self.others = [self._other(chosen, other) for other in others]
+
+    @staticmethod
+    def _other(chosen: Prediction, other: Prediction) -> dict[str, Any]:
+        return {
+            "shown": PredictionPresenter(other),
+            "url": compare_url(chosen, other),
+            "count": len(ComparisonPresenter(chosen, other).different),
+        }
+
+
+def compare_url(*predictions: Prediction) -> str:
+    return f"{reverse('compare')}?{'&'.join(f'id={one.pk}' for one in predictions)}"
+
+
+def _difference(old: Any, new: Any) -> str:
+    """By how much a number differs; empty for other values."""
+    numbers = [one for one in (old, new) if isinstance(one, int | float) and not isinstance(one, bool)]
+    if len(numbers) < 2 or old == new:
+        return ""
+    return f"{'+' if new > old else MINUS}{number_text(abs(new - old))}"
