@@ -28,7 +28,8 @@ class Languages:
         language = translation.get_language_from_request(request)
         with translation.override(language):
             response = self.get_response(request)
-        if response.get("Content-Type", "").startswith("text/html"):
-            response.headers.setdefault("Content-Language", language)
+        is_page = response.get("Content-Type", "").startswith("text/html")
+        if is_page and "Content-Language" not in response:  # else the view has chosen it without the cookie
+            response["Content-Language"] = language
             patch_vary_headers(response, ["Accept-Language", "Cookie"])  # the choice is kept in a cookie
         return response

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from predictions.batches.encodings import ENCODINGS
-from predictions.models import ApiToken, BatchJob, Prediction, RegisteredModel, State
+from predictions.models import ApiToken, BatchJob, Embedding, Prediction, RegisteredModel, State
 from predictions.use_cases.callers import of_user
 from tests.integration.conftest import make, signed_in
 from tests.integration.web.conftest import Page
@@ -70,8 +70,8 @@ def alike(client: Client, address: str, known: set[str], **options: Any) -> set[
     """The texts of a page that are the same in English and in German, without words of the models' authors."""
     method = client.post if "data" in options else client.get
     english, german = (method(address, headers=headers, **options) for headers in ({}, GERMAN))
-    assert b'<html lang="en">' in english.content
-    assert b'<html lang="de">' in german.content
+    assert b'<html lang="en"' in english.content
+    assert b'<html lang="de"' in german.content
     same = words(Texts(english).found & Texts(german).found)
     return {text for text in same if words({_without(text, known)})}
 
@@ -120,6 +120,7 @@ PAGES = [
     "/", "/models/iris/", "/models/diabetes/", "/models/breast-cancer/?example=1", "/models/iris/card/",
     "/models/diabetes/card/", "/models/iris/versions/", "/models/iris/api/", "/predictions/", "/batches/",
     "/batches/new/?model=iris", "/monitor/", "/accounts/", "/accounts/tokens/", "/accounts/data/remove/",
+    "/models/iris/embed/", "/predictions/?q=nothing+is+so", "/predictions/compare/?id=none",
     "/accounts/password_change/", "/accounts/password_change/done/", "/nothing/", "/predictions/7/",
 ]  # fmt: skip
 
@@ -245,6 +246,35 @@ def test_board_with_rows_has_no_english_sentence_in_german(
     make(version, State.SUCCEEDED, output=OUTSIDE, age=120)
 
     assert alike(signed_in(analyst), "/monitor/?model=iris", known) == set()
+
+
+def test_results_side_by_side_have_no_english_sentence_in_german(
+    analyst: User, registered: dict[str, RegisteredModel], known: set[str]
+) -> None:
+    version, client = registered["iris"].champion, signed_in(analyst)
+    own = {"caller": of_user(analyst).key, "owner": analyst}
+    one = make(version, State.SUCCEEDED, output=OUTSIDE, age=120, **own)
+    other = make(version, State.SUCCEEDED, output=CLEAR, values=[5.25, 3.5, 1.4, 0.2], **own)
+
+    assert alike(client, f"/predictions/compare/?id={one.pk}&id={other.pk}", known) == set()
+    assert alike(client, f"/predictions/compare/?id={one.pk}", known) == set()
+    assert alike(client, "/predictions/?grade=clear", known) == set()
+    assert "5,25" in Page(client.get(f"/predictions/compare/?id={one.pk}&id={other.pk}", headers=GERMAN)).text
+
+
+def test_embedded_page_is_german_by_the_browser_alone(
+    analyst: User, registered: dict[str, RegisteredModel], known: set[str]
+) -> None:
+    embedding = Embedding.objects.create(user=analyst, registered_model=registered["iris"], origin="https://a.example")
+    known = known | {embedding.origin, f"snippet-{embedding.key}"}
+    client, address = Client(), f"/embed/{embedding.key}/"
+    client.cookies["language"] = "de"
+    assert Page(client.get(address)).one("html")["lang"] == "en"
+
+    assert alike(client, address, known) == set()
+    assert alike(client, address, known, data={"sepal length (cm)": "abc"}) == set()
+    assert alike(signed_in(analyst), "/models/iris/embed/", known) == set()
+    assert "Cookie" not in client.get(address)["Vary"]
 
 
 def test_tokens_have_no_english_sentence_in_german(analyst: User, known: set[str]) -> None:
