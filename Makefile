@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs screenshots coverage mutants fuzz chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs screenshots coverage mutants fuzz clients chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,11 +101,14 @@ fuzz: $(VENV)/.dev ## send over ten thousand random requests to the pages and AP
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} python -m pytest --hypothesis-seed=$${SEED:-2026} -q -p no:logging --show-capture=no \
 	  tests/integration/test_fuzz.py tests/integration/api/test_any_json.py tests/integration/api/test_schema_fuzz.py
 
+clients: $(VENV)/.dev ## let unmodified clients of others ask, each from its own environment; a minute, and a gigabyte to download once
+	@python -m pytest -q tests/clients
+
 chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 45 minutes, CHAOS=--quick to try
 	@python -m tests.support.provide
 	@python -m tests.chaos $(CHAOS)
 
-siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; 4 minutes, SIEGE=--quick to try
+siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; then 1,000 callers at one time; 4 minutes, SIEGE=--quick to try
 	@python -m tests.siege $(SIEGE)
 
 soak: $(VENV)/.dev ## run at half load for MINUTES=30 and print whether memory, descriptors, threads or latency grow

@@ -6,13 +6,14 @@ from django.views.i18n import set_language
 
 from predictions.api.inference_protocol.views import Server
 from predictions.web.views.password_change import PasswordChangeView
+from predictions.web.views.sign_in import SignInView
 
 handler400 = "project.error_responses.not_understood"
 handler404 = "predictions.web.views.errors.not_found"
 handler500 = "project.error_responses.failed"
 # There is no password reset by mail: this service sends no mail. An administrator sets a new password.
 accounts = [
-    path("login/", auth.LoginView.as_view(), name="login"),
+    path("login/", SignInView.as_view(), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password_change/", PasswordChangeView.as_view(), name="password_change"),
     path("password_change/done/", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('predictions', '0010_webhooks'),
+        ('predictions', '0011_challenger'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

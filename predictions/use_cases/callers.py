@@ -37,6 +37,11 @@ class Caller:
     token: str = ""
 
     @property
+    def routed_as(self) -> str:
+        """What a canary chooses by. A caller without an account may drop its cookie, so its address counts."""
+        return self.key if self.address is None else f"address:{self.address.hex}"
+
+    @property
     def limited_as(self) -> list[str]:
         """The names whose requests the rate limit counts."""
         names = [] if self.address is None else [f"address:{self.address.hex}"]

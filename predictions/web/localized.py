@@ -62,6 +62,7 @@ def _pattern(text: str) -> re.Pattern[str]:
         name = place[1]
         known = name in seen
         seen.add(name)
-        return f"(?P={name})" if known else f"(?P<{name}>.*)"
+        said = r"\d+" if name == "count" else ".*"
+        return f"(?P={name})" if known else f"(?P<{name}>{said})"
 
     return re.compile(_PLACE.sub(group, re.escape(text)), re.DOTALL)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from predictions.models import Feedback, ModelVersion, Prediction, State, clock
 from predictions.serving.schema.errors import ERRORS
 from predictions.use_cases.receipt import Receipt, receipt_of
+from predictions.use_cases.sharing import LASTS, view_token
 from predictions.web import polling, waiting
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
 from predictions.web.feedback import FeedbackPresenter
@@ -75,6 +76,7 @@ class PredictionPresenter:
         self.again_url = f"{self.model_url}?from={prediction.pk}"
         self.why_url = reverse("explanation", args=[prediction.pk])
         self.what_if_url = reverse("what-if", args=[prediction.pk])
+        self.replay_url = reverse("replay", args=[prediction.pk])
         self.csv_url = reverse("prediction-csv", args=[prediction.pk])
         self.compare_url = f"{reverse('compare')}?id={prediction.pk}"
         self.feedback = FeedbackPresenter(feedback, self.version, self.answer) if self.can_feedback else None
@@ -145,6 +147,12 @@ class PredictionPresenter:
     def audience(self) -> str:
         """Who can see this prediction, by the rule of `Prediction.is_visible_to`."""
         if self._row.owner_id is not None:
+            if self.share_url:
+                text = gettext(
+                    "You and the analysts of this service can see it. Everyone who gets the view-only link can look at"
+                    " it for %(days)s days."
+                )
+                return text % {"days": LASTS.days}
             if self.is_mine:
                 return gettext("You and the analysts of this service can see it.")
             return gettext("Its owner and the analysts of this service can see it.")
@@ -158,6 +166,12 @@ class PredictionPresenter:
             "Everyone who has its link can see it. Only the browser or program that asked can cancel it or say whether"
             " it was right."
         )
+
+    @cached_property
+    def share_url(self) -> str:
+        """The view-only link of a result that has an owner, for its owner alone."""
+        is_owned = self.is_mine and self.is_terminal and self._row.owner_id is not None
+        return reverse("shared", args=[view_token(self._row)]) if is_owned else ""
 
     # --- What can be done ---------------------------------------------------------------------------------------------
     @property

@@ -6,6 +6,7 @@ from predictions.web.views import (
     batches,
     catalogue,
     compare,
+    comparison,
     embedded,
     embeddings,
     health,
@@ -14,6 +15,8 @@ from predictions.web.views import (
     monitor,
     operators,
     reference,
+    replays,
+    shared,
     tokens,
     why,
 )
@@ -25,6 +28,8 @@ models = [
     path("versions/change/", operators.change, name="change-versions"),
     path("embed/", embeddings.embeddings, name="embeddings"),
     path("embed/<str:key>/revoke/", embeddings.revoke, name="revoke-embedding"),
+    path("versions/<slug:called>/comparison/", comparison.comparison, name="comparison"),
+    path("versions/<slug:called>/comparison/progress/", comparison.progress, name="comparison-progress"),
     path("api/", reference.reference, name="model-api"),
     path("predictions/", catalogue.predict, name="predict"),
 ]
@@ -36,6 +41,8 @@ prediction = [
     path("feedback/", answers.feedback, name="feedback"),
     path("explanation/", why.explanation, name="explanation"),
     path("what-if/", why.what_if, name="what-if"),
+    path("replay/", replays.choose, name="replay"),
+    path("replay/<uuid:again_id>/", replays.difference, name="difference"),
     path("csv/", answers.csv, name="prediction-csv"),
 ]
 embed = [
@@ -60,6 +67,7 @@ urlpatterns = [
     path("predictions/<uuid:prediction_id>/", include(prediction)),
     path("embed/height.js", embedded.height, name="embed-height"),
     path("embed/<str:key>/", include(embed)),
+    path("shared/<str:view_token>/", shared.shared, name="shared"),
     path("batches/", batches.mine, name="batches"),
     path("batches/new/", batches.new, name="new-batch"),
     path("batches/template/", batches.template, name="batch-template"),

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
-from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
+from predictions.models import Comparison, LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.models.lifecycle_event import Action
 from predictions.web.figures import METRICS, VersionPresenter
 from predictions.web.localized import localized
@@ -22,6 +23,11 @@ ACTIONS: Mapping[str, str | Promise] = {
     Action.RESUMED: gettext_lazy("resumed"),
     Action.ARCHIVED: gettext_lazy("archived"),
     Action.RESTORED: gettext_lazy("restored"),
+    Action.ALIAS_SET: gettext_lazy("alias set"),
+    Action.ALIAS_REMOVED: gettext_lazy("alias removed"),
+    Action.SHADOW: gettext_lazy("shadow"),
+    Action.CANARY_REQUESTED: gettext_lazy("canary asked for"),
+    Action.CANARY: gettext_lazy("canary"),
 }
 
 
@@ -48,6 +54,8 @@ class VersionLine(VersionPresenter):
             return gettext("does not serve")
         if self._model.champion_id == self._version.pk:
             return gettext("paused") if self._model.paused_reason else gettext("serving")
+        if self._model.challenger_id == self._version.pk:
+            return gettext("challenger")
         is_previous = self._model.previous_champion_id == self._version.pk
         return gettext("served before") if is_previous else gettext("not promoted")
 
@@ -69,6 +77,21 @@ class VersionLine(VersionPresenter):
 
     def _named(self, text: str) -> str:
         return text % {"number": self.number}
+
+    @property
+    def can_be_named(self) -> bool:
+        return not self._version.is_archived
+
+    @property
+    def aliases(self) -> str:
+        """All names to ask by, those of one's own last."""
+        built_in = {
+            "champion": self._model.champion_id,
+            "challenger": self._model.challenger_id,
+            "previous": self._model.previous_champion_id,
+        }
+        own = [alias.name for alias in self._version.aliases.all()]
+        return ", ".join([name for name, pk in built_in.items() if pk == self._version.pk] + own)
 
     def metric(self, name: str) -> str:
         return self._value(name, METRICS[name][1]) if name in self._measured else gettext("not measured")
@@ -92,6 +115,37 @@ class VersionsPresenter:
         resume, pause = gettext("Accept predictions again"), gettext("Accept no new predictions")
         choice = ("resume", resume) if is_paused else ("pause", pause)
         return [{"value": value, "text": text} for value, text in [*found, choice]]
+
+
+class ChallengerPresenter:
+    """The version that is compared with the one that serves, and what it does."""
+
+    def __init__(self, model: RegisteredModel, challenger: ModelVersion) -> None:
+        self.number = challenger.number
+        self.canary_percent = model.canary_percent
+        shadow = Comparison.objects.shadow_of(challenger)
+        self.shadow_percent = shadow.percent if shadow else 0
+        self.comparison_url = reverse("comparison", args=[model.name, challenger.number])
+
+    @property
+    def sentences(self) -> list[str]:
+        """What it does now, for people."""
+        shadow, canary = gettext("It answers no predictions again."), gettext("It answers no callers.")
+        if self.shadow_percent:
+            shadow = gettext("It answers %(share)s %% of the predictions again, and no caller sees that.")
+        if self.canary_percent:
+            canary = gettext("It answers %(share)s %% of the callers, always the same ones.")
+        return [shadow % {"share": self.shadow_percent}, canary % {"share": self.canary_percent}]
+
+
+def challenger_of(model: RegisteredModel) -> ChallengerPresenter | None:
+    return ChallengerPresenter(model, model.challenger) if model.challenger else None
+
+
+def own_aliases(model: RegisteredModel) -> list[str]:
+    """Those that an operator can remove."""
+    names = list(model.aliases.values_list("name", flat=True))
+    return ["challenger", *names] if model.challenger_id else names
 
 
 def _metrics(lines: Sequence[VersionLine]) -> list[dict[str, Any]]:
@@ -122,10 +176,17 @@ def events(model: RegisteredModel) -> list[dict[str, Any]]:
     return [
         {
             "at": event.at,
-            "action": str(ACTIONS[event.action]),
+            "action": _action(event),
             "version": event.version.number if event.version else None,
             "actor": event.actor,
             "reason": localized(event.reason) if event.action == Action.REFUSED else event.reason,
         }
         for event in found
     ]
+
+
+def _action(event: LifecycleEvent) -> str:
+    """With the alias or the share that it is about."""
+    said = str(ACTIONS[event.action])
+    share = "" if event.percent is None else f"{event.percent} %" if event.percent else gettext("stopped")
+    return ": ".join(part for part in (said, event.alias or share) if part)

@@ -18,6 +18,7 @@ from django.db import transaction
 from predictions.models import ApiToken, Embedding, ModelVersion, Prediction, State
 from predictions.queue import notifications
 from predictions.use_cases.embeddings import seal
+from predictions.use_cases.sharing import view_token
 from predictions.web import polling
 from tests.integration.conftest import IRIS, make, run_worker, signed_in
 from tests.support.access import METHODS, PEOPLE, expected, is_api, routes, rows
@@ -101,6 +102,7 @@ class World:
             "<str:number>": "1",
             "<uuid:prediction_id>": prediction,
             "<id:prediction_id>": prediction,
+            "<str:view_token>": view_token(Prediction.objects.get(pk=prediction)),
             "<uuid:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,
             "<id:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,
             "<str:token_key>": ApiToken.objects.get(user=owner).token_key,

@@ -23,7 +23,7 @@ WORDS = {".py", ".html", ".css", ".js", ".md", ".toml", ".yaml"}
 SLEEPERS = {
     "tests/support/waiting.py", "tests/support/postgres.py", "tests/worker/estimators.py",
     "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py",
-    "tests/chaos/soak.py", "tests/siege/attacks.py", "tests/siege/runner.py",
+    "tests/chaos/scenarios/streams.py", "tests/chaos/soak.py", "tests/siege/attacks.py", "tests/siege/runner.py",
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ async def predict(request: ApiRequest, name: str, arguments: Arguments) -> Predi
     _check_may_change(request)
     if request.caller.only_model not in ("", name):
         raise OutOfScope(f"This token is for the model {request.caller.only_model!r} only.")
-    version = lookup.serving_version(await lookup.model(name))
+    version = lookup.serving_version(await lookup.model(name), request.caller)
     rows = [_clean(version, arguments)]
     command = PredictCommand(version, rows, [new_prediction_id()], request.caller, Source.API)
     [row] = await accept_and_wait(command, min(MOST_SECONDS, settings.WAIT_MAX))

@@ -26,6 +26,7 @@ from predictions.use_cases.submit import PredictCommand, submit_row
 from predictions.web import waiting
 from predictions.web.access import for_predictors
 from predictions.web.cards import card_html
+from predictions.web.compression import compressed
 from predictions.web.embedding import EmbeddingPresenter
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
@@ -34,22 +35,24 @@ from predictions.web.forms import KEY, PredictionForm, written
 from predictions.web.localized import localized
 from predictions.web.model_card import CardPresenter
 from predictions.web.presenters import PredictionPresenter
-from predictions.web.versions import VersionsPresenter, events, pending
+from predictions.web.versions import VersionsPresenter, challenger_of, events, own_aliases, pending
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 
+@compressed
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     models = [ModelPresenter(model) for model in RegisteredModel.objects.listed()]
     return render(request, "predictions/home.html", {"models": models})
 
 
+@compressed
 @require_safe
 @cache_control(private=True, no_cache=True)  # not no-store: with it, Back over HTTPS loses what was typed
 @for_predictors
 def model(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
-    version = registry.champion(registered)
+    version = registry.serving_for(registered, caller_of(request).routed_as)
     start = _values_to_start_with(request, registered)
     form = PredictionForm(version, values=start, matrix=_matrix(registered)) if version else None
     response = render(request, "predictions/model.html", _page(request, registered, form))
@@ -61,6 +64,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     return response
 
 
+@compressed
 @require_safe
 @for_predictors
 def card(request: HttpRequest, name: str) -> HttpResponse:
@@ -75,12 +79,13 @@ def card(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "predictions/card.html", context)
 
 
+@compressed
 @require_safe
 @for_predictors
 def versions(request: HttpRequest, name: str) -> HttpResponse:
     """All versions side by side; what was changed and by whom is for analysts."""
     registered = find_model(name)
-    found = list(registered.versions.order_by("-number"))
+    found = list(registered.versions.order_by("-number").prefetch_related("aliases"))
     may_operate = request.user.has_perm("predictions.operate_models")
     may_see_history = may_operate or request.user.has_perm("predictions.view_monitor")
     context = {
@@ -90,6 +95,8 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
         "may_see_history": may_see_history,
         "events": events(registered) if may_see_history else [],
         "pending": pending(registered) if may_see_history else [],
+        "challenger": challenger_of(registered) if may_see_history else None,
+        "own_aliases": own_aliases(registered) if may_operate else [],
     }
     return render(request, "predictions/versions.html", context)
 
@@ -98,7 +105,7 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
 @for_predictors
 def predict(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
-    version = registry.champion(registered)
+    version = registry.serving_for(registered, caller_of(request).routed_as)
     if version is None:
         return render(request, "predictions/model.html", _page(request, registered, None), status=503)
     form = PredictionForm(version, request.POST, matrix=_matrix(registered))
@@ -198,7 +205,7 @@ def _requests(request: HttpRequest, registered: RegisteredModel) -> list[dict[st
 
 
 def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionForm | None) -> dict[str, Any]:
-    version = registered.champion
+    version = registry.version_for(registered, caller_of(request).routed_as)
     return {
         "model": registered,
         "version": VersionPresenter(version) if version else None,

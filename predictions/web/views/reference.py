@@ -15,10 +15,12 @@ from predictions.serving.schema.errors import all_errors
 from predictions.serving.schema.signature import Signature
 from predictions.use_cases.lookup import find_model
 from predictions.web.access import for_predictors
+from predictions.web.compression import compressed
 from predictions.web.examples import requests
 from predictions.web.formatting import duration_text, with_decimal_mark
 
 
+@compressed
 @require_safe
 @for_predictors
 def reference(request: HttpRequest, name: str) -> HttpResponse:

@@ -1,6 +1,7 @@
 """Webhooks while receivers fail and processes are killed."""
 
 import threading
+import time
 from collections import Counter
 from contextlib import AbstractContextManager
 from itertools import cycle
@@ -16,6 +17,8 @@ KILL_SECONDS = 2.0
 KILLED = ("keeper", "worker", "keeper", "web")
 # A receiver fails so often for one message. With the keeper's deaths it stays below the attempts that a webhook has.
 MOST_FAILURES = 2
+# Long enough that the keeper is killed between what a receiver has taken and its note of it.
+ANSWER_SECONDS = 0.2
 DELIVERED_SECONDS = 90
 
 
@@ -76,7 +79,7 @@ class Program:
 def webhooks_survive_failing_receivers_and_killed_processes(scene: Scene) -> None:
     """Receivers refuse messages or close the connection, and every 2 s the keeper, a worker or the web server is killed
     (SIGKILL). Each accepted webhook is delivered; a message that comes twice has the same id."""
-    with receiving(choose=Fickle(scene)) as receiver:
+    with receiving(hold=lambda: time.sleep(ANSWER_SECONDS), choose=Fickle(scene)) as receiver:
         program = Program(scene, receiver.url)
         victims = cycle(KILLED)
         for turn, _ in enumerate(scene.every(0.05)):

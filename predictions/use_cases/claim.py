@@ -1,0 +1,20 @@
+"""What a person asked before they signed in becomes theirs."""
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from predictions.models import BatchJob, Feedback, Prediction
+from predictions.use_cases.callers import key_of
+
+
+def claim_of_visitor(user: User, visitor: str) -> int:
+    """Give the predictions, files and feedback of a visitor to `user`. Returns how many predictions and files.
+
+    From then on only the owner and analysts see them: who has a link does so no longer.
+    """
+    anonymous, own = f"visitor:{visitor}", {"owner": user, "caller": key_of(user)}
+    with transaction.atomic():
+        claimed = Prediction.objects.filter(caller=anonymous, owner=None).update(**own)
+        claimed += BatchJob.objects.filter(caller=anonymous, owner=None).update(**own)
+        Feedback.objects.filter(caller=anonymous).update(caller=key_of(user))
+    return claimed
