@@ -85,6 +85,7 @@ class World:
         owner = self.people["owner"]
         state = State.SUCCEEDED if "feedback" in route or "replay" in route else State.QUEUED
         prediction = make(self.iris, state, owner=owner, caller=f"user:{owner.pk}").pk
+        again = make(self.iris, State.QUEUED, owner=owner, caller=f"user:{owner.pk}").pk
         of_admin = {
             "predictions/registeredmodel": self.iris.registered_model_id,
             "predictions/modelversion": self.iris.pk,
@@ -100,9 +101,9 @@ class World:
             "<slug:name>": "iris",
             "<str:name>": "iris",
             "<str:number>": "1",
-            "<slug:called>": "1",
-            "<uuid:again_id>": prediction,
+            "<slug:called>": "champion",
             "<uuid:prediction_id>": prediction,
+            "<uuid:again_id>": again,
             "<id:prediction_id>": prediction,
             "<str:view_token>": view_token(Prediction.objects.get(pk=prediction)),
             "<uuid:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,
