@@ -13,7 +13,7 @@ from datetime import timedelta
 from django.db import IntegrityError
 
 from predictions.comparison.answering import answer_again, clean
-from predictions.lifecycle import challenger
+from predictions.lifecycle import challenger, registry
 from predictions.models import ComparedAnswer, Comparison, Prediction, clock
 from predictions.models.comparison import BACKLOG, Kind
 from predictions.serving.engines.opening import Loaded
@@ -37,19 +37,17 @@ MOST_ATTEMPTS = 3
 
 def run(until: float) -> bool:
     """Work until nothing is due (True) or the monotonic time `until` has come (False)."""
-    idle = 0
-    while idle < Comparison.objects.open().count():
-        if time.monotonic() >= until:
-            return False
+    while time.monotonic() < until:
         began = time.monotonic()
-        idle = 0 if run_next() else idle + 1
+        if not run_next():
+            return True
         # Other processes of a small machine shall not wait for it: it uses half of one core at most.
         time.sleep(time.monotonic() - began)
-    return True
+    return False
 
 
 def run_next() -> bool:
-    """One batch of one comparison; False if nothing was done."""
+    """One batch of one comparison; False if none is due, or predictions wait."""
     if Prediction.objects.waiting_lanes(LATE):
         return False
     found = Comparison.objects.claim()
@@ -69,7 +67,7 @@ def _step(found: Comparison) -> bool:
     if found.attempts > MOST_ATTEMPTS:
         _end(found, WorkerLost.code, f"Its answers have cost {MOST_ATTEMPTS} workers.")
         return True
-    rows = list(found.following().select_related("version")[: _limit(found)])
+    rows = registry.attach_versions(found.following()[: _limit(found)])
     if not rows:
         return _pause(found)
     if found.kind == Kind.SHADOW and _is_old(rows[0]):

@@ -5,7 +5,7 @@ Nothing is queued either: a comparison is a position among the finished predicti
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -21,6 +21,8 @@ from predictions.models.states import State
 
 # A prediction becomes visible a moment after its `finished_at`: a shadow looks at it when this has passed.
 LAG = timedelta(seconds=10)
+# Many predictions in one batch cost less: a shadow looks at them all when the oldest has waited for this time too.
+GATHER = timedelta(seconds=2)
 # A shadow that is further behind passes predictions over.
 BACKLOG = timedelta(minutes=10)
 
@@ -37,8 +39,8 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
         return self.open().filter(version=version, kind=Kind.SHADOW).first()
 
     def claim(self) -> "Comparison | None":
-        """An open comparison for this worker alone; the one that was served longest ago. None if all are held."""
-        for found in self.open().filter(_free()).order_by("served_at", "pk"):
+        """A comparison that is due, for this worker alone; the one that was served longest ago."""
+        for found in self._due():
             mine = self.open().filter(_free(), pk=found.pk, attempts=found.attempts)
             if mine.update(claimed_until=Now() + settings.LEASE, attempts=F("attempts") + 1, served_at=Now()):
                 return self.select_related("version__registered_model").get(pk=found.pk)
@@ -46,7 +48,11 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
 
     def is_any_due(self) -> bool:
         """Whether a worker could do something now."""
-        return any(found.kind == Kind.REPLAY or found.following().exists() for found in self.open().filter(_free()))
+        return next(self._due(), None) is not None
+
+    def _due(self) -> Iterator["Comparison"]:
+        free = self.open().filter(_free()).order_by("served_at", "pk")
+        return (found for found in free if found.is_due())
 
     def end(self, error_code: str = "") -> int:
         """End those that are open. How many."""
@@ -98,6 +104,10 @@ class Comparison(models.Model):
         return self.finished_at is not None
 
     # --- The predictions that it walks over ---------------------------------------------------------------------------
+    def is_due(self) -> bool:
+        """A replay always is, also to be ended; a shadow when it has gathered predictions for `GATHER`."""
+        return self.kind == Kind.REPLAY or self.following().filter(finished_at__lte=Now() - LAG - GATHER).exists()
+
     def following(self) -> PredictionQuerySet:
         """What comes next: answered by other versions; of a shadow the oldest first, of a replay the newest first."""
         others = ModelVersion.objects.filter(registered_model__versions=self.version_id).exclude(pk=self.version_id)
