@@ -75,14 +75,16 @@ check: $(VENV)/.dev ## check style, types, import order, deployment, migrations,
 	  DATABASE_URL=postgres://check@localhost/check REDIS_URL=rediss://:check@localhost/0 python manage.py check --deploy --fail-level WARNING
 	@python manage.py makemigrations --check --dry-run
 	@python manage.py write_docs --check
+	@python manage.py translations --check
 	@python -m tests.support.openapi_lint
 	@python -m tests.support.audit
 
 format: $(VENV)/.dev ## format the code and repair what ruff can repair
 	@ruff check --fix --quiet .; ruff format .
 
-docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states
+docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states, catalogues of translations
 	@python manage.py write_docs
+	@python manage.py translations
 
 screenshots: $(VENV)/.dev ## draw the pictures of the main pages in docs/images, from a stack of their own; three minutes
 	@python -m tests.support.provide

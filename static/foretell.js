@@ -25,9 +25,12 @@ function retitle() {
   if (icon.getAttribute("href") !== wanted) icon.href = wanted;
 }
 
-// Times in the reader's own zone and manner; without a script they stand in UTC.
+// Times in the reader's own zone and manner; without a script they stand in UTC. The manner is the browser's own for the
+// language of the page: en-GB and en-US write a day differently.
 function localTimes() {
-  const write = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const { lang } = document.documentElement;
+  const manner = navigator.languages.find((one) => one.split("-")[0] === lang) ?? lang;
+  const write = new Intl.DateTimeFormat(manner, { dateStyle: "medium", timeStyle: "medium" });
   for (const time of document.querySelectorAll("time[data-local]")) {
     time.title = time.textContent;
     time.textContent = write.format(new Date(time.dateTime));
@@ -44,8 +47,8 @@ document.addEventListener("click", async ({ target }) => {
   const { copy, copyText } = target.dataset;
   if (copy === undefined && copyText === undefined) return;
   await navigator.clipboard.writeText(copyText ? document.getElementById(copyText).textContent : new URL(copy, location.href).href);
-  target.textContent = "Copied";
-  announce(copyText ? "The text is copied." : "The link is copied.");
+  target.textContent = target.dataset.done;
+  announce(target.dataset.announce);
 });
 
 // An answer beside other values than those that were asked must not be taken for theirs.
@@ -187,7 +190,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   fill(form, JSON.parse(example.dataset.values));
   for (const chip of document.querySelectorAll("a[data-values]")) chip.ariaCurrent = String(chip === example);
-  announce(`${example.textContent}: filled in.`);
+  announce(example.dataset.announce);
 });
 
 for (const kind of ["input", "change"]) document.addEventListener(kind, markStale);

@@ -19,6 +19,7 @@ from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.schema.errors import FileTooLarge, ForetellError, ModelUnavailable
+from predictions.serving.schema.sentences import english
 from predictions.worker import preload
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,8 @@ def _rows_of_a_chunk(chunk: BatchChunk, file: IO[bytes], layout: Layout) -> int:
 
 def _check_rows(rows: int) -> None:
     if rows > settings.BATCH_ROWS:
-        raise FileTooLarge(f"The file has more than {settings.BATCH_ROWS} rows. Send it in several files.")
+        message = english("The file has more than {most} rows. Send it in several files.", most=settings.BATCH_ROWS)
+        raise FileTooLarge(message)
 
 
 # --- Scoring ----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from predictions.batches import downloads
 from predictions.batches.layout import Layout
 from predictions.models import BatchChunk, BatchJob
 from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Integer, Number, Signature
 
 FORMATS = {
@@ -56,7 +57,8 @@ def _export(
     if kind in ("csv", "jsonl"):
         return content
     if kind not in FORMATS:
-        raise InvalidInput([Problem(None, "unknown_choice", f"Must be one of: {', '.join(FORMATS)}.", "/format")])
+        message = english("Must be one of: {choices}.", choices=", ".join(FORMATS))
+        raise InvalidInput([Problem(None, "unknown_choice", message, "/format")])
     layout = Layout.model_validate(job.layout)
     if kind == "xlsx":
         _check_excel(BatchChunk.objects.counts_of(job.pk)["rows"], layout)
@@ -79,7 +81,11 @@ def _converted(records: Iterator[list[str]], kind: str, numeric: frozenset[int],
 
 def _check_excel(rows: int, layout: Layout) -> None:
     if rows >= EXCEL_ROWS or len(layout.columns) + 20 > EXCEL_COLUMNS:
-        message = f"Excel holds {EXCEL_ROWS - 1} rows and {EXCEL_COLUMNS} columns. Take csv or parquet."
+        message = english(
+            "Excel holds {rows} rows and {columns} columns. Take csv or parquet.",
+            rows=EXCEL_ROWS - 1,
+            columns=EXCEL_COLUMNS,
+        )
         raise InvalidInput([Problem(None, "too_many_rows", message, "/format")])
 
 

@@ -9,18 +9,19 @@ from predictions.lifecycle.versions import lock
 from predictions.models import Alias, ModelVersion, RegisteredModel
 from predictions.models.lifecycle_event import Action
 from predictions.serving.schema.errors import InvalidInput, NotFound, Problem
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
 
 CHALLENGER = "challenger"
 # The alias that people expect to set, and the remedy.
 BUILT_IN = {
-    "champion": "champion is the version that serves: promote a version instead.",
-    "previous": "previous is the version that served before; it cannot be set.",
-    "latest": "latest is the version with the highest number; it cannot be set.",
+    "champion": english("champion is the version that serves: promote a version instead."),
+    "previous": english("previous is the version that served before; it cannot be set."),
+    "latest": english("latest is the version with the highest number; it cannot be set."),
 }
 # "v2" would be read as a number by people, as in MLflow.
 _NAME = re.compile(r"(?!v\d+$)[a-z][a-z0-9_-]{0,49}")
-RULE = "An alias has 1 to 50 of the characters a-z, 0-9, - and _, begins with a letter, and is not like v2."
+RULE = english("An alias has 1 to 50 of the characters a-z, 0-9, - and _, begins with a letter, and is not like v2.")
 
 
 def called(model: RegisteredModel, name: str) -> "models.QuerySet[ModelVersion]":
@@ -69,7 +70,7 @@ def remove_alias(model: RegisteredModel, name: str, actor: str, reason: str = ""
     with transaction.atomic():
         known = Alias.objects.filter(registered_model=model, name=name).select_related("version").first()
         if known is None:
-            raise NotFound(f"{model.name} has no alias {printable(name)}.")
+            raise NotFound(english("{model} has no alias {name}.", model=model.name, name=printable(name)))
         known.delete()
         history.record(model, known.version, Action.ALIAS_REMOVED, actor, reason, alias=name)
 

@@ -13,8 +13,9 @@ from predictions.models.comparison import Kind
 from predictions.models.lifecycle_event import Action
 from predictions.queue import notifications
 from predictions.serving.schema.errors import CannotChange
+from predictions.serving.schema.sentences import english
 
-NONE_CHOSEN = "This model has no challenger. Choose one first: it is the alias challenger of a version."
+NONE_CHOSEN = english("This model has no challenger. Choose one first: it is the alias challenger of a version.")
 
 
 def choose(version: ModelVersion, actor: str, reason: str = "") -> None:
@@ -26,7 +27,8 @@ def choose(version: ModelVersion, actor: str, reason: str = "") -> None:
     with transaction.atomic():
         model = lock(version)
         if model.champion_id == version.pk:
-            raise CannotChange(f"Version {version.number} serves. The challenger is another version.")
+            text = english("Version {version} serves. The challenger is another version.", version=version.number)
+            raise CannotChange(text)
         if model.challenger_id == version.pk:
             return
         _replace(model, version)
@@ -88,7 +90,7 @@ def set_canary(version: ModelVersion, percent: int, actor: str, reason: str = ""
     with transaction.atomic():
         model, chosen = _challenged(version.registered_model)
         if chosen.pk != version.pk:
-            raise CannotChange(f"Version {version.number} is not the challenger any more.")
+            raise CannotChange(english("Version {version} is not the challenger any more.", version=version.number))
         if percent:
             check_same_inputs(model, version)
         RegisteredModel.objects.filter(pk=model.pk).update(canary_percent=percent)
@@ -113,7 +115,7 @@ def stop_unavailable(actor: str) -> int:
     for model in broken:
         if (found := model.challenger) is not None:
             found.registered_model = model
-            set_canary(found, 0, actor, f"It does not serve any more: {found.unavailable_reason}")
+            set_canary(found, 0, actor, english("It does not serve any more: {why}", why=found.unavailable_reason))
     return len(broken)
 
 
@@ -122,8 +124,12 @@ def check_same_inputs(model: RegisteredModel, version: ModelVersion) -> None:
     champion = ModelVersion.objects.get(pk=model.champion_id or 0)
     if _inputs(champion) != _inputs(version):
         raise CannotChange(
-            f"Version {version.number} asks for other values than version {champion.number}, so requests for one may"
-            " fail with the other. Compare them by a replay, and promote."
+            english(
+                "Version {version} asks for other values than version {other}, so requests for one may fail with the"
+                " other. Compare them by a replay, and promote.",
+                version=version.number,
+                other=champion.number,
+            )
         )
 
 

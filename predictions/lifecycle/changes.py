@@ -13,6 +13,7 @@ from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.models.lifecycle_event import Action
 from predictions.queue import notifications
 from predictions.serving.schema.errors import CannotChange
+from predictions.serving.schema.sentences import english
 
 
 def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
@@ -23,10 +24,19 @@ def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
     """
     model = version.registered_model
     if version.is_archived:
-        raise CannotChange(f"{version} is archived; bring it back with archive {model.name} {version.number} --undo")
+        raise CannotChange(
+            english(
+                "{version} is archived; bring it back with archive {model} {number} --undo",
+                version=version,
+                model=model.name,
+                number=version.number,
+            )
+        )
     with transaction.atomic():
         if not model.promote(version):
-            raise CannotChange(f"{model.name} was promoted by somebody else meanwhile; look and try again")
+            raise CannotChange(
+                english("{model} was promoted by somebody else meanwhile; look and try again", model=model.name)
+            )
         challenger.end_shadow_of(version)
         history.record(model, version, Action.PROMOTED, actor, reason)
     registry.clear_cache()
@@ -40,9 +50,9 @@ def request_promotion(version: ModelVersion, actor: str, reason: str = "") -> Li
     """
     model = version.registered_model
     if version.is_archived:
-        raise CannotChange(f"Version {version.number} is archived. Bring it back first.")
+        raise CannotChange(english("Version {version} is archived. Bring it back first.", version=version.number))
     if model.champion_id == version.pk:
-        raise CannotChange(f"Version {version.number} serves already.")
+        raise CannotChange(english("Version {version} serves already.", version=version.number))
     event = history.record(model, version, Action.REQUESTED, actor, reason)
     transaction.on_commit(lambda: notifications.ask_to_promote(event.pk))
     return event
@@ -100,7 +110,7 @@ def resume(model: RegisteredModel, actor: str) -> None:
     """
     with transaction.atomic():
         if not RegisteredModel.objects.filter(pk=model.pk).exclude(paused_reason="").update(paused_reason=""):
-            raise CannotChange(f"{model.name} is not paused")
+            raise CannotChange(english("{model} is not paused", model=model.name))
         history.record(model, None, Action.RESUMED, actor)
     registry.clear_cache()
 
@@ -114,7 +124,7 @@ def archive(version: ModelVersion, actor: str, reason: str = "") -> None:
     with transaction.atomic():
         model = RegisteredModel.objects.select_for_update().get(pk=version.registered_model_id)
         if model.champion_id == version.pk:
-            raise CannotChange(f"{version} serves; promote another version first")
+            raise CannotChange(english("{version} serves; promote another version first", version=version))
         _check_no_alias(model, version)
         _set_archived(version, Action.ARCHIVED, actor, reason)
 
@@ -124,7 +134,9 @@ def _check_no_alias(model: RegisteredModel, version: ModelVersion) -> None:
     if model.challenger_id == version.pk:
         names.insert(0, aliases.CHALLENGER)
     if names:
-        raise CannotChange(f"{version} has the alias {', '.join(names)}; move or remove it first")
+        raise CannotChange(
+            english("{version} has the alias {names}; move or remove it first", version=version, names=", ".join(names))
+        )
 
 
 def restore(version: ModelVersion, actor: str) -> None:

@@ -6,6 +6,7 @@ from predictions.models import Comparison, Lane, ModelVersion
 from predictions.models.comparison import Kind
 from predictions.queue import notifications
 from predictions.serving.schema.errors import CannotChange
+from predictions.serving.schema.sentences import english
 
 MOST = 5000
 
@@ -20,6 +21,7 @@ def start(version: ModelVersion, last: int) -> Comparison:
         with transaction.atomic():
             started = Comparison.objects.create(version=version, kind=Kind.REPLAY, wanted=last)
     except IntegrityError:
-        raise CannotChange(f"A replay on version {version.number} is under way. Wait for its end.") from None
+        text = english("A replay on version {version} is under way. Wait for its end.", version=version.number)
+        raise CannotChange(text) from None
     transaction.on_commit(lambda: notifications.notify(Lane.BULK))
     return started

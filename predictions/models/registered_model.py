@@ -4,14 +4,15 @@ from functools import cached_property
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from predictions.serving.schema.signature import Signature
 
 TASKS = [
-    ("classification", "Classification"),
-    ("regression", "Regression"),
-    ("outliers", "Outlier detection"),
-    ("clusters", "Clustering"),
+    ("classification", gettext_lazy("Classification")),
+    ("regression", gettext_lazy("Regression")),
+    ("outliers", gettext_lazy("Outlier detection")),
+    ("clusters", gettext_lazy("Clustering")),
 ]
 
 

@@ -13,6 +13,7 @@ from predictions.models.states import State
 from predictions.queue.batcher import Batcher, map_catching
 from predictions.queue.completions import Status
 from predictions.serving.schema.errors import ModelUnavailable, NotFound, Removed
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller, may_see
 from predictions.use_cases.database import DATABASE_AWAY
@@ -45,7 +46,7 @@ def serving_version(model: RegisteredModel, caller: Caller | None = None) -> Mod
 def check_not_paused(model: RegisteredModel) -> None:
     """Raises ModelUnavailable with the reason."""
     if model.paused_reason:
-        sentence = f"This model accepts no predictions at the moment: {model.paused_reason}"
+        sentence = english("This model accepts no predictions at the moment: {reason}", reason=model.paused_reason)
         raise ModelUnavailable(f"{model.name} is paused", sentence)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from predictions.lifecycle import aliases, challenger, changes, replays
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.serving.schema.errors import CannotChange, InvalidInput, NotFound, Problem
+from predictions.serving.schema.sentences import english
 
 OPERATE = "predictions.operate_models"
 LONGEST_REASON = 500
@@ -50,17 +51,22 @@ def change(model: RegisteredModel, asked: Change) -> Made:
 
 def _check(asked: Change) -> None:
     if asked.what not in CHANGES:
-        raise InvalidInput([Problem(None, "unknown_choice", f"Must be one of: {', '.join(CHANGES)}.", "/change")])
+        message = english("Must be one of: {choices}.", choices=", ".join(CHANGES))
+        raise InvalidInput([Problem(None, "unknown_choice", message, "/change")])
     if asked.what in OF_VERSIONS and asked.version is None:
-        raise InvalidInput([Problem(None, "missing", "Say which version.", "/version")])
+        raise InvalidInput([Problem(None, "missing", english("Say which version."), "/version")])
     if asked.what in OF_ALIASES and not asked.alias:
-        raise InvalidInput([Problem(None, "missing", "Say which alias.", "/alias")])
+        raise InvalidInput([Problem(None, "missing", english("Say which alias."), "/alias")])
     if asked.what in OF_SHARES and (asked.percent is None or not 0 <= asked.percent <= 100):
-        raise InvalidInput([Problem(None, "missing", "Must be a whole number from 0 to 100.", "/percent")])
+        raise InvalidInput([Problem(None, "missing", _whole_number(0, 100), "/percent")])
     if asked.what == "replay" and (asked.last is None or not 1 <= asked.last <= replays.MOST):
-        raise InvalidInput([Problem(None, "missing", f"Must be a whole number from 1 to {replays.MOST}.", "/last")])
+        raise InvalidInput([Problem(None, "missing", _whole_number(1, replays.MOST), "/last")])
     if asked.what == "pause" and not asked.reason:
-        raise InvalidInput([Problem(None, "missing", "Say why: those who ask are told it.", "/reason")])
+        raise InvalidInput([Problem(None, "missing", english("Say why: those who ask are told it."), "/reason")])
+
+
+def _whole_number(least: int, most: int) -> str:
+    return english("Must be a whole number from {least} to {most}.", least=least, most=most)
 
 
 # --- Versions ---------------------------------------------------------------------------------------------------------
@@ -70,7 +76,7 @@ def _promote(model: RegisteredModel, asked: Change) -> Made:
 
 def _roll_back(model: RegisteredModel, asked: Change) -> Made:
     if model.previous_champion is None:
-        raise CannotChange(f"{model.name} has no version that served before.")
+        raise CannotChange(english("{model} has no version that served before.", model=model.name))
     model.previous_champion.registered_model = model
     return _request(model.previous_champion, asked)
 
@@ -78,26 +84,30 @@ def _roll_back(model: RegisteredModel, asked: Change) -> Made:
 def _request(version: ModelVersion, asked: Change) -> Made:
     changes.request_promotion(version, asked.actor, asked.reason)
     return Made(
-        f"A worker proves version {version.number} now. It serves once it has reproduced its stored answers.", False
+        english(
+            "A worker proves version {version} now. It serves once it has reproduced its stored answers.",
+            version=version.number,
+        ),
+        False,
     )
 
 
 def _archive(model: RegisteredModel, asked: Change) -> Made:
     version = _version(model, asked)
     changes.archive(version, asked.actor, asked.reason)
-    return Made(f"Version {version.number} is archived.")
+    return Made(english("Version {version} is archived.", version=version.number))
 
 
 def _restore(model: RegisteredModel, asked: Change) -> Made:
     version = _version(model, asked)
     changes.restore(version, asked.actor)
-    return Made(f"Version {version.number} can be promoted again.")
+    return Made(english("Version {version} can be promoted again.", version=version.number))
 
 
 def _version(model: RegisteredModel, asked: Change) -> ModelVersion:
     found = None if asked.version is None else aliases.called(model, asked.version).first()
     if found is None:
-        raise NotFound(f"{model.name} has no version {asked.version}.")
+        raise NotFound(english("{model} has no version {version}.", model=model.name, version=asked.version))
     found.registered_model = model
     return found
 
@@ -105,47 +115,54 @@ def _version(model: RegisteredModel, asked: Change) -> ModelVersion:
 # --- Models -----------------------------------------------------------------------------------------------------------
 def _pause(model: RegisteredModel, asked: Change) -> Made:
     changes.pause(model, asked.actor, asked.reason)
-    return Made("The model accepts no new predictions.")
+    return Made(english("The model accepts no new predictions."))
 
 
 def _resume(model: RegisteredModel, asked: Change) -> Made:
     changes.resume(model, asked.actor)
-    return Made("The model accepts predictions again.")
+    return Made(english("The model accepts predictions again."))
 
 
 # --- Aliases and the challenger ---------------------------------------------------------------------------------------
 def _set_alias(model: RegisteredModel, asked: Change) -> Made:
     version = _version(model, asked)
     aliases.set_alias(version, asked.alias, asked.actor, asked.reason)
-    return Made(f"{asked.alias} is version {version.number}.")
+    return Made(english("{alias} is version {version}.", alias=asked.alias, version=version.number))
 
 
 def _remove_alias(model: RegisteredModel, asked: Change) -> Made:
     aliases.remove_alias(model, asked.alias, asked.actor, asked.reason)
-    return Made(f"There is no alias {asked.alias} any more.")
+    return Made(english("There is no alias {alias} any more.", alias=asked.alias))
 
 
 def _set_shadow(model: RegisteredModel, asked: Change) -> Made:
     share = asked.percent or 0
     challenger.set_shadow(model, share, asked.actor, asked.reason)
     if not share:
-        return Made("The challenger answers no copies any more.")
-    return Made(f"The challenger answers {share} % of the predictions again; no caller sees its answers.")
+        return Made(english("The challenger answers no copies any more."))
+    text = english(
+        "The challenger answers {share} % of the predictions again; no caller sees its answers.", share=share
+    )
+    return Made(text)
 
 
 def _set_canary(model: RegisteredModel, asked: Change) -> Made:
     share = asked.percent or 0
     if not share:
         challenger.stop_canary(model, asked.actor, asked.reason)
-        return Made("The version that serves answers all callers.")
+        return Made(english("The version that serves answers all callers."))
     challenger.request_canary(model, share, asked.actor, asked.reason)
-    return Made(f"A worker proves the challenger now. Then it answers {share} % of the callers.", False)
+    text = english("A worker proves the challenger now. Then it answers {share} % of the callers.", share=share)
+    return Made(text, False)
 
 
 def _replay(model: RegisteredModel, asked: Change) -> Made:
     version = _version(model, asked)
     replays.start(version, asked.last or 0)
-    return Made(f"A worker answers the last {asked.last} inputs by version {version.number}.", False)
+    text = english(
+        "A worker answers the last {last} inputs by version {version}.", last=asked.last, version=version.number
+    )
+    return Made(text, False)
 
 
 CHANGES: Mapping[str, Callable[[RegisteredModel, Change], Made]] = {

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from predictions.comparison.agreement import Pair, agreements
 from predictions.models import Prediction, State
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
-from predictions.web.formatting import number_text, probability_text
+from predictions.web.formatting import number_text, probability_text, range_text
 
 NONE = "\N{EN DASH}"
 
@@ -38,11 +40,13 @@ class DifferencePresenter:
     def sentence(self) -> str:
         found = agreements([Pair(self._before.pk, {}, self._before.output or {}, self._after.output)])
         if not found:
-            return "The two versions answer different questions."
+            return gettext("The two versions answer different questions.")
         apart = [agreement.name for agreement in found if agreement.differing]
         if not apart:
-            return "Both versions give the same answer, or the second lies within the interval of the first."
-        return f"The answers differ: {', '.join(apart)}." if any(apart) else "The answers differ."
+            return gettext("Both versions give the same answer, or the second lies within the interval of the first.")
+        if not any(apart):
+            return gettext("The answers differ.")
+        return gettext("The answers differ: %(names)s.") % {"names": ", ".join(apart)}
 
     @property
     def lines(self) -> list[Line]:
@@ -65,12 +69,12 @@ def _texts(row: Prediction) -> dict[str, str]:
 
 def _parts(answer: AnswerPresenter, output: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if output["kind"] == "classification":
-        yield "Answer", answer.value_text
+        yield gettext("Answer"), answer.value_text
     else:
-        yield "Answer", number_text(output["value"])
+        yield gettext("Answer"), number_text(output["value"])
     if interval := output.get("interval"):
-        yield "Interval", f"{number_text(interval[0])} to {number_text(interval[1])}"
+        yield gettext("Interval"), range_text(number_text(interval[0]), number_text(interval[1]))
     for label, share in (output.get("probabilities") or {}).items():
-        yield f"Share of {label}", probability_text(share)
+        yield gettext("Share of %(label)s") % {"label": label}, probability_text(share)
     if answer.grade_text:
-        yield "How sure", answer.grade_text
+        yield gettext("How sure"), answer.grade_text

@@ -1,12 +1,14 @@
 """What embedded pages need besides the ordinary ones: a frame's headers, other addresses, the HTML to copy."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.html import format_html
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
@@ -32,11 +34,23 @@ def framed(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]
         embedding = find_embedding(key)
 
         def answer(request: HttpRequest) -> HttpResponse:
-            return view(request, embedding, **kwargs)
+            return in_language_of_browser(request, partial(view, request, embedding, **kwargs))
 
         return xframe_options_exempt(csp_replace({"frame-ancestors": [embedding.origin]})(answer))(request)
 
     return of_key
+
+
+def in_language_of_browser(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    """The choice that other pages keep in a cookie does not count here."""
+    without_cookies = HttpRequest()
+    without_cookies.META["HTTP_ACCEPT_LANGUAGE"] = request.headers.get("Accept-Language", "")
+    language = translation.get_language_from_request(without_cookies)
+    with translation.override(language):
+        response = answer()
+    response["Content-Language"] = language
+    patch_vary_headers(response, ["Accept-Language"])
+    return response
 
 
 class EmbeddedPresenter(PredictionPresenter):

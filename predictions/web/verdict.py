@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+
 from predictions.comparison.agreement import Agreement
 from predictions.comparison.statistics import ENOUGH, mean_of, median_of
 from predictions.web.formatting import number_text, share_text, wilson_interval
@@ -30,19 +32,27 @@ def verdict(agreements: Sequence[Agreement], times: Sequence[tuple[float, float]
 def same(agreement: Agreement) -> str:
     counted = agreement.of
     if counted < ENOUGH:
-        return f"Too few answers to judge: {agreement.same} of {counted} were the same."
+        text = gettext("Too few answers to judge: %(same)s of %(of)s were the same.")
+        return text % {"same": agreement.same, "of": counted}
     low, high = (round(end * 100) for end in wilson_interval(agreement.same, counted))
-    if not agreement.differing:
-        return f"All {counted} answers were the same. Of all such cases at least about {low} in 100 are."
-    return f"In about {low} to {high} of 100 such cases the answers are the same, by {counted} that were compared."
+    if agreement.differing:
+        text = gettext(
+            "In about %(low)s to %(high)s of 100 such cases the answers are the same, by %(of)s that were compared."
+        )
+    else:
+        text = gettext("All %(of)s answers were the same. Of all such cases at least about %(low)s in 100 are.")
+    return text % {"low": low, "high": high, "of": counted}
 
 
 def better(agreement: Agreement, names: Names) -> str:
     known = len(agreement.known)
     if not known:
-        return "Which one is better is not known: nobody has said what was true."
+        return gettext("Which one is better is not known: nobody has said what was true.")
     if known < ENOUGH:
-        return f"Which one is better is not known: the truth is known for {known} cases, and {ENOUGH} are needed."
+        text = gettext(
+            "Which one is better is not known: the truth is known for %(known)s cases, and %(needed)s are needed."
+        )
+        return text % {"known": known, "needed": ENOUGH}
     return _fewer_errors(agreement, names) if agreement.kind == "regression" else _more_right(agreement, names)
 
 
@@ -51,42 +61,48 @@ def _more_right(agreement: Agreement, names: Names) -> str:
     before, after = agreement.right_alone("before"), agreement.right_alone("after")
     apart = before + after
     if apart < ENOUGH_APART:
-        return (
-            f"Neither is known to be better: only one of the two was right in {apart} of {len(agreement.known)} cases."
-        )
+        text = gettext("Neither is known to be better: only one of the two was right in %(apart)s of %(of)s cases.")
+        return text % {"apart": apart, "of": len(agreement.known)}
     low, high = wilson_interval(after, apart)
-    share = share_text(after, apart)
+    shown = {"after": names.after, "share": share_text(after, apart)}
     if low <= 0.5 <= high:
-        return f"Neither is known to be better: where only one of the two was right, {names.after} was so in {share}."
-    who = names.after if low > 0.5 else names.before
-    return (
-        f"{who[:1].upper()}{who[1:]} is probably the better one for cases like these: where only one of the two was"
-        f" right, {names.after} was so in {share}."
+        text = gettext(
+            "Neither is known to be better: where only one of the two was right, %(after)s was so in %(share)s."
+        )
+        return text % shown
+    text = gettext(
+        "%(better)s is probably the better one for cases like these: where only one of the two was right, %(after)s was"
+        " so in %(share)s."
     )
+    return text % {**shown, "better": _capital(names.after if low > 0.5 else names.before)}
 
 
 def _fewer_errors(agreement: Agreement, names: Names) -> str:
     saved = mean_of([one.error(one.before) - one.error(one.after) for one in agreement.known])
     low, high = saved.low or 0.0, saved.high or 0.0
-    told = f"by {saved.of} cases whose truth is known"
     if low <= 0 <= high:
-        return f"Neither is known to be better, {told}."
-    who = names.after if low > 0 else names.before
+        text = gettext("Neither is known to be better, by %(of)s cases whose truth is known.")
+        return text % {"of": saved.of}
     ends = sorted((abs(low), abs(high)))
-    return (
-        f"{who[:1].upper()}{who[1:]} is probably the better one for cases like these: its error is smaller by"
-        f" {number_text(ends[0])} to {number_text(ends[1])} in the mean, {told}."
+    text = gettext(
+        "%(better)s is probably the better one for cases like these: its error is smaller by %(low)s to %(high)s in the"
+        " mean, by %(of)s cases whose truth is known."
     )
+    shown = {"low": number_text(ends[0]), "high": number_text(ends[1]), "of": saved.of}
+    return text % {**shown, "better": _capital(names.after if low > 0 else names.before)}
+
+
+def _capital(name: str) -> str:
+    return f"{name[:1].upper()}{name[1:]}"
 
 
 def quicker(times: Sequence[tuple[float, float]], names: Names) -> str:
     """By the ratio of the two times of each row, which were measured one after the other."""
     ratios = median_of([after / before for before, after in times if before > 0]) if times else None
     if ratios is None or ratios.low is None or ratios.high is None or ratios.of < ENOUGH:
-        return f"Too few rows were timed to say which one is quicker: {len(times)}."
+        return gettext("Too few rows were timed to say which one is quicker: %(count)s.") % {"count": len(times)}
     if ratios.low <= 1 <= ratios.high:
-        return f"Neither is known to be quicker, by {ratios.of} rows."
-    return (
-        f"A row alone takes {names.after} {number_text(ratios.low)} to {number_text(ratios.high)} times as long as"
-        f" {names.before}, by {ratios.of} rows."
-    )
+        return gettext("Neither is known to be quicker, by %(count)s rows.") % {"count": ratios.of}
+    text = gettext("A row alone takes %(after)s %(low)s to %(high)s times as long as %(before)s, by %(count)s rows.")
+    shown = {"after": names.after, "before": names.before, "count": ratios.of}
+    return text % {**shown, "low": number_text(ratios.low), "high": number_text(ratios.high)}

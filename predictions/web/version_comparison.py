@@ -5,22 +5,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
 from predictions.comparison.agreement import SMALLEST_GROUP, Agreement, Answer
 from predictions.comparison.evidence import Evidence
 from predictions.comparison.statistics import Measured, mean_of, median_of
 from predictions.models import Comparison
 from predictions.models.comparison import Kind
-from predictions.serving.schema.kinds import Feature
-from predictions.web.formatting import number_text, share_text, wilson_interval
+from predictions.serving.schema.kinds import Feature, Integer, Number
+from predictions.web.formatting import number_text, range_text, share_text, wilson_interval, with_decimal_mark
 from predictions.web.verdict import Names, verdict
 
 # Features that are shown at once; the others are folded.
 SHOWN = 3
-ENDS: Mapping[str, str] = {
-    "worker_lost": "It was ended: its answers have cost several workers.",
-    "model_unavailable": "It was ended: the version does not serve.",
+ENDS: Mapping[str, str | Promise] = {
+    "worker_lost": gettext_lazy("It was ended: its answers have cost several workers."),
+    "model_unavailable": gettext_lazy("It was ended: the version does not serve."),
 }
+
+
+KINDS: Mapping[str, str | Promise] = {Kind.SHADOW: gettext_lazy("Shadow"), Kind.REPLAY: gettext_lazy("Replay")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class TargetPresenter:
         self._names = names
         self.name = agreement.name
         self.is_classification = agreement.kind == "classification"
-        self.same = ShareBar("The same answer", agreement.same, agreement.of)
+        self.same = ShareBar(gettext("The same answer"), agreement.same, agreement.of)
         bars = [FeatureBars(feature.label, _bars(agreement, feature)) for feature in features]
         found = sorted((one for one in bars if one.bars), key=lambda one: -one.contrast)
         self.features, self.folded = found[:SHOWN], found[SHOWN:]
@@ -115,7 +120,7 @@ class ComparisonPresenter:
 
     def __init__(self, evidence: Evidence) -> None:
         self.before, self.after = evidence.other.number, evidence.version.number
-        names = Names(f"version {self.before}", f"version {self.after}")
+        names = Names(*(gettext("version %(number)s") % {"number": one} for one in (self.before, self.after)))
         found = evidence.agreements
         self.count = len(evidence.pairs)
         self.unfit, self.failed = evidence.unfit, evidence.failed
@@ -135,16 +140,29 @@ class RunPresenter:
     """A shadow or a replay, and how far it is."""
 
     def __init__(self, run: Comparison) -> None:
-        self.kind = run.get_kind_display()
+        self.kind = str(KINDS[run.kind])
         self.is_terminal = run.is_terminal
         self.done, self.wanted, self.dropped = run.done, run.wanted, run.dropped
         self.created_at = run.created_at
-        self.share = f"{run.percent} % of the predictions" if run.kind == Kind.SHADOW else f"the last {run.wanted}"
-        self.state = ENDS.get(run.error_code, "ended") if run.is_terminal else "under way"
+        text = (
+            gettext("%(percent)s %% of the predictions") if run.kind == Kind.SHADOW else gettext("the last %(wanted)s")
+        )
+        self.share = text % {"percent": run.percent, "wanted": run.wanted}
+        self.has_failed = run.is_terminal and run.error_code in ENDS
+        self.state = str(ENDS.get(run.error_code, gettext("ended"))) if run.is_terminal else gettext("under way")
 
 
 def _bars(agreement: Agreement, feature: Feature) -> list[ShareBar]:
-    return [ShareBar(group.values, group.differing, group.of) for group in agreement.parts(feature) if group.of]
+    groups = [group for group in agreement.parts(feature) if group.of]
+    return [ShareBar(_values_text(feature, group.values), group.differing, group.of) for group in groups]
+
+
+def _values_text(feature: Feature, values: str) -> str:
+    """The values of a group: of a number from where to where."""
+    if not isinstance(feature, Number | Integer):
+        return values
+    low, _, high = values.partition(" to ")
+    return range_text(with_decimal_mark(low), with_decimal_mark(high))
 
 
 def _told(answer: Answer, output: Mapping[str, Any]) -> str:
@@ -154,6 +172,8 @@ def _told(answer: Answer, output: Mapping[str, Any]) -> str:
 def _text(measured: Measured, unit: str = "") -> str:
     """ "1.2 ms (1.1 to 1.4, by 40)" """
     if measured.low is None or measured.high is None:
-        return f"{number_text(measured.value)}{unit} (by {measured.of}, too few for a range)"
-    ends = f"{number_text(measured.low)} to {number_text(measured.high)}"
-    return f"{number_text(measured.value)}{unit} ({ends}, by {measured.of})"
+        text = gettext("%(value)s (by %(of)s, too few for a range)")
+        return text % {"value": f"{number_text(measured.value)}{unit}", "of": measured.of}
+    text = gettext("%(value)s (%(low)s to %(high)s, by %(of)s)")
+    ends = {"low": number_text(measured.low), "high": number_text(measured.high)}
+    return text % {"value": f"{number_text(measured.value)}{unit}", **ends, "of": measured.of}

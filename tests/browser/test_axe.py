@@ -52,6 +52,19 @@ def test_answers_have_no_finding(page: Page, address: str) -> None:
     assert findings(page) == []
 
 
+def test_german_pages_have_no_finding(new_context: Callable[..., BrowserContext]) -> None:
+    page = new_context(locale="de-DE", reduced_motion="reduce", viewport={"width": 320, "height": 800}).new_page()
+    found = {}
+    for path in PAGES:
+        page.goto(path)
+        found[path] = findings(page)
+    assert {path: finding for path, finding in found.items() if finding} == {}
+    page.goto("/models/diabetes/?example=1")
+    page.get_by_role("button", name="Vorhersagen").click()
+    value(page)
+    assert findings(page) == []
+
+
 def test_errors_and_a_pasted_row_have_no_finding(page: Page, console: Console) -> None:
     page.goto("/models/breast-cancer/")
     page.get_by_text("Paste a row from a spreadsheet").click()

@@ -16,6 +16,7 @@ from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.artifacts.sureness import ARRAYS
 from predictions.serving.engines.opening import Files, Loaded, open_version
 from predictions.serving.schema.errors import ModelUnavailable
+from predictions.serving.schema.sentences import english
 
 # Long enough that a broken version does not cost a load per prediction, short enough that a repair is noticed.
 FAILURE_REMEMBERED_SECONDS = 30.0
@@ -139,20 +140,39 @@ def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool
         manifest = repository.manifest(root, name, number)
         if manifest.sha256 != sha256:
             raise ModelUnavailable(
-                f"{repository.MANIFEST} of {name} version {number} names SHA-256 {manifest.sha256}, "
-                f"registered is {sha256}."
+                english(
+                    "{file} of {name} version {number} names SHA-256 {found}, registered is {sha256}.",
+                    file=repository.MANIFEST,
+                    name=name,
+                    number=number,
+                    found=manifest.sha256,
+                    sha256=sha256,
+                )
             )
         return open_version(manifest, _files(root, manifest, use_compiled=use_compiled))
     except (LookupError, OSError) as error:
         raise ModelUnavailable(
-            f"Version {number} of {name} cannot be read here; the log says why. Run manage.py train {name}, "
-            f"or bring its folder to this machine."
+            english(
+                "Version {number} of {name} cannot be read here; the log says why. Run manage.py train {name}, or bring"
+                " its folder to this machine.",
+                number=number,
+                name=name,
+            )
         ) from error
     except repository.OutdatedVersion as error:
-        raise ModelUnavailable(f"Version {number} of {name} does not serve: {error.problems[0]}.") from error
+        reason = english(
+            "Version {number} of {name} does not serve: {problem}.", number=number, name=name, problem=error.problems[0]
+        )
+        raise ModelUnavailable(reason) from error
     except repository.BrokenFile as error:
         raise ModelUnavailable(
-            f"{error.path.name} of {name} version {number} is broken: {'; '.join(error.problems)}"
+            english(
+                "{file} of {name} version {number} is broken: {problems}",
+                file=error.path.name,
+                name=name,
+                number=number,
+                problems="; ".join(error.problems),
+            )
         ) from error
 
 

@@ -25,6 +25,7 @@ from predictions.serving.engines.bundled_code import importable
 from predictions.serving.engines.sureness import Assessor, open_assessor
 from predictions.serving.engines.verify import check_golden, check_hash, check_libraries
 from predictions.serving.schema.errors import ModelUnavailable
+from predictions.serving.schema.sentences import english
 
 if TYPE_CHECKING:
     from predictions.serving.engines.sklearn import SklearnEngine
@@ -152,7 +153,9 @@ def _open_compiled(manifest: Manifest, record: Compiled, content: bytes, estimat
         session = open_session(content)
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise ModelUnavailable(
-            "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
+            english(
+                "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
+            )
         ) from error
     return OnnxEngine(
         session,
@@ -178,5 +181,7 @@ def _unpickle(content: bytes) -> Any:
         raise
     except Exception as error:  # a pickle may raise anything
         raise ModelUnavailable(
-            "The estimator cannot be opened; the log says why. Install what it imports, or train a new version."
+            english(
+                "The estimator cannot be opened; the log says why. Install what it imports, or train a new version."
+            )
         ) from error

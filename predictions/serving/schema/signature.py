@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, c
 from predictions.serving.schema import wording
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.kinds import Boolean, Choice, Date, Feature, Integer, Number, Text, Value
+from predictions.serving.schema.sentences import english
 
 __all__ = ["Advice", "Boolean", "Choice", "Date", "Feature", "Integer", "Number", "Signature", "Text", "Value"]
 
@@ -156,7 +157,9 @@ def unknown_features(names: Iterable[object]) -> list[Problem]:
     problems = [Problem(name, "unknown_feature", wording.UNKNOWN_FEATURE) for name in ordered[:UNKNOWN_NAMED]]
     if len(ordered) > UNKNOWN_NAMED:
         rest = len(ordered) - UNKNOWN_NAMED
-        problems.append(Problem(None, "unknown_feature", f"And {rest} more names that are not known."))
+        problems.append(
+            Problem(None, "unknown_feature", english("And {rest} more names that are not known.", rest=rest))
+        )
     return problems
 
 

@@ -22,6 +22,7 @@ from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.base import Floats, RawPredictions
 from predictions.serving.engines.sklearn import SklearnEngine, use_one_job
 from predictions.serving.registration import CannotRegister, Split
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Value
 from predictions.serving.training import artefact, figures, metrics, profile, sureness, train_file
 from predictions.serving.training.fitted_engine import engine_of
@@ -42,7 +43,7 @@ Prove: TypeAlias = Callable[
 ]
 
 TIMED_CALLS = 20
-ONE_ROW_A_CALL = (
+ONE_ROW_A_CALL = english(
     "Its answer to a row depends on the rows beside it (a step looks at the whole batch), so each row is predicted by "
     "a call of its own."
 )

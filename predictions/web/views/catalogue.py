@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget
@@ -29,7 +30,9 @@ from predictions.web.compression import compressed
 from predictions.web.embedding import EmbeddingPresenter
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
+from predictions.web.formatting import decimal_mark
 from predictions.web.forms import KEY, PredictionForm, written
+from predictions.web.localized import localized
 from predictions.web.model_card import CardPresenter
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.versions import VersionsPresenter, challenger_of, events, own_aliases, pending
@@ -124,8 +127,8 @@ def _ask(
     except ModelUnavailable:
         return render(request, "predictions/model.html", _page(request, registered, None), status=503)
     except (QueueFull, TooMany) as error:
-        form.add_error(None, error.sentence)
-        form.helper.form_error_title = "Not just now"
+        form.add_error(None, localized(error.sentence))
+        form.helper.form_error_title = gettext("Not just now")
         response = _show_errors(request, registered, form, status=503 if isinstance(error, QueueFull) else 429)
         response["Retry-After"] = str(error.retry_after)
         return response
@@ -186,9 +189,13 @@ def _examples(registered: RegisteredModel) -> list[dict[str, Any]]:
 def _examples_to_fill(registered: RegisteredModel, signature: Signature) -> list[dict[str, Any]]:
     """The examples as links, with the texts that fill the form's fields."""
     return [
-        {"number": number, "title": example["title"], "values_json": json.dumps(written(signature, example["values"]))}
+        {"number": number, "title": example["title"], "values_json": _values_json(signature, example["values"])}
         for number, example in enumerate(_examples(registered), 1)
     ]
+
+
+def _values_json(signature: Signature, values: dict[str, Any]) -> str:
+    return json.dumps(written(signature, values, decimal_mark()))
 
 
 def _requests(request: HttpRequest, registered: RegisteredModel) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.translation import gettext
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import reswap, retarget
@@ -26,6 +27,7 @@ from predictions.web import polling, waiting
 from predictions.web.embedding import EmbeddedPresenter, framed
 from predictions.web.figures import VersionPresenter
 from predictions.web.forms import KEY, PredictionForm
+from predictions.web.localized import localized
 from predictions.web.views.answers import STOP_POLLING
 from predictions.web.visitors import client_ip
 
@@ -96,8 +98,8 @@ def _predict(request: HttpRequest, place: _Place) -> HttpResponse:
     except ModelUnavailable:
         return render(request, "embed/form.html", place.page(None), status=503)
     except (QueueFull, TooMany) as error:
-        form.add_error(None, error.sentence)
-        form.helper.form_error_title = "Not just now"
+        form.add_error(None, localized(error.sentence))
+        form.helper.form_error_title = gettext("Not just now")
         response = _show_errors(request, place, form, status=503 if isinstance(error, QueueFull) else 429)
         response["Retry-After"] = str(error.retry_after)
         return response

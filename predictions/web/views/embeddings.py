@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -21,8 +22,10 @@ from predictions.web.embedding import EmbeddingPresenter
 class EmbeddingForm(forms.Form):
     origin = forms.CharField(
         max_length=300,
-        label="Site",
-        help_text="Where the form shall stand, as https://shop.example.org. Pages of other sites do not show it.",
+        label=gettext_lazy("Site"),
+        help_text=gettext_lazy(
+            "Where the form shall stand, as https://shop.example.org. Pages of other sites do not show it."
+        ),
         widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -30,7 +33,9 @@ class EmbeddingForm(forms.Form):
         try:
             return origin_of(self.cleaned_data["origin"])
         except NotAnOrigin:
-            message = "Write the scheme and the host without a path: https://shop.example.org, http://localhost:3000."
+            message = gettext(
+                "Write the scheme and the host without a path: https://shop.example.org, http://localhost:3000."
+            )
             raise forms.ValidationError(message, code="not_an_origin") from None
 
 
@@ -55,11 +60,13 @@ def _make(request: HttpRequest, model: RegisteredModel, form: EmbeddingForm) -> 
     user = cast(User, request.user)
     own = Embedding.objects.filter(user=user, registered_model_id=model.pk)
     if own.count() >= MOST:
-        form.add_error(None, f"You have {MOST} embeddings of this model. Revoke one first.")
+        text = gettext("You have %(count)s embeddings of this model. Revoke one first.")
+        form.add_error(None, text % {"count": MOST})
         return False
     origin = form.cleaned_data["origin"]
     own.get_or_create(user=user, registered_model_id=model.pk, origin=origin)
-    messages.success(request, f"Pages of {origin} may show the form. Copy the HTML below into one.")
+    text = gettext("Pages of %(site)s may show the form. Copy the HTML below into one.")
+    messages.success(request, text % {"site": origin})
     return True
 
 
@@ -75,7 +82,7 @@ def revoke(request: HttpRequest, name: str, key: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "embed/revoke.html", {"model": model, "embedding": embedding})
     embedding.delete()
-    messages.success(request, f"Pages of {embedding.origin} no longer show the form.")
+    messages.success(request, gettext("Pages of %(site)s no longer show the form.") % {"site": embedding.origin})
     return redirect("embeddings", model.name)
 
 

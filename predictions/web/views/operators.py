@@ -7,11 +7,13 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from predictions.serving.schema.errors import CannotChange, InvalidInput, NotFound
+from predictions.serving.schema.sentences import english
 from predictions.use_cases.lookup import find_model
 from predictions.use_cases.operate import LONGEST_REASON, OPERATE, Change
 from predictions.use_cases.operate import change as make_change
+from predictions.web.localized import localized
 
-NOTHING_CHOSEN = "Choose what to change."
+NOTHING_CHOSEN = english("Choose what to change.")
 
 
 @require_POST
@@ -23,13 +25,13 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
     try:
         made = make_change(model, asked)
     except InvalidInput as error:
-        messages.error(request, _sentence(error))
+        messages.error(request, localized(_sentence(error)))
     except NotFound as error:
-        messages.error(request, error.sentence if request.POST.get("alias") else NOTHING_CHOSEN)
+        messages.error(request, localized(error.sentence if request.POST.get("alias") else NOTHING_CHOSEN))
     except CannotChange as refused:
-        messages.error(request, refused.sentence)
+        messages.error(request, localized(refused.sentence))
     else:
-        messages.success(request, made.sentence)
+        messages.success(request, localized(made.sentence))
         if asked.what == "replay":
             return redirect("comparison", model.name, asked.version)
     return redirect("versions", model.name)

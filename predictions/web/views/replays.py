@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -18,6 +19,7 @@ from predictions.use_cases.retry import replay as replay_prediction
 from predictions.web import polling
 from predictions.web.access import for_predictors
 from predictions.web.difference import DifferencePresenter
+from predictions.web.localized import localized
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.views.answers import STOP_POLLING
 from predictions.web.visitors import caller_of
@@ -48,9 +50,10 @@ def _replayed(request: HttpRequest, found: Prediction) -> Prediction | None:
         version = find_version(found.version.registered_model.name, number)
         return replay_prediction(found, version, caller_of(request))
     except InvalidInput:
-        messages.error(request, f"Version {printable(number)} asks for other values, so it cannot answer these.")
+        text = gettext("Version %(number)s asks for other values, so it cannot answer these.")
+        messages.error(request, text % {"number": printable(number)})
     except (NotFound, ModelUnavailable, QueueFull, TooMany) as error:
-        messages.error(request, error.sentence)
+        messages.error(request, localized(error.sentence))
     return None
 
 
