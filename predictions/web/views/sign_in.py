@@ -1,6 +1,5 @@
 """Sign-in, which claims what this browser asked without an account."""
 
-
 from django.contrib import messages
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
