@@ -12,10 +12,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/pip install --quiet --require-hashes -r
 
-.PHONY: help setup run serve telemetry boosters mcp test check format docs screenshots coverage mutants fuzz chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs screenshots coverage mutants fuzz clients chaos siege soak bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Foretell needs Python 3.11 or newer. Name it: make run PYTHON=python3.12"; exit 1; }
@@ -56,6 +56,9 @@ telemetry: requirements/telemetry.txt | $(BIN)/python ## install what SENTRY_DSN
 boosters: requirements/boosters.txt | $(BIN)/python ## install XGBoost, LightGBM, CatBoost and skops, for models of these kinds
 	@$(INSTALL) requirements/boosters.txt
 
+s3: requirements/s3.txt | $(BIN)/python ## install what an object storage for versions needs
+	@$(INSTALL) requirements/s3.txt
+
 mcp: requirements/mcp.txt | $(BIN)/python ## install what /mcp needs, where agents ask; make run has it
 	@$(INSTALL) requirements/mcp.txt
 
@@ -63,7 +66,7 @@ test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is rep
 	@python -m tests.support.provide
 	@python -m tests.support.run
 
-check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, vulnerabilities
+check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, the OpenAPI document, vulnerabilities
 	@ruff check .
 	@ruff format --check --quiet .
 	@mypy
@@ -72,13 +75,16 @@ check: $(VENV)/.dev ## check style, types, import order, deployment, migrations,
 	  DATABASE_URL=postgres://check@localhost/check REDIS_URL=rediss://:check@localhost/0 python manage.py check --deploy --fail-level WARNING
 	@python manage.py makemigrations --check --dry-run
 	@python manage.py write_docs --check
+	@python manage.py translations --check
+	@python -m tests.support.openapi_lint
 	@python -m tests.support.audit
 
 format: $(VENV)/.dev ## format the code and repair what ruff can repair
 	@ruff check --fix --quiet .; ruff format .
 
-docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states
+docs: $(VENV)/.dev ## write the generated pages: .env.example, error codes, OpenAPI, states, catalogues of translations
 	@python manage.py write_docs
+	@python manage.py translations
 
 screenshots: $(VENV)/.dev ## draw the pictures of the main pages in docs/images, from a stack of their own; three minutes
 	@python -m tests.support.provide
@@ -95,11 +101,14 @@ fuzz: $(VENV)/.dev ## send over ten thousand random requests to the pages and AP
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} python -m pytest --hypothesis-seed=$${SEED:-2026} -q -p no:logging --show-capture=no \
 	  tests/integration/test_fuzz.py tests/integration/api/test_any_json.py tests/integration/api/test_schema_fuzz.py
 
+clients: $(VENV)/.dev ## let unmodified clients of others ask, each from its own environment; a minute, and a gigabyte to download once
+	@python -m pytest -q tests/clients
+
 chaos: $(VENV)/.dev ## kill, freeze and cut off processes on both databases and write the report; 45 minutes, CHAOS=--quick to try
 	@python -m tests.support.provide
 	@python -m tests.chaos $(CHAOS)
 
-siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; 4 minutes, SIEGE=--quick to try
+siege: $(VENV)/.dev ## hold slow, silent and stalled connections from one address, and measure others; then 1,000 callers at one time; 4 minutes, SIEGE=--quick to try
 	@python -m tests.siege $(SIEGE)
 
 soak: $(VENV)/.dev ## run at half load for MINUTES=30 and print whether memory, descriptors, threads or latency grow
@@ -114,6 +123,7 @@ lock: $(VENV)/.dev ## pin the dependencies of pyproject.toml, with hashes, in re
 	@$(COMPILE) -o requirements/base.txt
 	@$(COMPILE) --extra train --extra local --extra mcp -c requirements/base.txt -o requirements/run.txt
 	@$(COMPILE) --extra mcp -c requirements/run.txt -o requirements/mcp.txt
+	@$(COMPILE) --extra s3 -c requirements/run.txt -o requirements/s3.txt
 	@$(COMPILE) --extra telemetry -c requirements/run.txt -o requirements/telemetry.txt
 	@$(COMPILE) --extra boosters -c requirements/base.txt -o requirements/boosters.txt
 	@$(COMPILE) --extra train --extra local --extra mcp --extra telemetry --extra boosters --group dev -c requirements/run.txt -c requirements/telemetry.txt -c requirements/boosters.txt -o requirements/dev.txt

@@ -1,11 +1,12 @@
 """The environment, typed: every variable that Foretell reads, its default and its meaning."""
 
+import json
 import os
 import secrets
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -16,6 +17,7 @@ from project.production import brokers, unsafe
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 CommaSeparated = Annotated[list[str], NoDecode]
+Json = Annotated[dict[str, Any], NoDecode]
 
 
 class Env(BaseSettings):
@@ -47,6 +49,11 @@ class Env(BaseSettings):
 
     var_dir: Path = Field(BASE_DIR / "var", description="Where the SQLite file, the secret key and Redis's data lie.")
     models_dir: Path = Field(BASE_DIR / "ml_models", description="The folder of registered models.")
+    artefact_storage: Json = Field(
+        {},
+        description="Where machines share versions, as an entry of Django's STORAGES in JSON:"
+        ' {"BACKEND": …, "OPTIONS": {…}}. Empty: MODELS_DIR has them.',
+    )
     database_url: str = Field("", description="postgres://user:password@host/name. Empty: SQLite in VAR_DIR.")
     redis_url: str = Field("", description="redis:// or rediss://user:password@host/0. Empty: the embedded Redis.")
     broker_url: str = Field("", description="Celery's broker where it is not the Redis above, e.g. amqp://….")
@@ -122,6 +129,18 @@ class Env(BaseSettings):
             if origin != "*" and not is_origin:
                 raise ValueError(f"{origin!r} must be like https://shop.example.org, without a path, or *")
         return value
+
+    @field_validator("artefact_storage", mode="before")
+    @classmethod
+    def known_storage(cls, value: object) -> object:
+        like = 'like {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {…}}'
+        try:
+            said = json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError(f"must be JSON, {like}") from None
+        if said != {} and not (isinstance(said, dict) and isinstance(said.get("BACKEND"), str)):
+            raise ValueError(f"must be {like}")
+        return said
 
     @field_validator("force_script_name")
     @classmethod

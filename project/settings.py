@@ -48,6 +48,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # Of pages only: requests of the API pass the layers of predictions.api.asgi instead.
     "project.middleware.request_id.RequestIds",
+    "project.middleware.language.Languages",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "project.middleware.limits.BodyLimits",
@@ -70,6 +71,7 @@ TEMPLATES = [
         "APP_DIRS": True,
         "OPTIONS": {
             "libraries": {"assets": "predictions.web.assets"},
+            "builtins": ["django.templatetags.i18n", "predictions.web.localized"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -226,13 +228,23 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+if ENV.artefact_storage:
+    STORAGES["artefacts"] = ENV.artefact_storage
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Source maps are for developers' tools; compressing them takes most of a first start.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "zip", "gz", "br", "woff", "woff2", "map")
 # Not of the umask, as other files: Django sets the mode itself.
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+# English is the language of the sources, of the API, of logs and of what is stored; pages follow their reader.
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "German")]
+LOCALE_PATHS = [BASE_DIR / "predictions" / "locale"]
+FORMAT_MODULE_PATH = "predictions.web.formats"
+LANGUAGE_COOKIE_NAME = "language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
 USE_TZ = True
 LOGIN_URL = "login"
@@ -275,7 +287,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
 # A supervisor asks the process itself, not the proxy in front of it.
 SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0

@@ -25,9 +25,12 @@ function retitle() {
   if (icon.getAttribute("href") !== wanted) icon.href = wanted;
 }
 
-// Times in the reader's own zone and manner; without a script they stand in UTC.
+// Times in the reader's own zone and manner; without a script they stand in UTC. The manner is the browser's own for the
+// language of the page: en-GB and en-US write a day differently.
 function localTimes() {
-  const write = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const { lang } = document.documentElement;
+  const manner = navigator.languages.find((one) => one.split("-")[0] === lang) ?? lang;
+  const write = new Intl.DateTimeFormat(manner, { dateStyle: "medium", timeStyle: "medium" });
   for (const time of document.querySelectorAll("time[data-local]")) {
     time.title = time.textContent;
     time.textContent = write.format(new Date(time.dateTime));
@@ -37,14 +40,15 @@ function localTimes() {
 
 // Buttons that only work with a script.
 function showButtons() {
-  for (const button of document.querySelectorAll("[data-copy], [data-print]")) button.hidden = !("print" in button.dataset) && !navigator.clipboard;
+  for (const button of document.querySelectorAll("[data-copy], [data-copy-text], [data-print]")) button.hidden = !("print" in button.dataset) && !navigator.clipboard;
 }
 document.addEventListener("click", async ({ target }) => {
   if ("print" in target.dataset) print();
-  if (!("copy" in target.dataset)) return;
-  await navigator.clipboard.writeText(new URL(target.dataset.copy, location.href).href);
-  target.textContent = "Copied";
-  announce("The link is copied.");
+  const { copy, copyText } = target.dataset;
+  if (copy === undefined && copyText === undefined) return;
+  await navigator.clipboard.writeText(copyText ? document.getElementById(copyText).textContent : new URL(copy, location.href).href);
+  target.textContent = target.dataset.done;
+  announce(target.dataset.announce);
 });
 
 // An answer beside other values than those that were asked must not be taken for theirs.
@@ -186,7 +190,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   fill(form, JSON.parse(example.dataset.values));
   for (const chip of document.querySelectorAll("a[data-values]")) chip.ariaCurrent = String(chip === example);
-  announce(`${example.textContent}: filled in.`);
+  announce(example.dataset.announce);
 });
 
 for (const kind of ["input", "change"]) document.addEventListener(kind, markStale);

@@ -5,9 +5,9 @@ const formOf = () => document.getElementById("prediction-form");
 const texts = () => Object.fromEntries(controls(formOf()).map((one) => [one.name, one.value]));
 const DRAFT = `draft ${location.pathname}`;
 
-function readAs(control, text) {
+function readAs(control, text, mark = pageMark()) {
   if (!("number" in control.dataset)) return text;
-  const { readings = [] } = readNumber(text, control.dataset.unit);
+  const { readings = [] } = readNumber(text, control.dataset.unit, mark);
   return readings.length === 1 ? readings[0] : null;
 }
 
@@ -115,31 +115,44 @@ function placed(text) {
 
 const labelOf = (control) => control.closest(".field")?.querySelector(".field-label")?.firstChild?.textContent.trim() ?? control.name;
 
-function isTaken(control, text) {
-  if (!control || !text) return false;
-  if (control.options) return [...control.options].some((one) => [one.value, one.text].some((said) => said.trim().toLowerCase() === text.toLowerCase()));
-  return readAs(control, text) !== null;
+// A row of another program may have the other decimal mark: where a cell can only be read so, all cells of the row are.
+function markOf(pairs) {
+  const mark = pageMark(), other = mark === "." ? "," : ".";
+  const cells = pairs.filter(([control]) => control && "number" in control.dataset).map(([, text]) => text);
+  const isOther = (text) => text.includes(other) && (readNumber(text, "", mark).readings ?? []).length === 1 && /^[^.,]*[.,][^.,]*$/.test(text);
+  return cells.some(isOther) && !cells.some((text) => text.includes(mark)) ? other : mark;
 }
 
+function isTaken(control, text, mark) {
+  if (!control || !text) return false;
+  if (control.options) return [...control.options].some((one) => [one.value, one.text].some((said) => said.trim().toLowerCase() === text.toLowerCase()));
+  return readAs(control, text, mark) !== null;
+}
+
+const isNumber = (control) => "number" in control.dataset;
+const shownAs = (control, text, mark) => (isNumber(control) ? written(readAs(control, text, mark)) : text);
+const inForm = (control, text, mark) => (isNumber(control) && mark !== pageMark() ? shownAs(control, text, mark) : text);
+
 function preview() {
-  const pairs = placed(document.getElementById("paste-text").value), taken = pairs.filter(([control, text]) => isTaken(control, text));
+  const pairs = placed(document.getElementById("paste-text").value), mark = markOf(pairs), words = document.getElementById("paste").dataset;
+  const taken = pairs.filter(([control, text]) => isTaken(control, text, mark)).map(([control, text]) => [control, inForm(control, text, mark)]);
   const table = document.createElement("table");
   table.className = "data";
   for (const [control, text, name] of pairs) {
     const row = table.insertRow();
-    row.insertCell().textContent = control ? labelOf(control) : name ? `${name}: no such field` : "no field left";
-    row.insertCell().textContent = text || "(empty)";
-    row.insertCell().textContent = !control || !text ? "left out" : isTaken(control, text) ? readAs(control, text) : "cannot be read";
-    row.classList.toggle("is-unread", Boolean(text) && !isTaken(control, text));
+    row.insertCell().textContent = control ? labelOf(control) : name ? words.unknown.replace("@name", name) : words.surplus;
+    row.insertCell().textContent = text || words.empty;
+    row.insertCell().textContent = !control || !text ? words.leftOut : isTaken(control, text, mark) ? shownAs(control, text, mark) : words.unreadable;
+    row.classList.toggle("is-unread", Boolean(text) && !isTaken(control, text, mark));
   }
   const box = document.createElement("div");
   box.className = "paste-table";
   box.tabIndex = 0;
   box.setAttribute("role", "group");
-  box.setAttribute("aria-label", "What goes where");
+  box.setAttribute("aria-label", words.table);
   box.append(table);
   const said = document.createElement("p");
-  said.textContent = `${pairs.length} values, ${taken.length} of ${controls(formOf()).length} fields.`;
+  said.textContent = words.counts.replace("@values", pairs.length).replace("@taken", taken.length).replace("@fields", controls(formOf()).length);
   document.getElementById("paste-preview").replaceChildren(...(pairs.length ? [said, box] : []));
   const button = document.getElementById("paste-fill");
   button.hidden = !taken.length;
@@ -161,7 +174,7 @@ document.addEventListener("click", ({ target }) => {
   const taken = preview();
   for (const [control, text] of taken) put(control, text);
   document.getElementById("paste").open = false;
-  document.getElementById("announcer").textContent = `${taken.length} fields filled.`;
+  document.getElementById("announcer").textContent = filledText(taken.length);
   formOf().querySelector("button[type='submit']").focus();
 });
 addEventListener("pageshow", () => { offerDraft(); showAll(); });

@@ -6,12 +6,19 @@ const STANDARD = [[/\p{Cf}/gu, ""], [/[\u2010-\u2013\u2212\ufe63]/g, "-"], [/[\u
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const PARTS = /^([+-]?) ?([0-9][0-9.,' ]*|[.,][0-9]+)(?:[eE]([+-]?[0-9]+)| ?[x×*·⋅] ?10(?:\^([+-]?[0-9]+)|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)))?$/;
 const ONE_OF_SEVERAL = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/;
-const READINGS = [
-  [/^[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?$/, (text) => text.replaceAll(",", "")],
+// The decimal mark of the page's language. It is one wherever it stands alone; the other mark alone may also part groups.
+const pageMark = () => document.getElementById("prediction-form")?.dataset.decimal ?? ".";
+const written = (number, mark = pageMark()) => number.replace(".", mark);
+const GROUPS = { // what is told apart: several groups, or one and a decimal mark; or one group alone too
+  ",": { ".": /^[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?$/, ",": /^[1-9][0-9]{0,2}(,[0-9]{3})((,[0-9]{3})+(\.[0-9]*)?|\.[0-9]*)$/ },
+  ".": { ",": /^[1-9][0-9]{0,2}(\.[0-9]{3})+(,[0-9]*)?$/, ".": /^[1-9][0-9]{0,2}(\.[0-9]{3})((\.[0-9]{3})+(,[0-9]*)?|,[0-9]*)$/ },
+};
+const readingsFor = (mark) => [
+  [GROUPS[","][mark], (text) => text.replaceAll(",", "")],
   [/^([0-9]+\.?[0-9]*|\.[0-9]+)$/, (text) => text],
   [/^([0-9]+,[0-9]*|,[0-9]+)$/, (text) => text.replace(",", ".")],
   [/^[1-9][0-9]{0,2}([ '])[0-9]{3}(\1[0-9]{3})*([.,][0-9]*)?$/, (text) => text.replace(/[ ']/g, "").replace(",", ".")],
-  [/^[1-9][0-9]{0,2}(\.[0-9]{3})((\.[0-9]{3})+(,[0-9]*)?|,[0-9]*)$/, (text) => text.replaceAll(".", "").replace(",", ".")],
+  [GROUPS["."][mark], (text) => text.replaceAll(".", "").replace(",", ".")],
 ];
 
 const folded = (text) => text.normalize("NFKC").toLowerCase().replace(/\s/g, "");
@@ -29,13 +36,13 @@ function withoutUnit(text, unit) {
 }
 
 // Either { readings: ["12.5"] }, with two of them where the text is ambiguous, or { cells: […] } for several values, or {}.
-function readNumber(text, unit = "") {
+function readNumber(text, unit = "", mark = pageMark()) {
   const tidy = fullWidth(STANDARD.reduce((done, [from, to]) => done.replace(from, to), text)).trim();
   if (SEPARATORS.test(tidy)) return { cells: tidy.split(SEPARATORS).map((cell) => cell.trim()) };
   const bare = withoutUnit(tidy, unit).trim().replace(/\s/g, " ");
   const parts = bare.length <= 400 ? PARTS.exec(bare) : null;
   const mantissa = parts?.[2].replace(/ +$/, "") ?? "";
-  const readings = READINGS.filter(([form]) => form.test(mantissa)).map(([, plain]) => plain(mantissa));
+  const readings = readingsFor(mark).filter(([form]) => form.test(mantissa)).map(([, plain]) => plain(mantissa));
   if (readings.length) {
     const raised = parts[5]?.replace(/./g, (one) => ({ "⁺": "+", "⁻": "-" })[one] ?? SUPERSCRIPTS.indexOf(one));
     const exponent = parts[3] || parts[4] || raised;
@@ -67,9 +74,9 @@ function showReading(input) {
   const shown = document.createDocumentFragment();
   if (readings.length > 1) shown.append(question(readings));
   else if (cells.length > 1) shown.append(offer(input, cells));
-  else if (readings.length && readings[0] !== text) {
+  else if (readings.length && written(readings[0]) !== text) {
     const read = note("echo-read");
-    read.querySelector("[data-value]").textContent = readings[0];
+    read.querySelector("[data-value]").textContent = written(readings[0]);
     shown.append(read);
   }
   echoOf(input).replaceChildren(shown);
@@ -77,7 +84,7 @@ function showReading(input) {
 
 function question(readings) {
   const asked = note("echo-question");
-  asked.querySelectorAll("button").forEach((button, place) => { button.textContent = button.dataset.value = readings[place]; });
+  asked.querySelectorAll("button").forEach((button, place) => { button.textContent = button.dataset.value = written(readings[place]); });
   return asked;
 }
 
@@ -99,6 +106,8 @@ function put(control, cell) {
   for (const kind of ["input", "change"]) control.dispatchEvent(new Event(kind, { bubbles: true }));
 }
 
+const filledText = (count) => document.getElementById("prediction-form").dataset.told.replace("@count", count);
+
 function fillRow(input) {
   const all = controls(input.form), first = all.indexOf(input);
   const { cells = [] } = readNumber(input.value, input.dataset.unit);
@@ -106,7 +115,7 @@ function fillRow(input) {
   filled.forEach((cell, place) => put(all[first + place], cell));
   const last = all[first + filled.length - 1];
   last.focus();
-  document.getElementById("announcer").textContent = `${filled.length} fields filled.`;
+  document.getElementById("announcer").textContent = filledText(filled.length);
 }
 
 document.addEventListener("input", ({ target }) => { if (numberField(target)) showReading(target); });

@@ -15,14 +15,14 @@ const send = document.getElementById("send"), said = document.getElementById("se
 send.hidden = false;
 send.addEventListener("click", async () => {
   send.disabled = true;
-  said.textContent = "Sent; waiting for the answer.";
+  said.textContent = send.dataset.sent;
   try {
     const body = document.querySelector("[data-mirror='javascript']").textContent;
     const answer = await fetch(send.dataset.url, { method: "POST", headers: { "Content-Type": "application/json", Prefer: "wait=5" }, body });
     document.querySelector("#response code").textContent = JSON.stringify(await answer.json(), null, 2);
-    said.textContent = `Status ${answer.status} ${answer.statusText}`;
+    said.textContent = `${send.dataset.status} ${answer.status} ${answer.statusText}`;
   } catch {
-    said.textContent = "The server did not answer. Try again.";
+    said.textContent = send.dataset.failed;
   }
   send.disabled = false;
 });

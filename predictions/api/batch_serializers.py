@@ -7,6 +7,8 @@ from rest_framework import serializers
 from predictions.api.serializers import Urls
 from predictions.models import JobState
 
+VERSION = "The number or the alias of a version, instead of the one that serves."
+
 
 class BatchUrls(Urls):
     results = serializers.URLField()
@@ -65,6 +67,7 @@ class BatchFile(serializers.Serializer[Any]):
 
     model = serializers.CharField()
     file = serializers.FileField(help_text="CSV, Excel (.xlsx, .ods), Parquet or JSON lines.")
+    version = serializers.CharField(required=False, help_text=VERSION)
     encoding = serializers.CharField(required=False)
     delimiter = serializers.CharField(required=False)
     decimal = serializers.CharField(required=False)
@@ -78,3 +81,4 @@ class CorrectionRows(serializers.Serializer[Any]):
 
 class BatchRows(CorrectionRows):
     model = serializers.CharField()
+    version = serializers.CharField(required=False, help_text=VERSION)

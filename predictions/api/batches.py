@@ -23,9 +23,9 @@ from predictions.api.threads import caller_of, request_of
 from predictions.batches import exports, jobs, responses
 from predictions.batches.layout import WISHES, Wishes, read_wishes
 from predictions.batches.progress import progress, progress_of
-from predictions.models import BatchJob, Source
+from predictions.models import BatchJob, ModelVersion, Source
 from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem
-from predictions.use_cases.lookup import find_model, serving_version
+from predictions.use_cases.lookup import check_not_paused, find_model, find_version, serving_version
 
 # Rows of a JSON body are read at once; more of them come as a file.
 JSON_BYTES = 32 * 1024 * 1024
@@ -77,14 +77,16 @@ def _list(request: Request) -> Response:
 def _create(request: Request) -> Response:
     options = read_options(request_of(request).headers, caller_of(request))
     file, name = _file_of(request)
+    called = _called(request)
     job = jobs.submit(
-        serving_version(find_model(_text(request, "model"))),
+        _version(_text(request, "model"), called),
         caller_of(request),
         Source.API,
         file,
         name,
         _wishes(request),
         options.idempotency_key and f"batch:{options.idempotency_key}",
+        is_pinned=called is not None,
     )
     shown = _shown(request, jobs.with_versions([job])[0])
     return Response(shown, 202, headers={"Location": shown["urls"]["self"], "Retry-After": "1"})
@@ -96,6 +98,26 @@ def _text(request: Request, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidInput([Problem(None, "missing", f"Say {name}: its name, as text.", f"/{name}")])
     return value
+
+
+def _called(request: Request) -> str | None:
+    """The number or alias of the version that is asked for; None for the one that serves."""
+    body: Any = request.data
+    said = body.get("version") if isinstance(body, dict) else None
+    if said in (None, ""):
+        return None
+    if isinstance(said, bool) or not isinstance(said, str | int):
+        raise InvalidInput([Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")])
+    return str(said)
+
+
+def _version(name: str, called: str | None) -> ModelVersion:
+    """Raises NotFound or ModelUnavailable."""
+    model = find_model(name)
+    if called is None:
+        return serving_version(model)
+    check_not_paused(model)
+    return find_version(name, called)
 
 
 def _file_of(request: Request) -> tuple[IO[bytes], str]:

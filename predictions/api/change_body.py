@@ -1,12 +1,19 @@
-"""The body of a change of what serves: `change`, `version`, `reason`, each of its own type of JSON."""
+"""The body of a change of what serves. Each of `MEMBERS` has its own type of JSON."""
+
+from collections.abc import Iterator
+from typing import Any
 
 from predictions.api.parsers import parse
 from predictions.api.prediction_body import pointer_to
+from predictions.lifecycle.replays import MOST
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.operate import LONGEST_REASON, Change
 
-MEMBERS = ("change", "version", "reason")
+MEMBERS = ("change", "version", "alias", "percent", "last", "reason")
+LONGEST_ALIAS = 50
+# Members that are whole numbers, with their bounds.
+NUMBERS = (("percent", 0, 100), ("last", 1, MOST))
 
 
 def read_change(content: bytes, actor: str) -> Change:
@@ -14,19 +21,43 @@ def read_change(content: bytes, actor: str) -> Change:
     given = parse(content)
     if not isinstance(given, dict):
         raise InvalidInput([Problem(None, "wrong_type", "The body must be an object.", "")])
-    problems = [
-        Problem(None, "unknown_member", f"Only {', '.join(MEMBERS)} belong here.", pointer_to(printable(name)))
-        for name in sorted(given.keys() - set(MEMBERS))[:20]
-    ]
-    what, version, reason = given.get("change", ""), given.get("version"), given.get("reason") or ""
-    if not isinstance(what, str):
-        problems.append(Problem(None, "wrong_type", "Must be a text.", "/change"))
-    if version is not None and (type(version) is not int or not 0 < version < 10**9):
-        problems.append(Problem(None, "wrong_type", "Must be the number of a version.", "/version"))
-    if not isinstance(reason, str) or len(reason) > LONGEST_REASON or "\0" in reason:
-        problems.append(
-            Problem(None, "wrong_value", f"Must be a text of at most {LONGEST_REASON} characters.", "/reason")
-        )
-    if problems:
+    if problems := list(_problems(given)):
         raise InvalidInput(problems)
-    return Change(what, version, reason.strip(), actor)
+    version = given.get("version")
+    return Change(
+        what=given.get("change", ""),
+        version=None if version is None else str(version),
+        reason=(given.get("reason") or "").strip(),
+        actor=actor,
+        alias=given.get("alias") or "",
+        percent=given.get("percent"),
+        last=given.get("last"),
+    )
+
+
+def _problems(given: dict[str, Any]) -> Iterator[Problem]:
+    for name in sorted(given.keys() - set(MEMBERS))[:20]:
+        yield Problem(None, "unknown_member", f"Only {', '.join(MEMBERS)} belong here.", pointer_to(printable(name)))
+    if not isinstance(given.get("change", ""), str):
+        yield Problem(None, "wrong_type", "Must be a text.", "/change")
+    if not _is_version(given.get("version")):
+        yield Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")
+    if not _is_text(given.get("alias"), LONGEST_ALIAS):
+        yield Problem(None, "wrong_value", f"Must be a text of at most {LONGEST_ALIAS} characters.", "/alias")
+    for member, least, most in NUMBERS:
+        number = given.get(member)
+        if number is not None and (type(number) is not int or not least <= number <= most):
+            yield Problem(None, "wrong_value", f"Must be a whole number from {least} to {most}.", f"/{member}")
+    if not _is_text(given.get("reason"), LONGEST_REASON):
+        yield Problem(None, "wrong_value", f"Must be a text of at most {LONGEST_REASON} characters.", "/reason")
+
+
+def _is_version(said: Any) -> bool:
+    """A number as text is none: an alias begins with a letter."""
+    if type(said) is int:
+        return 0 < said < 10**9
+    return said is None or (_is_text(said, LONGEST_ALIAS) and said[:1].isalpha())
+
+
+def _is_text(said: Any, longest: int) -> bool:
+    return said is None or (isinstance(said, str) and len(said) <= longest and "\0" not in said)

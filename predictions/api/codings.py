@@ -5,7 +5,7 @@ import re
 import zlib
 from collections.abc import Mapping
 
-from predictions.api.http import ApiReply, ApiRequest, Handler
+from predictions.api.http import ApiReply, ApiRequest, Handler, vary_by
 from predictions.serving.schema.errors import BadRequest, TooLarge
 
 GZIP = "gzip"
@@ -71,7 +71,7 @@ async def compress(call_next: Handler, request: ApiRequest) -> ApiReply:
         return reply
     if len(reply.content) < WORTH_IT or "Content-Encoding" in reply.headers:
         return reply
-    reply.headers["Vary"] = ", ".join(filter(None, [reply.headers.get("Vary"), "Accept-Encoding"]))
+    vary_by(reply, "Accept-Encoding")
     if _takes_gzip(request.headers.get("accept-encoding", "")):
         await _pack(reply, reply.content)
     return reply

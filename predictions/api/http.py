@@ -84,6 +84,11 @@ def json_reply(status: int, body: Any, headers: Mapping[str, str] | None = None,
     return ApiReply(status, orjson.dumps(body, option=_OPTIONS), {"Content-Type": media_type, **(headers or {})})
 
 
+def vary_by(reply: ApiReply, header: str) -> None:
+    """Add a request's header to those on which the reply depends."""
+    reply.headers["Vary"] = ", ".join(filter(None, [reply.headers.get("Vary"), header]))
+
+
 def content_length(headers: Mapping[str, str]) -> int:
     """In bytes, as the request says; 0 where it says no number."""
     declared = headers.get("content-length", "")

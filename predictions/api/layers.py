@@ -16,7 +16,7 @@ from django.middleware.security import SecurityMiddleware
 
 from predictions.api import callers, problems
 from predictions.api.codings import coding_of, codings_for, unpack
-from predictions.api.http import ApiReply, ApiRequest, Handler, content_length
+from predictions.api.http import ApiReply, ApiRequest, Handler, content_length, vary_by
 from predictions.api.uploads import BROKEN_BODY
 from predictions.batches.limits import limit_text, most_bytes, takes_file
 from predictions.context import request_id
@@ -83,7 +83,7 @@ async def cross_origin(call_next: Handler, request: ApiRequest) -> ApiReply:
         reply = ApiReply(204, headers={**PREFLIGHT})
     else:
         reply = await call_next(request)
-    reply.headers["Vary"] = "Origin"
+    vary_by(reply, "Origin")
     if is_known:
         reply.headers |= {"Access-Control-Allow-Origin": str(origin), "Access-Control-Expose-Headers": EXPOSED}
     return reply

@@ -58,6 +58,19 @@ SUMMARIES = {
     "read_batch_errors": "The bad rows of a file",
     "read_prediction_events": "A prediction's changes of state, as they happen",
 }
+# More than a line, where the function's own docstring does not say it.
+DESCRIPTIONS = {
+    "list_models": "Each with its title, its task, the version that serves and the addresses of its operations.",
+    "read_model": "`signature` is a JSON Schema of a row; `example` is a row that can be sent as it is.",
+    "create_prediction": "Takes `features`, or `rows` of which all are accepted or none. 202 means kept: the prediction"
+    " ends in any case, with an answer or with a reason. `Prefer: wait` waits for the answer.",
+    "read_prediction_events": "Server-sent events: one for each change of state, and the last one has the answer. A"
+    " stream that broke goes on from `Last-Event-ID`.",
+    "cancel_prediction": "Ends a prediction that has no answer yet. One that has ended stays as it is: 409.",
+    "list_batches": "The files that this caller sent, with their progress.",
+    "create_batch": "A file in a form, or `rows` in JSON. Each line is answered once, in order; bad ones stop nothing.",
+    "read_batch": "How many rows are done, how many were bad, and the addresses of the results.",
+}
 
 
 def problems(*codes: int) -> dict[Any, OpenApiResponse]:
@@ -103,7 +116,9 @@ FILTER_PARAMETERS = [
 
 def operation(name: str, **said: Any) -> Callable[..., Any]:
     tag = next((tag for word, tag in (("rediction", "predictions"), ("batch", "batches")) if word in name), "models")
-    return extend_schema(operation_id=name, summary=SUMMARIES[name], tags=[tag], **said)
+    return extend_schema(
+        operation_id=name, summary=SUMMARIES[name], description=DESCRIPTIONS.get(name), tags=[tag], **said
+    )
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ from predictions.api.headers import read_options, read_wait
 from predictions.api.http import ApiReply, ApiRequest, json_reply
 from predictions.api.parsers import check_json
 from predictions.api.prediction_body import PredictBody, read_body
+from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
 from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import NotAuthenticated
@@ -72,9 +73,9 @@ async def _version(request: ApiRequest, model: RegisteredModel, asked: PredictBo
         ModelUnavailable: nothing serves.
     """
     if asked.version is not None:
-        return await lookup.version(model.name, asked.version)
-    if model.champion is not None:
-        return model.champion  # whether it is available is asked later: a key may have been used before
+        return await lookup.version(model.name, asked.version, request.caller)
+    if (version := registry.version_for(model, request.caller.routed_as)) is not None:
+        return version  # whether it is available is asked later: a key may have been used before
     earlier = None
     if key is not None:
         earlier = await _off_loop(True, lookup.version_of_key, request.caller.key, key)

@@ -42,6 +42,7 @@ class ReceiptBody(serializers.Serializer[Any]):
     input = HashBody()
     output = HashBody()
     attempts = serializers.IntegerField()
+    machine = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -69,6 +70,7 @@ def receipt(request: Request, prediction_id: uuid.UUID) -> Response:
         "input": {"sha256": found.input_sha256},
         "output": {"sha256": found.output_sha256},
         "attempts": found.attempts,
+        "machine": found.machine,
         "created_at": row.created_at,
         "started_at": row.started_at,
         "finished_at": row.finished_at,

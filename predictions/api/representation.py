@@ -43,9 +43,21 @@ def model_in_full(origin: str, registered: RegisteredModel, versions: list[Model
         "summary": registered.summary,
         "signature": champion.signature.json_schema() if champion else None,
         "versions": [version_line(version, champion) for version in versions],
+        "aliases": aliases(registered),
+        "challenger": challenger(registered),
         "metrics": champion.manifest["metrics"] if champion else {},
         "example": {"features": examples[0]["values"]} if examples else None,
     }
+
+
+def aliases(registered: RegisteredModel) -> dict[str, int]:
+    return dict(registered.aliases.values_list("name", "version__number"))
+
+
+def challenger(registered: RegisteredModel) -> dict[str, Any] | None:
+    if registered.challenger is None:
+        return None
+    return {"version": registered.challenger.number, "canary_percent": registered.canary_percent}
 
 
 def version_line(version: ModelVersion, champion: ModelVersion | None) -> dict[str, Any]:

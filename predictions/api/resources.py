@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from predictions.api import representation
 from predictions.api import serializers as bodies
 from predictions.api.change_body import read_change
+from predictions.api.change_serializers import ChangeAnswer, ChangeBody
 from predictions.api.feedback_body import read_feedback
 from predictions.api.lists import PARAMETERS, NewestFirst, chosen
 from predictions.api.openapi import FILTER_PARAMETERS, operation, problems
@@ -51,10 +52,10 @@ def model(request: Request, name: str) -> Response:
 
 @operation(
     "change_model",
-    request=bodies.ChangeBody,
+    request=ChangeBody,
     responses={
-        200: bodies.ChangeAnswer,
-        202: OpenApiResponse(bodies.ChangeAnswer, "A worker proves the version first."),
+        200: ChangeAnswer,
+        202: OpenApiResponse(ChangeAnswer, "A worker proves the version first."),
         **problems(400, 401, 403, 404, 409, 413, 415, 422),
     },
 )
@@ -68,10 +69,10 @@ def changes(request: Request, name: str) -> Response:
         raise OutOfScope("To change what serves, an operator needs a token that was made for it.")
     check_json(request_of(request))
     registered, asked = find_model(name), read_change(request_of(request).body, caller.user.get_username())
-    said = change(registered, asked)
+    made = change(registered, asked)
     registered = find_model(name)
     body = representation.model_in_full(_origin(request), registered, list(registered.versions.order_by("-number")))
-    return Response({"detail": said, "model": body}, status=202 if asked.what in ("promote", "rollback") else 200)
+    return Response({"detail": made.sentence, "model": body}, status=200 if made.is_done else 202)
 
 
 @operation(

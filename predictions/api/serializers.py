@@ -13,7 +13,6 @@ from predictions.maintenance.webhook_request import URL
 from predictions.models import Source, State
 from predictions.models.webhook import MOST_URL
 from predictions.serving.schema.errors import ERRORS
-from predictions.use_cases.operate import LONGEST_REASON, OF_MODELS, OF_VERSIONS
 
 
 class Urls(serializers.Serializer[Any]):
@@ -170,7 +169,7 @@ class Row(serializers.JSONField):
 
 @extend_schema_field({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]})
 class Version(serializers.JSONField):
-    """The number of a version, or `champion`, `previous` or `latest`."""
+    """The number of a version, or an alias: `champion`, `challenger`, `previous`, `latest`, or one of your own."""
 
 
 class WebhookTarget(serializers.Serializer[Any]):
@@ -234,10 +233,19 @@ class VersionLine(serializers.Serializer[Any]):
     metrics = serializers.DictField(child=serializers.FloatField())
 
 
+class ChallengerBody(serializers.Serializer[Any]):
+    """The version that is compared with the one that serves; `canary_percent` of the callers get its answers."""
+
+    version = serializers.IntegerField()
+    canary_percent = serializers.IntegerField()
+
+
 class ModelBody(ModelLine):
     summary = serializers.CharField(allow_blank=True)
     signature = serializers.DictField(allow_null=True)
     versions = VersionLine(many=True)
+    aliases = serializers.DictField(child=serializers.IntegerField())
+    challenger = ChallengerBody(allow_null=True)
     metrics = serializers.DictField(child=serializers.FloatField())
     example = serializers.DictField(allow_null=True)
 
@@ -263,21 +271,6 @@ class FeedbackBody(serializers.Serializer[Any]):
     was_right = serializers.BooleanField(required=False, allow_null=True)
     actual = Truth(required=False)
     comment = serializers.CharField(required=False, allow_blank=True, max_length=2000)
-
-
-class ChangeBody(serializers.Serializer[Any]):
-    """`promote`, `archive` and `restore` need a version, `pause` a reason, which those who ask are told."""
-
-    change = serializers.ChoiceField([*OF_VERSIONS, *OF_MODELS])
-    version = serializers.IntegerField(required=False, min_value=1)
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST_REASON)
-
-
-class ChangeAnswer(serializers.Serializer[Any]):
-    """A promotion is made by a worker, after its proof: read the model to see which version serves."""
-
-    detail = serializers.CharField()
-    model = ModelBody()
 
 
 class FeedbackAnswer(Feedback):

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from predictions.batches.quotes import pieces_of
 from predictions.batches.records import Dialect, Flaw, Lines, Piece, empty, read, split
+from predictions.serving.schema.sentences import english
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ def parse(
 def _refuse_long_cells(block: Block, column: Any, longest: int) -> None:
     lengths = pc.binary_length(column)
     if (pc.max(lengths).as_py() or 0) > longest:
-        message = f"A cell is longer than {longest} bytes, which is the most that can be read."
+        message = english("A cell is longer than {longest} bytes, which is the most that can be read.", longest=longest)
         for row in pc.indices_nonzero(pc.greater(lengths, longest)).to_pylist():
             block.flaws.setdefault(row, Flaw("cell_too_long", message))
 

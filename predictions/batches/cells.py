@@ -21,6 +21,7 @@ from predictions.batches.layout import Layout
 from predictions.batches.records import contains, is_damaged
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.kinds import LARGEST_INTEGER
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Text, Value
 
 Mask = npt.NDArray[np.bool_]
@@ -183,7 +184,9 @@ def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, 
             continue
         text = block.cells[place][row].as_py()
         if has_damage and re.search(DAMAGED_CHARACTERS, text):
-            message = f"Holds bytes that are not {layout.encoding}. Save the file in one encoding."
+            message = english(
+                "Holds bytes that are not {encoding}. Save the file in one encoding.", encoding=layout.encoding
+            )
             damaged.append(Problem(feature.name, "wrong_encoding", message))
         given[feature.name] = read_cell(feature, text, layout.decimal)
     try:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from predictions.batches import reader, writer
 from predictions.batches.blocks import Block
 from predictions.batches.cells import read_number
+from predictions.batches.histograms import merged
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, error_text, score
 from predictions.models import BatchChunk, BatchJob
@@ -114,7 +115,7 @@ def apply(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> dict[str, Any]:
     places = {line: place for place, line in enumerate(whole.lines.tolist())}
     fixes = {int(line): row for line, row in orjson.loads(store.read(job, chunk.source)).items()}
     block = _block(fixes, whole, places, layout)
-    scored = score(block, layout, loaded, base.summary.get("outputs", {}).get("edges") or None)
+    scored = score(block, layout, loaded, base.summary.get("outputs", {}))
     bad = _bad_after(job, base, block, scored, layout)
     return {
         "rows": base.rows,
@@ -126,7 +127,7 @@ def apply(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> dict[str, Any]:
         },
         "summary": {
             "errors": _groups(bad, layout),
-            "outputs": _added(base.summary["outputs"], scored.summary["outputs"]),
+            "outputs": merged([base.summary["outputs"], scored.summary["outputs"]]),
         },
     }
 
@@ -206,16 +207,6 @@ def _groups(bad: Mapping[int, Any], layout: Layout) -> list[dict[str, Any]]:
             )
             group["count"] += 1
     return list(groups.values())
-
-
-def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """The counts of two histograms with the same labels or edges."""
-    before, new = one["counts"], other["counts"]
-    if isinstance(before, dict):
-        return {"counts": {label: count + new.get(label, 0) for label, count in before.items()}}
-    if not before or not new:
-        return dict(one if before else other)
-    return {"edges": one["edges"], "counts": [a + b for a, b in zip(before, new, strict=True)]}
 
 
 # --- Records ----------------------------------------------------------------------------------------------------------

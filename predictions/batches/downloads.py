@@ -8,6 +8,7 @@ from predictions.batches.layout import Layout
 from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
 from predictions.serving.schema.errors import NoResults
+from predictions.serving.schema.sentences import english
 
 PIECE = 256 * 1024
 EXTRA_COLUMNS = ("line", "error")
@@ -68,7 +69,7 @@ def new_columns(job: BatchJob) -> list[str]:
 def _stream(job: BatchJob, which: str, head: list[bytes]) -> Iterator[bytes]:
     outputs = list(BatchChunk.objects.filter(job=job).done().values_list("outputs", flat=True))
     if not outputs and not job.is_terminal:
-        raise NoResults("Nothing is scored yet. Look again when the first rows are done.")
+        raise NoResults(english("Nothing is scored yet. Look again when the first rows are done."))
     names = [output[which] for output in outputs if output.get(which)]
     return chain(head, chain.from_iterable(_pieces(job, name) for name in names))
 

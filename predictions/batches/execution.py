@@ -19,6 +19,7 @@ from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.schema.errors import FileTooLarge, ForetellError, ModelUnavailable
+from predictions.serving.schema.sentences import english
 from predictions.worker import preload
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,8 @@ def _rows_of_a_chunk(chunk: BatchChunk, file: IO[bytes], layout: Layout) -> int:
 
 def _check_rows(rows: int) -> None:
     if rows > settings.BATCH_ROWS:
-        raise FileTooLarge(f"The file has more than {settings.BATCH_ROWS} rows. Send it in several files.")
+        message = english("The file has more than {most} rows. Send it in several files.", most=settings.BATCH_ROWS)
+        raise FileTooLarge(message)
 
 
 # --- Scoring ----------------------------------------------------------------------------------------------------------
@@ -149,19 +151,20 @@ def block_of(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> Block:
 
 def _scored(chunk: BatchChunk, block: Block, layout: Layout, loaded: Loaded) -> Scored:
     """In one call; a chunk that has cost a worker is searched for the rows that did it."""
-    edges = _edges(chunk.job, layout)
+    first = _first_histogram(chunk.job)
     if chunk.attempts <= 1:
-        return score(block, layout, loaded, edges)
+        return score(block, layout, loaded, first)
     try:
-        return score(block, layout, loaded, edges, partial(isolation.lost_rows, chunk))
+        return score(block, layout, loaded, first, partial(isolation.lost_rows, chunk))
     except isolation.TooManyLost:
         return give_up(block, layout, loaded.manifest)
 
 
-def _edges(job: BatchJob, layout: Layout) -> Any:
-    """The bins of the job's histogram: those of the first chunk that was scored."""
+def _first_histogram(job: BatchJob) -> dict[str, Any]:
+    """That of the first chunk that was scored, which sets the bins of the job's histogram."""
     first = BatchChunk.objects.filter(job=job).done().values_list("summary", flat=True).first()
-    return (first or {}).get("outputs", {}).get("edges") or None
+    found: dict[str, Any] = (first or {}).get("outputs", {})
+    return found
 
 
 def _save_bad(chunk: BatchChunk, block: Block, layout: Layout, scored: Scored) -> str | None:

@@ -18,6 +18,7 @@ from predictions.batches import downloads
 from predictions.batches.layout import Layout
 from predictions.models import BatchChunk, BatchJob
 from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Integer, Number, Signature
 
 FORMATS = {
@@ -56,28 +57,35 @@ def _export(
     if kind in ("csv", "jsonl"):
         return content
     if kind not in FORMATS:
-        raise InvalidInput([Problem(None, "unknown_choice", f"Must be one of: {', '.join(FORMATS)}.", "/format")])
+        message = english("Must be one of: {choices}.", choices=", ".join(FORMATS))
+        raise InvalidInput([Problem(None, "unknown_choice", message, "/format")])
     layout = Layout.model_validate(job.layout)
     if kind == "xlsx":
         _check_excel(BatchChunk.objects.counts_of(job.pk)["rows"], layout)
     numeric = numeric_columns(layout, job.version.signature, new, numbers)
     if layout.format == "jsonl" and list(new) == list(downloads.EXTRA_COLUMNS):
-        return _converted(_records_of_json(content, layout), kind, numeric, layout.decimal)
+        return _converted(_records_of_json(content, layout), kind, numeric, layout)
     return convert(content, kind, numeric, layout)
 
 
 def convert(content: Iterable[bytes], kind: str, numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
     """Delimited text with its header as another format."""
-    return _converted(_records(content, layout.delimiter), kind, numeric, layout.decimal)
+    return _converted(_records(content, layout.delimiter), kind, numeric, layout)
 
 
-def _converted(records: Iterator[list[str]], kind: str, numeric: frozenset[int], decimal: str) -> Iterator[bytes]:
-    return _pieces((workbook if kind == "xlsx" else _parquet)(records, numeric, decimal))
+def _converted(records: Iterator[list[str]], kind: str, numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
+    if kind == "xlsx":
+        return _pieces(workbook(records, numeric, layout.decimal))
+    return _pieces(_parquet(records, numeric, layout.decimal, len(layout.columns)))
 
 
 def _check_excel(rows: int, layout: Layout) -> None:
     if rows >= EXCEL_ROWS or len(layout.columns) + 20 > EXCEL_COLUMNS:
-        message = f"Excel holds {EXCEL_ROWS - 1} rows and {EXCEL_COLUMNS} columns. Take csv or parquet."
+        message = english(
+            "Excel holds {rows} rows and {columns} columns. Take csv or parquet.",
+            rows=EXCEL_ROWS - 1,
+            columns=EXCEL_COLUMNS,
+        )
         raise InvalidInput([Problem(None, "too_many_rows", message, "/format")])
 
 
@@ -161,8 +169,9 @@ def _cell(text: str, is_number: bool, decimal: str) -> str:
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------
-def _parquet(records: Iterator[list[str]], numeric: frozenset[int], decimal: str) -> IO[bytes]:
-    """Numbers as float64, all else as text. A cell of a numeric column that is no number is null."""
+def _parquet(records: Iterator[list[str]], numeric: frozenset[int], decimal: str, given: int) -> IO[bytes]:
+    """Numbers as float64, all else as text. Null is a cell of a numeric column that is no number, and an empty one of
+    the new columns, which follow the `given` ones of the file."""
     import pyarrow as pa  # noqa: PLC0415 - large, and only for this format
     from pyarrow import parquet  # noqa: PLC0415
 
@@ -172,7 +181,11 @@ def _parquet(records: Iterator[list[str]], numeric: frozenset[int], decimal: str
     with parquet.ParquetWriter(file, schema) as writer:
         for lot in _lots(records, PARQUET_ROWS):
             columns = [
-                [_number(cell, decimal) for cell in column] if place in numeric else list(column)
+                [_number(cell, decimal) for cell in column]
+                if place in numeric
+                else [cell or None for cell in column]
+                if place >= given
+                else list(column)
                 for place, column in enumerate(zip(*lot, strict=True))
             ]
             writer.write_table(pa.table(columns, schema=schema))

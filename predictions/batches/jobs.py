@@ -38,6 +38,7 @@ from predictions.serving.schema.errors import (
     Removed,
     TooManyFiles,
 )
+from predictions.serving.schema.sentences import english
 from predictions.use_cases.callers import Caller, check_may_change, may_see
 
 # The disk keeps room for others: a file is not accepted when less than this many times its size is free.
@@ -53,8 +54,11 @@ def submit(
     filename: str,
     wishes: Wishes = Wishes(),  # noqa: B008 - frozen
     key: str | None = None,
+    is_pinned: bool = False,
 ) -> BatchJob:
     """Accept a file to be scored. The same key with the same file gives the same job.
+
+    `is_pinned`: the caller asked for this version, not for the one that serves. A key remembers that.
 
     Raises:
         ModelUnavailable, TooManyFiles, FileTooLarge, UnsupportedMediaType: not accepted.
@@ -63,7 +67,7 @@ def submit(
     """
     if not version.is_available:
         raise ModelUnavailable(f"{version} does not serve")
-    content = _content_hash(version, file) if key else ""
+    content = _content_hash(version, file, is_pinned) if key else ""
     if key and (earlier := _earlier(caller, key, content)):
         return earlier
     size = _check_size(file)
@@ -106,7 +110,7 @@ def check_room(size: int) -> None:
     """Raises FileTooLarge where the disk has no room for a file of this size and what comes of it."""
     free = store.free_bytes()
     if free is not None and free < size * ROOM:
-        raise FileTooLarge("There is not enough room on the server's disk for this file and its results.")
+        raise FileTooLarge(english("There is not enough room on the server's disk for this file and its results."))
 
 
 def check_number_of_jobs(caller: Caller) -> None:
@@ -115,8 +119,9 @@ def check_number_of_jobs(caller: Caller) -> None:
         raise TooManyFiles
 
 
-def _content_hash(version: ModelVersion, file: IO[bytes]) -> str:
-    digest = hashlib.sha256(version.registered_model.name.encode() + b"\0")
+def _content_hash(version: ModelVersion, file: IO[bytes], is_pinned: bool) -> str:
+    name = version.registered_model.name
+    digest = hashlib.sha256(f"{name} {version.number}\0".encode() if is_pinned else f"{name}\0".encode())
     file.seek(0)
     while piece := file.read(_HASH_BYTES):
         digest.update(piece)
@@ -144,7 +149,9 @@ def find_job(job_id: uuid.UUID, caller: Caller) -> BatchJob:
     job = BatchJob.objects.filter(pk=job_id).first()
     if job is None or not may_see(caller, job):
         raise (
-            Removed if Tombstone.objects.stands_for(job_id) else NotFound("There is no such file, or it is not yours.")
+            Removed
+            if Tombstone.objects.stands_for(job_id)
+            else NotFound(english("There is no such file, or it is not yours."))
         )
     return with_versions([job])[0]
 
@@ -169,7 +176,7 @@ def cancel(job: BatchJob, caller: Caller) -> None:
     """
     check_may_change(caller, job)
     if not BatchJob.objects.filter(pk=job.pk).cancel():
-        raise CannotCancel("The file has already ended; there is nothing to cancel.")
+        raise CannotCancel(english("The file has already ended; there is nothing to cancel."))
     job.refresh_from_db()
 
 
@@ -191,7 +198,7 @@ def correct(job: BatchJob, caller: Caller, file: IO[bytes]) -> None:
     _check_size(file)
     layout = opening.find_layout(file, job.version.signature, Wishes())
     if "line" not in layout.columns:
-        message = "The corrections need the column “line” of the file of bad rows: it says which row is meant."
+        message = english("The corrections need the column “line” of the file of bad rows: it says which row is meant.")
         raise InvalidInput([Problem(None, "missing_column", message, "/file")])
     file.seek(0)
     source = store.save_file(job, f"corrections-{uuid.uuid4()}", File(file))

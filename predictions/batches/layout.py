@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from django.conf import settings
@@ -16,13 +16,21 @@ from pydantic import BaseModel, ConfigDict
 
 from predictions.batches.encodings import BOMS, ENCODINGS, find_encoding, is_explained
 from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Feature, Integer, Number, Signature
 from predictions.serving.schema.wording import printable
 
+FORMATS = {
+    "csv": "CSV",
+    "jsonl": english("JSON lines"),
+    "parquet": "Parquet",
+    "xlsx": "Excel",
+    "ods": "OpenDocument",
+}
 Format: TypeAlias = Literal["csv", "jsonl", "xlsx", "ods", "parquet"]
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-DECIMALS = {".": "point", ",": "comma"}
+DELIMITERS = {",": english("comma"), ";": english("semicolon"), "\t": english("tab"), "|": english("bar")}
+DECIMALS = {".": english("point"), ",": english("comma")}
 SAMPLE_BYTES = 1024 * 1024
 SAMPLE_ROWS = 100
 _COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
@@ -60,12 +68,13 @@ class Layout(BaseModel):
     @property
     def described(self) -> list[tuple[str, str]]:
         """The detected properties, for people."""
-        found = [("Format", {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}.get(self.format, "Excel"))]
+        found = [(english("Format"), FORMATS[self.format])]
         if self.format == "csv":
-            found += [("Encoding", self.encoding), ("Delimiter", DELIMITERS.get(self.delimiter, self.delimiter))]
-            found += [("Decimal sign", DECIMALS[self.decimal]), ("Header", "yes" if self.header else "no")]
+            delimiter, header = DELIMITERS.get(self.delimiter, self.delimiter), english("yes" if self.header else "no")
+            found += [(english("Encoding"), self.encoding), (english("Delimiter"), delimiter)]
+            found += [(english("Decimal sign"), DECIMALS[self.decimal]), (english("Header"), header)]
         if self.sheet is not None:
-            found.append(("Sheet", self.sheet))
+            found.append((english("Sheet"), self.sheet))
         return found
 
 
@@ -92,13 +101,15 @@ def read_wishes(given: Mapping[str, Any]) -> Wishes:
     chosen = {name: str(given.get(name) or "") for name in (*allowed, "sheet")}
     wrong = [name for name, values in allowed.items() if chosen[name] and chosen[name] not in values]
     if wrong:
-        raise InvalidInput(
-            [Problem(None, "unknown_choice", f"Must be one of: {', '.join(allowed[n])}.", f"/{n}") for n in wrong]
-        )
+        raise InvalidInput([Problem(None, "unknown_choice", _one_of(allowed[name]), f"/{name}") for name in wrong])
     if chosen["delimiter"] == "tab":
         chosen["delimiter"] = "\t"
     header = {"true": True, "false": False}.get(chosen.pop("header"))
     return Wishes(header=header, **{name: value or None for name, value in chosen.items()})
+
+
+def _one_of(choices: Iterable[str]) -> str:
+    return english("Must be one of: {choices}.", choices=", ".join(choices))
 
 
 # --- Text -------------------------------------------------------------------------------------------------------------
@@ -129,7 +140,7 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
     delimiter = wishes.delimiter or _delimiter(text, signature)
     records = list(_records(text, delimiter))
     if not records:
-        raise InvalidInput([Problem(None, "empty_file", "The file is empty.", "/file")])
+        raise InvalidInput([Problem(None, "empty_file", english("The file is empty."), "/file")])
     header = _has_header(records[0], signature) if wishes.header is None else wishes.header
     columns = records[0] if header else _names(len(records[0]), signature)
     matched = match_columns(columns, signature)
@@ -200,7 +211,11 @@ def _has_header(first: Sequence[str], signature: Signature) -> bool:
 def _names(width: int, signature: Signature) -> list[str]:
     if width == len(signature.names):
         return list(signature.names)
-    message = f"Without a header each row must have {len(signature.names)} cells, one for each feature; it has {width}."
+    message = english(
+        "Without a header each row must have {cells} cells, one for each feature; it has {given}.",
+        cells=len(signature.names),
+        given=width,
+    )
     raise InvalidInput([Problem(None, "wrong_length", message, "/file")])
 
 
@@ -233,20 +248,29 @@ def match_columns(columns: Sequence[str], signature: Signature) -> list[int | No
         InvalidInput: features without a column, or with several, all at once; or too many columns.
     """
     if len(columns) > settings.BATCH_COLUMNS:
-        message = f"The file has {len(columns)} columns; at most {settings.BATCH_COLUMNS} can be read."
+        message = english(
+            "The file has {columns} columns; at most {most} can be read.",
+            columns=len(columns),
+            most=settings.BATCH_COLUMNS,
+        )
         raise InvalidInput([Problem(None, "too_many_columns", message, "/file")])
     folded = Counter(_folded(name) for name in signature.names)
     matched: list[int | None] = []
     problems: list[Problem] = []
     for feature in signature.features:
+        called = printable(feature.name)
         exact = [place for place, name in enumerate(columns) if name == feature.name]
         alike = [place for place, name in enumerate(columns) if _folded(name) == _folded(feature.name)]
         found = exact or (alike if folded[_folded(feature.name)] == 1 else [])
         if len(found) > 1:
-            message = f"The header names “{printable(feature.name)}” {len(found)} times. Keep one of these columns."
+            message = english(
+                "The header names “{name}” {times} times. Keep one of these columns.", name=called, times=len(found)
+            )
             problems.append(Problem(feature.name, "duplicate_column", message, "/file"))
         elif not found and feature.required:
-            message = f"The file has no column “{printable(feature.name)}”. Add it, or correct its name in the header."
+            message = english(
+                "The file has no column “{name}”. Add it, or correct its name in the header.", name=called
+            )
             problems.append(Problem(feature.name, "missing_column", message, "/file"))
         matched.append(found[0] if found else None)
     if problems:

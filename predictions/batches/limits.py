@@ -4,6 +4,8 @@ import re
 
 from django.conf import settings
 
+from predictions.serving.schema.sentences import english
+
 # Fields of a form beside its file, and the marks between them.
 FORM_BYTES = 64 * 1024
 _UPLOADS = re.compile(r"/(?:api/v1/batches/|batches/new/|(?:api/v1/)?batches/[0-9a-fA-F-]{36}/corrections/)")
@@ -15,7 +17,8 @@ def takes_file(path: str) -> bool:
 
 
 def limit_text() -> str:
-    return f"The file is larger than {settings.BATCH_BYTES // 1024**2} MB. Send it in several files."
+    megabytes = settings.BATCH_BYTES // 1024**2
+    return english("The file is larger than {most} MB. Send it in several files.", most=megabytes)
 
 
 def most_bytes(path: str) -> int:

@@ -16,6 +16,7 @@ from predictions.batches.layout import (
     text_layout,
 )
 from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature
 
 
@@ -48,7 +49,9 @@ def _json_layout(sample: bytes, signature: Signature) -> Layout:
             continue
         columns |= dict.fromkeys(row if isinstance(row, dict) else signature.names)
     if not columns:
-        message = "The file begins like JSON, but no line of it is an object. Write one JSON object on each line."
+        message = english(
+            "The file begins like JSON, but no line of it is an object. Write one JSON object on each line."
+        )
         raise InvalidInput([Problem(None, "not_json", message, "/file")])
     names = list(columns) + [feature.name for feature in signature.features if feature.name not in columns]
     return Layout(format="jsonl", columns=names, matched=match_columns(names, signature))

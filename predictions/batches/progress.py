@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from predictions.batches.histograms import merged
 from predictions.models import BatchChunk, BatchJob, JobState, clock
 
 GROUPS_SHOWN = 20
@@ -34,7 +35,9 @@ def progress(job: BatchJob, *, with_summary: bool = False) -> Progress:
     if not with_summary:
         return found
     summaries = list(BatchChunk.objects.filter(job=job).done().values_list("summary", flat=True))
-    return replace(found, errors=_merged_errors(summaries), histogram=_merged_histogram(summaries))
+    return replace(
+        found, errors=_merged_errors(summaries), histogram=merged([one.get("outputs", {}) for one in summaries])
+    )
 
 
 def progress_of(jobs: Sequence[BatchJob]) -> dict[uuid.UUID, Progress]:
@@ -70,24 +73,3 @@ def _merged_errors(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any
             else:
                 groups[key] = dict(group)
     return sorted(groups.values(), key=lambda group: -group["count"])
-
-
-def _merged_histogram(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts by label; or by bin. A chunk with other edges than the first counts in the bins of its middles."""
-    found = [summary["outputs"] for summary in summaries if summary.get("outputs", {}).get("counts")]
-    if not found:
-        return {}
-    if isinstance(found[0]["counts"], dict):
-        return {"counts": {label: sum(one["counts"].get(label, 0) for one in found) for label in found[0]["counts"]}}
-    edges = found[0]["edges"]
-    counts = [0] * (len(edges) - 1)
-    for one in found:
-        for place, count in enumerate(one["counts"]):
-            middle = (one["edges"][place] + one["edges"][place + 1]) / 2
-            counts[_bin(middle, edges)] += count
-    return {"edges": edges, "counts": counts}
-
-
-def _bin(value: float, edges: Sequence[float]) -> int:
-    inside = [place for place, edge in enumerate(edges[:-1]) if edge <= value]
-    return inside[-1] if inside else 0

@@ -15,6 +15,7 @@ from predictions.batches.records import (
     read,
     swallowing,
 )
+from predictions.serving.schema.sentences import english
 
 # Lines in which a cell with line breaks must end, where a quote was opened by mistake before it.
 LOOKAHEAD = 30
@@ -56,7 +57,9 @@ class _Repair:
         return (yield from self._open_record(int(starts[-1]), end))
 
     def _reread(self, line: int, end: int) -> Generator[Piece, None, int]:
-        message = "A quote is opened on this line and not closed. Close it, or write it twice to mean the character."
+        message = english(
+            "A quote is opened on this line and not closed. Close it, or write it twice to mean the character."
+        )
         text = self._lines[line].decode("utf-8", "replace").rstrip("\r")
         yield Piece(None, [self._first + line], Flaw("unclosed_quote", message, text))
         return (yield from self.pieces(line + 1, end))

@@ -20,6 +20,7 @@ from predictions.batches.blocks import Block, parse
 from predictions.batches.decoding import decoded
 from predictions.batches.layout import Layout
 from predictions.batches.records import Dialect, Flaw
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature, Text
 
 # The rows of a chunk, at most; and the bytes that are read at once, from the first try to the longest.
@@ -134,9 +135,8 @@ def _json_rows(text: bytes, line: int, layout: Layout) -> Block:
             objects.append(_object(one, layout))
         except ValueError as error:
             objects.append(None)
-            flaws[len(objects) - 1] = Flaw(
-                "not_json", f"This line cannot be read: {error}.", one.decode("utf-8", "replace")
-            )
+            message = english("This line cannot be read: {why}.", why=error)
+            flaws[len(objects) - 1] = Flaw("not_json", message, one.decode("utf-8", "replace"))
         lines.append(number)
     cells = [pa.array([cell_text(row, name) for row in objects], pa.string()) for name in layout.columns]
     return Block(cells, np.array(lines, dtype=np.int64), flaws, objects)
@@ -147,9 +147,10 @@ def _object(line: bytes, layout: Layout) -> dict[str, Any]:
     if isinstance(found, list) and len(found) <= len(layout.columns):
         return dict(zip(layout.columns, found, strict=False))
     if not isinstance(found, dict):
-        raise ValueError("it must be an object, or a list of values in signature order")  # noqa: TRY004 - one kind of error
+        message = english("it must be an object, or a list of values in signature order")
+        raise ValueError(message)  # noqa: TRY004 - one kind of error
     if unknown := sorted(found.keys() - set(layout.columns)):
-        raise ValueError(f"the first lines have no member “{unknown[0][:80]}”")
+        raise ValueError(english("the first lines have no member “{name}”", name=unknown[0][:80]))
     return found
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pa_csv
 
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
 
 SENTINEL = "\x1aend of block\x1a"
@@ -159,10 +160,15 @@ def _rows(found: Read, places: Any, starts: Any, begin: int, end: int) -> Iterat
 
 def _wrong_length(text: str, cells: int, dialect: Dialect) -> Flaw:
     which = "short_line" if cells < dialect.width else "long_line"
-    message = f"This line has {cells} cells where the header has {dialect.width}."
     if cells > dialect.width:
-        surplus = split(text, dialect.delimiter)[dialect.width :]
-        message += f" Too many: {printable(' '.join(surplus))}."
+        message = english(
+            "This line has {cells} cells where the header has {width}. Too many: {surplus}.",
+            cells=cells,
+            width=dialect.width,
+            surplus=printable(" ".join(split(text, dialect.delimiter)[dialect.width :])),
+        )
+    else:
+        message = english("This line has {cells} cells where the header has {width}.", cells=cells, width=dialect.width)
     return Flaw(which, message, text)
 
 

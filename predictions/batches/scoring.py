@@ -11,6 +11,7 @@ import numpy as np
 from predictions.batches.blocks import Block
 from predictions.batches.cells import Checked, check, what_stood_there
 from predictions.batches.downloads import of_target, result_columns
+from predictions.batches.histograms import NOTHING, Histogram
 from predictions.batches.layout import Layout
 from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.opening import Loaded
@@ -41,12 +42,13 @@ def score(
     block: Block,
     layout: Layout,
     loaded: Loaded,
-    edges: Sequence[float] | None = None,
+    first: Histogram = NOTHING,
     find_lost: Callable[[Any, Loaded], set[int]] | None = None,
 ) -> Scored:
     """One answer or error for each row.
 
     Args:
+        first: the histogram of the first chunk, whose bins this one takes; empty if it is the first.
         find_lost: says which of the valid rows the estimator must not see, by their positions among these.
 
     Raises:
@@ -67,7 +69,7 @@ def score(
     for row, found in problems.items():
         columns["error"][row] = error_text(found)
     ordered = {name: columns[name] for name in result_columns(manifest.answered)}
-    return Scored(ordered, problems, _summary(block, layout, manifest, problems, outcomes, edges))
+    return Scored(ordered, problems, _summary(block, layout, manifest, problems, outcomes, first))
 
 
 def _without(checked: Checked, lost: set[int]) -> Checked:
@@ -89,7 +91,7 @@ def give_up(block: Block, layout: Layout, manifest: Manifest) -> Scored:
     problems = {row: [Problem(None, WorkerLost.code, WorkerLost.sentence)] for row in range(block.rows)}
     columns: dict[str, list[Any]] = {name: [None] * block.rows for name in result_columns(manifest.answered)}
     columns["error"] = [error_text(found) for found in problems.values()]
-    return Scored(columns, problems, _summary(block, layout, manifest, problems, [], []))
+    return Scored(columns, problems, _summary(block, layout, manifest, problems, [], NOTHING))
 
 
 # --- Answers ----------------------------------------------------------------------------------------------------------
@@ -176,10 +178,10 @@ def _summary(
     manifest: Manifest,
     problems: Mapping[int, Sequence[Problem]],
     outcomes: Sequence[Outcome],
-    edges: Sequence[float] | None,
+    first: Histogram,
 ) -> dict[str, Any]:
     outputs = [outcome.output for outcome in outcomes if outcome.output]
-    return {"errors": _groups(block, layout, manifest, problems), "outputs": _histogram(manifest, outputs, edges)}
+    return {"errors": _groups(block, layout, manifest, problems), "outputs": _histogram(manifest, outputs, first)}
 
 
 def _groups(
@@ -201,19 +203,26 @@ def _groups(
     return list(groups.values())
 
 
-def _histogram(
-    manifest: Manifest, outputs: Sequence[Mapping[str, Any]], edges: Sequence[float] | None
-) -> dict[str, Any]:
-    """Counts by label; or by the bins of a number, whose edges the first chunk sets for all others. Of several targets
-    nothing is counted."""
-    if manifest.views:
-        return {"edges": [], "counts": []}
+# --- Histogram --------------------------------------------------------------------------------------------------------
+def _histogram(manifest: Manifest, outputs: Sequence[Mapping[str, Any]], first: Histogram) -> dict[str, Any]:
+    """Of the outputs of a chunk, with the edges of `first`, the histogram of the first chunk; empty if it is this."""
+    if not manifest.views:
+        return _of_one(manifest, outputs, first.get("edges"))
+    known = first.get("targets", {})
+    return {"targets": {view.target.name: _of_target(view, outputs, known) for view in manifest.views}}
+
+
+def _of_target(view: Manifest, outputs: Sequence[Mapping[str, Any]], known: Mapping[str, Histogram]) -> dict[str, Any]:
+    name = view.target.name
+    return _of_one(view, [output["outputs"][name] for output in outputs], known.get(name, {}).get("edges"))
+
+
+def _of_one(manifest: Manifest, outputs: Sequence[Mapping[str, Any]], edges: Sequence[float] | None) -> dict[str, Any]:
     if manifest.classes:
         counts = Counter(output["label"] for output in outputs)
         return {"counts": {label: counts[label] for label in manifest.labels}}
     values = np.array([output["value"] for output in outputs], dtype=np.float64)
-    if edges is None:
-        edges = _edges(values)
+    edges = edges or _edges(values)
     inside = np.clip(values, edges[0], edges[-1]) if len(edges) else values
     return {"edges": list(edges), "counts": np.histogram(inside, bins=edges)[0].tolist() if len(edges) else []}
 

@@ -9,6 +9,7 @@ from typing import IO, Any
 from predictions.batches.content import ACCEPTED
 from predictions.batches.layout import Layout, Wishes, match_columns
 from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem, UnsupportedMediaType
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature
 from predictions.serving.schema.wording import printable
 
@@ -28,15 +29,18 @@ def archive_format(file: IO[bytes]) -> str:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError):
-        raise UnsupportedMediaType(f"This file is a damaged archive. {ACCEPTED}") from None
+        raise UnsupportedMediaType(english("This file is a damaged archive. {remedy}", remedy=ACCEPTED)) from None
     names = {entry.filename for entry in entries}
     if not names & {"xl/workbook.xml", "content.xml"}:
-        raise UnsupportedMediaType(f"This file is an archive without a workbook. {ACCEPTED}")
+        raise UnsupportedMediaType(english("This file is an archive without a workbook. {remedy}", remedy=ACCEPTED))
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > UNPACKED_BYTES or len(entries) > ARCHIVE_FILES:
         raise FileTooLarge(
-            f"This workbook unpacks to {unpacked // 1024**2} MB; at most {UNPACKED_BYTES // 1024**2} MB can be read."
-            " Save it as CSV or Parquet."
+            english(
+                "This workbook unpacks to {size} MB; at most {most} MB can be read. Save it as CSV or Parquet.",
+                size=unpacked // 1024**2,
+                most=UNPACKED_BYTES // 1024**2,
+            )
         )
     return "xlsx" if "xl/workbook.xml" in names else "ods"
 
@@ -45,12 +49,17 @@ def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wi
     """Raises InvalidInput: no such sheet, or the header lacks features."""
     book = _workbook(file)
     if wishes.sheet is not None and wishes.sheet not in book.sheet_names:
-        message = f"There is no sheet “{printable(wishes.sheet)}”; there are: {printable(', '.join(book.sheet_names))}."
+        message = english(
+            "There is no sheet “{name}”; there are: {names}.",
+            name=printable(wishes.sheet),
+            names=printable(", ".join(book.sheet_names)),
+        )
         raise InvalidInput([Problem(None, "unknown_sheet", message, "/sheet")])
     sheet = wishes.sheet or book.sheet_names[0]
     head = [_text(cell) for cell in next(iter(_grid(book, sheet)), [])]
     if not any(head):
-        raise InvalidInput([Problem(None, "empty_file", f"The sheet “{printable(sheet)}” is empty.", "/file")])
+        message = english("The sheet “{name}” is empty.", name=printable(sheet))
+        raise InvalidInput([Problem(None, "empty_file", message, "/file")])
     return Layout(
         format=kind,
         sheet=sheet,
@@ -85,7 +94,10 @@ def _workbook(file: IO[bytes]) -> Any:
         file.seek(0)
         return CalamineWorkbook.from_filelike(file)
     except (CalamineError, OSError, ValueError) as error:
-        raise UnsupportedMediaType(f"This workbook cannot be read: {printable(error)}. {ACCEPTED}") from None
+        why = printable(error)
+        raise UnsupportedMediaType(
+            english("This workbook cannot be read: {why}. {remedy}", why=why, remedy=ACCEPTED)
+        ) from None
 
 
 def _grid(book: Any, sheet: str) -> Any:
@@ -111,7 +123,10 @@ def _parquet(file: IO[bytes]) -> Any:
         file.seek(0)
         return parquet.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
-        raise UnsupportedMediaType(f"This Parquet file cannot be read: {printable(error)}. {ACCEPTED}") from None
+        why = printable(error)
+        raise UnsupportedMediaType(
+            english("This Parquet file cannot be read: {why}. {remedy}", why=why, remedy=ACCEPTED)
+        ) from None
 
 
 def _parquet_rows(file: IO[bytes]) -> Iterator[list[str]]:

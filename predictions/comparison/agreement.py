@@ -2,9 +2,10 @@
 
 import math
 import uuid
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from predictions.serving.schema.kinds import Boolean, Choice, Feature, Integer, Number
@@ -99,8 +100,32 @@ class Agreement:
         """Right classes among the known, of the answers `before` or `after`."""
         return sum(not answer.error(getattr(answer, which)) for answer in self.known)
 
+    def right_alone(self, which: str) -> int:
+        """The known inputs where the answer `before` or `after` is right and the other one is not."""
+        other = "after" if which == "before" else "before"
+        return sum(not one.error(getattr(one, which)) and bool(one.error(getattr(one, other))) for one in self.known)
+
     def mean_error(self, which: str) -> float:
         return sum(answer.error(getattr(answer, which)) for answer in self.known) / len(self.known)
+
+    def parts(self, feature: Feature) -> list[Group]:
+        """All inputs by the values of one feature: a number in quarters of as many inputs, a choice by its values.
+
+        Empty if the feature has no groups: a text, or a number that is always the same.
+        """
+        if not isinstance(feature, Number | Integer):
+            return self._of_feature(feature)
+        known = [(float(answer.pair.values[feature.name]), answer) for answer in self._with(feature)]
+        edges = quarters([value for value, _ in known])
+        if not edges:
+            return []
+        found: dict[int, list[Answer]] = {place: [] for place in range(len(edges) - 1)}
+        for value, answer in known:
+            found[max(bisect_left(edges, value, 1, len(edges) - 1), 1) - 1].append(answer)
+        return [_group(feature, f"{edges[place]:g} to {edges[place + 1]:g}", one) for place, one in found.items()]
+
+    def _with(self, feature: Feature) -> list[Answer]:
+        return [answer for answer in self.answers if answer.pair.values.get(feature.name) is not None]
 
     def groups(self, features: Sequence[Feature]) -> list[Group]:
         """Where the answers differ most often: at most three groups of at least ten inputs, above the share of all."""
@@ -110,7 +135,7 @@ class Agreement:
         return sorted(apart, key=lambda group: -group.differing / group.of)[:3]
 
     def _of_feature(self, feature: Feature) -> list[Group]:
-        known = [answer for answer in self.answers if answer.pair.values.get(feature.name) is not None]
+        known = self._with(feature)
         if not known:
             return []
         if isinstance(feature, Number | Integer):
@@ -125,6 +150,13 @@ class Agreement:
             _group(feature, str(value), [answer for answer in known if answer.pair.values[feature.name] == value])
             for value in values
         ]
+
+
+def quarters(values: Sequence[float]) -> list[float]:
+    """The edges of the groups: the least value, the quartiles, the greatest; each edge once, so there may be fewer."""
+    if len(values) < 2 or min(values) == max(values):
+        return []
+    return sorted({min(values), *quantiles(values, n=4, method="inclusive"), max(values)})
 
 
 def _group(feature: Feature, values: str, answers: Sequence[Answer]) -> Group:

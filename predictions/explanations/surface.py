@@ -12,6 +12,7 @@ from predictions.serving.engines.linear import gives_log_odds
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.sureness import calibrated
 from predictions.serving.engines.table import build_table
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Value
 
 
@@ -32,15 +33,17 @@ def surface(loaded: Loaded, row: Row) -> Surface:
     """Raises NotExplained."""
     manifest, engine = loaded.manifest, loaded.engine
     if not manifest.batching:
-        raise NotExplained("Its answer to one row depends on the rows beside it, so rows cannot be compared.")
+        raise NotExplained(english("Its answer to one row depends on the rows beside it, so rows cannot be compared."))
     if manifest.targets:
-        raise NotExplained("It gives several answers, and contributions would be those of one.")
+        raise NotExplained(english("It gives several answers, and contributions would be those of one."))
     if not manifest.classes:
         return Surface(lambda rows: engine.predict(rows).outputs, "value")
     known = engine.predict([row])
     place = int(known.outputs[0])
     if known.probabilities is None or place < 0:
-        raise NotExplained("It gives a class without a probability, so there is nothing that features could add to.")
+        raise NotExplained(
+            english("It gives a class without a probability, so there is nothing that features could add to.")
+        )
     label = manifest.labels[place]
     if manifest.log_odds is not None:
         return Surface(_sum(manifest.log_odds, 1.0 if place else -1.0), "log-odds", label)
@@ -56,7 +59,7 @@ def _probability(loaded: Loaded, place: int) -> Answer:
     def answer(rows: list[list[Value]]) -> Floats:
         shares = loaded.engine.predict(rows).probabilities
         if shares is None:
-            raise NotExplained("It gives no probabilities for these rows.")
+            raise NotExplained(english("It gives no probabilities for these rows."))
         return np.asarray(calibrated(calibration, shares)[:, place])
 
     return answer

@@ -8,26 +8,37 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from predictions.lifecycle import registry
+from predictions.lifecycle import aliases, challenger, history, registry
 from predictions.models import LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.models.lifecycle_event import Action
 from predictions.queue import notifications
 from predictions.serving.schema.errors import CannotChange
+from predictions.serving.schema.sentences import english
 
 
 def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
-    """Let a version serve that has been proved on this machine.
+    """Let a version serve that has been proved on this machine. A canary ends, and so does the shadow of this version.
 
     Raises:
         CannotChange: the version is archived, or another promotion came first.
     """
     model = version.registered_model
     if version.is_archived:
-        raise CannotChange(f"{version} is archived; bring it back with archive {model.name} {version.number} --undo")
+        raise CannotChange(
+            english(
+                "{version} is archived; bring it back with archive {model} {number} --undo",
+                version=version,
+                model=model.name,
+                number=version.number,
+            )
+        )
     with transaction.atomic():
         if not model.promote(version):
-            raise CannotChange(f"{model.name} was promoted by somebody else meanwhile; look and try again")
-        _record(model, version, Action.PROMOTED, actor, reason)
+            raise CannotChange(
+                english("{model} was promoted by somebody else meanwhile; look and try again", model=model.name)
+            )
+        challenger.end_shadow_of(version)
+        history.record(model, version, Action.PROMOTED, actor, reason)
     registry.clear_cache()
 
 
@@ -39,16 +50,16 @@ def request_promotion(version: ModelVersion, actor: str, reason: str = "") -> Li
     """
     model = version.registered_model
     if version.is_archived:
-        raise CannotChange(f"Version {version.number} is archived. Bring it back first.")
+        raise CannotChange(english("Version {version} is archived. Bring it back first.", version=version.number))
     if model.champion_id == version.pk:
-        raise CannotChange(f"Version {version.number} serves already.")
-    event = _record(model, version, Action.REQUESTED, actor, reason)
+        raise CannotChange(english("Version {version} serves already.", version=version.number))
+    event = history.record(model, version, Action.REQUESTED, actor, reason)
     transaction.on_commit(lambda: notifications.ask_to_promote(event.pk))
     return event
 
 
 def carry_out(request_id: int, prove: Callable[[int], bool]) -> None:
-    """Prove the version of a request, then promote it or record the refusal. A request that has an outcome is left.
+    """Prove the version of a request, then make the change or record the refusal. A request with an outcome is left.
 
     Args:
         prove: loads a version by its primary key; whether it serves here.
@@ -66,21 +77,28 @@ def carry_out(request_id: int, prove: Callable[[int], bool]) -> None:
             record_refusal(version, request.actor, version.unavailable_reason)
             return
         try:
-            promote(version, request.actor, request.reason)
+            _make(request, version)
         except CannotChange as refused:
             record_refusal(version, request.actor, str(refused))
 
 
+def _make(request: LifecycleEvent, version: ModelVersion) -> None:
+    if request.action == Action.CANARY_REQUESTED:
+        challenger.set_canary(version, request.percent or 0, request.actor, request.reason)
+    else:
+        promote(version, request.actor, request.reason)
+
+
 def record_refusal(version: ModelVersion, actor: str, reason: str) -> None:
-    """Record a promotion that was refused, with the result of the proof."""
-    _record(version.registered_model, version, Action.REFUSED, actor, reason)
+    """Record a promotion or a canary that was refused, with the result of the proof."""
+    history.record(version.registered_model, version, Action.REFUSED, actor, reason)
 
 
 def pause(model: RegisteredModel, actor: str, reason: str) -> None:
     """Stop accepting new predictions of the model. Callers are told the reason."""
     with transaction.atomic():
         RegisteredModel.objects.filter(pk=model.pk).update(paused_reason=reason)
-        _record(model, None, Action.PAUSED, actor, reason)
+        history.record(model, None, Action.PAUSED, actor, reason)
     registry.clear_cache()
 
 
@@ -92,8 +110,8 @@ def resume(model: RegisteredModel, actor: str) -> None:
     """
     with transaction.atomic():
         if not RegisteredModel.objects.filter(pk=model.pk).exclude(paused_reason="").update(paused_reason=""):
-            raise CannotChange(f"{model.name} is not paused")
-        _record(model, None, Action.RESUMED, actor)
+            raise CannotChange(english("{model} is not paused", model=model.name))
+        history.record(model, None, Action.RESUMED, actor)
     registry.clear_cache()
 
 
@@ -101,13 +119,24 @@ def archive(version: ModelVersion, actor: str, reason: str = "") -> None:
     """Keep the version for its predictions, and refuse to promote it.
 
     Raises:
-        CannotChange: it serves.
+        CannotChange: it serves, it is the challenger, or it has an alias.
     """
     with transaction.atomic():
         model = RegisteredModel.objects.select_for_update().get(pk=version.registered_model_id)
         if model.champion_id == version.pk:
-            raise CannotChange(f"{version} serves; promote another version first")
+            raise CannotChange(english("{version} serves; promote another version first", version=version))
+        _check_no_alias(model, version)
         _set_archived(version, Action.ARCHIVED, actor, reason)
+
+
+def _check_no_alias(model: RegisteredModel, version: ModelVersion) -> None:
+    names = [alias.name for alias in version.aliases.all()]
+    if model.challenger_id == version.pk:
+        names.insert(0, aliases.CHALLENGER)
+    if names:
+        raise CannotChange(
+            english("{version} has the alias {names}; move or remove it first", version=version, names=", ".join(names))
+        )
 
 
 def restore(version: ModelVersion, actor: str) -> None:
@@ -118,13 +147,5 @@ def restore(version: ModelVersion, actor: str) -> None:
 
 def _set_archived(version: ModelVersion, action: Action, actor: str, reason: str = "") -> None:
     ModelVersion.objects.filter(pk=version.pk).update(is_archived=action == Action.ARCHIVED)
-    _record(version.registered_model, version, action, actor, reason)
+    history.record(version.registered_model, version, action, actor, reason)
     registry.clear_cache()
-
-
-def _record(
-    model: RegisteredModel, version: ModelVersion | None, action: Action, actor: str, reason: str = ""
-) -> LifecycleEvent:
-    return LifecycleEvent.objects.create(
-        registered_model=model, version=version, action=action, actor=actor, reason=reason
-    )

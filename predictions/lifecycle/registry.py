@@ -1,5 +1,6 @@
 """Which models and versions exist (by the folders), and which version serves (by the database), cached for the web."""
 
+import hashlib
 import logging
 import threading
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from predictions.models import ModelVersion, Prediction, RegisteredModel
+from predictions.models import ModelVersion, Prediction, RegisteredModel, version_files
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.repository import BrokenFile, Manifest, OutdatedVersion
@@ -30,21 +31,29 @@ _versions: dict[int, tuple[float, ModelVersion]] = {}
 
 # --- Looking up -------------------------------------------------------------------------------------------------------
 def find(name: str) -> RegisteredModel:
-    """The registered model of that name, with its champion.
+    """The registered model of that name, with its champion and its challenger.
 
     Raises:
         RegisteredModel.DoesNotExist: no such model is here.
     """
     if (known := cached(name)) is not None:
         return known
-    model = RegisteredModel.objects.listed().defer("champion__manifest").get(name=name)
+    listed = RegisteredModel.objects.listed().select_related("challenger")
+    model = listed.defer("champion__manifest", "challenger__manifest").get(name=name)
     if model.champion:
-        reason = model.champion.unavailable_reason
-        model.champion = version(model.champion.pk, model.champion.sha256)
-        model.champion.unavailable_reason = reason
+        model.champion = _with_manifest(model.champion)
+    if model.challenger:
+        model.challenger = _with_manifest(model.challenger)
     with _lock:
         _models[name] = time.monotonic(), model
     return model
+
+
+def _with_manifest(found: ModelVersion) -> ModelVersion:
+    """The kept version, which has its manifest, with what may have changed since."""
+    known = version(found.pk, found.sha256)
+    known.unavailable_reason = found.unavailable_reason
+    return known
 
 
 def cached(name: str) -> RegisteredModel | None:
@@ -59,6 +68,25 @@ def champion(model: RegisteredModel) -> ModelVersion | None:
         return None
     found = model.champion
     return found if found is not None and found.is_available else None
+
+
+def version_for(model: RegisteredModel, caller: str) -> ModelVersion | None:
+    """The version that answers a caller, available or not: the champion, or in a canary the challenger."""
+    challenger = model.challenger if model.canary_percent else None
+    is_chosen = challenger is not None and place_of(model.name, caller) < model.canary_percent
+    return challenger if challenger is not None and is_chosen and challenger.is_available else model.champion
+
+
+def serving_for(model: RegisteredModel, caller: str) -> ModelVersion | None:
+    """`version_for`, if that version serves and the model is not paused."""
+    found = version_for(model, caller)
+    return found if found is not None and found.is_available and not model.paused_reason else None
+
+
+def place_of(model: str, caller: str) -> int:
+    """From 0 to 99, the same for a caller and a model at all times: a canary of n percent has the places below n."""
+    digest = hashlib.blake2b(f"{model}\n{caller}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % 100
 
 
 def version(version_id: int, sha256: str | None = None) -> ModelVersion:
@@ -97,9 +125,10 @@ def clear_cache() -> None:
 def sync(root: Path) -> list[BrokenFile]:
     """Update the rows from the folders. Returns the files that could not be read; their rows are unchanged.
 
-    A model's first version serves at once; later ones wait to be promoted.
+    With a storage of artefacts, what is there comes here first, and what is new here goes there. A model's first
+    version serves at once; later ones wait to be promoted.
     """
-    broken: list[BrokenFile] = []
+    broken = _share(root)
     descriptions = repository.descriptions(root, broken.append)
     unreadable = {error.path.parent.name for error in broken}
     for position, description in enumerate(descriptions):
@@ -108,6 +137,15 @@ def sync(root: Path) -> list[BrokenFile]:
     RegisteredModel.objects.exclude(name__in=seen).update(is_present=False)
     clear_cache()
     return broken
+
+
+def _share(root: Path) -> list[BrokenFile]:
+    """A storage that does not answer is no reason to leave out what is here."""
+    try:
+        version_files.pull(root)
+        return version_files.publish(root)
+    except version_files.StorageUnavailable as error:
+        return [BrokenFile(root, [str(error)])]
 
 
 @transaction.atomic

@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from predictions.maintenance import canary, examination, leases, promotions, renotify, retention, rollups, webhooks
+from predictions.maintenance import (
+    canary,
+    challengers,
+    examination,
+    leases,
+    promotions,
+    renotify,
+    retention,
+    rollups,
+    webhooks,
+)
 from predictions.maintenance.fallback import Fallback
 from predictions.maintenance.runner import Done, Job
 from predictions.models import Heartbeat, IdempotencyKey
@@ -23,6 +33,7 @@ def of_sweep(fallback: Fallback) -> list[Job]:
         Job("renotify", every, 0.5, renotify.notify_again),
         Job("fallback", every, 0.5, fallback.check),
         Job("examine", examination.INTERVAL_SECONDS, 0.5, _without_counts(examination.examine)),
+        Job("challengers", challengers.INTERVAL_SECONDS, 0.5, challengers.watch),
         Job("promotions", promotions.INTERVAL_SECONDS, 0.5, _without_counts(promotions.ask_again)),
     ]
     if settings.RETENTION is not None:

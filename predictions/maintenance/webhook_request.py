@@ -16,10 +16,11 @@ from urllib.parse import SplitResult, urlsplit
 SECONDS = 5.0
 PORTS = {"http": 80, "https": 443}
 # A name or an IPv4 address, a port, and printable ASCII: no header can be smuggled in, and there is no user and no
-# fragment. Names in other scripts are written in Punycode. The OpenAPI schema has the same pattern.
+# fragment. Names in other scripts are written in Punycode. The OpenAPI schema has the same pattern:
+# \x22 is the quotation mark, which as such would end a string of the code that OpenAPI Generator writes.
 URL = (
     r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
-    r"([/?][!\"$-~]*)?$"
+    r"([/?][!\x22$-~]*)?$"
 )
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r\n]")
 LONGEST_STATUS_LINE = 1024

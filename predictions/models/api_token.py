@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 from knox.crypto import hash_token
 from knox.models import AbstractAuthToken, AuthTokenManager
 
@@ -20,9 +21,9 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class Scope(models.TextChoices):
-    PREDICT = "predict", "Predict and read"
-    READ = "read", "Read only"
-    OPERATE = "operate", "Predict, read, and change what serves"
+    PREDICT = "predict", gettext_lazy("Predict and read")
+    READ = "read", gettext_lazy("Read only")
+    OPERATE = "operate", gettext_lazy("Predict, read, and change what serves")
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):

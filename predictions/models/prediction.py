@@ -1,6 +1,7 @@
 """Predictions: the queue, and the only lines that change a state."""
 
 import json
+import socket
 import uuid
 from collections.abc import Iterable, Sequence
 from contextvars import Context, copy_context
@@ -47,9 +48,11 @@ WHERE id = %s AND state IN ({_guard(State.RUNNING)})
 """  # noqa: S608 - states of the table
 SETTLE = f"""
 UPDATE predictions_prediction
-SET state = %s, output = %s, error_code = %s, predict_ms = %s, finished_at = %s, claimed_until = NULL
+SET state = %s, output = %s, error_code = %s, predict_ms = %s, machine = %s, finished_at = %s, claimed_until = NULL
 WHERE id = %s AND state IN ({_guard(State.SUCCEEDED, State.FAILED)}) AND claim = %s
 """  # noqa: S608
+# Of this process, as its answers name it.
+MACHINE = socket.gethostname()[:64]
 
 
 class PredictionQuerySet(LeasedQuerySet["Prediction"]):
@@ -160,6 +163,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
                 None if outcome.error else json.dumps(outcome.output, allow_nan=False),
                 outcome.error.code if outcome.error else "",
                 predict_ms,
+                MACHINE,
                 _prepared("finished_at", finished_at),
                 _prepared("id", row.id),
                 _prepared("claim", claim.token),
@@ -216,7 +220,7 @@ class Prediction(models.Model):
     id = models.UUIDField(primary_key=True, default=new_prediction_id, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, db_index=False, related_name="predictions")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, db_index=False)
-    caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:… or address:….")
+    caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:…, address:… or embed:….")
     # A keyed hash of the network address of a caller without an account, for the bound on its waiting rows.
     address = models.UUIDField(null=True, editable=False)
     source = models.CharField(max_length=10, choices=Source.choices)
@@ -236,6 +240,8 @@ class Prediction(models.Model):
     finished_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField()
     predict_ms = models.FloatField(null=True)
+    # The host name of the worker that answered. Nullable, since SQLite copies the table to add a column that is not.
+    machine = models.CharField(max_length=64, null=True)  # noqa: DJ001
 
     objects = PredictionQuerySet.as_manager()
 

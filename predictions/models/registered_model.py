@@ -4,14 +4,15 @@ from functools import cached_property
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from predictions.serving.schema.signature import Signature
 
 TASKS = [
-    ("classification", "Classification"),
-    ("regression", "Regression"),
-    ("outliers", "Outlier detection"),
-    ("clusters", "Clustering"),
+    ("classification", gettext_lazy("Classification")),
+    ("regression", gettext_lazy("Regression")),
+    ("outliers", gettext_lazy("Outlier detection")),
+    ("clusters", gettext_lazy("Clustering")),
 ]
 
 
@@ -34,6 +35,8 @@ class RegisteredModel(models.Model):
     paused_reason = models.TextField(blank=True, help_text="Why no new predictions are accepted; empty: they are.")
     champion = models.ForeignKey("ModelVersion", models.SET_NULL, null=True, blank=True, related_name="+")
     previous_champion = models.ForeignKey("ModelVersion", models.SET_NULL, null=True, blank=True, related_name="+")
+    challenger = models.ForeignKey("ModelVersion", models.SET_NULL, null=True, blank=True, related_name="+")
+    canary_percent = models.PositiveSmallIntegerField(default=0, help_text="Callers whom the challenger answers.")
 
     objects = RegisteredModelQuerySet.as_manager()
 
@@ -44,12 +47,13 @@ class RegisteredModel(models.Model):
         return self.title
 
     def promote(self, version: "ModelVersion") -> bool:
-        """Let `version` serve; False if another promotion came first."""
+        """Let `version` serve, for all callers; False if another promotion came first. It is no challenger any more."""
         old = self.champion_id
         if old == version.pk:
             return True
+        challenger = None if self.challenger_id == version.pk else self.challenger_id
         won = RegisteredModel.objects.filter(pk=self.pk, champion_id=old).update(
-            champion=version, previous_champion_id=old
+            champion=version, previous_champion_id=old, challenger_id=challenger, canary_percent=0
         )
         self.refresh_from_db()
         return won == 1
@@ -105,3 +109,18 @@ class ModelVersion(models.Model):
     def profile(self) -> dict[str, Any]:
         profile: dict[str, Any] = self.manifest["profile"]
         return profile
+
+
+class Alias(models.Model):
+    """A name of one's own for a version of a model. It can be moved to another version."""
+
+    registered_model = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="aliases")
+    name = models.CharField(max_length=50)
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="aliases")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["registered_model", "name"], name="one_version_per_alias")]
+
+    def __str__(self) -> str:
+        return self.name

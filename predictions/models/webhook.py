@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 MOST_URL = 2000
 # A deliverer that does not come back within this time has died: its rows are due again.
@@ -25,9 +26,9 @@ OF_CALLER = 4
 
 
 class WebhookStatus(models.TextChoices):
-    OPEN = "open", "Open"
-    DELIVERED = "delivered", "Delivered"
-    FAILED = "failed", "Given up"
+    OPEN = "open", pgettext_lazy("webhook", "Open")
+    DELIVERED = "delivered", gettext_lazy("Delivered")
+    FAILED = "failed", gettext_lazy("Given up")
 
 
 class WebhookQuerySet(models.QuerySet["Webhook"]):

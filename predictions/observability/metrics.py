@@ -107,9 +107,7 @@ def _process_metrics() -> Iterator[Metric]:
     )
     for process, since in Heartbeat.objects.ages().items():
         beats.add_metric([process], since.total_seconds())
-    memory = GaugeMetricFamily("foretell_loader_bytes", "Estimators in a worker's memory.", labels=["process"])
-    for process, detail in Heartbeat.objects.filter(name__startswith=WORKER).values_list("name", "detail"):
-        memory.add_metric([process], detail["loader_bytes"])
+    yield from _loaders()
     fallback = GaugeMetricFamily(
         "foretell_fallback_active",
         "1 while the fallback worker executes the lane.",
@@ -118,4 +116,18 @@ def _process_metrics() -> Iterator[Metric]:
     active = Heartbeat.objects.fallback_lanes()
     for lane in Lane.values:
         fallback.add_metric([lane], lane in active)
-    yield from (canaries, delays, beats, memory, fallback)
+    yield from (canaries, delays, beats, fallback)
+
+
+def _loaders() -> Iterator[Metric]:
+    """Of each worker process, by its last heartbeat."""
+    memory = GaugeMetricFamily("foretell_loader_bytes", "Estimators in a worker's memory.", labels=["process"])
+    loads = CounterMetricFamily("foretell_loader_loads", "Versions that a worker opened.", labels=["process"])
+    evictions = CounterMetricFamily(
+        "foretell_loader_evictions", "Versions that a worker dropped to make room.", labels=["process"]
+    )
+    for process, detail in Heartbeat.objects.filter(name__startswith=WORKER).values_list("name", "detail"):
+        memory.add_metric([process], detail["loader_bytes"])
+        loads.add_metric([process], detail.get("loader_loads", 0))
+        evictions.add_metric([process], detail.get("loader_evictions", 0))
+    yield from (memory, loads, evictions)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils.crypto import salted_hmac
 
-from predictions.models import BatchJob, Prediction
+from predictions.models import BatchJob, Embedding, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.serving.schema.errors import Forbidden
 from predictions.use_cases.addresses import counted_as
@@ -18,7 +18,7 @@ LOCAL_ADDRESSES = ("127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `key` names the caller in rows: `user:…`, `visitor:…` or `address:…`.
+    """Who asks. `key` names the caller in rows: `user:…`, `visitor:…`, `address:…` or `embed:…`.
 
     `has_history` is False for an address that several people may share: it has no list of its own predictions.
     `address` is a keyed hash of the network address of a caller without an account. Limits hold for it too, because
@@ -35,6 +35,11 @@ class Caller:
     may_operate: bool = False
     only_model: str = ""
     token: str = ""
+
+    @property
+    def routed_as(self) -> str:
+        """What a canary chooses by. A caller without an account may drop its cookie, so its address counts."""
+        return self.key if self.address is None else f"address:{self.address.hex}"
 
     @property
     def limited_as(self) -> list[str]:
@@ -57,6 +62,11 @@ def of_address(address: str) -> Caller:
     little to say who they are."""
     hashed = _hashed_address(address)
     return Caller(f"address:{hashed.hex}", has_history=is_this_machine(address), address=hashed)
+
+
+def of_embedding(embedding: Embedding, address: str) -> Caller:
+    """A person who asks in another site's page. All who ask through one embedding count as one caller as well."""
+    return Caller(f"embed:{embedding.pk}", has_history=False, address=_hashed_address(address))
 
 
 def _hashed_address(address: str) -> uuid.UUID:

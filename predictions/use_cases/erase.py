@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from django.contrib.auth.models import User
 
 from predictions.maintenance import retention
-from predictions.models import ApiToken, BatchJob, Feedback, Prediction
+from predictions.models import ApiToken, BatchJob, Embedding, Feedback, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import completions
 from predictions.use_cases.callers import Caller, check_may_change, key_of
@@ -18,13 +18,15 @@ REMOVAL_SECONDS = 8.0
 
 
 def erase(user: User) -> bool:
-    """Cancel the user's unfinished predictions, then remove all predictions, files, feedback and tokens.
+    """Cancel the user's unfinished predictions, then remove all predictions, files, feedback, tokens and
+    embeddings.
 
     Returns False if some are left.
     """
     key = key_of(user)
     own = Prediction.objects.filter(caller=key)
     ApiToken.objects.of(user).delete()
+    Embedding.objects.of(user).delete()
     Feedback.objects.filter(caller=key).delete()
     _cancel(own.unfinished())
     _remove_files(key)

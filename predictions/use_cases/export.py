@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from predictions.lifecycle import registry
-from predictions.models import ApiToken, BatchJob, Feedback, Prediction
+from predictions.models import ApiToken, BatchJob, Embedding, Feedback, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.use_cases.callers import key_of
 
@@ -19,12 +19,13 @@ PAGE = 500
 
 
 def export(user: User) -> Iterator[str]:
-    """A JSON document, in pieces: the account, its tokens, files and feedback, and its predictions, newest first."""
+    """A JSON document, in pieces: the account, what belongs to it, and its predictions, newest first."""
     said = Feedback.objects.filter(caller=key_of(user)).order_by("given_at")
     head = {
         "exported_at": timezone.now(),
         "account": {"username": user.username, "email": user.email, "joined_at": user.date_joined},
         "tokens": list(ApiToken.objects.of(user).values("name", "created", "expiry", "last_used_at")),
+        "embeddings": list(Embedding.objects.of(user).values("registered_model__name", "origin", "created_at")),
         "files": list(_files(user)),
         "feedback": list(said.values("prediction", "was_right", "actual", "comment", "given_at")),
     }

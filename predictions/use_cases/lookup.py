@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.db import close_old_connections
 
-from predictions.lifecycle import registry
+from predictions.lifecycle import aliases, registry
 from predictions.models import Feedback, IdempotencyKey, ModelVersion, Prediction, RegisteredModel, Tombstone
 from predictions.models.states import State
 from predictions.queue.batcher import Batcher, map_catching
 from predictions.queue.completions import Status
 from predictions.serving.schema.errors import ModelUnavailable, NotFound, Removed
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller, may_see
 from predictions.use_cases.database import DATABASE_AWAY
@@ -30,10 +31,14 @@ def find_model(name: str) -> RegisteredModel:
         raise NotFound(f"There is no model {printable(name)!r}.") from None
 
 
-def serving_version(model: RegisteredModel) -> ModelVersion:
-    """Raises ModelUnavailable if no version of the model serves, or if it is paused."""
+def serving_version(model: RegisteredModel, caller: Caller | None = None) -> ModelVersion:
+    """The version that answers a caller; without one the champion.
+
+    Raises ModelUnavailable if no version of the model serves, or if it is paused.
+    """
     check_not_paused(model)
-    if (version := registry.champion(model)) is None:
+    version = model.champion if caller is None else registry.version_for(model, caller.routed_as)
+    if version is None or not version.is_available:
         raise ModelUnavailable(f"no version of {model.name} serves")
     return version
 
@@ -41,18 +46,21 @@ def serving_version(model: RegisteredModel) -> ModelVersion:
 def check_not_paused(model: RegisteredModel) -> None:
     """Raises ModelUnavailable with the reason."""
     if model.paused_reason:
-        sentence = f"This model accepts no predictions at the moment: {model.paused_reason}"
+        sentence = english("This model accepts no predictions at the moment: {reason}", reason=model.paused_reason)
         raise ModelUnavailable(f"{model.name} is paused", sentence)
 
 
-def find_version(name: str, number: str | None) -> ModelVersion:
-    """The version of that number or alias (`champion`, `previous`, `latest`), whether it serves or not.
+def find_version(name: str, number: str | None, caller: Caller | None = None) -> ModelVersion:
+    """The version of that number or alias, whether it serves or not; without one the version that answers the caller.
 
     Raises:
         NotFound: there is no such model or version.
     """
     model = find_model(name)
-    found = _called(model, "champion" if number is None else number)
+    if number is None and caller is not None:
+        found = registry.version_for(model, caller.routed_as)
+    else:
+        found = _called(model, "champion" if number is None else number)
     if found is None:
         which = "version" if number is None else f"version {printable(number)}"
         raise NotFound(f"Model {name!r} has no {which}.")
@@ -67,18 +75,9 @@ def version_of_key(caller: str, key: str) -> ModelVersion | None:
 
 
 def _called(model: RegisteredModel, number: str) -> ModelVersion | None:
-    versions = model.versions.all()
     if number == "champion":
         return model.champion
-    if number == "previous" and model.previous_champion_id is not None:
-        versions = versions.filter(pk=model.previous_champion_id)
-    elif number == "latest":
-        versions = versions.order_by("-number")
-    elif number.isascii() and number.isdigit() and len(number) < 10:
-        versions = versions.filter(number=int(number))
-    else:
-        return None
-    known = versions.values_list("pk", "sha256", "unavailable_reason").first()
+    known = aliases.called(model, number).values_list("pk", "sha256", "unavailable_reason").first()
     if known is None:
         return None
     found = registry.version(known[0], known[1])
@@ -86,7 +85,7 @@ def _called(model: RegisteredModel, number: str) -> ModelVersion | None:
     return found
 
 
-def _find_versions(wanted: Sequence[tuple[str, str | None]]) -> list[ModelVersion | Exception]:
+def _find_versions(wanted: Sequence[tuple[str, str | None, Caller]]) -> list[ModelVersion | Exception]:
     close_old_connections()
     return map_catching(lambda one: find_version(*one), wanted, DATABASE_AWAY)
 
@@ -103,11 +102,12 @@ async def model(name: str) -> RegisteredModel:
     return await asyncio.wrap_future(models.submit(name))
 
 
-async def version(name: str, number: str | None) -> ModelVersion:
+async def version(name: str, number: str | None, caller: Caller) -> ModelVersion:
     """`find_version` for a coroutine."""
-    if number is None and (known := registry.cached(name)) is not None and known.champion is not None:
-        return known.champion
-    return await asyncio.wrap_future(versions.submit((name, number)))
+    known = registry.cached(name) if number is None else None
+    if known is not None and (serving := registry.version_for(known, caller.routed_as)) is not None:
+        return serving
+    return await asyncio.wrap_future(versions.submit((name, number, caller)))
 
 
 models = Batcher(_find_models, fatal=DATABASE_AWAY, executor=reading)

@@ -1,6 +1,7 @@
 """A changed password ends the tokens of its user."""
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext
 
 from predictions.models import ApiToken
 
@@ -15,7 +16,7 @@ class EndTokens:
         return
 
     def get_help_text(self) -> str:
-        return "A new password ends all API tokens of the account."
+        return gettext("A new password ends all API tokens of the account.")
 
     def password_changed(self, password: str, user: User) -> None:
         """Django calls this after the change is saved. A hash that is only renewed is no change."""

@@ -1,6 +1,6 @@
 """The receipt of a prediction: which artefact answered which input, by their hashes, and how long that took.
 
-It is computed when it is read, from the row and its version: a prediction stores nothing for it.
+It is computed when it is read, from the row and its version: a prediction stores the machine alone for it.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ class Receipt:
     """`compiled_sha256` is the hash of the compiled artefact, None if the estimator itself predicts.
 
     `libraries` are those that the version was made with. `input_sha256` is the hash of the features as an object in
-    canonical JSON (RFC 8785), `output_sha256` that of the output, None before there is one.
+    canonical JSON (RFC 8785), `output_sha256` that of the output, None before there is one. `machine` is the host name
+    of the worker that answered, None if none has.
     """
 
     artifact_sha256: str
@@ -26,6 +27,7 @@ class Receipt:
     input_sha256: str
     output_sha256: str | None
     attempts: int
+    machine: str | None
 
     @property
     def engine(self) -> str:
@@ -44,6 +46,7 @@ def receipt_of(prediction: Prediction) -> Receipt:
         input_sha256=_sha256(features),
         output_sha256=None if prediction.output is None else _sha256(prediction.output),
         attempts=prediction.attempts,
+        machine=prediction.machine,
     )
 
 

@@ -1,6 +1,6 @@
-"""Ask again with the values of an earlier prediction."""
+"""Ask again with the values of an earlier prediction: the version that serves, or a certain one."""
 
-from predictions.models import Prediction, Source
+from predictions.models import ModelVersion, Prediction, Source
 from predictions.models.ids import new_prediction_id
 from predictions.use_cases import lookup
 from predictions.use_cases.callers import Caller
@@ -15,6 +15,20 @@ def retry(earlier: Prediction, caller: Caller) -> Prediction:
         InvalidInput: the version that serves now needs other values.
         TooMany, QueueFull: not now; both say when.
     """
-    version = lookup.serving_version(lookup.find_model(earlier.version.registered_model.name))
+    version = lookup.serving_version(lookup.find_model(earlier.version.registered_model.name), caller)
     values = version.signature.clean(dict(zip(earlier.version.signature.names, earlier.values, strict=True)))
     return submit_row(PredictCommand(version, [values], [new_prediction_id()], caller, Source.FORM))
+
+
+def replay(earlier: Prediction, version: ModelVersion, caller: Caller) -> Prediction:
+    """A new prediction of the same values, by another version of the model.
+
+    Raises:
+        ModelUnavailable: the model is paused, or the version does not serve.
+        InvalidInput: the version needs other values.
+        TooMany, QueueFull: not now; both say when.
+    """
+    named = zip(earlier.version.signature.names, earlier.values, strict=True)
+    values = version.signature.clean({name: value for name, value in named if value is not None})
+    command = PredictCommand(version, [values], [new_prediction_id()], caller, Source.FORM, is_pinned=True)
+    return submit_row(command)

@@ -12,6 +12,7 @@ from django.core.signing import BadSignature, TimestampSigner
 from predictions.lifecycle import registry
 from predictions.models import Prediction
 from predictions.serving.schema.errors import NotFound
+from predictions.serving.schema.sentences import english
 
 LASTS = timedelta(days=30)
 
@@ -28,7 +29,7 @@ def find_shared(token: str) -> Prediction:
         _signer(row).unsign(token, max_age=LASTS)
     except (ValueError, BadSignature, Prediction.DoesNotExist):
         raise NotFound(
-            "This link is not valid, or its time is over. Ask the owner of the result for a new one."
+            english("This link is not valid, or its time is over. Ask the owner of the result for a new one.")
         ) from None
     return registry.attach_versions([row])[0]
 

@@ -6,9 +6,14 @@ from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django_htmx.http import HttpResponseClientRedirect
+
+from predictions.use_cases.operate import OPERATE
+
+VIEW_MONITOR = "predictions.view_monitor"
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -24,6 +29,20 @@ def for_predictors(view: View[P]) -> View[P]:
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         return view(request, *args, **kwargs) if may_predict(request) else ask_to_sign_in(request)
+
+    return guarded
+
+
+def for_analysts(view: View[P]) -> View[P]:
+    """For those who see the predictions of everybody, and for operators."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return ask_to_sign_in(request)
+        if not (request.user.has_perm(VIEW_MONITOR) or request.user.has_perm(OPERATE)):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
 
     return guarded
 

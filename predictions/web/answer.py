@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from predictions.models import ModelVersion
 from predictions.web import charts, sureness
 from predictions.web.formatting import interval_text, number_text, probability_text
@@ -31,14 +33,15 @@ class AnswerPresenter:
         self.is_outside = sureness.is_outside(output)
         self.grade: str = output.get("grade") or ""
         self.grade_text = sureness.grade_text(output)
-        self.warning = sureness.OUTSIDE if self.is_outside else ""
+        self.grade_note = sureness.grade_note(output)
+        self.warning = str(sureness.OUTSIDE) if self.is_outside else ""
         self.sentences = sureness.sentences(output, manifest.get("task", ""))
         self.unit: str = output.get("unit") or ""
         self.interval: list[float] | None = None if self.is_outside else output.get("interval")
         promised = (manifest.get("sureness") or {}).get("interval") or {}
         self._bounds = [promised.get("low"), promised.get("high")]
         rows = (manifest.get("rows") or {}).get("training", 0)
-        self.standing = sureness.standing(output, self._targets, rows, self._target.get("cases", "cases"))
+        self.standing = sureness.standing(output, self._targets, rows, self._target.get("cases") or gettext("cases"))
 
     @property
     def name(self) -> str:
@@ -61,8 +64,8 @@ class AnswerPresenter:
     @property
     def text(self) -> str:
         """The answer in one line."""
-        about = "about" if self.is_about else ""
-        return " ".join(part for part in (about, self.value_text, self.unit) if part)
+        value = f"{self.value_text} {self.unit}" if self.unit else self.value_text
+        return gettext("about %(value)s") % {"value": value} if self.is_about else value
 
     @property
     def spoken(self) -> str:
@@ -110,11 +113,12 @@ class AnswerPresenter:
         """What the drawing shows, in words."""
         if self.line is None:
             return ""
-        within = ""
-        if self.interval:
-            _, low, high = interval_text(self._output["value"], *self.interval)
-            within = f", with an interval from {low} to {high}"
-        return f"{self.text}{within}, on an axis from {self.line.low_text} to {self.line.high_text}."
+        shown = {"answer": self.text, "start": self.line.low_text, "end": self.line.high_text}
+        if not self.interval:
+            return gettext("%(answer)s, on an axis from %(start)s to %(end)s.") % shown
+        _, low, high = interval_text(self._output["value"], *self.interval)
+        text = gettext("%(answer)s, with an interval from %(low)s to %(high)s, on an axis from %(start)s to %(end)s.")
+        return text % {**shown, "low": low, "high": high}
 
 
 class SeveralAnswers:
@@ -129,8 +133,9 @@ class SeveralAnswers:
         # Whether a row is outside is about the row: all parts agree.
         self.is_outside = any(part.is_outside for part in parts)
         self.grade = "outside" if self.is_outside else ""
-        self.grade_text = sureness.GRADES.get(self.grade, "")
-        self.warning = sureness.OUTSIDE if self.is_outside else ""
+        self.grade_text = str(sureness.GRADES.get(self.grade, ""))
+        self.grade_note = str(sureness.GRADE_NOTES.get(self.grade, ""))
+        self.warning = str(sureness.OUTSIDE) if self.is_outside else ""
 
     @property
     def text(self) -> str:

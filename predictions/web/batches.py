@@ -1,26 +1,31 @@
 """A batch job, and a file before it is sent, as a person reads them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from predictions.batches.encodings import ENCODINGS
-from predictions.batches.layout import DECIMALS, DELIMITERS, SAMPLE_ROWS, Layout
+from predictions.batches.layout import DECIMALS, DELIMITERS, FORMATS, SAMPLE_ROWS, Layout
 from predictions.batches.progress import GROUPS_SHOWN, Progress
 from predictions.models import BatchJob, JobState
 from predictions.web import polling
-from predictions.web.formatting import GROUP, duration_text, number_text
+from predictions.web.formatting import GROUP, duration_text, number_text, range_text
+from predictions.web.localized import localized
 
 HEADLINES = {
-    JobState.QUEUED: "In the queue",
-    JobState.RUNNING: "Being scored",
-    JobState.FINISHED: "Finished",
-    JobState.FAILED: "Failed",
-    JobState.CANCELED: "Canceled",
-    JobState.EXPIRED: "Expired",
+    JobState.QUEUED: gettext_lazy("In the queue"),
+    JobState.RUNNING: gettext_lazy("Being scored"),
+    JobState.FINISHED: gettext_lazy("Finished"),
+    JobState.FAILED: gettext_lazy("Failed"),
+    JobState.CANCELED: gettext_lazy("Canceled"),
+    JobState.EXPIRED: gettext_lazy("Expired"),
 }
+# The descriptions of a file that are words of ours and not of the file.
+WORDS = {*DELIMITERS.values(), *DECIMALS.values(), *FORMATS.values(), "yes", "no"}
 # A look at a job that runs is worth this many milliseconds, at first.
 EXPECTED_MS = 400.0
 
@@ -53,7 +58,7 @@ class BatchPresenter:
     # --- Words --------------------------------------------------------------------------------------------------------
     @property
     def headline(self) -> str:
-        return HEADLINES[JobState(self.state)]
+        return str(HEADLINES[JobState(self.state)])
 
     @property
     def page_title(self) -> str:
@@ -62,22 +67,28 @@ class BatchPresenter:
     @property
     def verdict(self) -> str:
         """How a job ended, in one sentence."""
-        done, rows = self._progress, count_text(self._progress.rows)
+        done = count_text(self._progress.done)
         if self._job.error_code and self._job.error:
-            return self._job.error
+            return localized(self._job.error)
         if self.state == JobState.EXPIRED:
-            return f"Its time was over before all rows were scored. {count_text(done.done)} rows are done."
+            text = gettext("Its time was over before all rows were scored. %(done)s rows are done.")
+            return text % {"done": done}
         if self.state == JobState.CANCELED:
-            return f"It was canceled. The {count_text(done.done)} rows that were done by then are kept."
-        if self.state != JobState.FINISHED:
-            return ""
-        if not done.rows:
-            return "The file has a header and no rows."
-        if not done.good:
-            return f"None of the {rows} rows could be scored."
-        return f"{count_text(done.good)} of {rows} rows are scored" + (
-            f"; {count_text(done.bad)} need another look." if done.bad else "."
-        )
+            text = gettext("It was canceled. The %(done)s rows that were done by then are kept.")
+            return text % {"done": done}
+        return self._finished if self.state == JobState.FINISHED else ""
+
+    @property
+    def _finished(self) -> str:
+        found = self._progress
+        shown = {"rows": count_text(found.rows), "good": count_text(found.good), "bad": count_text(found.bad)}
+        if not found.rows:
+            return gettext("The file has a header and no rows.")
+        if not found.good:
+            return gettext("None of the %(rows)s rows could be scored.") % shown
+        if found.bad:
+            return gettext("%(good)s of %(rows)s rows are scored; %(bad)s need another look.") % shown
+        return gettext("%(good)s of %(rows)s rows are scored.") % shown
 
     @property
     def announcement(self) -> str:
@@ -86,12 +97,14 @@ class BatchPresenter:
     @property
     def speed_text(self) -> str:
         rate = self._progress.rows_per_second
-        return f"{count_text(round(rate))} rows a second" if rate else ""
+        return gettext("%(rate)s rows a second") % {"rate": count_text(round(rate))} if rate else ""
 
     @property
     def left_text(self) -> str:
         left = self._progress.seconds_left
-        return f"about {duration_text(timedelta(seconds=max(round(left), 1)))} left" if left is not None else ""
+        if left is None:
+            return ""
+        return gettext("about %(time)s left") % {"time": duration_text(timedelta(seconds=max(round(left), 1)))}
 
     # --- Counts -------------------------------------------------------------------------------------------------------
     @property
@@ -109,12 +122,19 @@ class BatchPresenter:
     @property
     def counts(self) -> list[tuple[str, str]]:
         shown = self._progress
-        rows = count_text(shown.rows) + ("" if shown.is_read else " so far")
-        return [("Rows", rows), ("Scored", count_text(shown.good)), ("With errors", count_text(shown.bad))]
+        rows = count_text(shown.rows)
+        return [
+            (gettext("Rows"), rows if shown.is_read else gettext("%(rows)s so far") % {"rows": rows}),
+            (gettext("Scored"), count_text(shown.good)),
+            (gettext("With errors"), count_text(shown.bad)),
+        ]
 
     @property
     def described(self) -> list[tuple[str, str]]:
-        return Layout.model_validate(self._job.layout).described
+        return [
+            (localized(label), localized(value) if value in WORDS else value)
+            for label, value in Layout.model_validate(self._job.layout).described
+        ]
 
     # --- Errors and outputs -------------------------------------------------------------------------------------------
     @property
@@ -127,22 +147,12 @@ class BatchPresenter:
         return max(len(self._progress.errors) - GROUPS_SHOWN, 0)
 
     @cached_property
-    def bars(self) -> list[dict[str, Any]]:
-        """The outputs so far: a bar for each label, or for each bin of a number."""
-        counts = self._progress.histogram.get("counts", {})
-        edges = self._progress.histogram.get("edges", [])
-        named = (
-            list(counts.items())
-            if isinstance(counts, dict)
-            else [
-                (f"{number_text(low)} to {number_text(high)}", count)
-                for low, high, count in zip(edges, edges[1:], counts, strict=False)
-            ]
-        )
-        most = max((count for _, count in named), default=0)
-        return [
-            {"label": label, "count": count_text(count), "share": count / most if most else 0} for label, count in named
-        ]
+    def answers(self) -> list[dict[str, Any]]:
+        """The outputs so far, for each target: a bar for each label, or for each bin of a number."""
+        histogram = self._progress.histogram
+        named = histogram.get("targets", {"": histogram})
+        found = [{"target": name, "bars": _bars(one)} for name, one in named.items()]
+        return [one for one in found if one["bars"]]
 
     # --- What can be done ---------------------------------------------------------------------------------------------
     @property
@@ -162,19 +172,34 @@ class BatchPresenter:
         return self.is_mine and self.state == JobState.FINISHED and self.has_bad_rows
 
 
+def _bars(histogram: Mapping[str, Any]) -> list[dict[str, Any]]:
+    counts, edges = histogram.get("counts", {}), histogram.get("edges", [])
+    if isinstance(counts, dict):
+        named = list(counts.items())
+    else:
+        bins = zip(edges, edges[1:], counts, strict=False)
+        named = [(range_text(number_text(low), number_text(high)), count) for low, high, count in bins]
+    most = max((count for _, count in named), default=0)
+    return [
+        {"label": label, "count": count_text(count), "share": count / most if most else 0} for label, count in named
+    ]
+
+
 def choices(layout: Layout) -> list[dict[str, Any]]:
     """The fields by which a reader's findings are changed."""
     if layout.format in ("xlsx", "ods"):
-        return [_field("sheet", "Sheet", layout.sheet, {name: name for name in layout.sheets})]
+        return [_field("sheet", gettext("Sheet"), layout.sheet, {name: name for name in layout.sheets})]
     if layout.format != "csv":
         return []
-    delimiters = {("tab" if mark == "\t" else mark): name for mark, name in DELIMITERS.items()}
+    delimiters = {("tab" if mark == "\t" else mark): localized(name) for mark, name in DELIMITERS.items()}
+    decimals = {mark: localized(name) for mark, name in DECIMALS.items()}
+    answers = {"true": gettext("yes"), "false": gettext("no")}
     encodings = dict.fromkeys([layout.encoding, *ENCODINGS])
     return [
-        _field("delimiter", "Delimiter", "tab" if layout.delimiter == "\t" else layout.delimiter, delimiters),
-        _field("decimal", "Decimal sign", layout.decimal, DECIMALS),
-        _field("encoding", "Encoding", layout.encoding, {name: name for name in encodings}),
-        _field("header", "First line is the header", str(layout.header).lower(), {"true": "yes", "false": "no"}),
+        _field("delimiter", gettext("Delimiter"), "tab" if layout.delimiter == "\t" else layout.delimiter, delimiters),
+        _field("decimal", gettext("Decimal sign"), layout.decimal, decimals),
+        _field("encoding", gettext("Encoding"), layout.encoding, {name: name for name in encodings}),
+        _field("header", gettext("First line is the header"), str(layout.header).lower(), answers),
     ]
 
 
@@ -186,5 +211,8 @@ def _field(name: str, label: str, value: str | None, options: Any) -> dict[str, 
 def looked_at(shown: int, total: int | None) -> str:
     """What a preview says of itself."""
     if total is None or total <= shown:
-        return f"All {count_text(shown)} rows looked at." if shown != 1 else "The one row looked at."
-    return f"First {count_text(min(shown, SAMPLE_ROWS))} of {count_text(total)} looked at."
+        if shown == 1:
+            return gettext("The one row looked at.")
+        return gettext("All %(rows)s rows looked at.") % {"rows": count_text(shown)}
+    first = {"first": count_text(min(shown, SAMPLE_ROWS)), "rows": count_text(total)}
+    return gettext("First %(first)s of %(rows)s looked at.") % first

@@ -4,14 +4,13 @@ from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 
 from predictions.models import Prediction
 from predictions.serving.schema.signature import Feature
 from predictions.web.formatting import MINUS, number_text
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.values import value_text
-
-NOT_ASKED = "not asked for"
 
 
 class ComparisonPresenter:
@@ -21,7 +20,10 @@ class ComparisonPresenter:
         rows = sorted((one, other), key=lambda row: (row.created_at, row.pk))
         self._rows = rows
         self.earlier, self.later = (PredictionPresenter(row) for row in rows)
-        self.sides = [{"name": "Earlier", "shown": self.earlier}, {"name": "Later", "shown": self.later}]
+        self.sides = [
+            {"name": gettext("Earlier"), "shown": self.earlier},
+            {"name": gettext("Later"), "shown": self.later},
+        ]
         self.model_title = self.later.model_title
         self.model_url = self.later.model_url
 
@@ -31,19 +33,25 @@ class ComparisonPresenter:
         first, second = (row.version.number for row in self._rows)
         if first == second:
             return ""
-        return f"Different versions answered: version {first} the earlier, version {second} the later one."
+        text = gettext("Different versions answered: version %(first)s the earlier, version %(second)s the later one.")
+        return text % {"first": first, "second": second}
 
     @property
     def summary(self) -> str:
         """How many values differ, and whether the answers do."""
-        count, names = len(self.different), len(self._values)
-        values = f"{count} of {names} values {'differs' if count == 1 else 'differ'}."
+        count = len(self.different)
+        text = ngettext("%(count)s of %(of)s values differs.", "%(count)s of %(of)s values differ.", count)
+        values = text % {"count": count, "of": len(self._values)}
         first, second = self.earlier.answer, self.later.answer
         if first is None or second is None:
             return values
         if first.text == second.text:
-            return f"{values} The answer is the same."
-        return f"{values} The answer was {first.text}, and then {second.text}."
+            return f"{values} {gettext('The answer is the same.')}"
+        changed = gettext("The answer was %(first)s, and then %(second)s.") % {
+            "first": first.text,
+            "second": second.text,
+        }
+        return f"{values} {changed}"
 
     @cached_property
     def _values(self) -> list[dict[str, Any]]:
@@ -67,7 +75,7 @@ class ComparisonPresenter:
         """The value that was given, and its text; the version of the row may know no such input."""
         signature = row.version.signature
         if name not in signature.by_name:
-            return None, NOT_ASKED
+            return None, gettext("not asked for")
         value = row.values[signature.names.index(name)]
         return value, value_text(signature.by_name[name], value)
 

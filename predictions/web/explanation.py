@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from predictions.models import Computation, Prediction
 from predictions.serving.schema.errors import ERRORS
 from predictions.serving.schema.signature import Feature, Value
 from predictions.web.formatting import MINUS, number_text
+from predictions.web.localized import localized
 from predictions.web.values import value_text
 
 BARS = 5
@@ -33,7 +35,7 @@ class ComputationPresenter:
         self.delay_ms = delay_ms
         self.next_attempt = attempt + 1
         known = ERRORS.get(found.error_code) if found else None
-        self.error = known.sentence if known else ""
+        self.error = localized(known.sentence) if known else ""
 
     @property
     def poll_url(self) -> str:
@@ -46,8 +48,7 @@ class ExplanationPresenter(ComputationPresenter):
     @property
     def reason(self) -> str:
         """Why there is no explanation; empty if there is one."""
-        text: str = self._result.get("reason", "")
-        return text
+        return localized(self._result.get("reason", ""))
 
     @property
     def bars(self) -> list[dict[str, Any]]:
@@ -57,45 +58,60 @@ class ExplanationPresenter(ComputationPresenter):
         rest = ranked[BARS:]
         if rest:
             total = sum(share for _, share in rest)
-            shown.append({"label": f"{len(rest)} other values together", "share": total, "text": self._text(total)})
+            shown.append({"label": _together(len(rest)), "share": total, "text": self._text(total)})
         most = max((abs(bar["share"]) for bar in shown), default=0.0) or 1.0
         return [{**bar, **_geometry(bar["share"] / most)} for bar in shown]
 
     @property
     def sentence(self) -> str:
         if not self._ranked or abs(self._ranked[0][1]) < NOTHING:
-            return "No value of this case moves the answer away from that for the cases it is compared with."
+            return gettext("No value of this case moves the answer away from that for the cases it is compared with.")
         name, share = self._ranked[0]
         feature = self._feature(name)
-        moved = f"{feature.label} of {self._own(feature)} moved the answer most"
+        shown = {"feature": feature.label, "own": self._own(feature), "size": f"{_two_digits(share)}{self._unit}"}
+        return self._moved(share) % {**shown, "label": self._result.get("label")}
+
+    def _moved(self, share: float) -> str:
         if self._result["scale"] == "value":
-            direction = "up" if share > 0 else "down"
-            return f"{moved}: {direction} by {_two_digits(share)}{self._unit}."
-        direction = "towards" if share > 0 else "away from"
-        return f"{moved}: {direction} {self._result['label']}."
+            if share > 0:
+                return gettext("%(feature)s of %(own)s moved the answer most: up by %(size)s.")
+            return gettext("%(feature)s of %(own)s moved the answer most: down by %(size)s.")
+        if share > 0:
+            return gettext("%(feature)s of %(own)s moved the answer most: towards %(label)s.")
+        return gettext("%(feature)s of %(own)s moved the answer most: away from %(label)s.")
 
     @property
     def base_text(self) -> str:
         """What the bars begin from, and where they end."""
-        rows, base, answer = self._result["rows"], self._result["base"], self._result["answer"]
-        start = f"Compared with {rows} cases that it learned from"
+        write = _points if self._result["scale"] == "probability" else number_text
+        shown = {"rows": self._result["rows"], "label": self._result.get("label")}
+        base, answer = write(self._result["base"]), write(self._result["answer"])
         if self._result["scale"] == "value":
-            return f"{start}: their mean answer is {number_text(base)}{self._unit}, this one is {number_text(answer)}."
-        if self._result["scale"] == "probability":
-            return (
-                f"{start}: on average it gives {self._result['label']} {_points(base)} in 100 for them,"
-                f" and {_points(answer)} in 100 here."
+            base = f"{base}{self._unit}"
+        return self._compared % {**shown, "base": base, "answer": answer}
+
+    @property
+    def _compared(self) -> str:
+        if self._result["scale"] == "value":
+            return gettext(
+                "Compared with %(rows)s cases that it learned from: their mean answer is %(base)s, this one is"
+                " %(answer)s."
             )
-        return (
-            f"{start}, in log-odds of {self._result['label']}: {number_text(base)} on average for them,"
-            f" {number_text(answer)} here; above 0 it is the likelier answer."
+        if self._result["scale"] == "probability":
+            return gettext(
+                "Compared with %(rows)s cases that it learned from: on average it gives %(label)s %(base)s in 100 for"
+                " them, and %(answer)s in 100 here."
+            )
+        return gettext(
+            "Compared with %(rows)s cases that it learned from, in log-odds of %(label)s: %(base)s on average for them,"
+            " %(answer)s here; above 0 it is the likelier answer."
         )
 
     @property
     def method_text(self) -> str:
         if self._result["method"] == "exact":
-            return "Computed exactly (Shapley values)."
-        return "Estimated from samples (Shapley values by permutations); the parts add up exactly."
+            return gettext("Computed exactly (Shapley values).")
+        return gettext("Estimated from samples (Shapley values by permutations); the parts add up exactly.")
 
     @property
     def _ranked(self) -> list[tuple[str, float]]:
@@ -127,8 +143,12 @@ class ExplanationPresenter(ComputationPresenter):
 
     def _text(self, share: float) -> str:
         if self._result["scale"] == "probability":
-            return f"{_signed(share * 100)} in 100"
+            return gettext("%(points)s in 100") % {"points": _signed(share * 100)}
         return f"{_signed(share)}{self._unit if self._result['scale'] == 'value' else ''}"
+
+
+def _together(count: int) -> str:
+    return gettext("%(count)s other values together") % {"count": count}
 
 
 def with_unit(feature: Feature, value: Value) -> str:

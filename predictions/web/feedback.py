@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from django.utils.translation import gettext
+
 from predictions.models import Feedback, ModelVersion, Prediction
 from predictions.web.answer import AnswerPresenter, SeveralAnswers
 from predictions.web.formatting import number_text
@@ -37,10 +39,21 @@ class FeedbackPresenter:
     @property
     def summary(self) -> str:
         """What was said, in a sentence."""
-        verdict = None if self.was_right is None else "it was right" if self.was_right else "it was wrong"
-        actual = f"it was {self.actual}{f' {self.unit}' if self.unit else ''}" if self.actual else None
-        said = " and ".join(part for part in (verdict, actual) if part)
-        return f"You said: {said}." if said else ""
+        if not self.actual:
+            return "" if self.was_right is None else _verdict(self.was_right)
+        return self._with_actual % {"actual": f"{self.actual} {self.unit}" if self.unit else self.actual}
+
+    @property
+    def _with_actual(self) -> str:
+        if self.was_right is None:
+            return gettext("You said: it was %(actual)s.")
+        if self.was_right:
+            return gettext("You said: it was right and it was %(actual)s.")
+        return gettext("You said: it was wrong and it was %(actual)s.")
+
+
+def _verdict(was_right: bool) -> str:
+    return gettext("You said: it was right.") if was_right else gettext("You said: it was wrong.")
 
 
 def read_feedback(posted: Mapping[str, str], prediction: Prediction) -> dict[str, Any]:
@@ -56,7 +69,7 @@ def read_feedback(posted: Mapping[str, str], prediction: Prediction) -> dict[str
     if was_right is None and actual is not None and label is not None:
         was_right = actual == label
     if was_right is None and actual is None and not comment:
-        raise InvalidFeedback("Choose yes or no, or say what it was.")
+        raise InvalidFeedback(gettext("Choose yes or no, or say what it was."))
     return {"was_right": was_right, "actual": actual, "comment": comment}
 
 
@@ -70,7 +83,7 @@ def _actual(text: str, prediction: Prediction) -> str | float | None:
         except Unreadable as error:
             raise InvalidFeedback(str(error)) from None
     if text not in manifest.get("labels", []):
-        raise InvalidFeedback("Choose one of the classes that the model knows.")
+        raise InvalidFeedback(gettext("Choose one of the classes that the model knows."))
     return text
 
 

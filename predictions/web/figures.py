@@ -3,8 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
+
 from predictions.models import ModelVersion, RegisteredModel
-from predictions.web.formatting import number_text, percent_text, share_text
+from predictions.web.formatting import count_of_text, number_text, percent_text, share_interval_text, share_text
 
 
 def _percent(value: float) -> str:
@@ -12,23 +15,50 @@ def _percent(value: float) -> str:
 
 
 # metric in version.json → label, formatter, meaning
-METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
-    "accuracy": ("Right answers", _percent, "accuracy"),
+METRICS: Mapping[str, tuple[str | Promise, Callable[[float], str], str | Promise]] = {
+    "accuracy": (gettext_lazy("Right answers"), _percent, gettext_lazy("accuracy")),
     "balanced_accuracy": (
-        "Right answers, each class counted alike",
+        gettext_lazy("Right answers, each class counted alike"),
         _percent,
-        "balanced accuracy; the counts are in the model card",
+        gettext_lazy("balanced accuracy; the counts are in the model card"),
     ),
-    "roc_auc": ("Ranks the classes apart", number_text, "area under the ROC curve; 0.5 is guessing, 1 is perfect"),
-    "log_loss": ("Surprise at the truth", number_text, "log loss; smaller is better"),
-    "baseline_accuracy": ("Always naming the most common class", _percent, "the baseline to beat"),
-    "r2": ("How much of the spread is explained", number_text, "R²; 0 is the mean alone, 1 is all"),
-    "mae": ("Typical error", number_text, "mean absolute error"),
-    "rmse": ("Typical error, large ones weigh more", number_text, "root mean squared error"),
-    "baseline_mae": ("Typical error of always answering the mean", number_text, "the baseline to beat"),
-    "baseline_rmse": ("Root mean squared error of the mean", number_text, "the baseline to beat"),
+    "roc_auc": (
+        gettext_lazy("Ranks the classes apart"),
+        number_text,
+        gettext_lazy("area under the ROC curve; 0.5 is guessing, 1 is perfect"),
+    ),
+    "log_loss": (gettext_lazy("Surprise at the truth"), number_text, gettext_lazy("log loss; smaller is better")),
+    "baseline_accuracy": (
+        gettext_lazy("Always naming the most common class"),
+        _percent,
+        gettext_lazy("the baseline to beat"),
+    ),
+    "r2": (
+        gettext_lazy("How much of the spread is explained"),
+        number_text,
+        gettext_lazy("R²; 0 is the mean alone, 1 is all"),
+    ),
+    "mae": (gettext_lazy("Typical error"), number_text, gettext_lazy("mean absolute error")),
+    "rmse": (
+        gettext_lazy("Typical error, large ones weigh more"),
+        number_text,
+        gettext_lazy("root mean squared error"),
+    ),
+    "baseline_mae": (
+        gettext_lazy("Typical error of always answering the mean"),
+        number_text,
+        gettext_lazy("the baseline to beat"),
+    ),
+    "baseline_rmse": (
+        gettext_lazy("Root mean squared error of the mean"),
+        number_text,
+        gettext_lazy("the baseline to beat"),
+    ),
 }
-HEADLINES = {"classification": ("accuracy", "right on data it had not seen"), "regression": ("mae", "typical error")}
+HEADLINES: Mapping[str, tuple[str, str | Promise]] = {
+    "classification": ("accuracy", gettext_lazy("right on data it had not seen")),
+    "regression": ("mae", gettext_lazy("typical error")),
+}
 
 
 class VersionPresenter:
@@ -59,8 +89,8 @@ class VersionPresenter:
             return counted
         unit = self.manifest["target"].get("unit") or "" if metric == "mae" else ""
         if self.held_out and metric == "mae":
-            label = f"{label} in {self.held_out} cases it had not seen"
-        return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": label}
+            label = gettext("typical error in %(count)s cases it had not seen") % {"count": self.held_out}
+        return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": str(label)}
 
     def _counted(self) -> dict[str, str] | None:
         """The accuracy as counts: a share without its number of cases says more than is known."""
@@ -68,8 +98,8 @@ class VersionPresenter:
         if not of:
             return None
         right = round(self._measured["accuracy"] * of)
-        value, _, interval = share_text(right, of).partition(" (")
-        return {"value": value, "label": f"right on data it had not seen ({interval}"}
+        label = gettext("right on data it had not seen (%(interval)s)") % {"interval": share_interval_text(right, of)}
+        return {"value": count_of_text(right, of), "label": label}
 
     @property
     def held_out(self) -> int:
@@ -79,7 +109,7 @@ class VersionPresenter:
     @property
     def metrics_rows(self) -> list[dict[str, str]]:
         return [
-            {"label": label, "value": self._value(name, written), "help": meaning}
+            {"label": str(label), "value": self._value(name, written), "help": str(meaning)}
             for name, (label, written, meaning) in METRICS.items()
             if name in self._measured
         ]

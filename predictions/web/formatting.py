@@ -1,8 +1,12 @@
 """Numbers, shares and times as people read them. `number_input.read_number` reads every number that is written here."""
 
 import math
+import re
 from datetime import timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+from django.utils.formats import get_format
+from django.utils.translation import gettext
 
 DIGITS = 4
 MINUS = "\N{MINUS SIGN}"
@@ -11,6 +15,17 @@ GROUP = "\N{NARROW NO-BREAK SPACE}"
 GROUPED_FROM = 5
 # Outside these sizes zeros would have to be counted: powers of ten are written.
 SMALLEST, LARGEST = 1e-4, 1e15
+
+
+def decimal_mark() -> str:
+    """The reader's: a point or a comma."""
+    mark: str = get_format("DECIMAL_SEPARATOR")
+    return mark
+
+
+def with_decimal_mark(text: str) -> str:
+    """A text that begins with a number, which a program wrote with a point, with the reader's decimal mark."""
+    return re.sub(r"^([^\d.]?\d+)\.(?=\d)", rf"\1{decimal_mark()}", text)
 
 
 def number_text(value: float) -> str:
@@ -59,49 +74,66 @@ def _plain_text(text: str, *, keep_zeros: bool = False) -> str:
     whole, _, fraction = text.removeprefix("-").partition(".")
     fraction = fraction if keep_zeros else fraction.rstrip("0")
     digits = f"{int(whole):,}".replace(",", GROUP) if len(whole) >= GROUPED_FROM else whole
-    written = f"{digits}.{fraction}" if fraction else digits
-    is_negative = text.startswith("-") and written.strip("0.") != ""
+    written = f"{digits}{decimal_mark()}{fraction}" if fraction else digits
+    is_negative = text.startswith("-") and written.strip("0.,") != ""
     return f"{MINUS}{written}" if is_negative else written
 
 
 def _power_text(text: str) -> str:
     mantissa, _, exponent = text.partition("e")
     if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
+        mantissa = mantissa.rstrip("0").rstrip(".").replace(".", decimal_mark())
     return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
 
 
 def percent_text(share: float, digits: int = 0) -> str:
-    return f"{share * 100:.{digits}f} %"
+    return f"{fixed_text(share * 100, digits)} %"
+
+
+def fixed_text(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace(".", decimal_mark())
 
 
 def probability_text(share: float) -> str:
     """One decimal. No estimate is shown as certain, nor as impossible."""
     if share < 0.001:
-        return "< 0.1 %"
+        return f"< {percent_text(0.001, 1)}"
     if share > 0.999:
-        return "> 99.9 %"
+        return f"> {percent_text(0.999, 1)}"
     return percent_text(share, 1)
 
 
 def frequency_text(share: float) -> str:
     """A share as a natural frequency, to the nearest 5 in 100; beyond 5 and 95 of 100 no more than that is said."""
     if share > 0.95:
-        return "more than 95 in 100"
+        return gettext("more than 95 in 100")
     if share < 0.05:
-        return "fewer than 5 in 100"
+        return gettext("fewer than 5 in 100")
     hundredths = round(share * 20) * 5
     if hundredths % 10 == 0 and hundredths > 10:
-        return f"about {hundredths // 10} in 10"
-    return f"about {hundredths} in 100"
+        return gettext("about %(count)s in 10") % {"count": hundredths // 10}
+    return gettext("about %(count)s in 100") % {"count": hundredths}
+
+
+def range_text(low: str, high: str) -> str:
+    return gettext("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
 def share_text(right: int, of: int) -> str:
     """A counted share with its 95 % interval: "164 of 171 (92-98 %)", with an en dash."""
     if not of:
-        return "0 of 0"
+        return count_of_text(0, 0)
+    shown = {"right": right, "of": of, "interval": share_interval_text(right, of)}
+    return gettext("%(right)s of %(of)s (%(interval)s)") % shown
+
+
+def count_of_text(right: int, of: int) -> str:
+    return gettext("%(right)s of %(of)s") % {"right": right, "of": of}
+
+
+def share_interval_text(right: int, of: int) -> str:
     low, high = wilson_interval(right, of)
-    return f"{right} of {of} ({low * 100:.0f}\N{EN DASH}{high * 100:.0f} %)"
+    return f"{low * 100:.0f}\N{EN DASH}{high * 100:.0f} %"
 
 
 def duration_text(duration: timedelta) -> str:
@@ -109,7 +141,7 @@ def duration_text(duration: timedelta) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 120:
-        return f"{seconds:.1f} s"
+        return f"{fixed_text(seconds, 1)} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 

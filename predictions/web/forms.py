@@ -15,12 +15,14 @@ from crispy_forms.utils import render_field
 from django import forms
 from django.template.loader import render_to_string
 from django.utils.html import escape
+from django.utils.translation import gettext, ngettext
 
 from predictions.models import ModelVersion
 from predictions.serving.schema.errors import InvalidInput
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Signature, Text, Value
 from predictions.web import charts
-from predictions.web.formatting import number_text
+from predictions.web.formatting import decimal_mark, number_text
+from predictions.web.localized import localized
 from predictions.web.number_input import Unreadable, read_number
 
 KEY = "idempotency_key"
@@ -64,14 +66,15 @@ def _number(feature: Any, seen: Mapping[str, Any]) -> forms.Field:
 def _choice(feature: Choice, _seen: Mapping[str, Any]) -> forms.Field:
     keys = choice_keys(feature)
     values = {key: value for value, key in keys.items()}
-    offered = [("", "Choose…"), *((keys[value], _visible(label)) for value, label in feature.choices)]
+    offered = [("", gettext("Choose…")), *((keys[value], _visible(label)) for value, label in feature.choices)]
     attrs = {} if any(isinstance(value, str) for value in feature.values) else {"data-json": ""}
     widget = forms.Select(attrs=attrs)
     return forms.TypedChoiceField(choices=offered, coerce=values.__getitem__, empty_value=None, widget=widget)
 
 
 def _boolean(feature: Boolean, _seen: Mapping[str, Any]) -> forms.Field:
-    offered = [("", "Choose…" if feature.required else "Not known"), ("true", "Yes"), ("false", "No")]
+    unknown = gettext("Choose…") if feature.required else gettext("Not known")
+    offered = [("", unknown), ("true", gettext("Yes")), ("false", gettext("No"))]
     widget = forms.Select(attrs={"data-json": ""})
     return forms.TypedChoiceField(choices=offered, coerce=BOOLEANS.__getitem__, empty_value=None, widget=widget)
 
@@ -84,7 +87,7 @@ def _text(feature: Text, _seen: Mapping[str, Any]) -> forms.Field:
 def _date(_feature: Any, _seen: Mapping[str, Any]) -> forms.Field:
     """A browser sends the date as ISO 8601; one that has no such field shows the text, with this placeholder."""
     return forms.CharField(
-        empty_value=None, widget=forms.TextInput(attrs={"type": "date", "placeholder": "YYYY-MM-DD"})
+        empty_value=None, widget=forms.TextInput(attrs={"type": "date", "placeholder": gettext("YYYY-MM-DD")})
     )
 
 
@@ -122,7 +125,8 @@ class PredictionForm(forms.Form):
         matrix: Mapping[str, Any] | None = None,
     ) -> None:
         self.signature = version.signature
-        super().__init__(data, initial={KEY: uuid.uuid4(), **written(self.signature, values or {})})
+        super().__init__(data, initial={KEY: uuid.uuid4(), **written(self.signature, values or {}, decimal_mark())})
+        self.decimal_mark = decimal_mark()
         seen = version.profile.get("features", {})  # empty for a version that was registered without its training data
         for feature in self.signature.features:
             self.fields[name_of(feature.name)] = _field(feature, seen.get(feature.name, {}))
@@ -139,7 +143,7 @@ class PredictionForm(forms.Form):
     @property
     def error_title(self) -> str:
         count = sum(len(errors) for errors in self.errors.values())
-        return f"{count} error: " if count == 1 else f"{count} errors: " if count else ""
+        return ngettext("%(count)s error: ", "%(count)s errors: ", count) % {"count": count} if count else ""
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -164,7 +168,7 @@ class PredictionForm(forms.Form):
         for problem in error.problems:
             field = name_of(problem.feature) if problem.feature else None
             if field not in self.errors:  # a text that is not a number is not also missing
-                self.add_error(field, forms.ValidationError(problem.message, code=problem.code))
+                self.add_error(field, forms.ValidationError(localized(problem.message), code=problem.code))
 
 
 def name_of(feature: str) -> str:
@@ -172,12 +176,12 @@ def name_of(feature: str) -> str:
     return f"feature:{feature}" if feature in (KEY, "csrfmiddlewaretoken") else feature
 
 
-def written(signature: Signature, values: Mapping[str, Any]) -> dict[str, str]:
+def written(signature: Signature, values: Mapping[str, Any], decimal: str = ".") -> dict[str, str]:
     """Values of features as the texts that the form's fields hold, by the fields' names."""
-    return {name_of(f.name): _written(f, values.get(f.name)) for f in signature.features}
+    return {name_of(f.name): _written(f, values.get(f.name), decimal) for f in signature.features}
 
 
-def _written(feature: Feature, value: Any) -> str:
+def _written(feature: Feature, value: Any, decimal: str) -> str:
     """As a person would write it: 20, not 20.0."""
     if value is None:
         return ""
@@ -185,7 +189,7 @@ def _written(feature: Feature, value: Any) -> str:
         return choice_keys(feature).get(value, str(value))
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    return repr(value).removesuffix(".0").replace(".", decimal) if isinstance(value, float) else str(value)
 
 
 def choice_keys(feature: Choice) -> dict[Any, str]:
@@ -200,7 +204,9 @@ def choice_keys(feature: Choice) -> dict[Any, str]:
 
 
 def _visible(label: str) -> str:
-    return label if label.strip() else f"({len(label)} spaces)" if label else "(empty)"
+    if label.strip():
+        return label
+    return gettext("(%(count)s spaces)") % {"count": len(label)} if label else gettext("(empty)")
 
 
 def _field(feature: Feature, seen: Mapping[str, Any]) -> forms.Field:
@@ -214,14 +220,20 @@ def _field(feature: Feature, seen: Mapping[str, Any]) -> forms.Field:
     field.typical = typical_range(seen)  # type: ignore[attr-defined]
     field.usual = strip_of(seen)  # type: ignore[attr-defined]
     if feature.kind in ("number", "integer") and feature.default is not None:
-        field.widget.attrs["placeholder"] = f"e.g. {number_text(float(feature.default))}"
+        field.widget.attrs["placeholder"] = _example(float(feature.default))
     return field
+
+
+def _example(number: float) -> str:
+    return gettext("e.g. %(number)s") % {"number": number_text(number)}
 
 
 def typical_range(profile: Mapping[str, Any]) -> str:
     """The range of most training rows: from the first to the last decile."""
     deciles = profile.get("deciles")
-    return f"usually {number_text(deciles[1])} to {number_text(deciles[-2])}" if deciles else ""
+    if not deciles:
+        return ""
+    return gettext("usually %(low)s to %(high)s") % {"low": number_text(deciles[1]), "high": number_text(deciles[-2])}
 
 
 def strip_of(profile: Mapping[str, Any]) -> charts.Strip | None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from predictions.models import Prediction, RegisteredModel
 from predictions.models.prediction import PredictionQuerySet
@@ -39,7 +40,7 @@ class HistoryRow(PredictionPresenter):
             for feature, value in zip(features[:VALUES_NAMED], self._row.values, strict=False)
         ]
         more = len(features) - len(given)
-        return "; ".join([*given, f"and {more} more"] if more else given)
+        return "; ".join([*given, gettext("and %(count)s more") % {"count": more}] if more else given)
 
 
 class FilterPresenter:

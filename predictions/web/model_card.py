@@ -3,19 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
+
 from predictions.models import ModelVersion
 from predictions.web import charts
 from predictions.web.figures import VersionPresenter
-from predictions.web.formatting import frequency_text, number_text, percent_text, rounded_text, share_text
+from predictions.web.formatting import (
+    frequency_text,
+    number_text,
+    percent_text,
+    range_text,
+    rounded_text,
+    share_text,
+)
 from predictions.web.sureness import GRADES
 
 IMPORTANCES = 15
-PART_TITLES: Mapping[str, str] = {
-    "calibration": "Calibration",
-    "sets": "How sure",
-    "interval": "Interval",
-    "difficulty": "Difficulty",
-    "gate": "Experience",
+PART_TITLES: Mapping[str, str | Promise] = {
+    "calibration": gettext_lazy("Calibration"),
+    "sets": gettext_lazy("How sure"),
+    "interval": gettext_lazy("Interval"),
+    "difficulty": gettext_lazy("Difficulty"),
+    "gate": gettext_lazy("Experience"),
 }
 
 
@@ -54,7 +64,7 @@ class CardPresenter(VersionPresenter):
             {
                 "x": charts.Axis(0.0, 1.0).x(one["mean"]),
                 "y": charts.Axis(0.0, 1.0).y(one["right"] / one["of"]),
-                "said": f"{percent_text(one['low'])} to {percent_text(one['high'])}",
+                "said": range_text(percent_text(one["low"]), percent_text(one["high"])),
                 "mean": percent_text(one["mean"], 1),
                 "share": share_text(one["right"], one["of"]),
             }
@@ -78,7 +88,10 @@ class CardPresenter(VersionPresenter):
             "high": number_text(axis.high),
             "count": len(points),
             "errors": [
-                {"share": f"{share} in 10", "error": number_text(errors[max(len(errors) * share // 10 - 1, 0)])}
+                {
+                    "share": gettext("%(count)s in 10") % {"count": share},
+                    "error": number_text(errors[max(len(errors) * share // 10 - 1, 0)]),
+                }
                 for share in (5, 8, 9, 10)
             ],
         }
@@ -93,14 +106,14 @@ class CardPresenter(VersionPresenter):
                 _promise(label, sets["coverage"], measured)
                 for label, measured in zip(self.labels, sets["measured"], strict=False)
             ]
-        return [_promise("Interval", interval["coverage"], interval["measured"])] if interval else []
+        return [_promise(gettext("Interval"), interval["coverage"], interval["measured"])] if interval else []
 
     @property
     def grades(self) -> list[dict[str, str]]:
         """For each grade how many held-out answers were right."""
         evidence: Mapping[str, Mapping[str, int]] = self._sureness.get("evidence", {})
         return [
-            {"grade": GRADES[grade], "share": share_text(found["right"], found["of"])}
+            {"grade": str(GRADES[grade]), "share": share_text(found["right"], found["of"])}
             for grade, found in evidence.items()
             if grade in GRADES
         ]
@@ -110,7 +123,8 @@ class CardPresenter(VersionPresenter):
         gate = (self._version.manifest.get("sureness") or {}).get("gate")
         if not gate or not gate["held_out"]:
             return ""
-        return f"{gate['held_out_outside']} of {gate['held_out']} held-out cases count as outside its experience."
+        text = gettext("%(outside)s of %(of)s held-out cases count as outside its experience.")
+        return text % {"outside": gate["held_out_outside"], "of": gate["held_out"]}
 
     @property
     def calibration_text(self) -> str:
@@ -118,16 +132,17 @@ class CardPresenter(VersionPresenter):
         if not found:
             return ""
         before, after = number_text(found["log_loss_before"]), number_text(found["log_loss_after"])
-        return (
-            f"The probabilities are calibrated ({found['method']}, {found['rows']} held-out cases): the log loss fell"
-            f" from {before} to {after}."
+        text = gettext(
+            "The probabilities are calibrated (%(method)s, %(rows)s held-out cases): the log loss fell from %(before)s"
+            " to %(after)s."
         )
+        return text % {"method": found["method"], "rows": found["rows"], "before": before, "after": after}
 
     @property
     def notes(self) -> list[dict[str, str]]:
         """What could not be learned, and why."""
         return [
-            {"title": PART_TITLES.get(part, part), "text": text}
+            {"title": str(PART_TITLES.get(part, part)), "text": text}
             for part, text in self._sureness.get("notes", {}).items()
         ]
 
@@ -149,7 +164,7 @@ class CardPresenter(VersionPresenter):
 
     def _loss_text(self, value: float) -> str:
         if self.labels:
-            return f"{rounded_text(value * 100, -1)} in 100"
+            return gettext("%(points)s in 100") % {"points": rounded_text(value * 100, -1)}
         return f"{number_text(value)} {self.unit}".strip()
 
     @property
@@ -180,5 +195,6 @@ def _promise(label: str, promised: float, measured: Mapping[str, int]) -> dict[s
         "label": label,
         "promised": frequency_text(promised),
         "counted": share_text(measured["covered"], of),
-        "expected": f"{measured['low']} to {measured['high']} of {of}",
+        "expected": gettext("%(low)s to %(high)s of %(of)s")
+        % {"low": measured["low"], "high": measured["high"], "of": of},
     }

@@ -2,14 +2,20 @@
 
 `static/number-input.js` follows the same rules in the browser; both are tested on one table of cases. The decimal mark
 is a point or a comma; spaces and apostrophes, and the other mark, may separate groups of three digits. A text that has
-two readings (`1,234`) is never guessed at. One point alone is always a decimal mark: these pages write numbers so.
+two readings is never guessed at: `1,234` on an English page, `1.234` on a German one. The decimal mark of the page's
+language, one alone, is always a decimal mark: the page writes numbers so.
 """
 
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar
+
+from django.utils.translation import gettext, gettext_lazy
+
+from predictions.web.formatting import decimal_mark
 
 # Longer texts hold no number that a float can tell from a shorter one.
 LONGEST = 400
@@ -30,8 +36,17 @@ _PARTS = re.compile(
 _POINT = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
 _COMMA = re.compile(r"\d+,\d*|,\d+", re.ASCII)
 _SPACED = re.compile(r"[1-9]\d{0,2}([ '])\d{3}(\1\d{3})*([.,]\d*)?", re.ASCII)
-_COMMA_GROUPS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d*)?", re.ASCII)
-_POINT_GROUPS = re.compile(r"[1-9]\d{0,2}(\.\d{3})((\.\d{3})+(,\d*)?|,\d*)", re.ASCII)
+# Groups by comma and by point. The page's decimal mark parts groups only where it stands twice, or beside the other.
+_GROUPS = {
+    ".": (
+        re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d*)?", re.ASCII),
+        re.compile(r"[1-9]\d{0,2}(\.\d{3})((\.\d{3})+(,\d*)?|,\d*)", re.ASCII),
+    ),
+    ",": (
+        re.compile(r"[1-9]\d{0,2}(,\d{3})((,\d{3})+(\.\d*)?|\.\d*)", re.ASCII),
+        re.compile(r"[1-9]\d{0,2}(\.\d{3})+(,\d*)?", re.ASCII),
+    ),
+}
 _ONE_OF_SEVERAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -39,19 +54,21 @@ class Unreadable(ValueError):
     """`code` is `not_a_number`, `two_ways`, `several`, `other_unit`, `too_large` or `too_small`."""
 
     MESSAGES: ClassVar = {
-        "several": "These look like {count} values. Type one value in each field. Where the browser runs JavaScript,"
-        " a row that is pasted into the first field can fill the fields in order.",
-        "two_ways": "“{text}” can be read in two ways. Type {readings}.",
-        "other_unit": "“{text}” has another unit than this field. Give the value in {unit}.",
-        "too_large": "“{text}” is too large. The largest number that can be used is about 1.8e308.",
-        "too_small": "“{text}” is too small to be kept. Type 0 if that is meant.",
-        "not_a_number": "“{text}” is not a number. {remedy}",
+        "several": gettext_lazy(
+            "These look like %(count)s values. Type one value in each field. Where the browser runs JavaScript,"
+            " a row that is pasted into the first field can fill the fields in order."
+        ),
+        "two_ways": gettext_lazy("“%(text)s” can be read in two ways. Type %(readings)s."),
+        "other_unit": gettext_lazy("“%(text)s” has another unit than this field. Give the value in %(unit)s."),
+        "too_large": gettext_lazy("“%(text)s” is too large. The largest number that can be used is about 1.8e308."),
+        "too_small": gettext_lazy("“%(text)s” is too small to be kept. Type 0 if that is meant."),
+        "not_a_number": gettext_lazy("“%(text)s” is not a number. %(remedy)s"),
     }
 
     def __init__(self, code: str, text: str, **details: object) -> None:
         shown = "".join(character for character in text[: _QUOTED + 1] if character.isprintable())
         quoted = f"{shown[:_QUOTED]}…" if len(text) > _QUOTED else shown
-        super().__init__(self.MESSAGES[code].format(text=quoted, **details))
+        super().__init__(self.MESSAGES[code] % {"text": quoted, **details})
         self.code = code
 
 
@@ -72,9 +89,15 @@ def read_number(text: str, unit: str = "") -> Decimal:
     exponent = _exponent(parts)
     numbers = [f"{parts['sign']}{reading}{exponent}" for reading in readings]
     if len(numbers) > 1:
-        raise Unreadable("two_ways", tidy, readings=" or ".join(numbers))
+        raise Unreadable("two_ways", tidy, readings=_alternatives(numbers))
     _check_size(tidy, float(numbers[0]), readings[0])
     return Decimal(numbers[0])
+
+
+def _alternatives(numbers: Sequence[str]) -> str:
+    """As the page writes numbers, so that each has one reading there."""
+    one, other = (number.replace(".", decimal_mark()) for number in numbers)
+    return gettext("%(one)s or %(other)s") % {"one": one, "other": other}
 
 
 # --- Tidying ----------------------------------------------------------------------------------------------------------
@@ -111,7 +134,8 @@ def _folded(text: str) -> str:
 def _readings(mantissa: str) -> list[str]:
     """All numbers that the digits and marks can stand for, with a decimal point and without groups."""
     found = []
-    if _COMMA_GROUPS.fullmatch(mantissa):
+    comma_groups, point_groups = _GROUPS[decimal_mark()]
+    if comma_groups.fullmatch(mantissa):
         found.append(mantissa.replace(",", ""))
     if _POINT.fullmatch(mantissa):
         found.append(mantissa)
@@ -119,7 +143,7 @@ def _readings(mantissa: str) -> list[str]:
         found.append(mantissa.replace(",", "."))
     if _SPACED.fullmatch(mantissa):
         found.append(re.sub("[ ']", "", mantissa).replace(",", "."))
-    if _POINT_GROUPS.fullmatch(mantissa):
+    if point_groups.fullmatch(mantissa):
         found.append(mantissa.replace(".", "").replace(",", "."))
     return found
 
@@ -144,8 +168,12 @@ def _unreadable(text: str, bare: str, unit: str) -> Unreadable:
     if _has_another_unit(bare):
         if unit:
             return Unreadable("other_unit", text, unit=unit)
-        return Unreadable("not_a_number", text, remedy="Leave out what follows the number: this value has no unit.")
+        return Unreadable("not_a_number", text, remedy=_without_rest())
     return Unreadable("not_a_number", text, remedy=_remedy(bare))
+
+
+def _without_rest() -> str:
+    return gettext("Leave out what follows the number: this value has no unit.")
 
 
 def _has_another_unit(bare: str) -> bool:
@@ -158,15 +186,21 @@ def _has_another_unit(bare: str) -> bool:
 
 def _remedy(bare: str) -> str:
     if len(bare) > LONGEST:
-        return f"It has more than {LONGEST} characters."
+        return gettext("It has more than %(count)s characters.") % {"count": LONGEST}
     if not re.search(r"[0-9]", bare):
-        return "Use digits, for example 12.5."
+        return gettext("Use digits, for example %(number)s.") % {"number": _example(12.5)}
     if "_" in bare:
-        return "Leave out the underscore."
+        return gettext("Leave out the underscore.")
     if "/" in bare:
-        return "Write a fraction as a decimal number, for example 0.5."
+        return gettext("Write a fraction as a decimal number, for example %(number)s.") % {"number": _example(0.5)}
     if re.search(r"\d ?[+-]", bare):
-        return "It has a sign in the middle; type one number."
+        return gettext("It has a sign in the middle; type one number.")
     if strange := re.search(r"[^\w.,' +-]", bare):
-        return f"Leave out “{strange[0]}”." if strange[0].isprintable() else "It holds an invisible character."
-    return "Write it with digits and one decimal mark, for example 1234.5."
+        if not strange[0].isprintable():
+            return gettext("It holds an invisible character.")
+        return gettext("Leave out “%(character)s”.") % {"character": strange[0]}
+    return gettext("Write it with digits and one decimal mark, for example %(number)s.") % {"number": _example(1234.5)}
+
+
+def _example(number: float) -> str:
+    return f"{number:g}".replace(".", decimal_mark())

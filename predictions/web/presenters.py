@@ -7,6 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from predictions.models import Feedback, ModelVersion, Prediction, State, clock
 from predictions.serving.schema.errors import ERRORS
@@ -16,19 +18,20 @@ from predictions.web import polling, waiting
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
 from predictions.web.feedback import FeedbackPresenter
 from predictions.web.formatting import duration_text
+from predictions.web.localized import localized
 from predictions.web.values import value_text
 
-HEADLINES: Mapping[str, str] = {
-    State.QUEUED: "In the queue",
-    State.RUNNING: "Being predicted",
-    State.SUCCEEDED: "Finished",
-    State.FAILED: "Failed",
-    State.CANCELED: "Canceled",
-    State.EXPIRED: "Expired",
+HEADLINES: Mapping[str, str | Promise] = {
+    State.QUEUED: gettext_lazy("In the queue"),
+    State.RUNNING: gettext_lazy("Being predicted"),
+    State.SUCCEEDED: gettext_lazy("Finished"),
+    State.FAILED: gettext_lazy("Failed"),
+    State.CANCELED: gettext_lazy("Canceled"),
+    State.EXPIRED: gettext_lazy("Expired"),
 }
-NOTES: Mapping[str, str] = {
-    State.CANCELED: "It was canceled before it had a result.",
-    State.EXPIRED: "No answer came in the time that it had. Its values were accepted: ask again.",
+NOTES: Mapping[str, str | Promise] = {
+    State.CANCELED: gettext_lazy("It was canceled before it had a result."),
+    State.EXPIRED: gettext_lazy("No answer came in the time that it had. Its values were accepted: ask again."),
 }
 # More advice than this is folded.
 ADVICE_SHOWN = 4
@@ -73,6 +76,7 @@ class PredictionPresenter:
         self.again_url = f"{self.model_url}?from={prediction.pk}"
         self.why_url = reverse("explanation", args=[prediction.pk])
         self.what_if_url = reverse("what-if", args=[prediction.pk])
+        self.replay_url = reverse("replay", args=[prediction.pk])
         self.csv_url = reverse("prediction-csv", args=[prediction.pk])
         self.compare_url = f"{reverse('compare')}?id={prediction.pk}"
         self.feedback = FeedbackPresenter(feedback, self.version, self.answer) if self.can_feedback else None
@@ -80,7 +84,7 @@ class PredictionPresenter:
     # --- Words --------------------------------------------------------------------------------------------------------
     @property
     def state_text(self) -> str:
-        return HEADLINES[self.state]
+        return str(HEADLINES[self.state])
 
     headline = state_text
 
@@ -89,14 +93,14 @@ class PredictionPresenter:
         """The answer and its grade, so that a hidden tab shows them; or the state."""
         said = [self.state_text]
         if self.answer is not None:
-            said = [self.answer.text, self.answer.grade_text.lower()]
+            said = [self.answer.text, self.answer.grade_note]
             said = said[::-1] if self.answer.is_outside else said
         return " · ".join(part for part in [*said, self.model_title, "Foretell"] if part)
 
     @cached_property
     def note(self) -> str:
         if self.is_terminal:
-            return NOTES.get(self.state, "")
+            return str(NOTES.get(self.state, ""))
         if self.capped:
             return waiting.capped_note(self._row.deadline_at, clock.recent(), self._late_since)
         return waiting.note(self.state, self._row.deadline_at, clock.recent())
@@ -113,14 +117,21 @@ class PredictionPresenter:
         """How many values lie outside the training data, each by itself."""
         outside, given = len(self._advised), len(self._row.values)
         if not outside:
-            return "Each value lies within what it learned from, but no case that it learned from has them together."
-        lie = "lies" if outside == 1 else "lie"
-        return f"{outside} of {given} values {lie} outside what it learned from."
+            return gettext(
+                "Each value lies within what it learned from, but no case that it learned from has them together."
+            )
+        text = ngettext(
+            "%(outside)s of %(given)s values lies outside what it learned from.",
+            "%(outside)s of %(given)s values lie outside what it learned from.",
+            outside,
+        )
+        return text % {"outside": outside, "given": given}
 
     @property
     def announcement(self) -> str:
         if self.capped:
-            return f"{self.model_title}: not finished yet. This page has stopped asking. {self.note}"
+            text = gettext("%(model)s: not finished yet. This page has stopped asking. %(note)s")
+            return text % {"model": self.model_title, "note": self.note}
         if self.answer is None:
             return f"{self.model_title}: {self.state_text}"
         return f"{self.model_title}: {self.answer.spoken}"
@@ -130,19 +141,31 @@ class PredictionPresenter:
         known = ERRORS.get(self._row.error_code)
         if known is None or self.state != State.FAILED:
             return None
-        return {"code": known.code, "message": known.sentence, "retryable": known.retryable}
+        return {"code": known.code, "message": localized(known.sentence), "retryable": known.retryable}
 
     @property
     def audience(self) -> str:
         """Who can see this prediction, by the rule of `Prediction.is_visible_to`."""
         if self._row.owner_id is not None:
-            who = f"{'You' if self.is_mine else 'Its owner'} and the analysts of this service can see it."
-            also = f" Everyone who gets the view-only link can look at it for {LASTS.days} days."
-            return who + also if self.share_url else who
+            if self.share_url:
+                text = gettext(
+                    "You and the analysts of this service can see it. Everyone who gets the view-only link can look at"
+                    " it for %(days)s days."
+                )
+                return text % {"days": LASTS.days}
+            if self.is_mine:
+                return gettext("You and the analysts of this service can see it.")
+            return gettext("Its owner and the analysts of this service can see it.")
         if not settings.PUBLIC_PREDICTIONS:
-            return "The analysts of this service can see it."
-        asker = "this browser" if self.is_mine else "the browser or program that asked"
-        return f"Everyone who has its link can see it. Only {asker} can cancel it or say whether it was right."
+            return gettext("The analysts of this service can see it.")
+        if self.is_mine:
+            return gettext(
+                "Everyone who has its link can see it. Only this browser can cancel it or say whether it was right."
+            )
+        return gettext(
+            "Everyone who has its link can see it. Only the browser or program that asked can cancel it or say whether"
+            " it was right."
+        )
 
     @cached_property
     def share_url(self) -> str:
@@ -176,7 +199,9 @@ class PredictionPresenter:
         """The answer for lists of predictions."""
         if self.answer is None:
             return ""
-        return f"{self.answer.text} (outside its experience)" if self.answer.is_outside else self.answer.text
+        if self.answer.is_outside:
+            return gettext("%(answer)s (outside its experience)") % {"answer": self.answer.text}
+        return self.answer.text
 
     # --- What was asked -----------------------------------------------------------------------------------------------
     @cached_property
@@ -196,7 +221,7 @@ class PredictionPresenter:
     def _advised(self) -> dict[str, str]:
         """By name: two features may have one label."""
         advised = self.version.signature.advise(self._row.values, self.version.profile)
-        return {advice.feature: advice.message for advice in advised}
+        return {advice.feature: localized(advice.message) for advice in advised}
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -225,14 +250,16 @@ class PredictionPresenter:
 
     @property
     def timing_text(self) -> str:
-        return f"Answered in {self.total_text}" if self.state == State.SUCCEEDED else ""
+        if self.state != State.SUCCEEDED:
+            return ""
+        return gettext("Answered in %(time)s") % {"time": self.total_text}
 
     @property
     def times(self) -> list[dict[str, Any]]:
         times = {
-            "Asked": self._row.created_at,
-            "Taken by a worker": self._row.started_at,
-            "Ended": self._row.finished_at,
+            gettext("Asked"): self._row.created_at,
+            gettext("Taken by a worker"): self._row.started_at,
+            gettext("Ended"): self._row.finished_at,
         }
         return [{"label": label, "value": at} for label, at in times.items() if at]
 

@@ -9,6 +9,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
+
 from predictions.web.formatting import frequency_text, interval_text, probability_text
 
 # The two likeliest classes are a tie if their probabilities differ by no more than this.
@@ -17,32 +20,67 @@ TIE = 0.01
 ENOUGH_FOR_A_SHARE = 20
 # A sentence names at most so many classes.
 NAMED = 5
-TESTED = "cases like those it was tested on"
 
-OUTSIDE = (
+OUTSIDE = gettext_lazy(
     "Do not rely on this answer. The values are unlike all cases that the model learned from, and how often its answers"
     " are right for such values is not known."
 )
-GRADES: Mapping[str, str] = {"clear": "Clear", "uncertain": "Uncertain", "outside": "Outside its experience"}
-USUAL = "The case is like those that the model learned from."
-UNUSUAL = "The case differs from those that the model learned from."
-CLUSTER = "The name of the group of training cases that this case belongs to. It is a name, not a measured value."
+GRADES: Mapping[str, str | Promise] = {
+    "clear": gettext_lazy("Clear"),
+    "uncertain": gettext_lazy("Uncertain"),
+    "outside": gettext_lazy("Outside its experience"),
+}
+# The same within a line.
+GRADE_NOTES: Mapping[str, str | Promise] = {
+    "clear": gettext_lazy("clear"),
+    "uncertain": gettext_lazy("uncertain"),
+    "outside": gettext_lazy("outside its experience"),
+}
+USUAL = gettext_lazy("The case is like those that the model learned from.")
+UNUSUAL = gettext_lazy("The case differs from those that the model learned from.")
+CLUSTER = gettext_lazy(
+    "The name of the group of training cases that this case belongs to. It is a name, not a measured value."
+)
+# What was counted of answers like this one: all right, or some wrong.
+SURE = (
+    gettext_lazy("When it was this sure, it was right in %(right)s of %(of)s cases it had not seen"),
+    gettext_lazy(
+        "When it was this sure, it was right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
+    ),
+)
+UNSURE = (
+    gettext_lazy("When it was this unsure, it was right in %(right)s of %(of)s cases it had not seen"),
+    gettext_lazy(
+        "When it was this unsure, it was right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
+    ),
+)
+UNLIKE = (
+    gettext_lazy("Answers for such values were right in %(right)s of %(of)s cases it had not seen"),
+    gettext_lazy(
+        "Answers for such values were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
+    ),
+)
 
 
 def sentences(output: Mapping[str, Any], task: str = "") -> list[str]:
     """What can be said of this answer, the most important first; the warning of `is_outside` is not among them."""
     if is_outside(output):
-        return _evidence(output, "Answers for such values were")
+        return _evidence(output, UNLIKE)
     if task == "outliers":
-        return [UNUSUAL if output.get("label") == "unusual" else USUAL]
+        return [str(UNUSUAL if output.get("label") == "unusual" else USUAL)]
     if task == "clusters":
-        return [CLUSTER]
+        return [str(CLUSTER)]
     return _of_class(output) if output["kind"] == "classification" else _of_number(output)
 
 
 def grade_text(output: Mapping[str, Any]) -> str:
     """The grade as a word; empty for an answer without a grade."""
-    return GRADES.get(output.get("grade") or "", "")
+    return str(GRADES.get(output.get("grade") or "", ""))
+
+
+def grade_note(output: Mapping[str, Any]) -> str:
+    """The grade as a word within a line."""
+    return str(GRADE_NOTES.get(output.get("grade") or "", ""))
 
 
 def is_outside(output: Mapping[str, Any]) -> bool:
@@ -53,9 +91,9 @@ def is_outside(output: Mapping[str, Any]) -> bool:
 def _of_class(output: Mapping[str, Any]) -> list[str]:
     grade = output.get("grade")
     if grade == "clear":
-        return [*_tie(output), *_evidence(output, "When it was this sure, it was"), *_set(output)]
+        return [*_tie(output), *_evidence(output, SURE), *_set(output)]
     said = [*_tie(output), *_set(output)]
-    return said + _evidence(output, "When it was this unsure, it was") if grade == "uncertain" else said
+    return said + _evidence(output, UNSURE) if grade == "uncertain" else said
 
 
 def _tie(output: Mapping[str, Any]) -> list[str]:
@@ -64,7 +102,9 @@ def _tie(output: Mapping[str, Any]) -> list[str]:
     if len(ranked) < 2 or ranked[0][1] - ranked[1][1] > TIE:
         return []
     (first, high), (second, low) = ranked[:2]
-    return [f"A tie: {first} has {probability_text(high)} and {second} {probability_text(low)}. Either may be right."]
+    text = gettext("A tie: %(first)s has %(high)s and %(second)s %(low)s. Either may be right.")
+    shown = {"high": probability_text(high), "low": probability_text(low)}
+    return [text % {"first": first, "second": second, **shown}]
 
 
 def _set(output: Mapping[str, Any]) -> list[str]:
@@ -73,30 +113,43 @@ def _set(output: Mapping[str, Any]) -> list[str]:
         return []
     often = frequency_text(output["coverage"])
     if len(labels) > 1:
-        return [f"The model cannot tell between {_named(labels)}. The true answer is among them in {often} {TESTED}."]
+        text = gettext(
+            "The model cannot tell between %(labels)s. The true answer is among them in %(often)s cases like those it"
+            " was tested on."
+        )
+        return [text % {"labels": _named(labels), "often": often}]
     if grade == "uncertain" and not labels:
-        return [
-            f"The model is unusually unsure. The true answer fits well enough in {often} {TESTED}; here no answer does."
-        ]
-    if grade == "clear" and labels and not _tie(output):
-        return [f"A clear case: only {labels[0]} fits. The true answer fits in {often} {TESTED}."]
-    return []
+        text = gettext(
+            "The model is unusually unsure. The true answer fits well enough in %(often)s cases like those it was"
+            " tested on; here no answer does."
+        )
+        return [text % {"often": often}]
+    return _clear(labels[0], often) if grade == "clear" and labels and not _tie(output) else []
+
+
+def _clear(label: str, often: str) -> list[str]:
+    text = gettext(
+        "A clear case: only %(label)s fits. The true answer fits in %(often)s cases like those it was tested on."
+    )
+    return [text % {"label": label, "often": often}]
 
 
 def _named(labels: Sequence[str]) -> str:
     if len(labels) > NAMED:
-        return f"{', '.join(labels[:NAMED])} and {len(labels) - NAMED} more"
-    return f"{', '.join(labels[:-1])} and {labels[-1]}"
+        more = {"labels": ", ".join(labels[:NAMED]), "count": len(labels) - NAMED}
+        return gettext("%(labels)s and %(count)s more") % more
+    return gettext("%(labels)s and %(last)s") % {"labels": ", ".join(labels[:-1]), "last": labels[-1]}
 
 
-def _evidence(output: Mapping[str, Any], subject: str) -> list[str]:
+def _evidence(output: Mapping[str, Any], texts: tuple[str | Promise, str | Promise]) -> list[str]:
     found = output.get("grade_evidence")
     if not found or not found["of"]:
         return []
     right, of = found["right"], found["of"]
-    wrong = f", and wrong in {of - right}" if of > right else ""
-    counted = f"{subject} right in {right} of {of} cases it had not seen{wrong}"
-    return [f"{counted}: {frequency_text(right / of)} were right." if of >= ENOUGH_FOR_A_SHARE else f"{counted}."]
+    counted = texts[of > right] % {"right": right, "of": of, "wrong": of - right}
+    if of < ENOUGH_FOR_A_SHARE:
+        return [f"{counted}."]
+    return [gettext("%(counted)s: %(often)s were right.") % {"counted": counted, "often": frequency_text(right / of)}]
 
 
 # --- Regression -------------------------------------------------------------------------------------------------------
@@ -105,14 +158,16 @@ def _of_number(output: Mapping[str, Any]) -> list[str]:
         return []
     _, low, high = interval_text(output["value"], *output["interval"])
     often = frequency_text(output["coverage"])
-    return [f"The true value lies between {low} and {high} in {often} {TESTED}.", *_held(output)]
+    text = gettext("The true value lies between %(low)s and %(high)s in %(often)s cases like those it was tested on.")
+    return [text % {"low": low, "high": high, "often": often}, *_held(output)]
 
 
 def _held(output: Mapping[str, Any]) -> list[str]:
     found = output.get("grade_evidence")
     if not found or not found["of"]:
         return []
-    return [f"In {found['right']} of {found['of']} cases it had not seen, the true value lay inside such an interval."]
+    text = gettext("In %(right)s of %(of)s cases it had not seen, the true value lay inside such an interval.")
+    return [text % {"right": found["right"], "of": found["of"]}]
 
 
 def standing(output: Mapping[str, Any], target: Mapping[str, Any] | None, rows: int, cases: str) -> str:
@@ -122,14 +177,17 @@ def standing(output: Mapping[str, Any], target: Mapping[str, Any] | None, rows: 
     """
     if not target or not rows or is_outside(output) or output["kind"] != "regression":
         return ""
-    value = output["value"]
+    value, counted = output["value"], {"rows": rows, "cases": cases}
     if value < target["minimum"]:
-        return f"Lower than all {rows} {cases} in the data."
+        return gettext("Lower than all %(rows)s %(cases)s in the data.") % counted
     if value > target["maximum"]:
-        return f"Higher than all {rows} {cases} in the data."
+        return gettext("Higher than all %(rows)s %(cases)s in the data.") % counted
     below = share_below(value, target["percentiles"])
-    word, share = ("Higher", below) if below >= 50 else ("Lower", 100 - below)
-    return f"{word} than about {share} % of the {rows} {cases} in the data."
+    if below >= 50:
+        text, share = gettext("Higher than about %(share)s %% of the %(rows)s %(cases)s in the data."), below
+    else:
+        text, share = gettext("Lower than about %(share)s %% of the %(rows)s %(cases)s in the data."), 100 - below
+    return text % {**counted, "share": share}
 
 
 def share_below(value: float, percentiles: Sequence[float]) -> int:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext
+
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Value
 from predictions.web.formatting import exact_text
 from predictions.web.number_input import read_number
@@ -12,11 +14,11 @@ YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
 def value_text(feature: Feature, value: Value) -> str:
     """A value as the form shows it."""
     if value is None:
-        return "not given"
+        return gettext("not given")
     if isinstance(feature, Choice):
         return next((label for known, label in feature.choices if known == value), str(value))
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     return exact_text(value) if isinstance(value, float) else str(value)
 
 
@@ -33,7 +35,7 @@ def read_value(feature: Feature, text: str) -> Any:
     if isinstance(feature, Choice):
         return _choice(feature, text)
     if isinstance(feature, Boolean):
-        return YES_OR_NO.get(text.lower(), text)
+        return {**YES_OR_NO, gettext("yes"): True, gettext("no"): False}.get(text.lower(), text)
     return text
 
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from predictions.maintenance import canary
 from predictions.models import Lane, State, clock
@@ -21,27 +22,39 @@ def note(state: str, deadline_at: datetime, now: datetime) -> str:
     """Until when an unfinished prediction goes on, and how it ends otherwise."""
     until = time_text(deadline_at)
     if now >= deadline_at:
-        return f"Its time ran out at {until}. It ends as expired, unless an answer arrives first."
-    left = duration_text(deadline_at - now)
+        text = gettext("Its time ran out at %(until)s. It ends as expired, unless an answer arrives first.")
+        return text % {"until": until}
     if state == State.RUNNING:
-        return f"A worker computes it now. Without an answer by {until} (in {left}) it ends as expired."
-    return f"It is kept and waits for a worker. Without an answer by {until} (in {left}) it ends as expired."
+        text = gettext("A worker computes it now. Without an answer by %(until)s (in %(left)s) it ends as expired.")
+    else:
+        text = gettext(
+            "It is kept and waits for a worker. Without an answer by %(until)s (in %(left)s) it ends as expired."
+        )
+    return text % {"until": until, "left": duration_text(deadline_at - now)}
 
 
 def progress(waited: timedelta, ahead: int | None) -> str:
     """How long a prediction has waited, in whole seconds, and how many are before it in the queue, if known."""
-    place = "" if ahead is None else " It is next in the queue." if not ahead else f" {ahead} are before it."
     seconds = max(round(waited.total_seconds()), 1)
-    waited_text = f"{seconds} s" if seconds < 120 else duration_text(waited)
-    return f"Asked {waited_text} ago.{place}"
+    shown = {"time": f"{seconds} s" if seconds < 120 else duration_text(waited), "ahead": ahead}
+    if ahead is None:
+        return gettext("Asked %(time)s ago.") % shown
+    if not ahead:
+        return gettext("Asked %(time)s ago. It is next in the queue.") % shown
+    return gettext("Asked %(time)s ago. %(ahead)s are before it.") % shown
 
 
 def capped_note(deadline_at: datetime, now: datetime, late_since: datetime | None) -> str:
     """For a page that has stopped asking."""
     if now >= deadline_at:
-        return f"Its time ran out at {time_text(deadline_at)}. This address shows how it ends."
-    goes_on = f"The work goes on until {time_text(deadline_at)}, and this address keeps the result."
-    return f"{goes_on} The workers are late since {time_text(late_since)}." if late_since else goes_on
+        text = gettext("Its time ran out at %(until)s. This address shows how it ends.")
+    elif late_since:
+        text = gettext(
+            "The work goes on until %(until)s, and this address keeps the result. The workers are late since %(since)s."
+        )
+    else:
+        text = gettext("The work goes on until %(until)s, and this address keeps the result.")
+    return text % {"until": time_text(deadline_at), "since": time_text(late_since) if late_since else ""}
 
 
 def workers_late_since(now: datetime) -> datetime | None:
@@ -56,9 +69,9 @@ def form_warning() -> str:
     since = workers_late_since(now)
     if since is None:
         return ""
-    longest = duration_text(settings.PREDICTION_TIME)
-    return (
-        f"Answers are late: the workers have not answered a test prediction of {time_text(since)}"
-        f" ({duration_text(now - since)} ago). Yours will wait for {longest} at most; without an answer by then it ends"
-        " as expired, and you can ask again."
+    text = gettext(
+        "Answers are late: the workers have not answered a test prediction of %(since)s (%(ago)s ago). Yours will wait"
+        " for %(longest)s at most; without an answer by then it ends as expired, and you can ask again."
     )
+    longest = duration_text(settings.PREDICTION_TIME)
+    return text % {"since": time_text(since), "ago": duration_text(now - since), "longest": longest}

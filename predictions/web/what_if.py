@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext
+
 from predictions.explanations import requests
 from predictions.serving.schema.errors import InvalidInput
 from predictions.serving.schema.signature import Value
@@ -11,6 +13,7 @@ from predictions.web import charts
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
 from predictions.web.explanation import ComputationPresenter, with_unit
 from predictions.web.formatting import number_text, percent_text
+from predictions.web.localized import localized
 from predictions.web.number_input import Unreadable
 from predictions.web.values import read_value
 
@@ -52,15 +55,24 @@ class WhatIfPresenter(ComputationPresenter):
         """The smallest single change, in a sentence."""
         found = self._result.get("change")
         if self.before.kind == "multi":
-            return "With several answers, the smallest change is not looked for."
-        is_class = self.before.kind == "classification"
+            return gettext("With several answers, the smallest change is not looked for.")
         if not found:
-            other = "another answer" if is_class else "an answer outside the interval of this one"
-            return f"No single change to a value that the training data has gives {other}."
+            return self._no_change
         feature = self._signature.by_name[found["feature"]]
         old, new = with_unit(feature, found["from"]), with_unit(feature, found["to"])
+        text = gettext(
+            "If %(feature)s were %(new)s instead of %(old)s, and all else the same, it would answer: %(answer)s."
+        )
         then = self._answer(found["output"]).text
-        return f"If {feature.label} were {new} instead of {old}, and all else the same, it would answer: {then}."
+        return text % {"feature": feature.label, "new": new, "old": old, "answer": then}
+
+    @property
+    def _no_change(self) -> str:
+        if self.before.kind == "classification":
+            return gettext("No single change to a value that the training data has gives another answer.")
+        return gettext(
+            "No single change to a value that the training data has gives an answer outside the interval of this one."
+        )
 
     @property
     def curves(self) -> list[dict[str, Any]]:
@@ -107,8 +119,9 @@ class WhatIfPresenter(ComputationPresenter):
     @property
     def curve_title(self) -> str:
         if self.before.kind == "classification":
-            return f"How probable {self.before.value_text} is, for other values of one input"
-        return "The answer, for other values of one input"
+            text = gettext("How probable %(answer)s is, for other values of one input")
+            return text % {"answer": self.before.value_text}
+        return gettext("The answer, for other values of one input")
 
     def _answer(self, output: Mapping[str, Any]) -> AnswerPresenter | SeveralAnswers:
         return present(output, self._row.version)
@@ -122,11 +135,11 @@ def changed_row(prediction: Any, name: str, text: str) -> list[Value]:
     """
     feature = prediction.version.signature.by_name.get(name)
     if feature is None:
-        raise InvalidChange("Choose a value to change.")
+        raise InvalidChange(gettext("Choose a value to change."))
     try:
         value = read_value(feature, text.strip()) if text.strip() else None
         return requests.changed_row(prediction, {name: value})
     except Unreadable as error:
         raise InvalidChange(str(error)) from None
     except InvalidInput as error:
-        raise InvalidChange(f"{feature.label}: {error.problems[0].message}") from None
+        raise InvalidChange(f"{feature.label}: {localized(error.problems[0].message)}") from None

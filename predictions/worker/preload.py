@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from predictions.models import ModelVersion, Prediction
+from predictions.models import ModelVersion, Prediction, version_files
 from predictions.models.registered_model import ModelVersionQuerySet
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.opening import Loaded, limit_threads
@@ -19,7 +19,12 @@ from predictions.serving.schema.errors import ModelUnavailable
 
 logger = logging.getLogger(__name__)
 
-loader = Loader(settings.MODELS_DIR, settings.LOADER_BYTES, use_compiled=settings.INFERENCE_ENGINE == "auto")
+loader = Loader(
+    settings.MODELS_DIR,
+    settings.LOADER_BYTES,
+    use_compiled=settings.INFERENCE_ENGINE == "auto",
+    bring=version_files.bring,
+)
 
 # Distributions whose estimators start threads that a fork does not copy.
 OWN_THREADS = frozenset({"xgboost", "xgboost-cpu", "lightgbm", "catboost"})

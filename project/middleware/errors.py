@@ -9,6 +9,7 @@ from django.shortcuts import render
 
 from predictions.api import problems
 from predictions.serving.schema.errors import InternalError
+from predictions.web.localized import localized
 
 logger = logging.getLogger("django.request")
 
@@ -30,7 +31,7 @@ class Errors:
         if isinstance(known, InternalError) or status not in PAGES:
             return None
         logger.warning("%s: %s", HTTPStatus(status).phrase, request.path)
-        response = render(request, f"{status}.html", {"sentence": known.sentence}, status=status)
+        response = render(request, f"{status}.html", {"sentence": localized(known.sentence)}, status=status)
         if known.retry_after is not None:
             response["Retry-After"] = str(known.retry_after)
         return response

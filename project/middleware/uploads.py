@@ -10,6 +10,7 @@ from predictions.api.http import content_length
 from predictions.batches.uploads import check_upload
 from predictions.serving.schema.errors import ForetellError, NotFound, Removed
 from predictions.web.access import ask_to_sign_in, may_predict
+from predictions.web.localized import localized
 from predictions.web.visitors import caller_of
 from project.error_responses import refused
 
@@ -38,7 +39,7 @@ def _answer(request: HttpRequest) -> HttpResponse:
     except (NotFound, Removed) as error:
         return refused(request, error)
     except ForetellError as error:
-        messages.error(request, error.sentence)
+        messages.error(request, localized(error.sentence))
         return HttpResponse(status=HTTPStatus.SEE_OTHER, headers={"Location": _back(request)})
     return HttpResponse(status=HTTPStatus.CONTINUE)
 

@@ -103,7 +103,7 @@ def test_own_data_is_taken_away_and_then_removed(page: Page, console: Console) -
 
     page.get_by_role("link", name="Remove my data…").click()
     page.get_by_role("button", name="Remove everything").click()
-    expect(page.get_by_text("Your predictions, feedback and tokens are removed.")).to_be_visible()
+    expect(page.get_by_text("Your predictions, feedback, tokens and embeddings are removed.")).to_be_visible()
     page.goto(f"/predictions/{asked}/")
     expect(page.get_by_role("heading", level=1)).to_have_text("This prediction was removed")
     assert console.take() == ["Failed to load resource: the server responded with a status of 410 (Gone)"]

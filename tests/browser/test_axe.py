@@ -1,6 +1,5 @@
 """axe-core finds nothing on the pages, light and dark, wide and at 320 pixels."""
 
-import importlib.resources
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +9,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Console
 from tests.browser.steps import press_predict, value
+from tests.support.axe import findings
 
-AXE = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 LOOKS: list[dict[str, Any]] = [
     {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
     {"color_scheme": "dark", "viewport": {"width": 320, "height": 800}},
@@ -21,12 +20,6 @@ PAGES = [
     "/", "/models/breast-cancer/", "/models/diabetes/", "/models/breast-cancer/card/", "/models/diabetes/card/",
     "/models/diabetes/api/", "/predictions/", "/predictions/?q=nothing", "/accounts/login/",
 ]  # fmt: skip
-
-
-def findings(page: Page) -> list[str]:
-    page.evaluate(importlib.resources.files(AXE).joinpath("axe.min.js").read_text())
-    found = page.evaluate("axe.run()")["violations"]
-    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
 
 
 @pytest.fixture(params=LOOKS, ids=["light", "dark", "forced colours"])
@@ -80,6 +73,19 @@ def test_two_results_side_by_side_have_no_finding(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.goto("/predictions/")
     expect(page.locator(".records tbody tr")).to_have_count(2)
+    assert findings(page) == []
+
+
+def test_german_pages_have_no_finding(new_context: Callable[..., BrowserContext]) -> None:
+    page = new_context(locale="de-DE", reduced_motion="reduce", viewport={"width": 320, "height": 800}).new_page()
+    found = {}
+    for path in PAGES:
+        page.goto(path)
+        found[path] = findings(page)
+    assert {path: finding for path, finding in found.items() if finding} == {}
+    page.goto("/models/diabetes/?example=1")
+    page.get_by_role("button", name="Vorhersagen").click()
+    value(page)
     assert findings(page) == []
 
 

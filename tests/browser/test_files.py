@@ -2,12 +2,16 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, expect
+from pyarrow import parquet
 
+from predictions.batches.exports import workbook
 from tests.support.files import GOOD, NAMES, text
 from tests.support.stack import Stack
 
@@ -66,8 +70,7 @@ def test_bad_row_is_corrected_until_the_file_is_complete(
 
 
 def test_file_is_canceled_while_its_worker_is_away(page: Page, stack: Stack) -> None:
-    stack["bulk"].freeze()
-    stack["keeper"].freeze()
+    stack.freeze("bulk", "keeper")
     start(page, text([GOOD]))
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("section.batch")).to_have_attribute("data-state", "canceled")
@@ -75,3 +78,55 @@ def test_file_is_canceled_while_its_worker_is_away(page: Page, stack: Stack) -> 
     stack["bulk"].thaw()
     page.goto("/batches/")
     expect(page.get_by_role("link", name="rows.csv").first).to_be_visible()
+
+
+def as_comma_file() -> bytes:
+    return text([[cell.replace(".", ",") for cell in GOOD]] * 2, delimiter=";")
+
+
+def as_workbook() -> bytes:
+    with workbook([NAMES, GOOD, GOOD], frozenset(range(4))) as file:
+        return file.read()
+
+
+def as_parquet() -> bytes:
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table({name: [float(cell)] * 2 for name, cell in zip(NAMES, GOOD, strict=True)}), buffer)
+    return buffer.getvalue()
+
+
+def as_json_lines() -> bytes:
+    line = json.dumps(dict(zip(NAMES, map(float, GOOD), strict=True)))
+    return f"{line}\n{line}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "shown"),
+    [
+        ("rows.csv", as_comma_file(), "CSV"),
+        ("rows.xlsx", as_workbook(), "Excel"),
+        ("rows.parquet", as_parquet(), "Parquet"),
+        ("rows.jsonl", as_json_lines(), "JSON lines"),
+    ],
+)
+def test_each_format_is_recognised_and_scored(page: Page, name: str, content: bytes, shown: str) -> None:
+    page.goto("/batches/new/?model=iris")
+    page.get_by_label("File", exact=True).set_input_files({**payload(content), "name": name})
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.get_by_text(f"Read as {shown}.", exact=True)).to_be_visible()
+    expect(page.get_by_text("All 2 rows looked at.")).to_be_visible()
+    page.get_by_role("button", name="Score all rows").click()
+    finished(page)
+    expect(page.get_by_text("2 of 2 rows are scored.", exact=True)).to_be_visible()
+    table = parquet.read_table(io.BytesIO(downloaded(page, "Parquet")))
+    assert table["prediction"].to_pylist() == ["setosa", "setosa"]
+    assert table[NAMES[0]].to_pylist() == [5.1, 5.1]
+
+
+def test_rows_are_pasted_from_a_spreadsheet(page: Page) -> None:
+    page.goto("/batches/new/?model=iris")
+    page.get_by_label("Or paste rows").fill(text([GOOD, GOOD], delimiter="\t").decode())
+    page.get_by_role("button", name="Look at it").click()
+    page.get_by_role("button", name="Score all rows").click()
+    finished(page)
+    expect(page.get_by_text("2 of 2 rows are scored.", exact=True)).to_be_visible()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.siege import runner
+from tests.siege import crowd, runner
 from tests.siege.attacks import ATTACKS
 from tests.support.stack import Stack, prepared
 
@@ -31,3 +31,9 @@ def test_attacks_from_one_address_delay_nobody_else(stack: Stack) -> None:
     slowest = max(one.quantile(0.99) for one in (undisturbed.pages, undisturbed.api))
     limit = max(TIME_FACTOR * runner.LIMIT_SECONDS, TIME_FACTOR * slowest)
     assert [one.name for one in attacked if not one.held(limit)] == [], runner.table([undisturbed, *attacked])
+
+
+def test_thousand_callers_at_one_time_are_all_answered(stack: Stack) -> None:
+    crowds = crowd.run(int(stack.env["PORT"]))
+
+    assert all(one.held() for one in crowds), crowd.table(crowds)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 COMMAND = (
-    "pip-audit -r requirements/run.txt -r requirements/telemetry.txt "
+    "pip-audit -r requirements/run.txt -r requirements/telemetry.txt -r requirements/s3.txt "
     "--disable-pip --no-deps -s osv -f json --progress-spinner off --timeout 5"
 )
 SECONDS = 180

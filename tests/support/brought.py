@@ -1,5 +1,6 @@
 """Fitted estimators of the kinds that people bring, each with the rows on which it was fitted."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -121,6 +122,13 @@ def svm() -> Case:
 @case
 def svm_with_probabilities() -> Case:
     return fitted(make_pipeline(StandardScaler(), CalibratedClassifierCV(SVC(), ensemble=False)), NUMBERS, "ill")
+
+
+@case
+def svm_with_its_own_probabilities() -> Case:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # scikit-learn will drop the parameter; people have such files
+        return fitted(make_pipeline(StandardScaler(), SVC(probability=True, random_state=0)), NUMBERS, "ill")
 
 
 @case

@@ -81,3 +81,21 @@ REFUSED: list[tuple[str, str, str]] = [
     ("1e99999999999999999999999999", "", "?too_large"),
     ("1e-400", "", "?too_small"),
 ]
+
+# On a German page. Where a case of the lists above has one reading there too, it is the same.
+GERMAN: list[tuple[str, float | str]] = [
+    ("1,234", 1.234),
+    ("-1,234 mm", -1.234),
+    ("1,234e2", 123.4),
+    ("12,5", 12.5),
+    ("12.5", 12.5),
+    ("0.123", 0.123),
+    ("1234.567", 1234.567),
+    ("1.234,5", 1234.5),
+    ("1,234.5", 1234.5),
+    ("1.234.567", 1234567),
+    ("1,234,567", 1234567),
+    ("1\u202f234,5", 1234.5),
+    ("1.234", "two_ways"),
+    ("-1.234 mm", "two_ways"),
+]

@@ -4,11 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 
 
@@ -33,32 +35,61 @@ class Message:
         return f"v1,{expected}" in self.headers["webhook-signature"].split(" ")
 
 
+# The status of the answer to a message that was received; None: the connection is closed without an answer.
+Choice = Callable[[Message], int | None]
+
+
 @dataclass
 class Receiver:
-    """Answers with `statuses` one after the other, and with the last one for ever.
-
+    """
     Attributes:
+        choose: decides the answer to each message.
         hold: waited for before each answer.
+        taken: the messages that were answered with a status below 300.
     """
 
     port: int
-    statuses: Sequence[int] = (204,)
+    choose: Choice
     hold: Callable[[], object] = bool
     got: list[Message] = field(default_factory=list)
+    taken: list[Message] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook?of=mine"
 
+    def answer(self, message: Message) -> int | None:
+        self.got.append(message)
+        status = self.choose(message)
+        self.hold()
+        if status is not None and status < 300:
+            self.taken.append(message)
+        return status
+
+
+def _one_after_the_other(statuses: Sequence[int]) -> Choice:
+    """And the last one for ever."""
+    turns = count(1)
+    return lambda _: statuses[min(next(turns), len(statuses)) - 1]
+
 
 @contextmanager
-def receiving(statuses: Sequence[int] = (204,), hold: Callable[[], object] = bool) -> Iterator[Receiver]:
+def receiving(
+    statuses: Sequence[int] = (204,),
+    hold: Callable[[], object] = bool,
+    *,
+    choose: Choice | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Receiver]:
+    """A receiver in a thread; over TLS with a context of a server."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.got.append(Message(self.path, {name.lower(): text for name, text in self.headers.items()}, body))
-            status = receiver.statuses[min(len(receiver.got), len(receiver.statuses)) - 1]
-            receiver.hold()
+            headers = {name.lower(): text for name, text in self.headers.items()}
+            if (status := receiver.answer(Message(self.path, headers, body))) is None:
+                self.close_connection = True
+                return
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", "/elsewhere")
@@ -72,7 +103,9 @@ def receiving(statuses: Sequence[int] = (204,), hold: Callable[[], object] = boo
             """A client that has gone is no error of the test."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        receiver = Receiver(server.server_address[1], statuses, hold)
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        receiver = Receiver(server.server_address[1], choose or _one_after_the_other(statuses), hold)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -116,3 +117,48 @@ def test_command_line_predicts(stack: Stack, capsys: pytest.CaptureFixture[str])
     row[1] = "-1"
     assert main([*server, "predict", "iris", *row]) == 1
     assert "/features/sepal length (cm)" in capsys.readouterr().err
+
+
+def iris_frame() -> pd.DataFrame:
+    from sklearn.datasets import load_iris
+
+    return load_iris(as_frame=True).data.sample(frac=1, random_state=0)
+
+
+def test_frame_is_answered_by_a_job_as_row_by_row(client: Client) -> None:
+    frame = iris_frame()
+    frame.iloc[3, 0] = np.nan
+    found = client.predict("iris", frame)
+    assert found.index.equals(frame.index)
+    assert found["error"].notna().tolist() == [place == 3 for place in range(len(frame))]
+    for place in (0, 50, 149):
+        alone = client.predict("iris", dict(frame.iloc[place])).output
+        assert isinstance(alone, Classification)
+        assert found["prediction"].iloc[place] == alone.label
+        assert found[f"probability_{alone.label}"].iloc[place] == (alone.probabilities or {})[alone.label]
+
+
+def test_coroutines_predict_a_frame(stack: Stack) -> None:
+    async def ask() -> pd.DataFrame:
+        async with AsyncClient(f"http://127.0.0.1:{stack.env['PORT']}") as client:
+            return await client.predict("iris", iris_frame())
+
+    assert asyncio.run(ask())["prediction"].value_counts().sum() == 150
+
+
+def test_command_line_scores_a_file(stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = ["--server", f"http://127.0.0.1:{stack.env['PORT']}"]
+    frame = iris_frame().astype(object)
+    frame.iloc[7, 2] = "wide"
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    output, errors = tmp_path / "out.parquet", tmp_path / "bad.csv"
+    asked = ["score", "iris", str(tmp_path / "rows.csv"), "-o", str(output), "--errors", str(errors)]
+    assert main([*server, *asked]) == 0
+    assert "150 rows: 149 scored, 1 with errors." in capsys.readouterr().err
+    assert pd.read_parquet(output)["prediction"].notna().sum() == 149
+    assert pd.read_csv(errors)["line"].tolist() == [9]
+
+
+def test_command_line_names_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "iris", "no-such.csv", "-o", "out.csv"]) == 1
+    assert "no-such.csv: No such file or directory" in capsys.readouterr().err

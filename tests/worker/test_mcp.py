@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 
 pytest.importorskip("mcp")
 
-IRIS = {"sepal length (cm)": 5.1, "sepal width (cm)": 3.5, "petal length (cm)": 1.4, "petal width (cm)": 0.2}
+IRIS = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
 MODES = ["auto", "legacy"]  # the protocol of 2026-07-28, and the one with a handshake before it
 
 
@@ -49,11 +49,11 @@ def test_client_finds_the_tools_and_gets_an_answer(stack: Stack, mode: str) -> N
 @pytest.mark.parametrize("mode", MODES)
 def test_bad_input_reaches_the_agent(stack: Stack, mode: str) -> None:
     async def use(client: Any) -> Any:
-        return await client.call_tool("predict_iris", {**IRIS, "petal width (cm)": "wide", "colour": 1})
+        return await client.call_tool("predict_iris", {**IRIS, "petal_width_cm": "wide", "colour": 1})
 
     result = with_client(stack, use, mode)
     assert result.is_error
-    assert {one["pointer"] for one in result.structured_content["errors"]} == {"/petal width (cm)", "/colour"}
+    assert {one["pointer"] for one in result.structured_content["errors"]} == {"/petal_width_cm", "/colour"}
 
 
 def test_model_card_can_be_read(stack: Stack) -> None:

@@ -16,6 +16,13 @@ def submit_many(stack: Stack, numbers: range) -> dict[str, int]:
         return dict(zip(ids, numbers, strict=True))
 
 
+def submit_slow(stack: Stack, number: int) -> dict[str, int]:
+    """Submit a number whose answer takes a second, and wait until a worker is at it."""
+    prediction_id = stack.submit("probe", {"x": number, "seconds": 1})
+    wait_until(lambda: stack.get(prediction_id)["status"] == "running", 30, "the slow row is running")
+    return {prediction_id: number}
+
+
 def wait_for_running(stack: Stack) -> None:
     wait_until(lambda: "running" in stack.states(), 30, "a row is running")
 
@@ -27,8 +34,7 @@ def answers(stack: Stack, submitted: dict[str, int]) -> dict[int, float | str]:
 
 
 def test_predictions_finish_after_crashes_of_each_process(stack: Stack) -> None:
-    submitted = submit_many(stack, range(150))
-    wait_for_running(stack)
+    submitted = submit_many(stack, range(150)) | submit_slow(stack, 500)
     stack["worker"].kill_children()
 
     submitted |= submit_many(stack, range(150, 300))
@@ -36,14 +42,13 @@ def test_predictions_finish_after_crashes_of_each_process(stack: Stack) -> None:
     submitted |= submit_many(stack, range(300, 400))
     stack["redis"].start()
 
-    submitted |= submit_many(stack, range(400, 500))
-    wait_for_running(stack)
+    submitted |= submit_many(stack, range(400, 500)) | submit_slow(stack, 501)
     stack["worker"].kill()
     stack["worker"].start()
 
     rows = stack.wait_for_end(submitted, RECOVERY_SECONDS)
-    assert len(rows) == len(submitted) == 500
-    assert answers(stack, submitted) == {number: 2 * number + 1 for number in range(500)}
+    assert len(rows) == len(submitted) == 502
+    assert answers(stack, submitted) == {number: 2 * number + 1 for number in range(502)}
     stack.replace_worker()
 
 

@@ -1,7 +1,6 @@
 """Foretell with a restricted user of a shared Redis, over TLS, as docs/how-to/redis.md describes."""
 
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from project.dev_redis import server_binary
 from project.env import BASE_DIR, broker_address
-from tests.support.needs import need
+from tests.support.certificate import self_signed
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
@@ -84,13 +83,7 @@ def denied(admin: redis.Redis) -> set[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for `localhost`, with its key in the same folder."""
-    need(shutil.which("openssl"), "openssl is missing: it creates the certificate of the TLS tests")
-    folder = tmp_path_factory.mktemp("tls")
-    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out certificate.pem"
-    command = ["openssl", *options.split(), "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder / "certificate.pem"
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

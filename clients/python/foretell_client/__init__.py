@@ -9,12 +9,22 @@ A request that is repeated after a lost connection carries the same Idempotency-
 
 from foretell_client.async_client import AsyncClient
 from foretell_client.client import Client
-from foretell_client.errors import ForetellError, NoAnswer, NotFinished, Problem, Refused, Unreachable
+from foretell_client.errors import (
+    ForetellError,
+    JobEnded,
+    JobNotFinished,
+    NoAnswer,
+    NotFinished,
+    Problem,
+    Refused,
+    Unreachable,
+)
 from foretell_client.results import (
     Advice,
     Classification,
     Failure,
     Feedback,
+    Job,
     Model,
     ModelDetail,
     Multi,
@@ -30,6 +40,9 @@ __all__ = [
     "Failure",
     "Feedback",
     "ForetellError",
+    "Job",
+    "JobEnded",
+    "JobNotFinished",
     "Model",
     "ModelDetail",
     "Multi",

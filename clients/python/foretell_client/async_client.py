@@ -2,14 +2,19 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, overload
 
 import httpx
 
+from foretell_client import frames
 from foretell_client.client import api_url, headers_for
 from foretell_client.errors import Unreachable
-from foretell_client.flows import Done, Features, Flow, Flows, Pause, Send, T, advance
-from foretell_client.results import Feedback, Model, ModelDetail, Prediction, Truth
+from foretell_client.files import FileFlows, OnProgress, silent
+from foretell_client.flows import Done, Features, Flow, Flows, Pause, Send, T, advance, rewind
+from foretell_client.results import Feedback, Job, Model, ModelDetail, Prediction, Truth
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class AsyncClient:
@@ -34,6 +39,7 @@ class AsyncClient:
         self._http = httpx.AsyncClient(base_url=api_url(base_url), headers=headers_for(token), transport=transport)
         self._timeout = timeout
         self._flows = Flows(patience)
+        self._files = FileFlows(self._flows)
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -46,24 +52,46 @@ class AsyncClient:
     async def close(self) -> None:
         await self._http.aclose()
 
+    @overload
     async def predict(
-        self, model: str, features: Features, wait: float = 5.0, within: float = 60.0, version: int | str | None = None
-    ) -> Prediction:
-        """Predict one row, and return the succeeded prediction.
+        self, model: str, features: Features, wait: float = 5.0, within: float | None = None,
+        version: int | str | None = None,
+    ) -> Prediction: ...  # fmt: skip
+    @overload
+    async def predict(
+        self, model: str, features: "DataFrame", *, within: float | None = None, version: int | str | None = None,
+        show_progress: bool = True,
+    ) -> "DataFrame": ...  # fmt: skip
+    async def predict(
+        self, model: str, features: Any, wait: float = 5.0, within: float | None = None,
+        version: int | str | None = None, show_progress: bool = True,
+    ) -> Any:  # fmt: skip
+        """Predict one row, and return the succeeded prediction; or the rows of a DataFrame, and return their answers.
+
+        A DataFrame is scored as a file. What comes back has its index, and the columns `prediction`,
+        `probability_<label>` or `lower` and `upper`, `prediction_set`, `grade`, `advice` and `error`. A row that cannot
+        be answered has an `error` and no prediction.
 
         Args:
-            features: values by name, or in the order of the signature.
+            features: values by name, or in the order of the signature; or a DataFrame with a column for each feature.
             wait: seconds for which the server may hold the request. After that, the client polls.
-            within: seconds for the whole call.
+            within: seconds for the whole call; otherwise 60 for one row, and for a DataFrame what the server allows.
+            show_progress: show a progress bar for a DataFrame, where there is a terminal or a notebook.
             version: the number or alias of a version; otherwise the one that serves.
 
         Raises:
             Refused: the server did not accept the request; `problems` names every invalid value.
             NoAnswer: the prediction failed, expired or was canceled.
             NotFinished: the prediction did not finish within `within` seconds.
+            JobEnded, JobNotFinished: the same of a DataFrame.
+            ValueError: the DataFrame lacks a column, or holds an infinite number.
             Unreachable: the server cannot be reached.
         """
-        return await self._run(self._flows.predict(model, features, wait, within, version))
+        if frames.is_frame(features):
+            detail = await self.model(model)
+            return await self._run(frames.predict(self._files, detail, features, within, version, show_progress))
+        limit = 60.0 if within is None else within
+        return await self._run(self._flows.predict(model, features, wait, limit, version))
 
     async def predict_rows(
         self, model: str, rows: Any, wait: float = 5.0, within: float = 300.0, version: int | str | None = None
@@ -120,6 +148,47 @@ class AsyncClient:
         """One model, with its signature and versions."""
         return await self._run(self._flows.model(name))
 
+    # --- Files --------------------------------------------------------------------------------------------------------
+    async def submit_file(
+        self,
+        model: str,
+        file: IO[bytes],
+        name: str = "rows.csv",
+        idempotency_key: str | None = None,
+        version: int | str | None = None,
+        **how: str,
+    ) -> Job:
+        """Send a file of rows: CSV, Excel, Parquet or JSON lines, opened in binary mode.
+
+        `how` says how it is to be read, where the server should not find that out: `encoding`, `delimiter`, `decimal`,
+        `header` ("true" or "false") and `sheet`.
+        """
+        return await self._run(self._files.submit(model, file, name, idempotency_key, version, how))
+
+    async def job(self, job_id: str) -> Job:
+        """The job of a file as it is now."""
+        return await self._run(self._files.read(job_id))
+
+    async def wait_for(self, job: Job, within: float | None = None, on_progress: OnProgress = silent) -> Job:
+        """The job when it has ended. Raises JobNotFinished after `within` seconds."""
+        return await self._run(self._files.wait(job, within, on_progress))
+
+    async def cancel_job(self, job_id: str) -> Job:
+        """End a job. Rows that are scored stay. Raises Refused (409) if it has already ended in another state."""
+        return await self._run(self._files.cancel(job_id))
+
+    async def save_results(self, job_id: str, into: IO[bytes], kind: str = "csv") -> None:
+        """Write the results to a file that is opened in binary mode. `kind` is "csv", "xlsx" or "parquet"."""
+        await self._run(self._files.save(job_id, "results", into, kind))
+
+    async def save_bad_rows(self, job_id: str, into: IO[bytes], kind: str | None = None) -> None:
+        """Write the bad rows, to be corrected, in the form of the input unless `kind` says otherwise."""
+        await self._run(self._files.save(job_id, "errors", into, kind))
+
+    async def correct(self, job_id: str, file: IO[bytes], name: str = "corrected.csv") -> Job:
+        """Send the bad rows again, corrected: only these are scored, and take their places in the results."""
+        return await self._run(self._files.correct(job_id, file, name))
+
     async def _run(self, flow: Flow[T]) -> T:
         step = advance(flow)
         while not isinstance(step, Done):
@@ -132,9 +201,14 @@ class AsyncClient:
             return advance(flow)
         timeout = self._timeout + step.wait
         try:
-            response = await self._http.request(
-                step.method, step.path, headers=step.headers, content=step.body, timeout=timeout
-            )
+            stream = self._http.stream(step.method, step.path, headers=step.headers, timeout=timeout, **step.parts())
+            async with stream as response:
+                if step.into is None or not response.is_success:
+                    await response.aread()
+                else:
+                    rewind(step.into)
+                    async for piece in response.aiter_bytes():
+                        step.into.write(piece)
         except httpx.TransportError as error:
             return advance(flow, error=Unreachable(error))
         return advance(flow, response)

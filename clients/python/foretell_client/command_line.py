@@ -7,13 +7,16 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from foretell_client.client import Client
 from foretell_client.errors import ForetellError, Refused
+from foretell_client.files import ended_well
 from foretell_client.results import Classification, ModelDetail, Multi, Output, Prediction, Regression
 
 SERVER, TOKEN = "FORETELL_SERVER", "FORETELL_TOKEN"
+KINDS = {".xlsx": "xlsx", ".parquet": "parquet"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(client, asked, rest)
     except ForetellError as error:
         print(_refusal(error), file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"foretell: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 
@@ -43,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
         # The help of `predict` needs the signature, so it is not written here.
         command = commands.add_parser(name, help=text, add_help=name == "model")
         command.add_argument("name")
+    score = commands.add_parser("score", help="score a file of rows: CSV, Excel, Parquet or JSON lines")
+    score.add_argument("name")
+    score.add_argument("file", type=Path)
+    score.add_argument("-o", "--output", type=Path, required=True, help="the results: .csv, .xlsx or .parquet")
+    score.add_argument("--errors", type=Path, help="the rows with errors, to be corrected")
     result = commands.add_parser("result", help="read a prediction")
     result.add_argument("id")
     return parser
@@ -56,8 +67,28 @@ def _run(client: Client, asked: argparse.Namespace, rest: Sequence[str]) -> None
         print(json.dumps(asdict(client.model(asked.name)), indent=2))
     elif asked.command == "result":
         print(json.dumps(asdict(client.result(asked.id)), indent=2))
+    elif asked.command == "score":
+        _score(client, asked.name, asked.file, asked.output, asked.errors)
     else:
         _predict(client, client.model(asked.name), rest)
+
+
+def _score(client: Client, model: str, file: Path, output: Path, errors: Path | None) -> None:
+    """Existing files of results are replaced once the job has ended."""
+    with file.open("rb") as rows:
+        job = client.submit_file(model, rows, file.name)
+    job = ended_well(client.wait_for(job, on_progress=_show))
+    print(f"\r{job.rows} rows: {job.good} scored, {job.bad} with errors.", file=sys.stderr)
+    with output.open("wb") as results:
+        client.save_results(job.id, results, KINDS.get(output.suffix, "csv"))
+    if errors is not None:
+        with errors.open("wb") as bad:
+            client.save_bad_rows(job.id, bad)
+
+
+def _show(done: int, rows: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done} of {rows} rows", end="", file=sys.stderr)
 
 
 def _predict(client: Client, model: ModelDetail, rest: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from foretell_client.results import Failure, Prediction
+from foretell_client.results import Failure, Job, Prediction
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,23 @@ class NotFinished(ForetellError):
     def __init__(self, prediction: Prediction) -> None:
         super().__init__("not_finished", f"Prediction {prediction.id} is still {prediction.status}.")
         self.prediction = prediction
+
+
+class JobEnded(ForetellError):
+    """The job of a file failed, expired or was canceled before all rows were done."""
+
+    def __init__(self, job: Job) -> None:
+        failure = job.error or Failure(job.status, f"The job was {job.status} after {job.done} rows.", False)
+        super().__init__(failure.code, failure.message)
+        self.job = job
+
+
+class JobNotFinished(ForetellError):
+    """The job did not finish in time. The server goes on with it: `job(job.id)` reads it later."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__("not_finished", f"Job {job.id} is still {job.status}, with {job.done} rows done.")
+        self.job = job
 
 
 def _problem_details(response: httpx.Response) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import IO, Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -31,13 +31,24 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class Send:
-    """`wait` is in seconds, which the server may hold the request."""
+    """`wait` is in seconds, which the server may hold the request.
+
+    The body is JSON, or a form of `fields` and `files` (names with their contents). The response is written to `into`,
+    from its beginning, where that is given.
+    """
 
     method: str
     path: str
     wait: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
+    fields: Mapping[str, str] | None = None
+    files: Mapping[str, tuple[str, IO[bytes]]] | None = None
+    into: IO[bytes] | None = None
+
+    def parts(self) -> dict[str, Any]:
+        """The body, as the arguments of httpx name its kinds."""
+        return {"content": self.body, "data": self.fields, "files": self.files}
 
 
 @dataclass(frozen=True)
@@ -196,6 +207,17 @@ class Flows:
 
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+def clock() -> float:
+    """Seconds, for time limits."""
+    return time.monotonic()
+
+
+def rewind(file: IO[bytes]) -> None:
+    """Empty a file that a repetition writes again."""
+    file.seek(0)
+    file.truncate()
 
 
 def _of(prediction_id: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 # A label or a number; of several targets, those that are known.
 Truth = str | float | dict[str, str | float]
 FINISHED = frozenset({"succeeded", "failed", "canceled", "expired"})
+JOB_FINISHED = frozenset({"finished", "failed", "canceled", "expired"})
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,30 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A file of rows that is scored. `rows` are those found so far; of those that are `done`, `bad` have an error.
+
+    `status` is "finished" although rows are bad: they can be corrected. `error` is set where the whole job failed.
+    """
+
+    id: str
+    model: str
+    version: int
+    status: str
+    rows: int
+    done: int
+    good: int
+    bad: int
+    seconds_left: float | None
+    error: Failure | None
+    page: str
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in JOB_FINISHED
+
+
+@dataclass(frozen=True)
 class Model:
     """`version` is the number of the version that serves, or None."""
 
@@ -143,6 +168,23 @@ def _one(output: dict[str, Any]) -> Classification | Regression:
 
 def _failure(error: dict[str, Any] | None) -> Failure | None:
     return None if error is None else Failure(error["code"], error["message"], error["retryable"])
+
+
+def job(body: dict[str, Any]) -> Job:
+    error = body["error"]
+    return Job(
+        id=body["id"],
+        model=body["model"],
+        version=body["version"],
+        status=body["status"],
+        rows=body["rows"],
+        done=body["done"],
+        good=body["good"],
+        bad=body["bad"],
+        seconds_left=body["seconds_left"],
+        error=error and Failure(error["code"], error["message"], False),
+        page=body["urls"]["page"],
+    )
 
 
 def feedback(body: dict[str, Any]) -> Feedback:

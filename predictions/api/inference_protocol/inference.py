@@ -25,7 +25,7 @@ Read = tuple[messages.InferenceRequest, list[messages.RequestedOutput], list[lis
 async def infer(request: ApiRequest, name: str, number: str | None = None) -> ApiReply:
     """POST /v2/models/<name>[/versions/<number>]/infer."""
     options = read_options(request.headers, request.caller)
-    version = await lookup.version(name, number)
+    version = await lookup.version(name, number, request.caller)
     asked, wanted, rows = await _read(request, version)
     ids = [new_prediction_id() for _ in rows]
     key, allowed = options.idempotency_key, options.time_allowed

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from predictions.api.http import ApiRequest
+from predictions.api.mcp.schemas import parameters
 from predictions.api.operations import accept_and_wait, find
 from predictions.api.prediction_body import pointer_to
 from predictions.api.threads import in_thread
@@ -15,6 +16,7 @@ from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
 from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import InvalidInput, OutOfScope, Problem
+from predictions.serving.schema.signature import unknown_features
 from predictions.serving.schema.wording import printable
 from predictions.use_cases import cancel, lookup
 from predictions.use_cases.submit import PredictCommand
@@ -45,7 +47,7 @@ async def predict(request: ApiRequest, name: str, arguments: Arguments) -> Predi
     _check_may_change(request)
     if request.caller.only_model not in ("", name):
         raise OutOfScope(f"This token is for the model {request.caller.only_model!r} only.")
-    version = lookup.serving_version(await lookup.model(name))
+    version = lookup.serving_version(await lookup.model(name), request.caller)
     rows = [_clean(version, arguments)]
     command = PredictCommand(version, rows, [new_prediction_id()], request.caller, Source.API)
     [row] = await accept_and_wait(command, min(MOST_SECONDS, settings.WAIT_MAX))
@@ -75,15 +77,27 @@ def _check_may_change(request: ApiRequest) -> None:
 
 
 def _clean(version: ModelVersion, arguments: Arguments) -> list[Any]:
+    """The row of a tool's arguments. A feature's own name is no parameter where the two differ."""
+    features = parameters(version.signature.names)
+    unknown = arguments.keys() - features.keys()
+    row = {features[name]: value for name, value in arguments.items() if name in features}
+    problems = [_placed(problem, {}) for problem in unknown_features(unknown)]
     try:
-        return version.signature.clean(arguments)
+        values = version.signature.clean(row)
     except InvalidInput as error:
-        raise InvalidInput([_placed(problem) for problem in error.problems]) from None
+        names = {feature: name for name, feature in features.items()}
+        problems = [_placed(problem, names) for problem in error.problems] + problems
+    if problems:
+        raise InvalidInput(problems)
+    return values
 
 
-def _placed(problem: Problem) -> Problem:
-    """With a pointer into the arguments."""
-    return replace(problem, pointer="" if problem.feature is None else pointer_to(problem.feature))
+def _placed(problem: Problem, names: Mapping[str, str]) -> Problem:
+    """With the name of the parameter, and a pointer into the arguments."""
+    if problem.feature is None:
+        return replace(problem, pointer="")
+    name = names.get(problem.feature, problem.feature)
+    return replace(problem, feature=name, pointer=pointer_to(name))
 
 
 def _id(arguments: Arguments) -> uuid.UUID:

@@ -1,13 +1,21 @@
 """JSON Schemas of what the tools take and return."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from predictions.models import ModelVersion, State
 from predictions.serving.schema.errors import ERRORS
+from predictions.serving.schema.signature import Signature
 
 Json = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+# Hosts of agents refuse other names of parameters, and longer ones.
+LONGEST = 64
+NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9_.-]+")
 
 
 def _object(properties: Json, description: str = "") -> Json:
@@ -98,6 +106,41 @@ PREDICTION_ID: Json = {
     "required": ["id"],
     "additionalProperties": False,
 }
+
+
+def parameters(names: Iterable[str]) -> dict[str, str]:
+    """The features of a signature by the names of their parameters. A name that hosts accept stays as it is."""
+    features = list(names)
+    kept = {name for name in features if _is_allowed(name)}
+    found: dict[str, str] = {}
+    for name in features:
+        found[name if name in kept else _free(name, kept | found.keys())] = name
+    return found
+
+
+def _is_allowed(name: str) -> bool:
+    return 0 < len(name) <= LONGEST and not NOT_ALLOWED.search(name)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name like this one that hosts accept; with a number if it is taken."""
+    base = NOT_ALLOWED.sub("_", name).strip("_")[:LONGEST] or "feature"
+    free, number = base, 2
+    while free in taken:
+        free, number = f"{base[: LONGEST - 8]}_{number}", number + 1
+    return free
+
+
+def arguments(signature: Signature) -> Json:
+    """The signature's schema. Where a parameter is not called as its feature, its title says the feature's name."""
+    schema = signature.json_schema()
+    renamed = {feature: name for name, feature in parameters(signature.names).items()}
+    properties = {renamed[feature]: _titled(said, feature, renamed) for feature, said in schema["properties"].items()}
+    return {**schema, "properties": properties, "required": [renamed[feature] for feature in schema["required"]]}
+
+
+def _titled(said: Json, feature: str, renamed: dict[str, str]) -> Json:
+    return said if renamed[feature] == feature else {**said, "title": feature}
 
 
 def of_version(version: ModelVersion) -> Json:

@@ -12,7 +12,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("version", type=int)
+        parser.add_argument("version", help="its number or an alias")
         parser.add_argument("--reason", default="", help="kept in the history of the model")
         parser.add_argument("--undo", action="store_true", help="let it be promoted again")
 

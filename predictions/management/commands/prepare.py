@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
+from predictions.models import version_files
 from predictions.serving.artifacts import repository
 
 ANALYST = "analyst"
@@ -47,8 +48,13 @@ class Command(BaseCommand):
     def train_missing(self) -> None:
         """Models without a version, or with none that this Foretell can serve.
 
-        One that cannot be trained is named and left out: the others are to serve.
+        One that cannot be trained is named and left out: the others are to serve. Nothing is trained while it is not
+        known what other machines have trained.
         """
+        try:
+            version_files.pull(settings.MODELS_DIR)
+        except version_files.StorageUnavailable:
+            return  # `registry.sync` says so
         for description in repository.descriptions(settings.MODELS_DIR, on_broken=_reported_by_sync):
             if repository.manifests(settings.MODELS_DIR, description.name, on_broken=_reported_by_sync):
                 continue

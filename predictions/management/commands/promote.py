@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("version", type=int)
+        parser.add_argument("version", help="its number or an alias")
         parser.add_argument("--reason", default="", help="kept in the history of the model")
 
     def handle(self, *args: Any, **options: Any) -> None:

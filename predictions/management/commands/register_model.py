@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -6,6 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
+from predictions.management.sharing import pull
 from predictions.models import RegisteredModel
 from predictions.serving.artifacts.repository import BrokenFile
 from predictions.serving.registration import CannotRegister
@@ -34,6 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="decide and prove, and keep nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        pull()  # the next number is known only then
         if options["serve"] and (known := self._known(options)) is not None:
             self.stdout.write(f"{options['name']} version {known} was made from these files: nothing to do.")
             return
@@ -60,11 +63,13 @@ class Command(BaseCommand):
         """Raises CommandError: a person who brings a file reads one sentence and no traceback."""
         try:
             from predictions.serving.importing.importer import import_model  # noqa: PLC0415 - only here
+            from predictions.serving.training.fresh_process import prove_in_fresh_process  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise CommandError(f"Registering needs {error.name}: pip install -r requirements/run.txt") from error
         wanted = _request(options)
         try:
-            return import_model(settings.MODELS_DIR, wanted, self._say)
+            prove = partial(prove_in_fresh_process, budget_bytes=settings.LOADER_BYTES)
+            return import_model(settings.MODELS_DIR, wanted, self._say, prove)
         except (BrokenFile, CannotRegister) as error:
             raise CommandError(str(error)) from error
         except OSError as error:

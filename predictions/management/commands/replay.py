@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("version", type=int, help="the version that answers them again")
+        parser.add_argument("version", help="number or alias of the version that answers them again")
         parser.add_argument("--last", type=int, default=LAST, help=f"how many predictions, the newest first ({LAST})")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,9 +1,11 @@
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
+from predictions.management.sharing import pull
 from predictions.models import RegisteredModel
 from predictions.serving.artifacts.repository import BrokenFile, NoSuchModel
 from predictions.serving.registration import CannotRegister
@@ -37,11 +39,14 @@ class Command(BaseCommand):
 def _train(name: str) -> "Manifest":
     """Raises CommandError: a person who trains reads one sentence and no traceback."""
     try:
-        from predictions.serving.training.register import train_and_register  # noqa: PLC0415 - only when training
+        from predictions.serving.training.fresh_process import prove_in_fresh_process  # noqa: PLC0415 - only when training
+        from predictions.serving.training.register import train_and_register  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CommandError(f"Training needs {error.name}: pip install -r requirements/run.txt") from error
+    pull()  # the next number is known only then
     try:
-        return train_and_register(settings.MODELS_DIR, name)
+        prove = partial(prove_in_fresh_process, budget_bytes=settings.LOADER_BYTES)
+        return train_and_register(settings.MODELS_DIR, name, prove)
     except (NoSuchModel, BrokenFile, CannotRegister) as error:
         raise CommandError(str(error)) from error
     except OSError as error:

@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from predictions.serving.artifacts.description import ClassLabel, Description, Frozen, Target, Task
 from predictions.serving.artifacts.figures import Figures
-from predictions.serving.artifacts.sureness import Sureness
+from predictions.serving.artifacts.sureness import ARRAYS, Sureness
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
 
@@ -90,6 +90,20 @@ class Compiled(Frozen):
     predict_ms: float = Field(ge=0)
 
 
+class Memory(Frozen):
+    """What a version takes of a worker's memory, as it was measured where it was proved, in bytes.
+
+    `serving` is held while it serves. `estimator` comes to it when a compiled version has to open its estimator.
+    """
+
+    serving: int = Field(ge=0)
+    estimator: int = Field(0, ge=0)
+
+    @property
+    def most(self) -> int:
+        return self.serving + self.estimator
+
+
 class TargetOutput(Frozen):
     """One of several targets, as a manifest says it of one alone. `figures` are for the axis of a number."""
 
@@ -108,6 +122,7 @@ class Manifest(Frozen):
     the modules that it brings along, by their SHA-256. `remarks` tell analysts what was found while it was made.
     `source` is the SHA-256 of the files that a person brought, if it was made from such.
     `background` is a sample of training rows: explanations compare with them.
+    `memory` is missing in versions that were made before it was measured.
     `log_odds` are the intercept and the coefficients of a linear classifier whose log-odds are such a sum.
     `targets` are two or more where one row has several answers; `classes`, `labels` and `metrics` are then empty here.
     """
@@ -138,6 +153,7 @@ class Manifest(Frozen):
     golden: Golden
     sureness: Sureness | None = None
     predict_ms: float = Field(ge=0)
+    memory: Memory | None = None
     compiled: Compiled | None = None
     not_compiled: str | None = None
 
@@ -145,6 +161,16 @@ class Manifest(Frozen):
     def views(self) -> list["Manifest"]:
         """The manifest of each target, as if it were the only one; empty if there is only one."""
         return [self.model_copy(update={**dict(one), "targets": [], "compiled": None}) for one in self.targets]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The SHA-256 of each file beside version.json, by its path."""
+        found = {ESTIMATOR: self.sha256}
+        if self.compiled:
+            found[COMPILED] = self.compiled.sha256
+        if self.sureness and self.sureness.sha256:
+            found[ARRAYS] = self.sureness.sha256
+        return found | {f"{CODE}/{path}": sha256 for path, sha256 in self.code.items()}
 
     @cached_property
     def answered(self) -> dict[str, Any]:

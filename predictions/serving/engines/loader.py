@@ -16,6 +16,7 @@ from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.artifacts.sureness import ARRAYS
 from predictions.serving.engines.opening import Files, Loaded, open_version
 from predictions.serving.schema.errors import ModelUnavailable
+from predictions.serving.schema.sentences import english
 
 # Long enough that a broken version does not cost a load per prediction, short enough that a repair is noticed.
 FAILURE_REMEMBERED_SECONDS = 30.0
@@ -43,15 +44,21 @@ class Loader:
         clock: Callable[[], float] = time.monotonic,
         *,
         use_compiled: bool = True,
+        bring: Callable[[Path, str, int], None] = lambda *_: None,
     ) -> None:
+        """`bring` is told which version is about to be read, and may raise ModelUnavailable."""
         self._root = root
         self._budget = budget_bytes
         self._clock = clock
         self._use_compiled = use_compiled
+        self._bring = bring
         self._lock = threading.Lock()
         self._kept: OrderedDict[Key, Loaded] = OrderedDict()
         self._loading: dict[Key, Future[Loaded]] = {}
         self._failed: dict[Key, _Failure] = {}
+        # Versions that were opened, and that were dropped to make room, since this process began.
+        self.loads = 0
+        self.evictions = 0
 
     def get(self, name: str, number: int, sha256: str) -> Loaded:
         """The version whose artefact has this registered SHA-256. Raises ModelUnavailable."""
@@ -89,6 +96,7 @@ class Loader:
 
     def _load(self, key: Key, mine: Future[Loaded]) -> Loaded:
         try:
+            self._bring(self._root, *key[:2])
             loaded = _read(self._root, *key, use_compiled=self._use_compiled)
         except BaseException as error:
             with self._lock:
@@ -100,6 +108,7 @@ class Loader:
             raise
         with self._lock:
             self._kept[key] = loaded
+            self.loads += 1
             evicted = self._evict()
             del self._loading[key]
         mine.set_result(loaded)
@@ -116,10 +125,11 @@ class Loader:
         del self._failed[key]
 
     def _evict(self) -> bool:
-        before = len(self._kept)
+        before = self.evictions
         while len(self._kept) > 1 and self._total() > self._budget:
             self._kept.popitem(last=False)
-        return len(self._kept) < before
+            self.evictions += 1
+        return self.evictions > before
 
     def _total(self) -> int:
         return sum(loaded.size for loaded in self._kept.values())
@@ -130,20 +140,39 @@ def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool
         manifest = repository.manifest(root, name, number)
         if manifest.sha256 != sha256:
             raise ModelUnavailable(
-                f"{repository.MANIFEST} of {name} version {number} names SHA-256 {manifest.sha256}, "
-                f"registered is {sha256}."
+                english(
+                    "{file} of {name} version {number} names SHA-256 {found}, registered is {sha256}.",
+                    file=repository.MANIFEST,
+                    name=name,
+                    number=number,
+                    found=manifest.sha256,
+                    sha256=sha256,
+                )
             )
         return open_version(manifest, _files(root, manifest, use_compiled=use_compiled))
     except (LookupError, OSError) as error:
         raise ModelUnavailable(
-            f"Version {number} of {name} cannot be read here; the log says why. Run manage.py train {name}, "
-            f"or bring its folder to this machine."
+            english(
+                "Version {number} of {name} cannot be read here; the log says why. Run manage.py train {name}, or bring"
+                " its folder to this machine.",
+                number=number,
+                name=name,
+            )
         ) from error
     except repository.OutdatedVersion as error:
-        raise ModelUnavailable(f"Version {number} of {name} does not serve: {error.problems[0]}.") from error
+        reason = english(
+            "Version {number} of {name} does not serve: {problem}.", number=number, name=name, problem=error.problems[0]
+        )
+        raise ModelUnavailable(reason) from error
     except repository.BrokenFile as error:
         raise ModelUnavailable(
-            f"{error.path.name} of {name} version {number} is broken: {'; '.join(error.problems)}"
+            english(
+                "{file} of {name} version {number} is broken: {problems}",
+                file=error.path.name,
+                name=name,
+                number=number,
+                problems="; ".join(error.problems),
+            )
         ) from error
 
 

@@ -25,6 +25,7 @@ from predictions.serving.engines.bundled_code import importable
 from predictions.serving.engines.sureness import Assessor, open_assessor
 from predictions.serving.engines.verify import check_golden, check_hash, check_libraries
 from predictions.serving.schema.errors import ModelUnavailable
+from predictions.serving.schema.sentences import english
 
 if TYPE_CHECKING:
     from predictions.serving.engines.sklearn import SklearnEngine
@@ -58,8 +59,8 @@ class Pickled:
             return self._engine
 
     @property
-    def size(self) -> int:
-        return self._manifest.bytes if self._engine else 0
+    def is_open(self) -> bool:
+        return self._engine is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,14 @@ class Loaded:
 
     @property
     def size(self) -> int:
-        """The size of the files that are held open, in bytes."""
-        sureness = self.manifest.sureness
-        return self.compiled_size + self.pickled.size + (sureness.bytes if sureness else 0)
+        """Bytes of memory as they were measured; those of the open files where that was not done."""
+        manifest, memory = self.manifest, self.manifest.memory
+        arrays = manifest.sureness.bytes if manifest.sureness else 0
+        if memory is None:
+            return self.compiled_size + arrays + (manifest.bytes if self.pickled.is_open else 0)
+        if manifest.compiled and not self.compiled_size:
+            return memory.estimator + arrays
+        return memory.serving + (memory.estimator if self.pickled.is_open else 0)
 
 
 def limit_threads() -> None:
@@ -147,7 +153,9 @@ def _open_compiled(manifest: Manifest, record: Compiled, content: bytes, estimat
         session = open_session(content)
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise ModelUnavailable(
-            "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
+            english(
+                "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
+            )
         ) from error
     return OnnxEngine(
         session,
@@ -173,5 +181,7 @@ def _unpickle(content: bytes) -> Any:
         raise
     except Exception as error:  # a pickle may raise anything
         raise ModelUnavailable(
-            "The estimator cannot be opened; the log says why. Install what it imports, or train a new version."
+            english(
+                "The estimator cannot be opened; the log says why. Install what it imports, or train a new version."
+            )
         ) from error

@@ -11,6 +11,7 @@ import numpy as np
 from predictions.serving.artifacts.repository import Golden, Manifest
 from predictions.serving.engines.base import Difference, Engine, RawPredictions, differences
 from predictions.serving.schema.errors import ModelUnavailable
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Value
 
 Rows: TypeAlias = Sequence[Sequence[Value]]
@@ -20,8 +21,13 @@ def check_hash(sha256: str, content: bytes, what: str = "artefact") -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ModelUnavailable(
-            f"The {what} has SHA-256 {found}, registered is {sha256}. It was changed or damaged: bring the "
-            f"original back, or train a new version."
+            english(
+                "The {what} has SHA-256 {found}, registered is {sha256}. It was changed or damaged: bring the original"
+                " back, or train a new version.",
+                what=what,
+                found=found,
+                sha256=sha256,
+            )
         )
 
 
@@ -29,8 +35,13 @@ def check_libraries(manifest: Manifest) -> None:
     trained, here = manifest.libraries.get("scikit-learn"), installed("scikit-learn")
     if trained != here:
         raise ModelUnavailable(
-            f"Trained with scikit-learn {trained}, but {here} is installed. Install that one, or run "
-            f"manage.py train {manifest.model}."
+            english(
+                "Trained with scikit-learn {trained}, but {here} is installed. Install that one, or run manage.py train"
+                " {model}.",
+                trained=trained,
+                here=here,
+                model=manifest.model,
+            )
         )
 
 
@@ -49,10 +60,11 @@ def check_golden(manifest: Manifest, engine: Engine, tolerance: float) -> None:
     except (MemoryError, ModelUnavailable):
         raise
     except Exception as error:  # an estimator may raise anything
-        raise ModelUnavailable("The golden rows fail; the log says why.") from error
+        raise ModelUnavailable(english("The golden rows fail; the log says why.")) from error
     if found:
         shown = "; ".join(f"{how}, {difference}" for how, difference in found[:3])
-        raise ModelUnavailable(f"The golden rows are not reproduced here. {shown}.{_other_libraries(manifest)}")
+        details = f"{shown}.{_other_libraries(manifest)}"
+        raise ModelUnavailable(english("The golden rows are not reproduced here. {details}", details=details))
 
 
 def compare_arrangements(

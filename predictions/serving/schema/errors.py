@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from predictions.serving.schema.sentences import english
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -45,7 +47,7 @@ class InvalidInput(ForetellError):
     """The row cannot be answered as it stands; `problems` names everything wrong with it at once."""
 
     code = "invalid_input"
-    sentence = "Some values need another look. Correct them and ask again."
+    sentence = english("Some values need another look. Correct them and ask again.")
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(f"{p.feature or 'row'}: {p.code}" for p in problems))
@@ -58,7 +60,7 @@ class ModelUnavailable(ForetellError):
     code = "model_unavailable"
     retryable = True
     retry_after = 5
-    sentence = "This model cannot answer at the moment. Your values are kept; try again in a few minutes."
+    sentence = english("This model cannot answer at the moment. Your values are kept; try again in a few minutes.")
 
     def __init__(self, reason: str = "", sentence: str = "") -> None:
         super().__init__(reason)
@@ -69,25 +71,27 @@ class ModelUnavailable(ForetellError):
 
 class ModelFailure(ForetellError):
     code = "model_error"
-    sentence = "The model could not give an answer for these values. Check them, or try other values."
+    sentence = english("The model could not give an answer for these values. Check them, or try other values.")
 
 
 class TimedOut(ForetellError):
     code = "timeout"
     retryable = True
-    sentence = "The prediction took longer than it may. Try again; if it happens again, tell the people who run this."
+    sentence = english(
+        "The prediction took longer than it may. Try again; if it happens again, tell the people who run this."
+    )
 
 
 class WorkerLost(ForetellError):
     code = "worker_lost"
     retryable = True
-    sentence = "The prediction was interrupted more than once and was given up. Try again."
+    sentence = english("The prediction was interrupted more than once and was given up. Try again.")
 
 
 class QueueFull(ForetellError):
     code = "queue_full"
     retryable = True
-    sentence = "Too many predictions are waiting at the moment. Try again shortly."
+    sentence = english("Too many predictions are waiting at the moment. Try again shortly.")
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"room in about {retry_after} s")
@@ -105,57 +109,59 @@ class NotFound(SpecificError):
     """There is no such thing, or it is not the caller's: the two are told apart nowhere."""
 
     code = "not_found"
-    sentence = "There is no such model or prediction, or it is not yours."
+    sentence = english("There is no such model or prediction, or it is not yours.")
 
 
 class Removed(ForetellError):
     code = "removed"
-    sentence = "The prediction's data was removed: its time was over, or its owner removed it."
+    sentence = english("The prediction's data was removed: its time was over, or its owner removed it.")
 
 
 class NotAuthenticated(ForetellError):
     code = "not_authenticated"
-    sentence = "Sign in, or send a token: Authorization: Bearer …"
+    sentence = english("Sign in, or send a token: Authorization: Bearer …")
 
 
 class InvalidToken(SpecificError):
     code = "authentication_failed"
-    sentence = "The token is not valid: it is mistyped, expired or revoked. Make a new one at /accounts/tokens/."
+    sentence = english(
+        "The token is not valid: it is mistyped, expired or revoked. Make a new one at /accounts/tokens/."
+    )
 
 
 class Forbidden(ForetellError):
     code = "permission_denied"
-    sentence = "You can see this prediction, but only the person who asked for it can change it."
+    sentence = english("You can see this prediction, but only the person who asked for it can change it.")
 
 
 class OutOfScope(SpecificError):
     """The token was made for less."""
 
     code = "insufficient_scope"
-    sentence = "This token may not do that."
+    sentence = english("This token may not do that.")
 
 
 # --- The state that something is in -----------------------------------------------------------------------------------
 class CannotCancel(SpecificError):
     code = "not_cancelable"
-    sentence = "The prediction has already ended; there is nothing to cancel."
+    sentence = english("The prediction has already ended; there is nothing to cancel.")
 
 
 class CannotChange(SpecificError):
     """What serves is not changed; the sentence says why, and the remedy."""
 
     code = "not_changeable"
-    sentence = "What serves was not changed."
+    sentence = english("What serves was not changed.")
 
 
 class NoAnswer(ForetellError):
     code = "no_answer"
-    sentence = "Only a prediction that succeeded has an answer to give feedback on."
+    sentence = english("Only a prediction that succeeded has an answer to give feedback on.")
 
 
 class KeyReused(ForetellError):
     code = "idempotency_key_reused"
-    sentence = "This Idempotency-Key belongs to another request body."
+    sentence = english("This Idempotency-Key belongs to another request body.")
 
 
 class TooMany(ForetellError):
@@ -163,7 +169,7 @@ class TooMany(ForetellError):
 
     code = "too_many"
     retryable = True
-    sentence = "Too many predictions asked for in a short time. Try again shortly."
+    sentence = english("Too many predictions asked for in a short time. Try again shortly.")
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"again in {retry_after} s")
@@ -187,22 +193,22 @@ class TooManyFiles(SpecificError):
     code = "too_many_files"
     retryable = True
     retry_after = 30
-    sentence = "Too many of your files are being scored. Wait until one has ended, or cancel one."
+    sentence = english("Too many of your files are being scored. Wait until one has ended, or cancel one.")
 
 
 class NotCorrectable(SpecificError):
     code = "not_correctable"
-    sentence = "Only a file that is finished, and has bad rows, takes corrections."
+    sentence = english("Only a file that is finished, and has bad rows, takes corrections.")
 
 
 class NoResults(SpecificError):
     code = "no_results"
-    sentence = "There is no result yet."
+    sentence = english("There is no result yet.")
 
 
 class Canceled(SpecificError):
     code = "canceled"
-    sentence = "It was canceled."
+    sentence = english("It was canceled.")
 
 
 class NotInTime(SpecificError):
@@ -222,30 +228,30 @@ class DatabaseAway(ForetellError):
     code = "database_away"
     retryable = True
     retry_after = 5
-    sentence = "The database does not answer; nothing was kept."
+    sentence = english("The database does not answer; nothing was kept.")
 
 
 # --- The request itself -----------------------------------------------------------------------------------------------
 class BadRequest(SpecificError):
     code = "bad_request"
-    sentence = "That request made no sense here."
+    sentence = english("That request made no sense here.")
 
 
 class NotJSON(SpecificError):
     code = "not_json"
-    sentence = "The body is not JSON."
+    sentence = english("The body is not JSON.")
 
 
 class BadHeader(SpecificError):
     code = "bad_header"
-    sentence = "A header could not be understood."
+    sentence = english("A header could not be understood.")
 
 
 class MethodNotAllowed(SpecificError):
     """`allowed` are the methods of the address."""
 
     code = "method_not_allowed"
-    sentence = "This address does not take that method."
+    sentence = english("This address does not take that method.")
 
     def __init__(self, method: str, allowed: Sequence[str]) -> None:
         super().__init__(f'Method "{method}" not allowed.')
@@ -254,21 +260,21 @@ class MethodNotAllowed(SpecificError):
 
 class TooLarge(ForetellError):
     code = "too_large"
-    sentence = "The body is too large."
+    sentence = english("The body is too large.")
 
 
 class FileTooLarge(SpecificError):
     """A file beyond one of the limits; the sentence names the limit and the remedy."""
 
     code = "file_too_large"
-    sentence = "The file is too large."
+    sentence = english("The file is too large.")
 
 
 class UnsupportedMediaType(SpecificError):
     """`codings`: those that are taken, where the coding of the body is refused and not its type."""
 
     code = "unsupported_media_type"
-    sentence = "Send the body as application/json."
+    sentence = english("Send the body as application/json.")
 
     def __init__(self, sentence: str = "", *, codings: Sequence[str] = ()) -> None:
         super().__init__(sentence)
@@ -279,26 +285,26 @@ class ForeignOrigin(ForetellError):
     """A script of another site, which CORS_ALLOWED_ORIGINS does not name."""
 
     code = "foreign_origin"
-    sentence = "Pages of this origin may not ask here. An administrator can name it in CORS_ALLOWED_ORIGINS."
+    sentence = english("Pages of this origin may not ask here. An administrator can name it in CORS_ALLOWED_ORIGINS.")
 
 
 class NotInstalled(SpecificError):
     """An optional part whose packages are missing; the sentence says how to install them."""
 
     code = "not_installed"
-    sentence = "This is not installed here."
+    sentence = english("This is not installed here.")
 
 
 class UnsupportedTransferCoding(ForetellError):
     code = "unsupported_transfer_coding"
-    sentence = "Of transfer codings only chunked is understood."
+    sentence = english("Of transfer codings only chunked is understood.")
 
 
 class InternalError(ForetellError):
     """An error of ours; what it was is in the log."""
 
     code = "internal_error"
-    sentence = "Something went wrong here. It has been noted."
+    sentence = english("Something went wrong here. It has been noted.")
 
 
 def all_errors(base: type[ForetellError] = ForetellError) -> list[type[ForetellError]]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, c
 from predictions.serving.schema import wording
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.kinds import Boolean, Choice, Date, Feature, Integer, Number, Text, Value
+from predictions.serving.schema.sentences import english
 
 __all__ = ["Advice", "Boolean", "Choice", "Date", "Feature", "Integer", "Number", "Signature", "Text", "Value"]
 
@@ -71,9 +72,9 @@ class Signature(RootModel[tuple[Feature, ...]]):
         try:
             row = self._row.__pydantic_validator__.validate_python(given)
         except ValidationError as error:
-            raise InvalidInput([*self._wrong(error), *_unknown(unknown)]) from None
+            raise InvalidInput([*self._wrong(error), *unknown_features(unknown)]) from None
         if unknown:
-            raise InvalidInput(_unknown(unknown))
+            raise InvalidInput(unknown_features(unknown))
         return list(row.__dict__.values())
 
     def json_schema(self) -> dict[str, Any]:
@@ -150,12 +151,15 @@ def _allow_null(schema: dict[str, Any]) -> None:
         schema["type"] = [schema["type"], "null"]
 
 
-def _unknown(names: Iterable[object]) -> list[Problem]:
+def unknown_features(names: Iterable[object]) -> list[Problem]:
+    """One problem for each name, and one for all beyond a bound."""
     ordered = sorted(wording.printable(name) for name in names)
     problems = [Problem(name, "unknown_feature", wording.UNKNOWN_FEATURE) for name in ordered[:UNKNOWN_NAMED]]
     if len(ordered) > UNKNOWN_NAMED:
         rest = len(ordered) - UNKNOWN_NAMED
-        problems.append(Problem(None, "unknown_feature", f"And {rest} more names that are not known."))
+        problems.append(
+            Problem(None, "unknown_feature", english("And {rest} more names that are not known.", rest=rest))
+        )
     return problems
 
 

@@ -3,16 +3,18 @@
 import math
 from typing import Any
 
-NOT_A_ROW = "Give the features as an object, name by name, or as a list of values in signature order."
-UNKNOWN_FEATURE = "This model has no feature of this name. Leave it out, or correct its spelling."
-UNSEEN_CATEGORY = "The training data has no example of this choice, so the answer is less certain."
+from predictions.serving.schema.sentences import english
+
+NOT_A_ROW = english("Give the features as an object, name by name, or as a list of values in signature order.")
+UNKNOWN_FEATURE = english("This model has no feature of this name. Leave it out, or correct its spelling.")
+UNSEEN_CATEGORY = english("The training data has no example of this choice, so the answer is less certain.")
 
 _KINDS = {
-    "number": "Must be a number.",
-    "integer": "Must be a whole number.",
-    "boolean": "Must be true or false.",
-    "text": "Must be text.",
-    "date": "Must be a date, written as year-month-day: 2024-05-31.",
+    "number": english("Must be a number."),
+    "integer": english("Must be a whole number."),
+    "boolean": english("Must be true or false."),
+    "text": english("Must be text."),
+    "date": english("Must be a date, written as year-month-day: 2024-05-31."),
 }
 # Names and choices come from outside and are repeated in messages: a bound keeps those readable.
 _LONGEST = 80
@@ -21,32 +23,39 @@ _LONGEST = 80
 def explain(feature: Any, error: str, given: object) -> tuple[str, str]:
     """Our (code, message) for one of pydantic's error types at a feature."""
     if given is None or error in ("missing", "string_too_short"):
-        return "missing", "Please fill this in."
+        return "missing", english("Please fill this in.")
     if error == "finite_number" or _exceeds_float(given):
-        return "not_finite", "Must be a finite number, smaller than 1.8e308."
+        return "not_finite", english("Must be a finite number, smaller than 1.8e308.")
     if error == "greater_than_equal":
-        return "below_minimum", f"Must be at least {_limit(feature, 'minimum')}."
+        return "below_minimum", english("Must be at least {number}.", number=_limit(feature, "minimum"))
     if error == "less_than_equal":
-        return "above_maximum", f"Must be at most {_limit(feature, 'maximum')}."
+        return "above_maximum", english("Must be at most {number}.", number=_limit(feature, "maximum"))
     if error == "string_too_long":
-        return "too_long", f"Must be at most {feature.max_length} characters long."
+        return "too_long", english("Must be at most {most} characters long.", most=feature.max_length)
     if error == "unknown_choice":
-        return "unknown_choice", f"Must be one of: {_choices(feature)}."
+        return "unknown_choice", english("Must be one of: {choices}.", choices=_choices(feature))
     if error == "string_unicode":
-        return "wrong_type", "Must be plain text; it contains a character that cannot be stored."
+        return "wrong_type", english("Must be plain text; it contains a character that cannot be stored.")
     return "wrong_type", _KINDS[feature.kind]
 
 
 def wrong_length(expected: int, given: int) -> str:
-    return f"Needs {expected} values, one for each feature in signature order; {given} were given."
+    return english(
+        "Needs {expected} values, one for each feature in signature order; {given} were given.",
+        expected=expected,
+        given=given,
+    )
 
 
 def below_training(feature: Any, low: float) -> str:
-    return f"Lower than anything in the training data (from {_measure(low, feature.unit)}): less certain."
+    return english(
+        "Lower than anything in the training data (from {low}): less certain.", low=_measure(low, feature.unit)
+    )
 
 
 def above_training(feature: Any, high: float) -> str:
-    return f"Higher than anything in the training data (up to {_measure(high, feature.unit)}): less certain."
+    measure = _measure(high, feature.unit)
+    return english("Higher than anything in the training data (up to {high}): less certain.", high=measure)
 
 
 def printable(name: object) -> str:

@@ -11,6 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 from predictions.serving.artifacts.sureness import Calibration, ClassMap
 from predictions.serving.engines.base import Floats
 from predictions.serving.engines.sureness import LEAST, calibrated, log_odds
+from predictions.serving.schema.sentences import english
 
 FOLDS = 10
 ISOTONIC_ROWS = 1000
@@ -30,14 +31,25 @@ def calibrate(shares: Floats, truth: Floats) -> Calibration:
     """
     fewest = int(np.bincount(truth.astype(int), minlength=shares.shape[1]).min())
     if fewest < LEAST_ROWS_OF_A_CLASS:
-        raise Unsupported(f"The smallest class has {fewest} held-out rows; {LEAST_ROWS_OF_A_CLASS} are needed.")
+        raise Unsupported(
+            english(
+                "The smallest class has {rows} held-out rows; {needed} are needed.",
+                rows=fewest,
+                needed=LEAST_ROWS_OF_A_CLASS,
+            )
+        )
     methods = ("sigmoid", "isotonic") if len(truth) >= ISOTONIC_ROWS else ("sigmoid",)
     best = min((_tried(method, shares, truth) for method in methods), key=lambda tried: tried.log_loss_after)
     gain = best.log_loss_before - best.log_loss_after
     if not gain > best.standard_error:
         raise Unsupported(
-            f"The estimator's own probabilities are kept: log loss {best.log_loss_before:.4f}, "
-            f"calibrated {best.log_loss_after:.4f}, standard error {best.standard_error:.4f}."
+            english(
+                "The estimator's own probabilities are kept: log loss {low}, calibrated {high}, standard error"
+                " {number}.",
+                low=f"{best.log_loss_before:.4f}",
+                high=f"{best.log_loss_after:.4f}",
+                number=f"{best.standard_error:.4f}",
+            )
         )
     return best
 

@@ -13,6 +13,7 @@ from scipy.stats import betabinom
 
 from predictions.serving.artifacts.sureness import Evidence, Measured, Sets
 from predictions.serving.engines.base import Floats
+from predictions.serving.schema.sentences import english
 from predictions.serving.training.calibrate import Mask, Unsupported, folds
 
 SET_COVERAGES = (0.98, 0.95, 0.9, 0.8)
@@ -33,22 +34,34 @@ def rank(rows: int, coverage: float) -> int:
     return math.ceil(round((rows + 1) * coverage, 9))
 
 
-def best_coverage(rows: int, coverages: Sequence[float], whose: str) -> float:
+def best_coverage(rows: int, coverages: Sequence[float], label: str = "") -> float:
     """The highest coverage that so many rows support with room to spare: rows >= 2 / (1 - coverage).
 
-    Raises Unsupported.
+    `label` names the class whose rows they are. Raises Unsupported.
     """
     for coverage in coverages:
         if rows >= _needed(coverage):
             return coverage
-    raise Unsupported(f"{whose} {rows} held-out rows; {_needed(coverages[-1])} are needed.")
+    needed = _needed(coverages[-1])
+    if not label:
+        raise Unsupported(
+            english("There are only {rows} held-out rows; {needed} are needed.", rows=rows, needed=needed)
+        )
+    raise Unsupported(
+        english(
+            "The class {label} has only {rows} held-out rows; {needed} are needed.",
+            label=label,
+            rows=rows,
+            needed=needed,
+        )
+    )
 
 
 def class_sets(shares: Floats, truth: Floats, labels: Sequence[str]) -> Sets:
     """Thresholds per class for [rows, classes] probabilities and true positions. Raises Unsupported."""
     counts = np.bincount(truth.astype(int), minlength=len(labels)).tolist()
     fewest = counts.index(min(counts))
-    coverage = best_coverage(counts[fewest], SET_COVERAGES, f"The class {labels[fewest]} has only")
+    coverage = best_coverage(counts[fewest], SET_COVERAGES, labels[fewest])
     scores = own_scores(shares, truth)
     return Sets(
         coverage=coverage,

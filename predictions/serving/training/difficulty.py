@@ -16,6 +16,7 @@ from predictions.serving.compile.convert import OPSETS
 from predictions.serving.engines.base import Floats
 from predictions.serving.engines.onnx import open_session
 from predictions.serving.engines.sureness import DIFFICULTY_INPUT, damped, difficulties
+from predictions.serving.schema.sentences import english
 from predictions.serving.training.calibrate import Unsupported
 from predictions.serving.training.intervals import interval_score
 
@@ -70,10 +71,12 @@ def fit_difficulty(points: Floats, errors: Floats) -> Difficulty:
     The choice uses these errors alone, so that the held-out rows which calibrate the intervals are not touched by it.
     """
     if len(errors) < LEAST_ROWS:
-        raise Unsupported(f"Only {len(errors)} rows tell the difficulty; {LEAST_ROWS} are needed.")
+        raise Unsupported(
+            english("Only {rows} rows tell the difficulty; {needed} are needed.", rows=len(errors), needed=LEAST_ROWS)
+        )
     mean = float(errors.mean())
     if not (math.isfinite(mean) and mean > 0):
-        raise Unsupported("The errors on held-out rows are all 0, or not finite.")
+        raise Unsupported(english("The errors on held-out rows are all 0, or not finite."))
     _check_worth(points, errors)
     types = [(DIFFICULTY_INPUT, DoubleTensorType([None, points.shape[1]]))]
     graph = trees.set_opset(convert_sklearn(_forest().fit(points, errors), initial_types=types, target_opset=OPSETS))
@@ -86,7 +89,13 @@ def _check_worth(points: Floats, errors: Floats) -> None:
     constant = interval_score(errors, np.ones(len(errors)), COVERAGE)
     varying = interval_score(errors, sizes, COVERAGE)
     if not varying < constant:
-        raise Unsupported(f"Widths that follow difficulty score {varying:.4g}, constant ones {constant:.4g}.")
+        raise Unsupported(
+            english(
+                "Widths that follow difficulty score {low}, constant ones {high}.",
+                low=f"{varying:.4g}",
+                high=f"{constant:.4g}",
+            )
+        )
 
 
 def _forest() -> RandomForestRegressor:

@@ -1,5 +1,6 @@
 """Proves a version where serving happens: in a process of its own, which imports what a worker can import."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import predictions
 from predictions.serving.artifacts import publication, repository
-from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.repository import Golden, Manifest, Memory
 from predictions.serving.registration import CannotRegister
 
 # A proof is some hundred predict calls; what takes longer could not serve.
@@ -24,22 +25,42 @@ def prove_in_fresh_process(
     code: Mapping[str, bytes],
     rows: Golden,
     sureness: bytes | None,
-) -> None:
-    """Stores the version in a temporary folder, and has it loaded there and asked the rows. Raises CannotRegister."""
+    budget_bytes: int | None = None,
+) -> Memory:
+    """Stores the version in a temporary folder, has it loaded there and asked the rows, and returns what it takes.
+
+    Raises CannotRegister; also for a version that takes more than `budget_bytes` of memory.
+    """
     with tempfile.TemporaryDirectory(prefix="foretell-proof-") as folder:
         root = Path(folder)
         (root / home.name).mkdir()
         shutil.copy(home / repository.DESCRIPTION, root / home.name)
         stored = publication.write_version(root, manifest, content, compiled, code, sureness)
-        asked, verdict = root / "rows.json", root / "verdict.txt"
+        asked, verdict = root / "rows.json", root / "verdict.json"
         asked.write_text(rows.model_dump_json())
         words = [str(root), home.name, str(stored.version), str(asked), str(verdict)]
         _run([sys.executable, "-m", "predictions.serving.training.prove_version", *words])
-        if reason := verdict.read_text() if verdict.exists() else "the process ended without a word":
-            raise CannotRegister(
-                f"A worker could not serve it: {reason.rstrip('.')}. Workers import installed packages and the modules "
-                f"beside train.py or given with --code, and run scikit-learn with its default configuration."
-            )
+        memory = _read(verdict)
+    if budget_bytes is not None and memory.most > budget_bytes:
+        raise CannotRegister(
+            f"It takes {_megabytes(memory.most)} of a worker's memory, and LOADER_MEGABYTES allows "
+            f"{_megabytes(budget_bytes)} for all models. Raise LOADER_MEGABYTES, or fit a smaller estimator."
+        )
+    return memory
+
+
+def _read(verdict: Path) -> Memory:
+    said = json.loads(verdict.read_text()) if verdict.exists() else {"reason": "the process ended without a word"}
+    if reason := said["reason"]:
+        raise CannotRegister(
+            f"A worker could not serve it: {reason.rstrip('.')}. Workers import installed packages and the modules "
+            f"beside train.py or given with --code, and run scikit-learn with its default configuration."
+        )
+    return Memory.model_validate(said["memory"])
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024**2:,.0f} MB"
 
 
 def _run(command: list[str]) -> None:

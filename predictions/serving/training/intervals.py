@@ -8,6 +8,7 @@ import numpy as np
 
 from predictions.serving.artifacts.sureness import Evidence, Interval
 from predictions.serving.engines.base import Floats
+from predictions.serving.schema.sentences import english
 from predictions.serving.training.calibrate import Mask, Unsupported, folds
 from predictions.serving.training.conformal import (
     INTERVAL_COVERAGES,
@@ -57,12 +58,12 @@ def interval(errors: Floats, difficulty: Floats | None, limits: Bounds) -> Inter
 
     Raises Unsupported.
     """
-    coverage = best_coverage(len(errors), INTERVAL_COVERAGES, "There are only")
+    coverage = best_coverage(len(errors), INTERVAL_COVERAGES)
     constant = _crossed(errors, np.ones(len(errors)), coverage)
     sizes = np.ones(len(errors)) if difficulty is None else difficulty
     quantile = conformal_quantile(errors / sizes, coverage)
     if quantile is None:
-        raise Unsupported("The errors on held-out rows are not all finite.")
+        raise Unsupported(english("The errors on held-out rows are not all finite."))
     return Interval(
         coverage=coverage,
         quantile=quantile,

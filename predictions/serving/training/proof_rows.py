@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from predictions.serving.compile.perturbation import beside, odd_values, split_values
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.sklearn import SklearnEngine
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Boolean, Choice, Date, Feature, Integer, Number, Text, Value
 from predictions.serving.training.profile import golden_positions
 
@@ -131,13 +132,17 @@ def _remarks(engine: SklearnEngine, failing: Sequence[Special]) -> list[str]:
     remarks = []
     if missing:
         remarks.append(
-            f"The estimator fails where these are left out: {_few(missing)}. "
-            f"Say required = true in model.toml, or add an imputer."
+            english(
+                "The estimator fails where these are left out: {what}. Say required = true in model.toml, or add an"
+                " imputer.",
+                what=_few(missing),
+            )
         )
     if other:
-        remarks.append(f"The estimator fails on values that model.toml allows: {_few(other)}.")
+        remarks.append(english("The estimator fails on values that model.toml allows: {what}.", what=_few(other)))
     return remarks
 
 
 def _few(words: Sequence[str]) -> str:
-    return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
+    named = ", ".join(words[:5])
+    return english("{words} and {count} more", words=named, count=len(words) - 5) if len(words) > 5 else named

@@ -1,15 +1,20 @@
 """Proves a stored version in a process like a worker's: `python -m predictions.serving.training.prove_version`.
 
 The version is loaded as a worker loads it, and predicts the rows of a file, alone and in company, as the training
-process did. The reason why it must not serve is written to another file; an empty file says that it may.
+process did. The verdict is written to another file, as JSON: the `reason` why it must not serve, empty if it may, and
+the `memory` that it takes.
 """
 
+import ctypes
+import gc
 import json
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.repository import Golden, Manifest, Memory
 from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, Engine
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.opening import Loaded, limit_threads
@@ -20,17 +25,43 @@ from predictions.serving.training.proof import said
 PLENTY = 10**12
 
 
-def prove(root: Path, name: str, number: int, rows: Path) -> str:
-    """Why the version must not serve; empty if it may."""
+def prove(root: Path, name: str, number: int, rows: Path) -> tuple[str, Memory | None]:
+    """Why the version must not serve, empty if it may; and then the memory that it takes."""
     limit_threads()
     manifest = repository.manifest(root, name, number)
     try:
         loaded = Loader(root, PLENTY).get(name, number, manifest.sha256)
-        return _differences(loaded, Golden.model_validate(json.loads(rows.read_text())))
+        reason = _differences(loaded, Golden.model_validate(json.loads(rows.read_text())))
+        return reason, None if reason else _memory(root, manifest)
     except ModelUnavailable as error:
-        return f"{error.reason} ({said(error.__cause__)})" if error.__cause__ else error.reason
+        return f"{error.reason} ({said(error.__cause__)})" if error.__cause__ else error.reason, None
     except Exception as error:  # noqa: BLE001  # an estimator may raise anything
-        return said(error)
+        return said(error), None
+
+
+def _memory(root: Path, manifest: Manifest) -> Memory:
+    """By how much this process grows when the version is opened once more: what it imports is there already.
+
+    Never less than the files, since the allocator may have had room left.
+    """
+    start = _resident()
+    loaded = Loader(root, PLENTY).get(manifest.model, manifest.version, manifest.sha256)
+    opened = _resident()
+    serving = max(opened - start, loaded.size)
+    if manifest.compiled is None:
+        return Memory(serving=serving)
+    loaded.pickled.open()
+    return Memory(serving=serving, estimator=max(_resident() - opened, manifest.bytes))
+
+
+def _resident() -> int:
+    """The resident set of this process in bytes, without what its allocator merely keeps; 0 where Linux is not."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def _differences(loaded: Loaded, expected: Golden) -> str:
@@ -49,4 +80,5 @@ def _reason(engine: Engine, manifest: Manifest, expected: Golden, tolerance: flo
 
 if __name__ == "__main__":
     root, name, number, rows, verdict = sys.argv[1:]
-    Path(verdict).write_text(prove(Path(root), name, int(number), Path(rows)))
+    reason, memory = prove(Path(root), name, int(number), Path(rows))
+    Path(verdict).write_text(json.dumps({"reason": reason, "memory": memory and memory.model_dump()}))

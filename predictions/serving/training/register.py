@@ -15,13 +15,14 @@ import numpy as np
 from predictions.serving.artifacts import publication, repository
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.figures import Figures
-from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.repository import Golden, Manifest, Memory
 from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.base import Floats, RawPredictions
 from predictions.serving.engines.sklearn import SklearnEngine, use_one_job
 from predictions.serving.registration import CannotRegister, Split
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Value
 from predictions.serving.training import artefact, figures, metrics, profile, sureness, train_file
 from predictions.serving.training.fitted_engine import engine_of
@@ -37,10 +38,12 @@ from predictions.serving.training.proof_rows import proof_rows, working
 from predictions.serving.training.several import Data, learn_targets
 from predictions.serving.training.targets import labels_of, truth_of, truths_of
 
-Prove: TypeAlias = Callable[[Path, Manifest, bytes, bytes | None, Mapping[str, bytes], Golden, bytes | None], None]
+Prove: TypeAlias = Callable[
+    [Path, Manifest, bytes, bytes | None, Mapping[str, bytes], Golden, bytes | None], Memory | None
+]
 
 TIMED_CALLS = 20
-ONE_ROW_A_CALL = (
+ONE_ROW_A_CALL = english(
     "Its answer to a row depends on the rows beside it (a step looks at the whole batch), so each row is predicted by "
     "a call of its own."
 )
@@ -118,7 +121,8 @@ def register(
     say("Compiling it")
     manifest, compiled = _compiled(manifest, proved.engine, asked.rows)
     say("Proving it in a process like a worker's")
-    prove(root / description.name, manifest, content, compiled, code, asked, learned.content)
+    memory = prove(root / description.name, manifest, content, compiled, code, asked, learned.content)
+    manifest = manifest.model_copy(update={"memory": memory})
     return publication.write_version(root, manifest, content, compiled, code, learned.content)
 
 

@@ -14,6 +14,7 @@ from predictions.serving.artifacts.sureness import Calibration, Evidence, Gate, 
 from predictions.serving.engines.base import Floats, RawPredictions
 from predictions.serving.engines.encoding import Encoding
 from predictions.serving.engines.sureness import pack
+from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature, Value
 from predictions.serving.training import conformal, intervals
 from predictions.serving.training.calibrate import Mask, Unsupported, calibrate
@@ -23,13 +24,14 @@ from predictions.serving.training.experience import Fitting, fit_encoding
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-NOT_HELD_OUT = "No held-out data was given."
-NOT_TRAINING = "No training data was given."
-REPEATED = "Each held-out row also stands in the training data with the same answer, so they show nothing of new rows."
-NO_TRUTH = "There are no true answers to compare with."
-OWN_GATE = "The estimator itself tells which rows are unusual."
-NO_PROBABILITIES = "The estimator gives no probabilities."
-NOT_CLONED = "The difficulty was learned from half of the held-out rows, since the estimator can't be fitted again: "
+NOT_HELD_OUT = english("No held-out data was given.")
+NOT_TRAINING = english("No training data was given.")
+REPEATED = english(
+    "Each held-out row also stands in the training data with the same answer, so they show nothing of new rows."
+)
+NO_TRUTH = english("There are no true answers to compare with.")
+OWN_GATE = english("The estimator itself tells which rows are unusual.")
+NO_PROBABILITIES = english("The estimator gives no probabilities.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ class _Learning:
             raise
         except Exception as error:  # registration goes on without this part, whatever failed
             logger.warning("The part %s of sureness could not be computed", part, exc_info=error)
-            self._notes[part] = f"It could not be computed ({type(error).__name__}); the log says more."
+            self._notes[part] = english(
+                "It could not be computed ({error}); the log says more.", error=type(error).__name__
+            )
         return None
 
     def _learn_gate(self) -> Gate:
@@ -209,7 +213,11 @@ class _Learning:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  # a clone of an estimator may raise anything
-            self._notes["difficulty"] = f"{NOT_CLONED}{type(error).__name__}."
+            self._notes["difficulty"] = english(
+                "The difficulty was learned from half of the held-out rows, since the estimator can't be fitted again:"
+                " {error}.",
+                error=type(error).__name__,
+            )
         else:
             return fit_difficulty(self._points[chosen], theirs), np.arange(len(errors))
         half = np.random.default_rng(0).permutation(len(errors))

@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -38,9 +39,10 @@ def remove(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "registration/remove.html")
     if erase(_user(request)):
-        messages.success(request, "Your predictions, feedback and tokens are removed.")
+        messages.success(request, gettext("Your predictions, feedback, tokens and embeddings are removed."))
         return redirect("account")
-    messages.info(request, "There is much to remove, and a part of it is left. Press the button again to go on.")
+    said = gettext("There is much to remove, and a part of it is left. Press the button again to go on.")
+    messages.info(request, said)
     return redirect("remove-data")
 
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -31,6 +32,7 @@ from predictions.web import polling, waiting
 from predictions.web.access import for_predictors
 from predictions.web.download import csv_text
 from predictions.web.feedback import InvalidFeedback, read_feedback
+from predictions.web.localized import localized
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.visitors import caller_of
 
@@ -95,7 +97,7 @@ def cancel(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     try:
         cancel_prediction(find_prediction(prediction_id, caller), caller)
     except CannotCancel as error:
-        messages.info(request, error.sentence)
+        messages.info(request, localized(error.sentence))
     return redirect("prediction", prediction_id)
 
 
@@ -111,9 +113,9 @@ def retry(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
         model = reverse("model", args=[found.version.registered_model.name])
         return redirect(f"{model}?from={found.pk}")
     except NotFound:
-        messages.error(request, ModelUnavailable.sentence)
+        messages.error(request, localized(ModelUnavailable.sentence))
     except (ModelUnavailable, QueueFull, TooMany) as error:
-        messages.error(request, error.sentence)
+        messages.error(request, localized(error.sentence))
     else:
         return redirect("prediction", again.pk)
     return redirect("prediction", found.pk)
@@ -126,11 +128,11 @@ def feedback(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     found = find_prediction(prediction_id, caller)
     try:
         give_feedback(found, caller, **read_feedback(request.POST, found))
-        messages.success(request, "Thank you, noted.")
+        messages.success(request, gettext("Thank you, noted."))
     except InvalidFeedback as error:
         messages.error(request, str(error))
     except NoAnswer as error:
-        messages.error(request, error.sentence)
+        messages.error(request, localized(error.sentence))
     return redirect("prediction", found.pk)
 
 

@@ -15,21 +15,24 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from predictions.batches import downloads, exports, jobs, opening, responses
-from predictions.batches.layout import WISHES, read_wishes
+from predictions.batches.layout import FORMATS, WISHES, read_wishes
 from predictions.batches.limits import limit_text
 from predictions.batches.progress import progress, progress_of
 from predictions.models import BatchJob, ModelVersion, RegisteredModel, Source, batch_files
 from predictions.serving.schema.errors import CannotCancel, ForetellError, InvalidInput, NoResults, NotFound, Problem
+from predictions.serving.schema.sentences import english
 from predictions.use_cases.callers import Caller, of_visitor
 from predictions.use_cases.lookup import find_model, serving_version
 from predictions.web import polling
 from predictions.web.access import for_predictors
 from predictions.web.batches import BatchPresenter, choices, looked_at
 from predictions.web.forms import written
+from predictions.web.localized import localized
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 # htmx 2 swaps a response with this status and stops polling.
@@ -37,6 +40,7 @@ STOP_POLLING = 286
 PAGE_SIZE = 50
 DRAFT_SALT = "foretell.draft"
 DRAFT_SECONDS = 2 * 3600
+GONE = english("This upload is no longer here. Send the file again.")
 
 
 @require_safe
@@ -92,8 +96,9 @@ def _form(request: HttpRequest, registered: RegisteredModel, error: ForetellErro
 def _shown_error(error: ForetellError | None) -> dict[str, Any]:
     if error is None:
         return {}
-    problems = [problem.message for problem in error.problems] if isinstance(error, InvalidInput) else []
-    return {"error": "The file cannot be scored as it is." if problems else error.sentence, "problems": problems}
+    problems = [localized(problem.message) for problem in error.problems] if isinstance(error, InvalidInput) else []
+    title = gettext("The file cannot be scored as it is.") if problems else localized(error.sentence)
+    return {"error": title, "problems": problems}
 
 
 def _keep_draft(request: HttpRequest, registered: RegisteredModel) -> HttpResponse:
@@ -108,14 +113,14 @@ def _keep_draft(request: HttpRequest, registered: RegisteredModel) -> HttpRespon
 
 
 def _nothing_sent() -> Problem:
-    return Problem(None, "missing", "Choose a file, or paste rows with their header.")
+    return Problem(None, "missing", english("Choose a file, or paste rows with their header."))
 
 
 def _sent(request: HttpRequest) -> tuple[IO[bytes] | None, str]:
     file, text = request.FILES.get("file"), request.POST.get("rows", "")
     if file is not None:
         return file, str(file.name)
-    return (io.BytesIO(text.encode()), "pasted rows.csv") if text.strip() else (None, "")
+    return (io.BytesIO(text.encode()), gettext("pasted rows") + ".csv") if text.strip() else (None, "")
 
 
 def _draft(token: str) -> tuple[str, str, IO[bytes]]:
@@ -123,10 +128,10 @@ def _draft(token: str) -> tuple[str, str, IO[bytes]]:
     try:
         draft, name = signing.loads(token, salt=DRAFT_SALT, max_age=DRAFT_SECONDS)
     except signing.BadSignature:
-        raise NotFound("This upload is no longer here. Send the file again.") from None
+        raise NotFound(GONE) from None
     file = batch_files.open_draft(draft)
     if file is None:
-        raise NotFound("This upload is no longer here. Send the file again.")
+        raise NotFound(GONE)
     return draft, name, file
 
 
@@ -142,7 +147,7 @@ def _preview(request: HttpRequest, registered: RegisteredModel, version: ModelVe
             return _form(request, registered, error)
     context = {
         "model": registered, "filename": name, "draft": request.GET["draft"], "preview": seen, "layout": layout,
-        "fields": choices(layout), "looked_at": looked_at(seen.looked_at, seen.total),
+        "fields": choices(layout), "format": FORMATS[layout.format], "looked_at": looked_at(seen.looked_at, seen.total),
         "rows": list(zip(seen.lines, seen.table, strict=True)),
         "wishes": [(name, request.GET[name]) for name in WISHES if request.GET.get(name)],
     }  # fmt: skip
@@ -210,7 +215,7 @@ def cancel(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     try:
         jobs.cancel(jobs.find_job(job_id, caller), caller)
     except CannotCancel as error:
-        messages.info(request, error.sentence)
+        messages.info(request, localized(error.sentence))
     return redirect("batch", job_id)
 
 
@@ -225,7 +230,7 @@ def corrections(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
         jobs.correct(job, caller, file)
     except ForetellError as error:
         said = [problem.message for problem in error.problems] if isinstance(error, InvalidInput) else [error.sentence]
-        messages.error(request, " ".join(said))
+        messages.error(request, " ".join(map(localized, said)))
     return redirect("batch", job_id)
 
 
@@ -249,5 +254,5 @@ def _download(
         return responses.download(job, what, kind, export(job, kind))
     except (InvalidInput, NoResults) as error:
         said = error.problems[0].message if isinstance(error, InvalidInput) else error.sentence
-        messages.error(request, said)
+        messages.error(request, localized(said))
         return redirect("batch", job.pk)

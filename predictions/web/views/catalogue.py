@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url, reswap, retarget
@@ -19,18 +20,22 @@ from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, NotFound, QueueFull, Removed, TooMany
 from predictions.serving.schema.signature import Signature
 from predictions.use_cases.callers import Caller, of_visitor
+from predictions.use_cases.embeddings import embeddings_for, may_embed
 from predictions.use_cases.lookup import find_model, find_prediction
 from predictions.use_cases.submit import PredictCommand, submit_row
 from predictions.web import waiting
 from predictions.web.access import for_predictors
 from predictions.web.cards import card_html
 from predictions.web.compression import compressed
+from predictions.web.embedding import EmbeddingPresenter
 from predictions.web.examples import requests as examples_to_copy
 from predictions.web.figures import ModelPresenter, VersionPresenter
+from predictions.web.formatting import decimal_mark
 from predictions.web.forms import KEY, PredictionForm, written
+from predictions.web.localized import localized
 from predictions.web.model_card import CardPresenter
 from predictions.web.presenters import PredictionPresenter
-from predictions.web.versions import VersionsPresenter, events, pending
+from predictions.web.versions import VersionsPresenter, challenger_of, events, own_aliases, pending
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
 
@@ -47,7 +52,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @for_predictors
 def model(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
-    version = registry.champion(registered)
+    version = registry.serving_for(registered, caller_of(request).routed_as)
     start = _values_to_start_with(request, registered)
     form = PredictionForm(version, values=start, matrix=_matrix(registered)) if version else None
     response = render(request, "predictions/model.html", _page(request, registered, form))
@@ -80,7 +85,7 @@ def card(request: HttpRequest, name: str) -> HttpResponse:
 def versions(request: HttpRequest, name: str) -> HttpResponse:
     """All versions side by side; what was changed and by whom is for analysts."""
     registered = find_model(name)
-    found = list(registered.versions.order_by("-number"))
+    found = list(registered.versions.order_by("-number").prefetch_related("aliases"))
     may_operate = request.user.has_perm("predictions.operate_models")
     may_see_history = may_operate or request.user.has_perm("predictions.view_monitor")
     context = {
@@ -90,6 +95,8 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
         "may_see_history": may_see_history,
         "events": events(registered) if may_see_history else [],
         "pending": pending(registered) if may_see_history else [],
+        "challenger": challenger_of(registered) if may_see_history else None,
+        "own_aliases": own_aliases(registered) if may_operate else [],
     }
     return render(request, "predictions/versions.html", context)
 
@@ -98,7 +105,7 @@ def versions(request: HttpRequest, name: str) -> HttpResponse:
 @for_predictors
 def predict(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
-    version = registry.champion(registered)
+    version = registry.serving_for(registered, caller_of(request).routed_as)
     if version is None:
         return render(request, "predictions/model.html", _page(request, registered, None), status=503)
     form = PredictionForm(version, request.POST, matrix=_matrix(registered))
@@ -120,8 +127,8 @@ def _ask(
     except ModelUnavailable:
         return render(request, "predictions/model.html", _page(request, registered, None), status=503)
     except (QueueFull, TooMany) as error:
-        form.add_error(None, error.sentence)
-        form.helper.form_error_title = "Not just now"
+        form.add_error(None, localized(error.sentence))
+        form.helper.form_error_title = gettext("Not just now")
         response = _show_errors(request, registered, form, status=503 if isinstance(error, QueueFull) else 429)
         response["Retry-After"] = str(error.retry_after)
         return response
@@ -182,9 +189,13 @@ def _examples(registered: RegisteredModel) -> list[dict[str, Any]]:
 def _examples_to_fill(registered: RegisteredModel, signature: Signature) -> list[dict[str, Any]]:
     """The examples as links, with the texts that fill the form's fields."""
     return [
-        {"number": number, "title": example["title"], "values_json": json.dumps(written(signature, example["values"]))}
+        {"number": number, "title": example["title"], "values_json": _values_json(signature, example["values"])}
         for number, example in enumerate(_examples(registered), 1)
     ]
+
+
+def _values_json(signature: Signature, values: dict[str, Any]) -> str:
+    return json.dumps(written(signature, values, decimal_mark()))
 
 
 def _requests(request: HttpRequest, registered: RegisteredModel) -> list[dict[str, str]]:
@@ -194,7 +205,7 @@ def _requests(request: HttpRequest, registered: RegisteredModel) -> list[dict[st
 
 
 def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionForm | None) -> dict[str, Any]:
-    version = registered.champion
+    version = registry.version_for(registered, caller_of(request).routed_as)
     return {
         "model": registered,
         "version": VersionPresenter(version) if version else None,
@@ -202,5 +213,7 @@ def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionFor
         "examples": _examples_to_fill(registered, form.signature) if form else [],
         "late_text": waiting.form_warning(),
         "requests": _requests(request, registered),
+        "may_embed": may_embed(request.user),
+        "embeddings": [EmbeddingPresenter(one, request) for one in embeddings_for(request.user, registered)],
         "card": card_html(registered.description.get("card", "")),
     }

@@ -4,6 +4,8 @@ import uuid
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -17,8 +19,8 @@ from predictions.web.visitors import caller_of
 
 # Of more results than these, an older one is chosen in the list of predictions.
 MOST_OFFERED = 30
-NOT_TWO = "Choose two results to compare, no more and no fewer."
-NOT_ONE_MODEL = (
+NOT_TWO = gettext_lazy("Choose two results to compare, no more and no fewer.")
+NOT_ONE_MODEL = gettext_lazy(
     "These results are of different models, so their values have nothing in common. Choose two of one model."
 )
 
@@ -52,5 +54,5 @@ def _choice(chosen: Prediction, caller: Caller) -> ChoicePresenter:
     return ChoicePresenter(chosen, registry.attach_versions(others[:MOST_OFFERED]))
 
 
-def _refused(request: HttpRequest, problem: str) -> HttpResponse:
+def _refused(request: HttpRequest, problem: str | Promise) -> HttpResponse:
     return render(request, "predictions/compare_refused.html", {"problem": problem}, status=422)

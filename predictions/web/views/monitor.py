@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -76,7 +77,7 @@ def _tiles(chosen: board.Filter) -> dict[str, Any]:
     """Counts of what the filters let through, under a title that names the filters."""
     now, hour = board.now(chosen), board.last_hour(chosen)
     return {
-        "only": f" (model {chosen.model} only)" if chosen.model else "",
+        "only": _only(chosen),
         "now": [{"label": HEADLINES[state], "value": count} for state, count in now.by_state.items()],
         "hour": [{"label": HEADLINES[state], "value": count} for state, count in hour.by_state.items()],
         "median_text": duration_text(hour.median_latency) if hour.median_latency is not None else "",
@@ -84,10 +85,19 @@ def _tiles(chosen: board.Filter) -> dict[str, Any]:
     }
 
 
+def _only(chosen: board.Filter) -> str:
+    return " " + gettext("(model %(model)s only)") % {"model": chosen.model} if chosen.model else ""
+
+
 def _standstill_text(now: board.Now) -> str:
-    ended = f"None has ended since {time_text(now.last_end)}." if now.last_end else "None has ended yet."
-    oldest = f" The oldest has waited since {time_text(now.oldest)}." if now.oldest else ""
-    return f"Standstill: predictions wait and none moves. {ended}{oldest}"
+    said = [gettext("Standstill: predictions wait and none moves.")]
+    if now.last_end:
+        said.append(gettext("None has ended since %(time)s.") % {"time": time_text(now.last_end)})
+    else:
+        said.append(gettext("None has ended yet."))
+    if now.oldest:
+        said.append(gettext("The oldest has waited since %(time)s.") % {"time": time_text(now.oldest)})
+    return " ".join(said)
 
 
 def _row(prediction: Prediction, after: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from predictions.lifecycle import registry
@@ -16,7 +17,7 @@ from predictions.use_cases.lookup import find_model
 from predictions.web.access import for_predictors
 from predictions.web.compression import compressed
 from predictions.web.examples import requests
-from predictions.web.formatting import duration_text
+from predictions.web.formatting import duration_text, with_decimal_mark
 
 
 @compressed
@@ -56,7 +57,7 @@ def _properties(signature: Signature) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "type": " or ".join(_types(said)),
+            "type": _type_text(_types(said)),
             "limits": _range(said),
             "unit": said.get("x-unit", ""),
             "is_required": name in schema["required"],
@@ -65,26 +66,37 @@ def _properties(signature: Signature) -> list[dict[str, Any]]:
     ]
 
 
+def _type_text(kinds: list[str]) -> str:
+    if len(kinds) < 2:
+        return "".join(kinds)
+    return gettext("%(one)s or %(other)s") % {"one": ", ".join(kinds[:-1]), "other": kinds[-1]}
+
+
 def _types(said: dict[str, Any]) -> list[str]:
     if "enum" in said:
-        return ["one of " + ", ".join("null" if value is None else repr(value) for value in said["enum"][:8])]
+        values = ", ".join("null" if value is None else repr(value) for value in said["enum"][:8])
+        return [gettext("one of %(values)s") % {"values": values}]
     kinds = said["type"]
     return list(kinds) if isinstance(kinds, list) else [kinds]
 
 
 def _range(said: dict[str, Any]) -> str:
-    low = f"from {said['minimum']:g}" if "minimum" in said else ""
-    high = f"to {said['maximum']:g}" if "maximum" in said else ""
-    return f"{low} {high}".strip()
+    """The numbers as JSON has them: they are read beside requests."""
+    shown = {"low": f"{said.get('minimum', 0):g}", "high": f"{said.get('maximum', 0):g}"}
+    if "minimum" in said and "maximum" in said:
+        return gettext("from %(low)s to %(high)s") % shown
+    if "minimum" in said:
+        return gettext("from %(low)s") % shown
+    return gettext("to %(high)s") % shown if "maximum" in said else ""
 
 
 def _limits() -> list[tuple[str, str]]:
     megabytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE / 2**20
     return [
-        ("Predictions of one caller in a time", settings.SUBMIT_RATE or "no limit"),
-        ("Rows of one caller that may wait", str(settings.MAX_QUEUED_PER_CALLER)),
-        ("Rows that may wait in all", str(settings.MAX_QUEUED)),
-        ("Longest wait of a request (Prefer: wait)", f"{settings.WAIT_MAX:g} s"),
-        ("Time until a prediction expires", duration_text(settings.PREDICTION_TIME)),
-        ("Largest body", f"{megabytes:.0f} MB"),
+        (gettext("Predictions of one caller in a time"), settings.SUBMIT_RATE or gettext("no limit")),
+        (gettext("Rows of one caller that may wait"), str(settings.MAX_QUEUED_PER_CALLER)),
+        (gettext("Rows that may wait in all"), str(settings.MAX_QUEUED)),
+        (gettext("Longest wait of a request (Prefer: wait)"), with_decimal_mark(f"{settings.WAIT_MAX:g} s")),
+        (gettext("Time until a prediction expires"), duration_text(settings.PREDICTION_TIME)),
+        (gettext("Largest body"), f"{megabytes:.0f} MB"),
     ]

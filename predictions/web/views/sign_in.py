@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpResponse
+from django.utils.translation import ngettext
 
 from predictions.use_cases.claim import claim_of_visitor
 from predictions.web.visitors import COOKIE, visitor_of
@@ -22,7 +23,11 @@ class SignInView(LoginView):
 
 
 def _claimed_text(count: int) -> str:
-    who_sees = "Only you and the analysts of this service can see"
-    if count == 1:
-        return f"The result that this browser asked without an account is yours now. {who_sees} it."
-    return f"The {count} results that this browser asked without an account are yours now. {who_sees} them."
+    text = ngettext(
+        "The result that this browser asked without an account is yours now. Only you and the analysts of this service"
+        " can see it.",
+        "The %(count)s results that this browser asked without an account are yours now. Only you and the analysts of"
+        " this service can see them.",
+        count,
+    )
+    return text % {"count": count}

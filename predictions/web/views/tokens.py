@@ -8,25 +8,35 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from predictions.models import ApiToken
+from predictions.models import ApiToken, RegisteredModel
 from predictions.models.api_token import Scope
 from predictions.use_cases.operate import OPERATE
 
 # In the session, from the request that makes a token until the page that shows its secret.
 NEW_SECRET = "new_token_secret"  # noqa: S105 - the name of the entry
-DAYS = [("30", "30 days"), ("90", "90 days"), ("365", "a year")]
+DAYS = [("30", gettext_lazy("30 days")), ("90", gettext_lazy("90 days")), ("365", gettext_lazy("a year"))]
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(max_length=100, help_text="What will use it, so that you know it again.")
-    days = forms.ChoiceField(choices=DAYS, initial="90", label="Valid for")
-    scope = forms.ChoiceField(choices=Scope.choices[:2], initial=Scope.PREDICT, label="It may", required=False)
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        help_text=gettext_lazy("What will use it, so that you know it again."),
+    )
+    days = forms.ChoiceField(choices=DAYS, initial="90", label=gettext_lazy("Valid for"))
+    scope = forms.ChoiceField(
+        choices=Scope.choices[:2], initial=Scope.PREDICT, label=gettext_lazy("It may"), required=False
+    )
+    model = forms.ChoiceField(choices=[("", gettext_lazy("All models"))], label=gettext_lazy("For"), required=False)
 
     def __init__(self, *args: Any, may_operate: bool, **options: Any) -> None:
         super().__init__(*args, **options)
+        models = [(model.name, model.title) for model in RegisteredModel.objects.listed()]
+        self.fields["model"].choices = [("", gettext("All models")), *models]  # type: ignore[attr-defined]
         if may_operate:
             self.fields["scope"].choices = Scope.choices  # type: ignore[attr-defined]
 
@@ -39,15 +49,24 @@ def tokens(request: HttpRequest) -> HttpResponse:
     may_operate = request.user.has_perm(OPERATE)
     form = TokenForm(request.POST if request.method == "POST" else None, may_operate=may_operate)
     if form.is_valid():
-        lasts = timedelta(days=int(form.cleaned_data["days"]))
-        scope = form.cleaned_data["scope"] or Scope.PREDICT
-        name = form.cleaned_data["name"]
-        _, secret = ApiToken.objects.create(user=request.user, name=name, expiry=lasts, scope=scope)
+        secret = _make(request.user, form.cleaned_data)
         request.session[NEW_SECRET] = secret
         return redirect("tokens")
     own = ApiToken.objects.of(request.user)
     context = {"form": form, "secret": request.session.pop(NEW_SECRET, None), "tokens": own}
     return render(request, "registration/tokens.html", context, status=422 if form.is_bound else 200)
+
+
+def _make(user: Any, said: dict[str, Any]) -> str:
+    """The secret."""
+    _, secret = ApiToken.objects.create(
+        user=user,
+        name=said["name"],
+        expiry=timedelta(days=int(said["days"])),
+        scope=said["scope"] or Scope.PREDICT,
+        model_name=said["model"],
+    )
+    return str(secret)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -61,5 +80,5 @@ def revoke(request: HttpRequest, token_key: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "registration/revoke.html", {"token": token})
     token.delete()
-    messages.success(request, f"The token “{token.name}” is revoked.")
+    messages.success(request, gettext("The token “%(name)s” is revoked.") % {"name": token.name})
     return redirect("tokens")

@@ -15,6 +15,7 @@ from predictions.serving.schema.errors import NoAnswer, TooMany
 from predictions.use_cases.lookup import find_prediction
 from predictions.web import polling
 from predictions.web.explanation import ComputationPresenter, ExplanationPresenter
+from predictions.web.localized import localized
 from predictions.web.views.answers import STOP_POLLING
 from predictions.web.visitors import caller_of
 from predictions.web.what_if import InvalidChange, WhatIfPresenter, changed_row
@@ -44,7 +45,7 @@ def what_if(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     except InvalidChange as error:
         asked, problem = _asked(found, is_what_if=True), str(error)
     except TooMany as error:
-        asked, problem = _asked(found, is_what_if=True), error.sentence
+        asked, problem = _asked(found, is_what_if=True), localized(error.sentence)
     shown = WhatIfPresenter(found, asked, feature=feature, text=text, problem=problem, **_polling(request))
     return _render(request, "predictions/_what_if.html", shown)
 

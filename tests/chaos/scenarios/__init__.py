@@ -13,7 +13,9 @@ from tests.chaos.scenarios import (  # noqa: F401
     pairs,
     progress,
     rows,
+    streams,
     versions,
+    webhooks,
     workers,
 )
 

@@ -69,6 +69,26 @@ def test_same_idempotency_key_gives_the_same_job(client: ApiClient) -> None:
     assert BatchJob.objects.count() == 1
 
 
+@pytest.mark.parametrize(("version", "status"), [("1", 202), ("champion", 202), ("7", 404), ("nothing", 404)])
+def test_file_may_ask_for_a_version(client: ApiClient, version: str, status: int) -> None:
+    response = send(client, text([GOOD]), fields={"version": version})
+    assert response.status_code == status
+    if status == 202:
+        assert response.json()["version"] == 1
+
+
+def test_version_of_another_type_is_refused(client: ApiClient) -> None:
+    response = client.post(URL, json.dumps({"model": "iris", "version": [1], "rows": [[5.1, 3.5, 1.4, 0.2]]}))
+    assert problem(response, 422)["errors"][0]["pointer"] == "/version"
+
+
+def test_key_of_another_version_is_refused(client: ApiClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    assert send(client, text([GOOD]), headers=headers).status_code == 202
+    body = problem(send(client, text([GOOD]), fields={"version": "1"}, headers=headers), 422)
+    assert body["code"] == "idempotency_key_reused"
+
+
 def test_missing_columns_are_named(client: ApiClient) -> None:
     body = problem(send(client, text([GOOD[:3]], NAMES[:3])), 422)
     assert [(entry["pointer"], entry["code"]) for entry in body["errors"]] == [("/file", "missing_column")]

@@ -166,6 +166,8 @@ def test_schema_is_one_that_generators_understand(client: ApiClient, registered:
     schema = client.get("/api/v1/schema/").json()
 
     assert not [found for found in every(schema) if found.get("items") is False]
+    # OpenAPI Generator writes patterns between quotation marks, and does not escape those inside.
+    assert not [found for found in every(schema) if '"' in str(found.get("pattern"))]
     rows = schema["components"]["schemas"]["Features_iris"]["anyOf"]
     assert [(one["type"], one.get("maxItems")) for one in rows] == [("object", None), ("array", 4)]
     assert rows[1]["items"] == {}
@@ -230,17 +232,24 @@ def test_unknown_id_is_404(client: ApiClient, iris: ModelVersion) -> None:
 SHOP = "https://shop.example.org"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/models/", "/v2/models/iris", "/api/v1/nothing/"])
+@pytest.mark.parametrize(
+    ("path", "varies"),
+    [
+        ("/api/v1/models/", "Origin"),
+        ("/api/v1/schema/", "Accept, Origin, Accept-Encoding"),
+        ("/api/v1/nothing/", "Origin"),
+    ],
+)
 def test_site_that_the_setting_names_may_read_every_reply(
-    client: ApiClient, iris: ModelVersion, settings: Any, path: str
+    client: ApiClient, iris: ModelVersion, settings: Any, path: str, varies: str
 ) -> None:
     settings.CORS_ALLOWED_ORIGINS = [SHOP]
 
     known, other = (client.get(path, headers={"Origin": origin}) for origin in (SHOP, "https://other.example.org"))
 
-    assert (known["Access-Control-Allow-Origin"], known["Vary"]) == (SHOP, "Origin")
+    assert (known["Access-Control-Allow-Origin"], known["Vary"]) == (SHOP, varies)
     assert "Retry-After" in known["Access-Control-Expose-Headers"]
-    assert ("Access-Control-Allow-Origin" in other, other["Vary"]) == (False, "Origin")
+    assert ("Access-Control-Allow-Origin" in other, other["Vary"]) == (False, varies)
     assert "Access-Control-Allow-Credentials" not in known
 
 

@@ -1,6 +1,7 @@
 """The Model Context Protocol at /mcp, message by message. `tests/worker/test_mcp.py` has the SDK's own client."""
 
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -8,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from predictions.api.mcp import door
+from predictions.api.mcp.schemas import parameters
 from predictions.models import ApiToken, ModelVersion, Prediction, RegisteredModel
 from predictions.models.api_token import Scope
 from predictions.use_cases import cancel
@@ -19,7 +21,8 @@ pytest.importorskip("mcp")
 
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 FEATURES = ("sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)")
-ROW = dict(zip(FEATURES, IRIS, strict=True))
+PARAMETERS = ("sepal_length_cm", "sepal_width_cm", "petal_length_cm", "petal_width_cm")
+ROW = dict(zip(PARAMETERS, IRIS, strict=True))
 
 
 @pytest.fixture(autouse=True)
@@ -49,10 +52,34 @@ def token_client(user: User, **bounds: Any) -> ApiClient:
 def test_tool_takes_the_signature_of_its_model(client: ApiClient, iris: ModelVersion) -> None:
     tools = {tool["name"]: tool for tool in send(client, "tools/list")["tools"]}
 
-    signature = client.get("/api/v1/models/iris/").json()["signature"]
-    assert tools["predict_iris"]["inputSchema"] == signature
+    signature, schema = client.get("/api/v1/models/iris/").json()["signature"], tools["predict_iris"]["inputSchema"]
+    assert list(schema["properties"]) == schema["required"] == list(PARAMETERS)
+    for name, feature in zip(PARAMETERS, FEATURES, strict=True):
+        assert schema["properties"][name] == {**signature["properties"][feature], "title": feature}
+    assert schema["additionalProperties"] is False
     assert tools["predict_iris"]["annotations"]["readOnlyHint"] is True
     assert tools["cancel_prediction"]["annotations"]["readOnlyHint"] is False
+
+
+def test_names_of_parameters_are_those_that_hosts_accept() -> None:
+    features = ["age", "a b", "a_b", "a/b", "été", "²", "x" * 70, "x" * 71, "f.1-2"]
+
+    names = parameters(features)
+
+    assert list(names.values()) == features
+    assert all(re.fullmatch(r"[a-zA-Z0-9_.-]{1,64}", name) for name in names)
+    assert [name for name, feature in names.items() if name == feature] == ["age", "a_b", "f.1-2"]
+    assert list(names)[1:6] == ["a_b_2", "a_b", "a_b_3", "t", "feature"]
+
+
+def test_every_feature_reaches_the_model_under_its_own_name(client: ApiClient, kinds: RegisteredModel) -> None:
+    tools = {tool["name"]: tool for tool in send(client, "tools/list")["tools"]}
+    given = {"long_side": 40.5, "count": 2, "colour": "g", "ripe": True, "a_b_c": 0.5}
+    assert given.keys() <= tools["predict_kinds"]["inputSchema"]["properties"].keys()
+
+    asked = call(client, "predict_kinds", **given)["structuredContent"]
+
+    assert asked["features"] == {"long side": 40.5, "count": 2, "colour": "g", "ripe": True, "note": None, "a/b~c": 0.5}
 
 
 def test_paused_model_has_no_tool(client: ApiClient, iris: ModelVersion) -> None:
@@ -68,7 +95,10 @@ def test_every_model_answers_by_its_output_schema(client: ApiClient, registered:
     tools = {tool["name"]: tool for tool in send(client, "tools/list")["tools"]}
 
     for name, model in registered.items():
-        row = model.description["examples"][0]["values"]
+        assert model.champion
+        features = parameters(model.champion.signature.names)
+        example = model.description["examples"][0]["values"]
+        row = {name: example[feature] for name, feature in features.items() if feature in example}
         accepted = call(client, f"predict_{name}", **row)["structuredContent"]
         run_worker(model.champion)
         ended = call(client, "get_prediction", id=accepted["id"])
@@ -90,11 +120,11 @@ def test_unfinished_call_names_the_prediction(client: ApiClient, iris: ModelVers
 
 
 def test_bad_input_is_a_tool_error_with_all_problems(client: ApiClient, iris: ModelVersion) -> None:
-    refused = call(client, "predict_iris", **{**ROW, FEATURES[0]: "long", FEATURES[1]: -3, "colour": "red"})
+    refused = call(client, "predict_iris", **{**ROW, PARAMETERS[0]: "long", PARAMETERS[1]: -3, FEATURES[2]: 1})
 
     assert refused["isError"]
     found = {(one["pointer"], one["code"]) for one in refused["structuredContent"]["errors"]}
-    assert {pointer for pointer, _ in found} == {f"/{FEATURES[0]}", f"/{FEATURES[1]}", "/colour"}
+    assert {pointer for pointer, _ in found} == {f"/{PARAMETERS[0]}", f"/{PARAMETERS[1]}", f"/{FEATURES[2]}"}
     assert refused["content"][0]["text"].count("\n- ") == 3
     assert not Prediction.objects.exists()
 
@@ -140,6 +170,30 @@ def test_model_card_is_a_resource(client: ApiClient, iris: ModelVersion) -> None
     [content] = send(client, "resources/read", uri=card["uri"])["contents"]
     assert content["mimeType"] == "text/markdown"
     assert iris.registered_model.description["card"] in content["text"]
+
+
+# --- The form as an app -----------------------------------------------------------------------------------------------
+def test_tool_names_an_app_with_a_field_for_each_parameter(client: ApiClient, kinds: RegisteredModel) -> None:
+    [tool] = [one for one in send(client, "tools/list")["tools"] if one["name"] == "predict_kinds"]
+
+    [app] = send(client, "resources/read", uri=tool["_meta"]["ui"]["resourceUri"])["contents"]
+
+    assert app["mimeType"] == "text/html;profile=mcp-app"
+    assert set(re.findall(r'<(?:input|select|textarea) name="([^"]+)"', app["text"])) == set(
+        tool["inputSchema"]["properties"]
+    )
+    assert 'data-tool="predict_kinds"' in app["text"]
+    assert "Colour &lt;script&gt;alert(1)&lt;/script&gt;" in app["text"]
+    assert not re.search(r"""(src|href)=|url\(|fetch\(""", app["text"])  # it loads nothing
+
+
+def test_app_of_a_model_that_a_token_is_not_for_is_not_found(
+    registered: dict[str, RegisteredModel], owner: User
+) -> None:
+    bound = token_client(owner, model_name="wine")
+    message = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "ui://foretell/iris"}}
+
+    assert "There is no resource" in bound.post("/mcp/", message, headers=HEADERS).json()["error"]["message"]
 
 
 # --- Callers ----------------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import socket
 from typing import Any
 
 import pytest
 
 from predictions.models import ModelVersion, State
-from tests.integration.conftest import IRIS, SETOSA, make
+from tests.integration.conftest import IRIS, SETOSA, make, run_worker
 from tests.support.api_client import ApiClient
 from tests.support.site_client import Client
 
@@ -27,7 +28,7 @@ def sha256(value: Any) -> str:
 
 
 def test_receipt_names_artefact_libraries_engine_and_times(client: ApiClient, iris: ModelVersion) -> None:
-    row = make(iris, State.SUCCEEDED, attempts=1)
+    row = make(iris, State.SUCCEEDED, attempts=1, machine="worker-7")
     prediction = client.get(f"/api/v1/predictions/{row.pk}/").json()
 
     found = receipt(client, row.pk)
@@ -48,11 +49,19 @@ def test_receipt_names_artefact_libraries_engine_and_times(client: ApiClient, ir
         "input": {"sha256": sha256(prediction["features"])},
         "output": {"sha256": sha256(SETOSA)},
         "attempts": 1,
+        "machine": "worker-7",
         "created_at": prediction["created_at"],
         "started_at": prediction["started_at"],
         "finished_at": prediction["finished_at"],
         "timing": prediction["timing"],
     }
+
+
+def test_receipt_names_the_machine_that_answered(client: ApiClient, iris: ModelVersion) -> None:
+    row = make(iris)
+    run_worker(iris)
+    assert receipt(client, row.pk)["machine"] == socket.gethostname()[:64]
+    assert socket.gethostname()[:64] in Client().get(f"/predictions/{row.pk}/").content.decode()
 
 
 def test_receipt_before_the_end_has_no_output(client: ApiClient, iris: ModelVersion) -> None:

@@ -1,7 +1,6 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ def _worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the proof in a process of its own, which costs seconds; tests of the proof do without this."""
-    monkeypatch.setattr(importer, "import_model", partial(importer.import_model, prove=unproved))
+    real = importer.import_model
+    monkeypatch.setattr(importer, "import_model", lambda root, request, say, _: real(root, request, say, unproved))
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from django.test import Client
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 
+from predictions.batches.progress import progress
 from predictions.models import ModelVersion, Prediction
 from predictions.web.forms import written
 from tests.integration.importing.conftest import Bring
 from tests.support.api_client import ApiClient
 from tests.support.commands import run
+from tests.support.files import bad_rows, correct, score, text
 
 RANDOM = np.random.default_rng(3)
 X = pd.DataFrame(RANDOM.normal(size=(300, 3)).round(4), columns=["a", "b", "c"])
@@ -129,6 +133,28 @@ def test_file_has_the_columns_of_each_target(classes: ModelVersion, tmp_path: Pa
         "prediction_size", "probability_size_big", "probability_size_small", "prediction_set_size", "grade_size",
         "advice", "error",
     ]  # fmt: skip
+
+
+def test_page_of_a_file_draws_the_answers_of_each_target(classes: ModelVersion, client: Client) -> None:
+    rows = X[:30].astype(str).to_numpy().tolist()
+    rows[4][0] = "far"
+    job = score(classes.registered_model, text(rows, list(X)))
+    own = RandomForestClassifier(15, random_state=0).fit(X[TRAINING], CLASSES[TRAINING]).predict(X[:30].drop(index=4))
+    page = shown(client, f"/batches/{job.pk}/")
+    for target, labels in (("colour", own[:, 0]), ("size", own[:, 1])):
+        part = page.partition(f'<ul class="bars" aria-label="Answers for {target}">')[2].partition("</ul>")[0]
+        drawn = re.findall(r'bar-label">(\w+)</span> <span class="bar-percent">(\d+)', part)
+        assert {label: int(count) for label, count in drawn} == dict(Counter(labels))
+
+
+def test_histogram_counts_a_correction_of_each_target(numbers: ModelVersion) -> None:
+    rows = X[:30].astype(str).to_numpy().tolist()
+    rows[4][0] = "far"
+    job = score(numbers.registered_model, text(rows, list(X)))
+    [bad] = bad_rows(job)
+    correct(job, text([["0.5", bad["b"], bad["c"], bad["line"]]], [*X, "line"]))
+    found = progress(job, with_summary=True).histogram["targets"]
+    assert {name: sum(one["counts"]) for name, one in found.items()} == {"height": 30, "width": 30}
 
 
 def test_one_prediction_as_csv_has_the_columns_of_each_target(classes: ModelVersion, client: Client) -> None:

@@ -1,6 +1,8 @@
 """Webhooks are delivered at least once, and log each attempt."""
 
+import ssl
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from predictions.maintenance.webhooks import deliver
 from predictions.models import ModelVersion, Prediction, State, Webhook
 from predictions.models.webhook import MOST_ATTEMPTS, WebhookStatus, signing_secret
 from tests.integration.conftest import make
+from tests.support.certificate import self_signed
 from tests.support.receiver import receiving
 
 
@@ -149,3 +152,51 @@ def test_removed_prediction_is_not_told(iris: ModelVersion) -> None:
         deliver()
     assert receiver.got == []
     assert not Webhook.objects.exists()
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return self_signed(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def tls(certificate: Path, settings: Any) -> ssl.SSLContext:
+    """Of a receiver on `localhost`, which the guard against private addresses lets through."""
+    settings.WEBHOOK_ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    return context
+
+
+def test_message_is_delivered_over_tls_to_a_receiver_of_a_known_authority(
+    iris: ModelVersion, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with receiving(tls=tls) as receiver:
+        hook = expect(make(iris, State.SUCCEEDED), f"https://localhost:{receiver.port}/hook")
+        deliver()
+
+    [message] = receiver.got
+    assert message.is_signed_by(signing_secret("digest"))
+    assert message.headers["host"] == f"localhost:{receiver.port}"
+    assert log_of(hook) == [(1, 204, "")]
+
+
+@pytest.mark.parametrize(("host", "is_known"), [("localhost", False), ("127.0.0.1", True)])
+def test_certificate_that_is_unknown_or_of_another_name_is_refused(
+    iris: ModelVersion,
+    tls: ssl.SSLContext,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    is_known: bool,
+) -> None:
+    if is_known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with receiving(tls=tls) as receiver:
+        hook = expect(make(iris, State.SUCCEEDED), f"https://{host}:{receiver.port}/hook")
+        deliver()
+
+    assert receiver.got == []
+    assert log_of(hook) == [(1, None, "tls_failed")]

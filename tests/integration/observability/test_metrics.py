@@ -116,6 +116,8 @@ def test_broker_heartbeats_and_canaries_are_exposed(iris: ModelVersion) -> None:
     assert found["foretell_broker_up",] == 1
     assert [found["foretell_fallback_active", lane] for lane in ("interactive", "bulk")] == [0, 1]
     assert found["foretell_loader_bytes", "worker:worker@here/1"] == preload.loader.size > 0
+    assert found["foretell_loader_loads_total", "worker:worker@here/1"] == preload.loader.loads > 0
+    assert found["foretell_loader_evictions_total", "worker:worker@here/1"] == preload.loader.evictions
     assert 0 <= found["foretell_heartbeat_age_seconds", "keeper"] < 5
     assert ("foretell_heartbeat_age_seconds", "worker:worker@here/2") not in found
     assert 20 <= found["foretell_canary_age_seconds", "interactive"] < 25

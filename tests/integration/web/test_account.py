@@ -101,7 +101,7 @@ def test_remove_cancels_and_removes_mine_and_nothing_else(iris: ModelVersion, ow
 
     response = client.post("/accounts/data/remove/", follow=True)
 
-    assert "Your predictions, feedback and tokens are removed." in Page(response).text
+    assert "Your predictions, feedback, tokens and embeddings are removed." in Page(response).text
     assert list(Prediction.objects.all()) == [theirs]
     assert set(Tombstone.objects.values_list("pk", flat=True)) == {row.pk for row in mine}
     assert [said.caller for said in Feedback.objects.all()] == [f"user:{stranger.pk}"]

@@ -103,6 +103,28 @@ def test_token_is_shown_once_and_opens_the_api(owner: User, private: None) -> No
     assert "a <b>program" in Page(again).text
 
 
+def test_token_for_one_model_is_made_on_the_page(
+    owner: User, registered: dict[str, RegisteredModel], private: None
+) -> None:
+    client = signed_in(owner)
+    assert "All models" in Page(client.get("/accounts/tokens/")).text
+
+    response = client.post("/accounts/tokens/", {"name": "a program", "days": "30", "model": "iris"}, follow=True)
+
+    assert "Predict and read, iris only" in Page(response).text
+    kept = ApiToken.objects.get()
+    secret = next(word for word in Page(response).text.split() if word.startswith("ft_") and word != kept.token_key)
+    reached = [Client().get(f"{MODELS}{name}/", headers=bearer(secret)).status_code for name in ("iris", "wine")]
+    assert reached == [200, 403]
+
+
+def test_token_for_a_model_that_is_not_there_is_not_made(owner: User) -> None:
+    response = signed_in(owner).post("/accounts/tokens/", {"name": "a program", "days": "30", "model": "rose"})
+
+    assert response.status_code == 422
+    assert not ApiToken.objects.exists()
+
+
 def test_token_page_keeps_what_was_wrong(owner: User) -> None:
     response = signed_in(owner).post("/accounts/tokens/", {"name": "", "days": "7"})
 

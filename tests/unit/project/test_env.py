@@ -16,6 +16,17 @@ from project.env import Env, broker_address, example, read_env, secret_key
         ("DEBUG", "perhaps", "DEBUG: Input should be a valid boolean, unable to interpret input"),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL: Value error, must be DEBUG, INFO, WARNING or ERROR"),
         ("SUBMIT_RATE", "often", "SUBMIT_RATE: Value error, must be like 600/min or 10/s"),
+        (
+            "ARTEFACT_STORAGE",
+            '{"bucket": "models"}',
+            'ARTEFACT_STORAGE: Value error, must be like {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {…}}',
+        ),
+        (
+            "ARTEFACT_STORAGE",
+            "s3://models",
+            'ARTEFACT_STORAGE: Value error, must be JSON, like {"BACKEND": "storages.backends.s3.S3Storage",'
+            ' "OPTIONS": {…}}',
+        ),
         ("REDIS_URL", "localhost", "REDIS_URL: Value error, must begin with redis://, rediss:// or unix://"),
         ("REDIS_URL", "redis://[::1/0", "REDIS_URL: Value error, is not an address; write an IPv6 host as [::1]"),
     ],

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.linear_model import LogisticRegression
+
+HEAVY_BYTES = 48 * 1024 * 1024
 
 opened: list[str] = []
 opening = threading.Event()
@@ -29,6 +32,15 @@ class Sum(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if (x[:, 0] == 16).any():
             return np.full(len(x), np.inf)
         return np.nansum(x, axis=1)
+
+
+class Heavy(LogisticRegression):  # type: ignore[misc]
+    """Holds 48 MB beside what it has learned."""
+
+    def fit(self, x: Any, y: Any) -> "Heavy":
+        self.ballast_ = np.random.default_rng(0).integers(0, 255, HEAVY_BYTES, dtype=np.uint8)
+        super().fit(x, y)
+        return self
 
 
 class Cautious(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

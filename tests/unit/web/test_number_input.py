@@ -3,12 +3,13 @@
 import math
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
 from predictions.web.formatting import exact_text, number_text, rounded_text
 from predictions.web.number_input import Unreadable, read_number
-from tests.support.numbers import NUMBERS, REFUSED
+from tests.support.numbers import GERMAN, NUMBERS, REFUSED
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -100,3 +101,22 @@ def _read(text: str, unit: str) -> float | str:
         return float(read_number(text, unit))
     except Unreadable as error:
         return str(error)
+
+
+@pytest.mark.parametrize(("text", "expected"), GERMAN)
+def test_number_on_a_german_page_is_read_as_germans_write_it(text: str, expected: float | str) -> None:
+    with translation.override("de"):
+        if isinstance(expected, str):
+            with pytest.raises(Unreadable, match=r"1,234 oder -?1234") as refusal:
+                read_number(text, "mm")
+            assert refusal.value.code == expected
+        else:
+            assert float(read_number(text, "mm")) == expected
+
+
+@given(st.floats(-1e300, 1e300), st.integers(-6, 3))
+def test_number_that_a_german_page_writes_is_read_there_as_itself(value: float, place: int) -> None:
+    with translation.override("de"):
+        assert float(read_number(exact_text(value))) == value
+        assert math.isclose(float(read_number(number_text(value))), value, rel_tol=1e-3, abs_tol=1e-300)
+        assert math.isclose(float(read_number(rounded_text(value, place))), value, rel_tol=1e-3, abs_tol=10.0**place)

@@ -146,6 +146,7 @@ def test_budget_drops_the_least_recently_used(root: Path, store: Callable[[], Ma
     assert cache.size == held(made[0]) * 2
     assert cache.get("fruit", 1, made[0].sha256) is first
     assert cache.get("fruit", 2, made[1].sha256) is not second
+    assert (cache.loads, cache.evictions) == (4, 2)
 
 
 def test_budget_smaller_than_a_version_keeps_it_alone(root: Path, store: Callable[[], Manifest]) -> None:

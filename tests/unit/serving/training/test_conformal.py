@@ -37,8 +37,8 @@ def test_conformal_quantile_holds_its_coverage() -> None:
 @pytest.mark.parametrize(("rows", "coverage"), [(9, None), (10, 0.8), (19, 0.8), (20, 0.9), (40, 0.95), (100, 0.98)])
 def test_best_coverage_has_room_to_spare(rows: int, coverage: float | None) -> None:
     if coverage is None:
-        with pytest.raises(Unsupported, match="has only 9 held-out rows; 10 are needed"):
-            best_coverage(rows, (0.98, 0.95, 0.9, 0.8), "The class b has only")
+        with pytest.raises(Unsupported, match="The class b has only 9 held-out rows; 10 are needed"):
+            best_coverage(rows, (0.98, 0.95, 0.9, 0.8), "b")
     else:
         assert best_coverage(rows, (0.98, 0.95, 0.9, 0.8), "") == coverage
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.base import RawPredictions
+from predictions.serving.engines.loader import Loader
 from predictions.serving.registration import CannotRegister, Split
+from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.profile import golden_positions, profile
 from predictions.serving.training.register import register, train_and_register
 from tests.unit.serving import estimators
@@ -70,6 +73,24 @@ def test_register_estimator_that_cannot_be_opened_stores_nothing(
     estimator = estimators.Explosive().fit(data[0].x, data[0].y)
     with pytest.raises(CannotRegister, match=r"A worker could not serve it: The estimator cannot be opened"):
         register(root, description, estimator, *data)
+    assert repository.manifests(root, "fruit") == []
+
+
+def test_register_measures_the_memory_of_a_version(
+    root: Path, description: Description, data: tuple[Split, Split]
+) -> None:
+    manifest = register(root, description, estimators.Heavy().fit(data[0].x, data[0].y), *data)
+    assert manifest.memory is not None
+    assert estimators.HEAVY_BYTES <= manifest.memory.most <= 1.6 * estimators.HEAVY_BYTES
+    assert Loader(root, 10**9).get("fruit", 1, manifest.sha256).size == manifest.memory.serving
+
+
+def test_register_version_that_exceeds_the_budget_is_refused_with_its_size(
+    root: Path, description: Description, data: tuple[Split, Split]
+) -> None:
+    prove = partial(prove_in_fresh_process, budget_bytes=32 * 1024**2)
+    with pytest.raises(CannotRegister, match=r"It takes (4[89]|5\d|6\d) MB .* LOADER_MEGABYTES allows 32 MB"):
+        register(root, description, estimators.Heavy().fit(data[0].x, data[0].y), *data, prove)
     assert repository.manifests(root, "fruit") == []
 
 

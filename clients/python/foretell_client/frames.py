@@ -1,0 +1,135 @@
+"""DataFrames: sent as a file of JSON lines, and answered by a DataFrame. Needs pandas, part of the extra `frames`.
+
+In JSON lines a missing value differs from an empty text, and numbers keep their types.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from foretell_client import files
+from foretell_client.files import FileFlows
+from foretell_client.flows import Flow, as_json
+from foretell_client.results import ModelDetail
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+# Rows that are written at a time, and the bytes of a file that stay in memory.
+_ROWS = 10_000
+_IN_MEMORY = 8 * 1024 * 1024
+# The server puts an apostrophe in front of a text that a spreadsheet would run as a formula.
+_GUARDED = re.compile(r"^'(?=[=+\-@\t\r\n])")
+_TEXTS = ("prediction_set", "grade", "advice", "error")
+
+
+def is_frame(rows: Any) -> bool:
+    return hasattr(rows, "to_dict") and hasattr(rows, "columns")
+
+
+def predict(
+    flows: FileFlows,
+    model: ModelDetail,
+    frame: "DataFrame",
+    within: float | None,
+    version: int | str | None,
+    show: bool,
+) -> "Flow[DataFrame]":
+    """The answers to the rows of `frame`, with its index; a row that cannot be answered has its `error`.
+
+    Raises:
+        ValueError: the frame lacks a column, or holds an infinite number; nothing was sent.
+        JobEnded, JobNotFinished: see there.
+    """
+    signature = model.signature or {"properties": {}, "required": []}
+    columns = _columns(frame, list(signature["properties"]), signature["required"])
+    on_progress, close = files.progress_bar(len(frame)) if show else (files.silent, lambda: None)
+    try:
+        with _temporary() as sent, _temporary() as answer:
+            sent.writelines(_lines(columns, len(frame)))
+            sent.seek(0)
+            job = yield from flows.submit(model.name, sent, "rows.jsonl", None, version, {})
+            job = files.ended_well((yield from flows.wait(job, within, on_progress)))
+            yield from flows.save(job.id, "results", answer, "csv")
+            return _answers(answer, frame, len(columns), model.task)
+    finally:
+        close()
+
+
+def _temporary() -> IO[bytes]:
+    return tempfile.SpooledTemporaryFile(_IN_MEMORY)
+
+
+# --- Rows -------------------------------------------------------------------------------------------------------------
+def _columns(frame: "DataFrame", names: Sequence[str], required: Sequence[str]) -> list["Series[Any] | None"]:
+    """The columns of the features in the order of the signature; None for one that may be missing and is."""
+    known = list(frame.columns)
+    if not len(frame):
+        raise ValueError("The DataFrame has no row.")
+    if missing := [name for name in required if name not in known]:
+        raise ValueError(f"The DataFrame has no column {_listed(missing)}. Add it, or rename a column.")
+    if twice := [name for name in names if known.count(name) > 1]:
+        raise ValueError(f"The DataFrame has the column {_listed(twice)} more than once. Keep one of them.")
+    columns = [frame[name] if name in known else None for name in names]
+    if infinite := [str(column.name) for column in columns if column is not None and _has_infinity(column)]:
+        raise ValueError(f"The column {_listed(infinite)} holds an infinite number, which no model can be asked.")
+    return columns
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _has_infinity(column: "Series[Any]") -> bool:
+    return column.dtype.kind == "f" and bool(column.isin([math.inf, -math.inf]).any())
+
+
+def _lines(columns: Sequence["Series[Any] | None"], rows: int) -> Iterator[bytes]:
+    """Each row as a JSON list, with null for what is missing."""
+    for start in range(0, rows, _ROWS):
+        size = min(_ROWS, rows - start)
+        values = [[None] * size if one is None else _values(one.iloc[start : start + size]) for one in columns]
+        for row in zip(*values, strict=True):
+            yield json.dumps(row, default=_as_json, allow_nan=False).encode() + b"\n"
+
+
+def _values(column: "Series[Any]") -> list[Any]:
+    return column.astype(object).where(column.notna(), None).tolist()  # type: ignore[no-any-return,unused-ignore]
+
+
+def _as_json(value: Any) -> Any:
+    """Dates as ISO 8601 has them; the rest as `as_json`."""
+    return value.isoformat() if hasattr(value, "isoformat") else as_json(value)
+
+
+# --- Answers ----------------------------------------------------------------------------------------------------------
+def _answers(file: IO[bytes], frame: "DataFrame", width: int, task: str) -> "DataFrame":
+    """The new columns of the results: what follows the columns of the features."""
+    import pandas as pd  # noqa: PLC0415 - part of the extra `frames`
+
+    file.seek(0)
+    text = io.TextIOWrapper(file, "utf-8", newline="")
+    names = next(csv.reader(text))[width:]
+    found = pd.read_csv(text, header=None, usecols=range(width, width + len(names)), dtype=str, keep_default_na=False)
+    text.detach()
+    found.columns = pd.Index([_GUARDED.sub("", name) for name in names])
+    found.index = frame.index
+    return found.apply(lambda column: _typed(column, _is_number(str(column.name), task)))
+
+
+def _is_number(name: str, task: str) -> bool:
+    kind = next((text for text in _TEXTS if name == text or name.startswith(f"{text}_")), "")
+    return not kind and (task == "regression" or not name.startswith("prediction"))
+
+
+def _typed(column: "Series[Any]", is_number: bool) -> "Series[Any]":
+    import pandas as pd  # noqa: PLC0415
+
+    if is_number:
+        return pd.to_numeric(column.where(column != "", None))
+    return column.str.replace(_GUARDED, "", regex=True).where(column != "", None)

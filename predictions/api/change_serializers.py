@@ -1,0 +1,30 @@
+"""The bodies of a change of what serves, for the OpenAPI document."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from predictions.api.serializers import ModelBody, Version
+from predictions.lifecycle.replays import MOST
+from predictions.use_cases.operate import CHANGES, LONGEST_REASON
+
+
+class ChangeBody(serializers.Serializer[Any]):
+    """`promote`, `archive`, `restore` and `alias` need a version, by its number or an alias; `alias` and `remove_alias`
+    an alias; `shadow` and `canary` a percentage, of which 0 ends it; `replay` a version and how many of the last
+    inputs; `pause` a reason, which those who ask are told.
+    """
+
+    change = serializers.ChoiceField(list(CHANGES))
+    version = Version(required=False)
+    alias = serializers.CharField(required=False, max_length=50)
+    percent = serializers.IntegerField(required=False, min_value=0, max_value=100)
+    last = serializers.IntegerField(required=False, min_value=1, max_value=MOST)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST_REASON)
+
+
+class ChangeAnswer(serializers.Serializer[Any]):
+    """What serves is proved by a worker first: then the answer is 202, and the model says when it has changed."""
+
+    detail = serializers.CharField()
+    model = ModelBody()

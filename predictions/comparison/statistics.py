@@ -1,0 +1,39 @@
+"""Intervals of what a comparison counts and measures: 95 %, and honest about small numbers."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, mean, median, stdev
+
+# Below so many cases a page gives the counts and no verdict.
+ENOUGH = 30
+_Z = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A number with its 95 % interval, None where there are too few values for one."""
+
+    value: float
+    low: float | None
+    high: float | None
+    of: int
+
+
+def median_of(values: Sequence[float]) -> Measured:
+    """The interval lies between two order statistics, and holds for any distribution (Conover 1999, section 3.2)."""
+    ordered, of = sorted(values), len(values)
+    half = _Z * math.sqrt(of) / 2
+    low, high = math.floor(of / 2 - half), math.ceil(of / 2 + half)
+    if low < 1 or high > of - 1:
+        return Measured(median(ordered), None, None, of)
+    return Measured(median(ordered), ordered[low - 1], ordered[high], of)
+
+
+def mean_of(values: Sequence[float]) -> Measured:
+    """With the interval of the normal approximation."""
+    of = len(values)
+    if of < ENOUGH:
+        return Measured(mean(values), None, None, of)
+    half = _Z * stdev(values) / math.sqrt(of)
+    return Measured(mean(values), mean(values) - half, mean(values) + half, of)

@@ -1,0 +1,16 @@
+"""A version and its model under a lock, for changes that depend on both."""
+
+from predictions.models import ModelVersion, RegisteredModel
+from predictions.serving.schema.errors import CannotChange
+
+
+def lock(version: ModelVersion) -> RegisteredModel:
+    """The model of a version that is not archived; no other change is made before the transaction ends.
+
+    Raises:
+        CannotChange: the version is archived.
+    """
+    model = RegisteredModel.objects.select_for_update().get(pk=version.registered_model_id)
+    if ModelVersion.objects.filter(pk=version.pk, is_archived=True).exists():
+        raise CannotChange(f"Version {version.number} is archived. Bring it back first.")
+    return model

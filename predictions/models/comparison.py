@@ -1,0 +1,172 @@
+"""Comparisons: the answers of another version to the values of finished predictions, as a shadow or as a replay.
+
+No caller sees these answers: they stand in a table of their own, and no list, limit or figure of predictions reads it.
+Nothing is queued either: a comparison is a position among the finished predictions.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from predictions.models import clock
+from predictions.models.prediction import Prediction, PredictionQuerySet
+from predictions.models.registered_model import ModelVersion
+from predictions.models.states import State
+
+# A prediction becomes visible a moment after its `finished_at`: a shadow looks at it when this has passed.
+LAG = timedelta(seconds=10)
+# A shadow that is further behind passes predictions over.
+BACKLOG = timedelta(minutes=10)
+
+# The end and the id of a prediction.
+Position = tuple[datetime | None, uuid.UUID | None]
+
+
+class ComparisonQuerySet(models.QuerySet["Comparison"]):
+    def open(self) -> Self:
+        return self.filter(finished_at__isnull=True)
+
+    def shadow_of(self, version: ModelVersion) -> "Comparison | None":
+        """The shadow that runs with this version."""
+        return self.open().filter(version=version, kind=Kind.SHADOW).first()
+
+    def claim(self) -> "Comparison | None":
+        """An open comparison for this worker alone; the one that was served longest ago. None if all are held."""
+        for found in self.open().filter(_free()).order_by("served_at", "pk"):
+            mine = self.open().filter(_free(), pk=found.pk, attempts=found.attempts)
+            if mine.update(claimed_until=Now() + settings.LEASE, attempts=F("attempts") + 1, served_at=Now()):
+                return self.select_related("version__registered_model").get(pk=found.pk)
+        return None
+
+    def is_any_due(self) -> bool:
+        """Whether a worker could do something now."""
+        return any(found.kind == Kind.REPLAY or found.following().exists() for found in self.open().filter(_free()))
+
+    def end(self, error_code: str = "") -> int:
+        """End those that are open. How many."""
+        return self.open().update(finished_at=Now(), claimed_until=None, error_code=error_code)
+
+
+class Kind(models.TextChoices):
+    SHADOW = "shadow"
+    REPLAY = "replay"
+
+
+class Comparison(models.Model):
+    """A walk over finished predictions, which `version` answers again in batches.
+
+    A shadow walks from its start into the future, over `percent` of the predictions; a replay walks from its start into
+    the past, over `wanted` predictions. `position_at` and `position_id` are the end and the id of the last prediction
+    that was looked at. Answers and position are stored in one transaction, so a worker that dies loses none.
+    """
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="comparisons")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    percent = models.PositiveSmallIntegerField(default=100)
+    wanted = models.PositiveIntegerField(default=0)
+    position_at = models.DateTimeField(db_default=Now())
+    position_id = models.UUIDField(null=True)
+    done = models.PositiveIntegerField(default=0)
+    dropped = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claimed_until = models.DateTimeField(null=True)
+    served_at = models.DateTimeField(db_default=Now())
+    error_code = models.CharField(max_length=30, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    objects = ComparisonQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "kind"], condition=Q(finished_at__isnull=True), name="one_open_comparison"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of version {self.version_id}"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.finished_at is not None
+
+    # --- The predictions that it walks over ---------------------------------------------------------------------------
+    def following(self) -> PredictionQuerySet:
+        """What comes next: answered by other versions; of a shadow the oldest first, of a replay the newest first."""
+        others = ModelVersion.objects.filter(registered_model__versions=self.version_id).exclude(pk=self.version_id)
+        answered = Prediction.objects.of_people().filter(
+            version__in=list(others.values_list("pk", flat=True)), state=State.SUCCEEDED, finished_at__isnull=False
+        )
+        if self.kind == Kind.SHADOW:
+            return self._after(answered).filter(finished_at__lte=Now() - LAG).order_by("finished_at", "id")
+        return self._before(answered).order_by("-finished_at", "-id")
+
+    def _after(self, rows: PredictionQuerySet) -> PredictionQuerySet:
+        later = Q(finished_at__gt=self.position_at)
+        if self.position_id is not None:
+            later |= Q(finished_at=self.position_at, id__gt=self.position_id)
+        return rows.filter(later, finished_at__gte=self.position_at)
+
+    def _before(self, rows: PredictionQuerySet) -> PredictionQuerySet:
+        earlier = Q(finished_at__lt=self.position_at)
+        if self.position_id is not None:
+            earlier |= Q(finished_at=self.position_at, id__lt=self.position_id)
+        return rows.filter(earlier, finished_at__lte=self.position_at)
+
+    def pass_over(self) -> bool:
+        """Leave predictions out that ended longer than `BACKLOG` ago, and count them; whether the claim still held."""
+        until = clock.now() - BACKLOG
+        return self.settle([], (until, None), dropped=self.following().filter(finished_at__lte=until).count())
+
+    # --- Transitions --------------------------------------------------------------------------------------------------
+    def settle(self, answers: Sequence["ComparedAnswer"], position: Position, *, dropped: int = 0) -> bool:
+        """Store answers with the new position, if this worker's claim still holds; whether it did."""
+        with transaction.atomic():
+            mine = Comparison.objects.open().filter(pk=self.pk, attempts=self.attempts)
+            if not mine.update(
+                position_at=position[0],
+                position_id=position[1],
+                done=F("done") + len(answers),
+                dropped=F("dropped") + dropped,
+                attempts=0,
+                claimed_until=None,
+            ):
+                return False
+            ComparedAnswer.objects.bulk_create(answers, ignore_conflicts=True)
+        return True
+
+    def let_go(self) -> None:
+        """Give the claim back: nothing is to be done now."""
+        Comparison.objects.filter(pk=self.pk, attempts=self.attempts).update(attempts=0, claimed_until=None)
+
+
+class ComparedAnswer(models.Model):
+    """The answer of `version` to the values of `original`; None with the code of an error.
+
+    `before_ms` and `after_ms` are the times of two predict calls on these values alone, by the version of the original
+    and by this one, one after the other in the same process. Only some rows are measured.
+    """
+
+    original = models.ForeignKey(Prediction, models.CASCADE, related_name="+")
+    version = models.ForeignKey(ModelVersion, models.CASCADE, db_index=False, related_name="+")
+    output = models.JSONField(null=True)
+    error_code = models.CharField(max_length=30, blank=True)
+    before_ms = models.FloatField(null=True)
+    after_ms = models.FloatField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "original"], name="one_answer_per_version")]
+
+    def __str__(self) -> str:
+        return f"answer to {self.original_id}"
+
+
+def _free() -> Q:
+    return Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())

@@ -1,0 +1,1 @@
+"""Dates as pages write them, by language; the names are those that templates use."""

@@ -1,0 +1,7 @@
+DAY = "d.m.Y"
+DAY_MINUTE = "d.m.Y, H:i"
+DAY_SECOND = "d.m.Y, H:i:s"
+LONG_DAY = "j. F Y"
+LONG_DAY_MINUTE = "j. F Y, H:i"
+SHORT_SECOND = "d.m., H:i:s"
+SECOND = "H:i:s"

@@ -1,0 +1,7 @@
+DAY = "j M Y"
+DAY_MINUTE = "j M Y, H:i"
+DAY_SECOND = "j M Y, H:i:s"
+LONG_DAY = "j F Y"
+LONG_DAY_MINUTE = "j F Y, H:i"
+SHORT_SECOND = "j M, H:i:s"
+SECOND = "H:i:s"

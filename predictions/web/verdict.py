@@ -1,0 +1,108 @@
+"""What a comparison means, in sentences that are no more certain than their numbers allow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext
+
+from predictions.comparison.agreement import Agreement
+from predictions.comparison.statistics import ENOUGH, mean_of, median_of
+from predictions.web.formatting import number_text, share_text, wilson_interval
+
+# Where only one of the two is right, so many cases are needed to say which one is better.
+ENOUGH_APART = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The two versions as sentences name them: the one that callers got, and the one that answered again."""
+
+    before: str
+    after: str
+
+
+def verdict(agreements: Sequence[Agreement], times: Sequence[tuple[float, float]], names: Names) -> list[str]:
+    said = []
+    for agreement in agreements:
+        target = f"{agreement.name}: " if agreement.name else ""
+        said += [f"{target}{sentence}" for sentence in (same(agreement), better(agreement, names))]
+    return [*said, quicker(times, names)]
+
+
+def same(agreement: Agreement) -> str:
+    counted = agreement.of
+    if counted < ENOUGH:
+        text = gettext("Too few answers to judge: %(same)s of %(of)s were the same.")
+        return text % {"same": agreement.same, "of": counted}
+    low, high = (round(end * 100) for end in wilson_interval(agreement.same, counted))
+    if agreement.differing:
+        text = gettext(
+            "In about %(low)s to %(high)s of 100 such cases the answers are the same, by %(of)s that were compared."
+        )
+    else:
+        text = gettext("All %(of)s answers were the same. Of all such cases at least about %(low)s in 100 are.")
+    return text % {"low": low, "high": high, "of": counted}
+
+
+def better(agreement: Agreement, names: Names) -> str:
+    known = len(agreement.known)
+    if not known:
+        return gettext("Which one is better is not known: nobody has said what was true.")
+    if known < ENOUGH:
+        text = gettext(
+            "Which one is better is not known: the truth is known for %(known)s cases, and %(needed)s are needed."
+        )
+        return text % {"known": known, "needed": ENOUGH}
+    return _fewer_errors(agreement, names) if agreement.kind == "regression" else _more_right(agreement, names)
+
+
+def _more_right(agreement: Agreement, names: Names) -> str:
+    """A sign test: only cases where one of the two is right say which one is better (McNemar 1947)."""
+    before, after = agreement.right_alone("before"), agreement.right_alone("after")
+    apart = before + after
+    if apart < ENOUGH_APART:
+        text = gettext("Neither is known to be better: only one of the two was right in %(apart)s of %(of)s cases.")
+        return text % {"apart": apart, "of": len(agreement.known)}
+    low, high = wilson_interval(after, apart)
+    shown = {"after": names.after, "share": share_text(after, apart)}
+    if low <= 0.5 <= high:
+        text = gettext(
+            "Neither is known to be better: where only one of the two was right, %(after)s was so in %(share)s."
+        )
+        return text % shown
+    text = gettext(
+        "%(better)s is probably the better one for cases like these: where only one of the two was right, %(after)s was"
+        " so in %(share)s."
+    )
+    return text % {**shown, "better": _capital(names.after if low > 0.5 else names.before)}
+
+
+def _fewer_errors(agreement: Agreement, names: Names) -> str:
+    saved = mean_of([one.error(one.before) - one.error(one.after) for one in agreement.known])
+    low, high = saved.low or 0.0, saved.high or 0.0
+    if low <= 0 <= high:
+        text = gettext("Neither is known to be better, by %(of)s cases whose truth is known.")
+        return text % {"of": saved.of}
+    ends = sorted((abs(low), abs(high)))
+    text = gettext(
+        "%(better)s is probably the better one for cases like these: its error is smaller by %(low)s to %(high)s in the"
+        " mean, by %(of)s cases whose truth is known."
+    )
+    shown = {"low": number_text(ends[0]), "high": number_text(ends[1]), "of": saved.of}
+    return text % {**shown, "better": _capital(names.after if low > 0 else names.before)}
+
+
+def _capital(name: str) -> str:
+    return f"{name[:1].upper()}{name[1:]}"
+
+
+def quicker(times: Sequence[tuple[float, float]], names: Names) -> str:
+    """By the ratio of the two times of each row, which were measured one after the other."""
+    ratios = median_of([after / before for before, after in times if before > 0]) if times else None
+    if ratios is None or ratios.low is None or ratios.high is None or ratios.of < ENOUGH:
+        return gettext("Too few rows were timed to say which one is quicker: %(count)s.") % {"count": len(times)}
+    if ratios.low <= 1 <= ratios.high:
+        return gettext("Neither is known to be quicker, by %(count)s rows.") % {"count": ratios.of}
+    text = gettext("A row alone takes %(after)s %(low)s to %(high)s times as long as %(before)s, by %(count)s rows.")
+    shown = {"after": names.after, "before": names.before, "count": ratios.of}
+    return text % {**shown, "low": number_text(ratios.low), "high": number_text(ratios.high)}

@@ -1,0 +1,179 @@
+"""The comparison of two versions as its page shows it: shares as bars with their intervals, a table beside each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
+
+from predictions.comparison.agreement import SMALLEST_GROUP, Agreement, Answer
+from predictions.comparison.evidence import Evidence
+from predictions.comparison.statistics import Measured, mean_of, median_of
+from predictions.models import Comparison
+from predictions.models.comparison import Kind
+from predictions.serving.schema.kinds import Feature, Integer, Number
+from predictions.web.formatting import number_text, range_text, share_text, wilson_interval, with_decimal_mark
+from predictions.web.verdict import Names, verdict
+
+# Features that are shown at once; the others are folded.
+SHOWN = 3
+ENDS: Mapping[str, str | Promise] = {
+    "worker_lost": gettext_lazy("It was ended: its answers have cost several workers."),
+    "model_unavailable": gettext_lazy("It was ended: the version does not serve."),
+}
+
+
+KINDS: Mapping[str, str | Promise] = {Kind.SHADOW: gettext_lazy("Shadow"), Kind.REPLAY: gettext_lazy("Replay")}
+
+
+@dataclass(frozen=True, slots=True)
+class ShareBar:
+    """A counted share with its interval, in hundredths of the drawing's width."""
+
+    label: str
+    count: int
+    of: int
+
+    @property
+    def text(self) -> str:
+        return share_text(self.count, self.of)
+
+    @property
+    def share(self) -> float:
+        return round(self.count / self.of * 100, 2) if self.of else 0.0
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        low, high = wilson_interval(self.count, self.of) if self.of else (0.0, 1.0)
+        return round(low * 100, 2), round(high * 100, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureBars:
+    """How often answers differ, by the values of one feature."""
+
+    label: str
+    bars: Sequence[ShareBar]
+
+    @property
+    def contrast(self) -> float:
+        """Between the groups that are large enough to say something."""
+        shares = [bar.share for bar in self.bars if bar.of >= SMALLEST_GROUP]
+        return max(shares) - min(shares) if len(shares) > 1 else 0.0
+
+
+class TargetPresenter:
+    """The comparison of one target."""
+
+    def __init__(self, agreement: Agreement, features: Sequence[Feature], names: Names) -> None:
+        self._agreement = agreement
+        self._names = names
+        self.name = agreement.name
+        self.is_classification = agreement.kind == "classification"
+        self.same = ShareBar(gettext("The same answer"), agreement.same, agreement.of)
+        bars = [FeatureBars(feature.label, _bars(agreement, feature)) for feature in features]
+        found = sorted((one for one in bars if one.bars), key=lambda one: -one.contrast)
+        self.features, self.folded = found[:SHOWN], found[SHOWN:]
+
+    @property
+    def distance(self) -> str:
+        """Of numbers: by how much the answers differ."""
+        return "" if self.is_classification else _text(median_of([one.distance for one in self._agreement.answers]))
+
+    @property
+    def accuracy(self) -> list[dict[str, Any]]:
+        """A line for each version; empty while no truth is known."""
+        known = self._agreement.known
+        return [self._accuracy(which, name) for which, name in self._sides()] if known else []
+
+    def _sides(self) -> list[tuple[str, str]]:
+        return [("before", self._names.before), ("after", self._names.after)]
+
+    def _accuracy(self, which: str, name: str) -> dict[str, Any]:
+        known = self._agreement.known
+        if self.is_classification:
+            bar = ShareBar(name, self._agreement.right(which), len(known))
+            return {"name": name, "bar": bar, "text": bar.text}
+        return {"name": name, "bar": None, "text": _text(mean_of([one.error(getattr(one, which)) for one in known]))}
+
+    @property
+    def known(self) -> int:
+        return len(self._agreement.known)
+
+    @property
+    def largest(self) -> list[dict[str, str]]:
+        return [
+            {
+                "url": reverse("prediction", args=[answer.pair.prediction]),
+                "id": str(answer.pair.prediction),
+                "before": _told(answer, answer.before),
+                "after": _told(answer, answer.after),
+            }
+            for answer in self._agreement.largest
+        ]
+
+
+class ComparisonPresenter:
+    """Two versions. `after` is the one that answered again what `before` had answered."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.before, self.after = evidence.other.number, evidence.version.number
+        names = Names(*(gettext("version %(number)s") % {"number": one} for one in (self.before, self.after)))
+        found = evidence.agreements
+        self.count = len(evidence.pairs)
+        self.unfit, self.failed = evidence.unfit, evidence.failed
+        self.targets = [TargetPresenter(one, evidence.other.signature.features, names) for one in found]
+        self.verdict = verdict(found, evidence.times, names)
+        self.times = [
+            {"name": name, "text": _text(median_of(milliseconds), " ms")}
+            for name, milliseconds in (
+                (names.before, [before for before, _ in evidence.times]),
+                (names.after, [after for _, after in evidence.times]),
+            )
+            if milliseconds
+        ]
+
+
+class RunPresenter:
+    """A shadow or a replay, and how far it is."""
+
+    def __init__(self, run: Comparison) -> None:
+        self.kind = str(KINDS[run.kind])
+        self.is_terminal = run.is_terminal
+        self.done, self.wanted, self.dropped = run.done, run.wanted, run.dropped
+        self.created_at = run.created_at
+        text = (
+            gettext("%(percent)s %% of the predictions") if run.kind == Kind.SHADOW else gettext("the last %(wanted)s")
+        )
+        self.share = text % {"percent": run.percent, "wanted": run.wanted}
+        self.has_failed = run.is_terminal and run.error_code in ENDS
+        self.state = str(ENDS.get(run.error_code, gettext("ended"))) if run.is_terminal else gettext("under way")
+
+
+def _bars(agreement: Agreement, feature: Feature) -> list[ShareBar]:
+    groups = [group for group in agreement.parts(feature) if group.of]
+    return [ShareBar(_values_text(feature, group.values), group.differing, group.of) for group in groups]
+
+
+def _values_text(feature: Feature, values: str) -> str:
+    """The values of a group: of a number from where to where."""
+    if not isinstance(feature, Number | Integer):
+        return values
+    low, _, high = values.partition(" to ")
+    return range_text(with_decimal_mark(low), with_decimal_mark(high))
+
+
+def _told(answer: Answer, output: Mapping[str, Any]) -> str:
+    return str(output["label"]) if answer.before["kind"] == "classification" else number_text(output["value"])
+
+
+def _text(measured: Measured, unit: str = "") -> str:
+    """ "1.2 ms (1.1 to 1.4, by 40)" """
+    if measured.low is None or measured.high is None:
+        text = gettext("%(value)s (by %(of)s, too few for a range)")
+        return text % {"value": f"{number_text(measured.value)}{unit}", "of": measured.of}
+    text = gettext("%(value)s (%(low)s to %(high)s, by %(of)s)")
+    ends = {"low": number_text(measured.low), "high": number_text(measured.high)}
+    return text % {"value": f"{number_text(measured.value)}{unit}", **ends, "of": measured.of}

@@ -1,0 +1,14 @@
+"""axe-core in a page of a browser test. What stands in its frames is left out."""
+
+import importlib.resources
+
+import pytest
+from playwright.sync_api import Page
+
+AXE = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+
+
+def findings(page: Page) -> list[str]:
+    page.evaluate(importlib.resources.files(AXE).joinpath("axe.min.js").read_text())
+    found = page.evaluate("axe.run({iframes: false})")["violations"]
+    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
