@@ -13,6 +13,7 @@ from predictions.models import Source, State
 from predictions.models.prediction import PredictionQuerySet
 from predictions.serving.artifacts.repository import is_name
 
+BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 PARAMETERS = ("model", "version", "status", "source", "created_after", "created_before", "cursor", "limit")
 
 
@@ -30,6 +31,9 @@ class NewestFirst(CursorPagination):
         return int(text)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
+        # Python's decoder skips characters that are not of base64.
+        if not BASE64.fullmatch(request.query_params.get(self.cursor_query_param, "")):
+            raise self._broken_cursor()
         try:
             cursor: Cursor | None = super().decode_cursor(request)
         except NotFound:

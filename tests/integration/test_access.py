@@ -83,8 +83,9 @@ class World:
     def address(self, route: str) -> str:
         """An address of the route, for an object of the owner."""
         owner = self.people["owner"]
-        state = State.SUCCEEDED if "feedback" in route else State.QUEUED
+        state = State.SUCCEEDED if "feedback" in route or "replay" in route else State.QUEUED
         prediction = make(self.iris, state, owner=owner, caller=f"user:{owner.pk}").pk
+        again = make(self.iris, State.QUEUED, owner=owner, caller=f"user:{owner.pk}").pk
         of_admin = {
             "predictions/registeredmodel": self.iris.registered_model_id,
             "predictions/modelversion": self.iris.pk,
@@ -100,7 +101,9 @@ class World:
             "<slug:name>": "iris",
             "<str:name>": "iris",
             "<str:number>": "1",
+            "<slug:called>": "champion",
             "<uuid:prediction_id>": prediction,
+            "<uuid:again_id>": again,
             "<id:prediction_id>": prediction,
             "<str:view_token>": view_token(Prediction.objects.get(pk=prediction)),
             "<uuid:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,

@@ -21,9 +21,10 @@ WORDS = {".py", ".html", ".css", ".js", ".md", ".toml", ".yaml"}
 # The only files in which time passes: those that wait for conditions, the estimator that is slow on purpose, and the
 # faults, which last for a while.
 SLEEPERS = {
-    "tests/support/waiting.py", "tests/support/postgres.py", "tests/worker/estimators.py",
     "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py",
-    "tests/chaos/scenarios/streams.py", "tests/chaos/soak.py", "tests/siege/attacks.py", "tests/siege/runner.py",
+    "tests/chaos/scenarios/streams.py", "tests/chaos/scenarios/webhooks.py", "tests/chaos/soak.py",
+    "tests/siege/attacks.py", "tests/siege/runner.py", "tests/support/postgres.py", "tests/support/waiting.py",
+    "tests/worker/estimators.py",
 }  # fmt: skip
 
 

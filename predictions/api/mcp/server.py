@@ -34,7 +34,7 @@ from mcp_types import (
 from predictions.api import problems, representation
 from predictions.api.http import ApiReply, ApiRequest
 from predictions.api.inference_protocol.views import product_version
-from predictions.api.mcp import calls, schemas, sentences
+from predictions.api.mcp import app, calls, schemas, sentences
 from predictions.api.mcp.calls import PREFIX
 from predictions.api.threads import in_thread
 from predictions.models import ModelVersion, Prediction
@@ -68,6 +68,7 @@ def _tool(version: ModelVersion) -> Tool:
         description=f"{model.title}. {model.summary} {SURENESS}",
         input_schema=schemas.arguments(version.signature),
         output_schema=schemas.of_version(version),
+        _meta=app.tool_meta(version),
         annotations=ToolAnnotations(
             title=model.title, read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
         ),
@@ -157,10 +158,19 @@ def _card(version: ModelVersion) -> Resource:
 
 async def _read_resource(context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
     for version in await in_thread(calls.serving, _request(context)):
-        if params.uri == CARD.format(version.registered_model.name):
+        name = version.registered_model.name
+        if params.uri == CARD.format(name):
             text = TextResourceContents(uri=params.uri, mime_type="text/markdown", text=_card_text(version))
             return ReadResourceResult(contents=[text])
+        if params.uri == app.URI.format(name):
+            return ReadResourceResult(contents=[_app(version, params.uri)])
     raise MCPError(INVALID_PARAMS, f"There is no resource {printable(params.uri)!r}. resources/list names them.")
+
+
+def _app(version: ModelVersion, uri: str) -> TextResourceContents:
+    """Hosts find it by the tool. It is not listed, since it is nothing for a model to read."""
+    html = app.html(version, PREFIX + version.registered_model.name)
+    return TextResourceContents(uri=uri, mime_type=app.MEDIA_TYPE, text=html, _meta=app.META)
 
 
 def _card_text(version: ModelVersion) -> str:

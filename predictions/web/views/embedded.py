@@ -18,7 +18,7 @@ from predictions.lifecycle import registry
 from predictions.models import Embedding, ModelVersion, Prediction, RegisteredModel, Source, clock
 from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, NotFound, QueueFull, Removed, TooMany
-from predictions.use_cases.callers import of_embedding
+from predictions.use_cases.callers import Caller, of_embedding
 from predictions.use_cases.embeddings import find_result, unseal
 from predictions.use_cases.lookup import find_model
 from predictions.use_cases.submit import PredictCommand, submit_row
@@ -36,9 +36,10 @@ GONE = {NotFound: 404, Removed: 410}
 
 @dataclass(frozen=True)
 class _Place:
-    """The model in an embedding, and what its page shows."""
+    """The model in an embedding, who asks it there, and what its page shows."""
 
     embedding: Embedding
+    caller: Caller
 
     @cached_property
     def model(self) -> RegisteredModel:
@@ -46,7 +47,7 @@ class _Place:
 
     @cached_property
     def version(self) -> ModelVersion | None:
-        return None if self.model.paused_reason else registry.champion(self.model)
+        return registry.serving_for(self.model, self.caller.routed_as)
 
     def form(self, **values: Any) -> PredictionForm | None:
         matrix: dict[str, Any] | None = self.model.description.get("matrix")
@@ -68,7 +69,7 @@ class _Place:
 @framed
 @cache_control(private=True, no_cache=True)
 def form(request: HttpRequest, embedding: Embedding) -> HttpResponse:
-    place = _Place(embedding)
+    place = _Place(embedding, of_embedding(embedding, client_ip(request)))
     if request.method == "POST":
         return _predict(request, place)
     earlier = _earlier_values(place, request.GET.get("from", ""))
@@ -93,7 +94,7 @@ def _predict(request: HttpRequest, place: _Place) -> HttpResponse:
     if not form.is_valid():
         return _show_errors(request, place, form)
     try:
-        prediction = _submit(request, place.embedding, place.version, form)
+        prediction = _submit(place.caller, place.version, form)
     except ModelUnavailable:
         return render(request, "embed/form.html", place.page(None), status=503)
     except (QueueFull, TooMany) as error:
@@ -108,8 +109,7 @@ def _predict(request: HttpRequest, place: _Place) -> HttpResponse:
     return render(request, "embed/_prediction.html", {"prediction": shown}, status=202)
 
 
-def _submit(request: HttpRequest, embedding: Embedding, version: ModelVersion, form: PredictionForm) -> Prediction:
-    caller = of_embedding(embedding, client_ip(request))
+def _submit(caller: Caller, version: ModelVersion, form: PredictionForm) -> Prediction:
     key = form.cleaned_data[KEY]
 
     def ask(key: str | None) -> Prediction:

@@ -172,6 +172,30 @@ def test_model_card_is_a_resource(client: ApiClient, iris: ModelVersion) -> None
     assert iris.registered_model.description["card"] in content["text"]
 
 
+# --- The form as an app -----------------------------------------------------------------------------------------------
+def test_tool_names_an_app_with_a_field_for_each_parameter(client: ApiClient, kinds: RegisteredModel) -> None:
+    [tool] = [one for one in send(client, "tools/list")["tools"] if one["name"] == "predict_kinds"]
+
+    [app] = send(client, "resources/read", uri=tool["_meta"]["ui"]["resourceUri"])["contents"]
+
+    assert app["mimeType"] == "text/html;profile=mcp-app"
+    assert set(re.findall(r'<(?:input|select|textarea) name="([^"]+)"', app["text"])) == set(
+        tool["inputSchema"]["properties"]
+    )
+    assert 'data-tool="predict_kinds"' in app["text"]
+    assert "Colour &lt;script&gt;alert(1)&lt;/script&gt;" in app["text"]
+    assert not re.search(r"""(src|href)=|url\(|fetch\(""", app["text"])  # it loads nothing
+
+
+def test_app_of_a_model_that_a_token_is_not_for_is_not_found(
+    registered: dict[str, RegisteredModel], owner: User
+) -> None:
+    bound = token_client(owner, model_name="wine")
+    message = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "ui://foretell/iris"}}
+
+    assert "There is no resource" in bound.post("/mcp/", message, headers=HEADERS).json()["error"]["message"]
+
+
 # --- Callers ----------------------------------------------------------------------------------------------------------
 def test_stranger_is_refused_where_predictions_are_not_public(
     client: ApiClient, iris: ModelVersion, settings: Any, owner: User

@@ -396,7 +396,7 @@ def test_list_takes_times_at_the_ends_of_the_calendar(owner: User, mine: list[Pr
     assert len(listed(ApiClient(owner), **ends)) == 3
 
 
-@pytest.mark.parametrize("cursor", ["x", "%ff", "/w=="])
+@pytest.mark.parametrize("cursor", ["x", "%ff", "/w==", "%25%25%25", "bz01%0A"])
 def test_list_from_a_cursor_that_is_no_base64_is_422(client: ApiClient, db: None, cursor: str) -> None:
     problem(client.get(f"/api/v1/predictions/?cursor={cursor}"), 422)
 
