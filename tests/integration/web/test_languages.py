@@ -134,7 +134,8 @@ PAGES = [
     "/models/diabetes/card/", "/models/iris/versions/", "/models/iris/api/", "/predictions/", "/batches/",
     "/batches/new/?model=iris", "/monitor/", "/accounts/", "/accounts/tokens/", "/accounts/data/remove/",
     "/models/iris/embed/", "/models/iris/versions/1/comparison/", "/predictions/?q=nothing+is+so",
-    "/predictions/compare/?id=none", "/accounts/password_change/", "/accounts/password_change/done/", "/nothing/", "/predictions/7/",
+    "/predictions/compare/?id=none", "/accounts/password_change/", "/accounts/password_change/done/", "/nothing/",
+    "/predictions/7/",
 ]  # fmt: skip
 
 
