@@ -22,7 +22,7 @@ WORDS = {".py", ".html", ".css", ".js", ".md", ".toml", ".yaml"}
 # faults, which last for a while.
 SLEEPERS = {
     "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py",
-    "tests/chaos/scenarios/streams.py", "tests/chaos/scenarios/webhooks.py", "tests/chaos/soak.py",
+    "tests/chaos/scenarios/streams.py", "tests/chaos/soak.py",
     "tests/siege/attacks.py", "tests/siege/runner.py", "tests/support/postgres.py", "tests/support/waiting.py",
     "tests/worker/estimators.py",
 }  # fmt: skip

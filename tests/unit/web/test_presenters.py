@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from predictions.web.presenters import HEADLINES, PredictionPresenter
@@ -185,8 +186,14 @@ def test_retry_is_offered_only_where_it_can_help(state: State, code: str, can_re
 @pytest.mark.parametrize(
     ("owner", "viewer", "public", "sentence"),
     [
-        (7, "visitor:asker", True, "You and the analysts of this service can see it."),
-        (7, "user:8", True, "Its owner and the analysts of this service can see it."),
+        (
+            User(pk=7),
+            "visitor:asker",
+            True,
+            "You and the analysts of this service can see it. Everyone who gets the view-only link can look at it for"
+            " 30 days.",
+        ),
+        (User(pk=7), "user:8", True, "Its owner and the analysts of this service can see it."),
         (None, "user:8", False, "The analysts of this service can see it."),
         (
             None,
@@ -206,7 +213,12 @@ def test_retry_is_offered_only_where_it_can_help(state: State, code: str, can_re
 def test_each_result_says_who_can_see_it(settings: Any, owner: Any, viewer: str, public: bool, sentence: str) -> None:
     settings.PUBLIC_PREDICTIONS = public
 
-    assert shown(owner_id=owner, viewer=viewer).audience == sentence
+    assert shown(owner=owner, viewer=viewer).audience == sentence
+
+
+def test_unfinished_prediction_has_no_link_to_share(settings: Any) -> None:
+    waiting = shown(State.QUEUED, owner=User(pk=7), viewer="visitor:asker")
+    assert (waiting.share_url, waiting.audience) == ("", "You and the analysts of this service can see it.")
 
 
 # --- What was asked ---------------------------------------------------------------------------------------------------
