@@ -18,7 +18,7 @@ LOOKS: list[dict[str, Any]] = [
 ]
 PAGES = [
     "/", "/models/breast-cancer/", "/models/diabetes/", "/models/breast-cancer/card/", "/models/diabetes/card/",
-    "/models/diabetes/api/", "/predictions/", "/accounts/login/",
+    "/models/diabetes/api/", "/predictions/", "/predictions/?q=nothing", "/accounts/login/",
 ]  # fmt: skip
 
 
@@ -47,8 +47,32 @@ def test_answers_have_no_finding(page: Page, address: str) -> None:
     page.get_by_role("link", name="What if?").click()
     expect(page.locator(".why .curve").first).to_be_visible()
     assert findings(page) == []
-    page.goto(page.url)
+    kept = page.url
+    page.goto(kept)
     expect(page).to_have_title(re.compile("Foretell$"))
+    page.locator(".receipt summary").click()
+    assert findings(page) == []
+    for more in ("explanation/", "what-if/"):
+        page.goto(f"{kept}{more}")
+        expect(page.locator(".why .caption").first).to_be_visible()
+        assert findings(page) == []
+
+
+def test_two_results_side_by_side_have_no_finding(page: Page) -> None:
+    for example in (1, 3):
+        page.goto(f"/models/breast-cancer/?example={example}")
+        press_predict(page)
+        value(page)
+    page.get_by_role("link", name="Compare").click()
+    expect(page.locator(".records")).to_be_visible()
+    assert findings(page) == []
+    page.locator(".record-link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Two results side by side")
+    expect(page.locator(".compared-values mark")).to_have_count(30)
+    assert findings(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.goto("/predictions/")
+    expect(page.locator(".records tbody tr")).to_have_count(2)
     assert findings(page) == []
 
 

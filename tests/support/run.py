@@ -22,13 +22,17 @@ import pytest
 from tests.support import postgres, provide
 from tests.support.outcomes import flaky
 
-PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes"]
+# The slowest tests are listed: where a run takes too long, they say why.
+PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes", "--durations=15", "--durations-min=3"]
 IN_PROCESS = ["tests/unit", "tests/integration"]
 OF_PROCESSES = ["tests/worker", "tests/chaos", "tests/siege", "tests/browser"]
-# Tests of estimators would do the same on another database.
+# Tests of estimators, of settings, of the permissions of each route and of the client package would do the same on
+# another database.
 ON_POSTGRESQL = [
     "tests/integration", "tests/worker",
-    "--ignore=tests/integration/importing", "--ignore=tests/worker/test_boosters.py",
+    "--ignore=tests/integration/importing", "--ignore=tests/integration/project",
+    "--ignore=tests/integration/test_access.py", "--ignore=tests/integration/test_error_hygiene.py",
+    "--ignore=tests/worker/test_boosters.py", "--ignore=tests/worker/test_client.py",
     "--ignore=tests/worker/test_own_model_tutorial.py",
 ]  # fmt: skip
 

@@ -1,7 +1,6 @@
 """Webhooks while receivers fail and processes are killed."""
 
 import threading
-import time
 from collections import Counter
 from contextlib import AbstractContextManager
 from itertools import cycle
@@ -79,7 +78,7 @@ class Program:
 def webhooks_survive_failing_receivers_and_killed_processes(scene: Scene) -> None:
     """Receivers refuse messages or close the connection, and every 2 s the keeper, a worker or the web server is killed
     (SIGKILL). Each accepted webhook is delivered; a message that comes twice has the same id."""
-    with receiving(hold=lambda: time.sleep(ANSWER_SECONDS), choose=Fickle(scene)) as receiver:
+    with receiving(hold=lambda: scene.pause(ANSWER_SECONDS), choose=Fickle(scene)) as receiver:
         program = Program(scene, receiver.url)
         victims = cycle(KILLED)
         for turn, _ in enumerate(scene.every(0.05)):

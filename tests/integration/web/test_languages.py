@@ -10,9 +10,22 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from predictions.batches.encodings import ENCODINGS
-from predictions.models import ApiToken, BatchJob, Embedding, Prediction, RegisteredModel, State
+from predictions.explanations.compute import compute
+from predictions.models import (
+    ApiToken,
+    BatchJob,
+    ComparedAnswer,
+    Comparison,
+    Embedding,
+    ModelVersion,
+    Prediction,
+    RegisteredModel,
+    State,
+)
+from predictions.queue import notifications
 from predictions.use_cases.callers import of_user
-from tests.integration.conftest import make, signed_in
+from predictions.use_cases.sharing import view_token
+from tests.integration.conftest import make, run_worker, signed_in
 from tests.integration.web.conftest import Page
 from tests.support.files import execute
 from tests.support.site_client import Client
@@ -120,8 +133,9 @@ PAGES = [
     "/", "/models/iris/", "/models/diabetes/", "/models/breast-cancer/?example=1", "/models/iris/card/",
     "/models/diabetes/card/", "/models/iris/versions/", "/models/iris/api/", "/predictions/", "/batches/",
     "/batches/new/?model=iris", "/monitor/", "/accounts/", "/accounts/tokens/", "/accounts/data/remove/",
-    "/models/iris/embed/", "/predictions/?q=nothing+is+so", "/predictions/compare/?id=none",
-    "/accounts/password_change/", "/accounts/password_change/done/", "/nothing/", "/predictions/7/",
+    "/models/iris/embed/", "/models/iris/versions/1/comparison/", "/predictions/?q=nothing+is+so",
+    "/predictions/compare/?id=none", "/accounts/password_change/", "/accounts/password_change/done/", "/nothing/",
+    "/predictions/7/",
 ]  # fmt: skip
 
 
@@ -179,6 +193,65 @@ def test_fragment_that_waits_is_german(
     row = make(registered["iris"].champion, State.SUCCEEDED, owner=analyst, caller=of_user(analyst).key, output=CLEAR)
 
     assert alike(signed_in(analyst), reverse(route, args=[row.pk]), known) == set()
+
+
+@pytest.mark.parametrize("route", ["explanation", "what-if"])
+@pytest.mark.parametrize("model", ["iris", "diabetes"])
+def test_computed_fragment_is_german(
+    analyst: User,
+    registered: dict[str, RegisteredModel],
+    known: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+    model: str,
+) -> None:
+    version = registered[model].champion
+    values = registered[model].description["examples"][0]["values"]
+    row = make(version, owner=analyst, caller=of_user(analyst).key,
+               values=[values[name] for name in version.signature.names])  # fmt: skip
+    run_worker(version)
+    monkeypatch.setattr(notifications, "ask_to_compute", lambda pk: compute(pk) is None)
+
+    assert alike(signed_in(analyst), reverse(route, args=[row.pk]), known) == set()
+
+
+def test_result_that_is_shared_or_replayed_is_german(
+    analyst: User, registered: dict[str, RegisteredModel], known: set[str]
+) -> None:
+    version, own = registered["iris"].champion, {"owner": analyst, "caller": of_user(analyst).key}
+    row = make(version, State.SUCCEEDED, output=CLEAR, **own)
+    again = make(version, State.SUCCEEDED, output=OUTSIDE, **own)
+    failed = make(version, State.FAILED, **own)
+    client = signed_in(analyst)
+
+    for address in (
+        reverse("shared", args=[view_token(row)]),
+        reverse("replay", args=[row.pk]),
+        reverse("difference", args=[row.pk, again.pk]),
+        reverse("difference", args=[row.pk, failed.pk]),
+    ):
+        assert alike(client, address, known) == set()
+
+
+def test_comparison_of_versions_is_german(
+    analyst: User, registered: dict[str, RegisteredModel], known: set[str]
+) -> None:
+    version = registered["iris"].champion
+    older = ModelVersion.objects.get(pk=version.pk)
+    older.pk, older.number = None, 2
+    older.save()
+    run = Comparison.objects.create(version=older, kind="replay", wanted=40, done=40)
+    rows = [make(version, State.SUCCEEDED, output=CLEAR, values=[4.5 + n / 10, 3.5, 1.4, 0.2]) for n in range(40)]
+    ComparedAnswer.objects.bulk_create(
+        [ComparedAnswer(original=row, version=older, output=CLEAR if n else UNCERTAIN) for n, row in enumerate(rows)]
+    )
+    client = signed_in(analyst)
+
+    assert alike(client, "/models/iris/versions/2/comparison/", known) == set()
+    run.finished_at = rows[0].finished_at
+    run.save()
+    assert alike(client, "/models/iris/versions/2/comparison/", known) == set()
+    assert "von 100 solchen Fällen" in Page(client.get("/models/iris/versions/2/comparison/", headers=GERMAN)).text
 
 
 def test_errors_of_the_form_are_german(client: Client, registered: dict[str, RegisteredModel], known: set[str]) -> None:
@@ -273,7 +346,7 @@ def test_embedded_page_is_german_by_the_browser_alone(
 
     assert alike(client, address, known) == set()
     assert alike(client, address, known, data={"sepal length (cm)": "abc"}) == set()
-    assert alike(signed_in(analyst), "/models/iris/embed/", known) == set()
+    assert alike(signed_in(analyst), "/models/iris/embed/", "/models/iris/versions/1/comparison/", known) == set()
     assert "Cookie" not in client.get(address)["Vary"]
 
 
