@@ -52,6 +52,15 @@ def test_shadow_answers_each_finished_prediction_once(shadowed: Versions) -> Non
     assert all(one.before_ms and one.after_ms for one in ComparedAnswer.objects.all())
 
 
+def test_shadow_gathers_predictions_before_it_answers_them(shadowed: Versions) -> None:
+    answered(shadowed[0], age=12.0)  # it ended eleven seconds ago
+    assert execution.run(math.inf)
+    assert not ComparedAnswer.objects.exists()
+    answered(shadowed[0], age=20.0)
+    execution.run(math.inf)
+    assert ComparedAnswer.objects.count() == 2
+
+
 def test_shadow_takes_the_share_that_was_asked_for(shadowed: Versions) -> None:
     for _ in range(300):
         answered(shadowed[0])
