@@ -53,9 +53,9 @@ def value(page: Page) -> Locator:
     return page.locator(".answer-value")
 
 
-def sign_in(page: Page) -> None:
+def sign_in(page: Page, name: str = ANALYST) -> None:
     page.goto("/accounts/login/")
-    page.get_by_label("Username").fill(ANALYST)
+    page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()

@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Console
-from tests.browser.steps import press_predict, value
+from tests.browser.steps import PASSWORD, press_predict, sign_in, value
 from tests.support.axe import findings
+from tests.support.stack import Stack
 
 LOOKS: list[dict[str, Any]] = [
     {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
@@ -73,6 +74,45 @@ def test_two_results_side_by_side_have_no_finding(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.goto("/predictions/")
     expect(page.locator(".records tbody tr")).to_have_count(2)
+    assert findings(page) == []
+
+
+MAKE_OPERATOR = f"""
+from django.contrib.auth.models import Group, User
+User.objects.create_user("operator", password={PASSWORD!r}).groups.set(Group.objects.all())
+"""
+
+
+@pytest.fixture(scope="module")
+def challenged(shared_stack: Stack) -> Stack:
+    """iris has a second version, the challenger, and there is an operator."""
+    shared_stack.manage("shell", "--no-imports", "-c", MAKE_OPERATOR)
+    shared_stack.manage("train", "iris")
+    shared_stack.manage("alias", "iris", "challenger", "2")
+    return shared_stack
+
+
+def test_versions_and_their_comparison_have_no_finding(challenged: Stack, page: Page) -> None:
+    sign_in(page, "operator")
+    page.goto("/models/iris/?example=0")
+    press_predict(page)
+    value(page)
+    page.get_by_role("link", name="Link to this prediction").click()
+    kept = page.url
+    page.goto("/models/iris/versions/")
+    assert findings(page) == []
+    page.goto("/models/iris/versions/2/comparison/")
+    assert findings(page) == []
+    page.get_by_role("button", name="Start the replay").click()
+    page.get_by_role("link", name="Show the result").click()
+    expect(page.get_by_role("heading", name="Agreement")).to_be_visible()
+    assert findings(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.goto(f"{kept}replay/")
+    assert findings(page) == []
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("#difference")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator("#difference")).to_contain_text("Version 2")
     assert findings(page) == []
 
 
