@@ -104,8 +104,9 @@ def stop_canary(model: RegisteredModel, actor: str, reason: str = "") -> None:
     Raises:
         CannotChange: the model has no challenger.
     """
-    _, version = _challenged(model)
-    set_canary(version, 0, actor, reason)
+    with transaction.atomic():
+        _, version = _challenged(model)
+        set_canary(version, 0, actor, reason)
 
 
 def stop_unavailable(actor: str) -> int:

@@ -40,8 +40,8 @@ def test_line_of_names_decides_what_goes_where(page: Page) -> None:
     expect(page.locator("#paste-preview")).to_contain_text("3 values, 2 of 30 fields.")
     expect(page.locator(".paste-table")).to_contain_text("unknown: no such field")
     page.get_by_role("button", name="Fill 2 fields").click()
-    expect(page.get_by_label("Radius, worst")).to_have_value("25,38")
-    expect(page.get_by_label("Radius, mean")).to_have_value("17,99")
+    expect(page.get_by_label("Radius, worst")).to_have_value("25.38")
+    expect(page.get_by_label("Radius, mean")).to_have_value("17.99")
     expect(page.locator("#filled")).to_have_text("2 of 30 filled")
 
 

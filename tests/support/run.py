@@ -26,15 +26,15 @@ from tests.support.outcomes import flaky
 PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes", "--durations=15", "--durations-min=3"]
 IN_PROCESS = ["tests/unit", "tests/integration"]
 OF_PROCESSES = ["tests/worker", "tests/chaos", "tests/siege", "tests/browser"]
-# Tests of estimators, of settings, of the permissions of each route and of the client package would do the same on
-# another database.
-ON_POSTGRESQL = [
-    "tests/integration", "tests/worker",
-    "--ignore=tests/integration/importing", "--ignore=tests/integration/project",
-    "--ignore=tests/integration/test_access.py", "--ignore=tests/integration/test_error_hygiene.py",
-    "--ignore=tests/worker/test_boosters.py", "--ignore=tests/worker/test_client.py",
-    "--ignore=tests/worker/test_own_model_tutorial.py",
+# Tests of estimators, of settings, of the permissions of each route, of Redis's own permissions and of clients would do
+# the same on another database.
+SAME_ON_POSTGRESQL = [
+    "tests/integration/importing", "tests/integration/project", "tests/integration/test_access.py",
+    "tests/integration/test_error_hygiene.py", "tests/worker/test_boosters.py", "tests/worker/test_cases.py",
+    "tests/worker/test_client.py", "tests/worker/test_mcp.py", "tests/worker/test_own_model_tutorial.py",
+    "tests/worker/test_redis_guarded.py",
 ]  # fmt: skip
+ON_POSTGRESQL = ["tests/integration", "tests/worker", *(f"--ignore={path}" for path in SAME_ON_POSTGRESQL)]
 
 
 @dataclass
