@@ -38,7 +38,7 @@ class Made:
 
 
 def change(model: RegisteredModel, asked: Change) -> Made:
-    """Make a change.
+    """Make a change of the model as it is now, whatever was remembered of it.
 
     Raises:
         InvalidInput: there is no such change, or a part of it is missing.
@@ -46,7 +46,8 @@ def change(model: RegisteredModel, asked: Change) -> Made:
         CannotChange: it cannot be made now.
     """
     _check(asked)
-    return CHANGES[asked.what](model, asked)
+    now = RegisteredModel.objects.select_related("champion", "previous_champion", "challenger").get(pk=model.pk)
+    return CHANGES[asked.what](now, asked)
 
 
 def _check(asked: Change) -> None:

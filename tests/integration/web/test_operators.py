@@ -78,6 +78,19 @@ def test_promotion_waits_for_the_proof_of_a_worker(second: ModelVersion, operato
     assert "Roll back to version 1" in operator.get(PAGE).content.decode()
 
 
+def test_change_is_made_of_the_model_as_it_is_not_as_it_is_remembered(
+    second: ModelVersion, operator: Client, asked: list[int]
+) -> None:
+    """Another process has promoted version 2 a moment ago, and this one still remembers version 1."""
+    assert champion() == 1
+    RegisteredModel.objects.filter(name="iris").update(
+        champion=second, previous_champion=second.registered_model.champion
+    )
+    assert "serves already" not in change(operator, "promote:1")
+    assert LifecycleEvent.objects.get(pk=asked[0]).version.number == 1  # type: ignore[union-attr]
+    assert "Version 2 serves already" in change(operator, "promote:2")
+
+
 def test_version_that_fails_its_proof_is_refused_and_the_old_one_serves(
     second: ModelVersion, operator: Client, asked: list[int]
 ) -> None:
