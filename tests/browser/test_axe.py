@@ -94,7 +94,7 @@ def challenged(shared_stack: Stack) -> Stack:
 
 def test_versions_and_their_comparison_have_no_finding(challenged: Stack, page: Page) -> None:
     sign_in(page, "operator")
-    page.goto("/models/iris/?example=0")
+    page.goto("/models/iris/?example=1")
     press_predict(page)
     value(page)
     page.get_by_role("link", name="Link to this prediction").click()
