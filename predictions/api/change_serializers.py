@@ -24,7 +24,7 @@ class ChangeBody(serializers.Serializer[Any]):
 
 
 class ChangeAnswer(serializers.Serializer[Any]):
-    """What serves is proved by a worker first: then the answer is 202, and the model says when it has changed."""
+    """202 where a worker proves the version first: read the model to see when the change is made. Otherwise 200."""
 
     detail = serializers.CharField()
     model = ModelBody()

@@ -112,7 +112,7 @@ class WhatIfBody(serializers.Serializer[Any]):
 )
 @api_view(["GET", "HEAD"])
 def explanation(request: Request, prediction_id: uuid.UUID) -> Response:
-    """What each feature adds to the answer; base plus the contributions is the answer. A worker computes it once."""
+    """The contribution of each feature. The answer is their sum plus `base`. A worker computes them once."""
     found = requests.explanation(find_prediction(prediction_id, caller_of(request)))
     return _answer(found, Kind.EXPLANATION)
 

@@ -24,6 +24,7 @@ from tests.support.door import close_all
 from tests.support.inline import run_inline
 from tests.support.query_plans import add_history
 from tests.support.site_client import Client
+from tests.support.versions import add_version
 
 KINDS = """
 title = "Fruit <b>sizes</b>"
@@ -268,3 +269,18 @@ def together(count: int, action: Callable[[int], Any]) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
+
+
+@pytest.fixture
+def second(
+    registered: dict[str, RegisteredModel], models_dir: Path, trained_models: Path
+) -> Iterator[tuple[ModelVersion, ModelVersion]]:
+    """Version 1 of iris, which serves, and version 2, which answers the same."""
+    add_version(models_dir)
+    assert registry.sync(models_dir) == []
+    first, other = ModelVersion.objects.filter(registered_model__name="iris").order_by("number")
+    try:
+        yield first, other
+    finally:
+        shutil.rmtree(models_dir / "iris")
+        shutil.copytree(trained_models / "iris", models_dir / "iris")

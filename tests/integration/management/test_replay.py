@@ -1,39 +1,20 @@
 """`replay` and `export_labels`: a version's answers to what was asked of another, and labels for the next training."""
 
 import csv
-import shutil
 import uuid
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from predictions.lifecycle import registry
 from predictions.models import Feedback, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.serving.schema.errors import ModelUnavailable
 from predictions.worker import preload
 from tests.integration.conftest import IRIS, make
 from tests.support.commands import run
-from tests.support.versions import add_version
 
 VIRGINICA = [6.7, 3.1, 5.6, 2.4]
-
-
-@pytest.fixture
-def second(
-    registered: dict[str, RegisteredModel], models_dir: Path, trained_models: Path
-) -> Iterator[tuple[ModelVersion, ModelVersion]]:
-    """Version 1 of iris, which serves, and version 2, which answers the same."""
-    add_version(models_dir)
-    assert registry.sync(models_dir) == []
-    first, other = ModelVersion.objects.filter(registered_model__name="iris").order_by("number")
-    try:
-        yield first, other
-    finally:
-        shutil.rmtree(models_dir / "iris")
-        shutil.copytree(trained_models / "iris", models_dir / "iris")
 
 
 def answered(version: ModelVersion, values: list[float], label: str, **fields: object) -> Prediction:
