@@ -18,7 +18,7 @@ new PerformanceObserver((list) => {
 PAGES = [
     "/", "/models/breast-cancer/", "/models/diabetes/", "/models/breast-cancer/card/", "/models/diabetes/card/",
     "/models/diabetes/api/", "/models/wine/versions/", "/predictions/", "/batches/new/?model=breast-cancer",
-    "/accounts/login/",
+    "/accounts/login/", "/api/v1/docs/",
 ]  # fmt: skip
 
 
