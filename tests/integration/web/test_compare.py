@@ -35,7 +35,7 @@ def test_values_that_differ_are_marked_and_both_answers_have_their_grade(
     page = Page(client.get(address(*two)))
 
     assert "1 of 4 values differs. The answer was setosa, and then virginica." in page.text
-    assert len(page.all("mark")) == 1
+    assert len(page.all("mark")) == 3  # the value, the answer and its grade
     assert "Petal length cm1.4 4.9 +3.5" in page.text.replace("1.44.9", "1.4 4.9")
     assert "Clear" in page.text
     assert "Outside its experience. Do not rely on this answer." in page.text
