@@ -9,7 +9,7 @@ from django.utils.translation import gettext, ngettext
 
 from predictions.comparison.agreement import Pair, agreements
 from predictions.models import Prediction
-from predictions.serving.schema.signature import Feature
+from predictions.serving.schema.signature import Choice, Feature
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
 from predictions.web.formatting import MINUS, number_text, probability_text, range_text
 from predictions.web.presenters import PredictionPresenter
@@ -95,7 +95,7 @@ class ComparisonPresenter:
             "unit": feature.unit,
             "texts": [text for _, text in given],
             "is_same": given[0] == given[1],
-            "difference": _difference(given[0][0], given[1][0]),
+            "difference": "" if isinstance(feature, Choice) else _difference(given[0][0], given[1][0]),
         }
 
     @staticmethod
