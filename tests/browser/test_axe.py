@@ -20,6 +20,7 @@ LOOKS: list[dict[str, Any]] = [
 PAGES = [
     "/", "/models/breast-cancer/", "/models/diabetes/", "/models/breast-cancer/card/", "/models/diabetes/card/",
     "/models/diabetes/api/", "/predictions/", "/predictions/?q=nothing", "/accounts/login/", "/api/v1/docs/",
+    "/admin/login/",
 ]  # fmt: skip
 
 

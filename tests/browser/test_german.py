@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.steps import prediction_id, value
+from tests.browser.steps import prediction_id, sign_in, value
 from tests.support.numbers import GERMAN
 
 LABELS = ("Sepal length", "Sepal width", "Petal length", "Petal width")
@@ -96,3 +96,13 @@ def test_language_is_chosen_in_the_footer_without_a_script(new_context: Callable
     expect(page.get_by_role("button", name="Predict")).to_be_visible()
     page.goto("/")
     expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_board_needs_no_scrolling_sideways_on_a_phone(new_context: Callable[..., BrowserContext]) -> None:
+    page = new_context(viewport={"width": 320, "height": 800}).new_page()
+    sign_in(page)
+    page.get_by_role("button", name="Deutsch").click()
+    page.goto("/monitor/")
+    expect(page.get_by_role("button", name="Anhalten")).to_be_visible()
+
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -20,6 +20,8 @@ from tests.support import provide
 from tests.support import stack as stacks
 from tests.support.stack import Stack
 
+# A machine that is busy otherwise is slow.
+expect.set_options(timeout=60_000)
 IMAGES = BASE_DIR / "docs/images"
 # Of what WebP gives, 0 to 1: texts stay sharp, and a picture takes 20 to 60 kB.
 QUALITY = 0.8
