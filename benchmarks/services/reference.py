@@ -20,6 +20,7 @@ class Reference(Service):
     name = "reference"
     text = "gunicorn with 2 workers of 4 threads, celery -c 2, Redis without persistence"
     keeps = "nothing but Celery's result in Redis"
+    gives = "The answer under the id of its task, by polling. The end of Redis or of a worker loses tasks."
     page = "/api/health/"
     packages = ("django", "celery", "redis", "gunicorn", "scikit-learn", "numpy")
 
