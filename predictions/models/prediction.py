@@ -8,7 +8,7 @@ from contextvars import Context, copy_context
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from django.conf import settings
 from django.db import connection, connections, models, transaction
@@ -51,13 +51,22 @@ UPDATE predictions_prediction
 SET state = %s, output = %s, error_code = %s, predict_ms = %s, machine = %s, finished_at = %s, claimed_until = NULL
 WHERE id = %s AND state IN ({_guard(State.SUCCEEDED, State.FAILED)}) AND claim = %s
 """  # noqa: S608
+# The values of `Prediction.STATUS_FIELDS`, the state first.
+Status = tuple[Any, ...]
 # Of this process, as its answers name it.
 MACHINE = socket.gethostname()[:64]
 
 
+class Settled(NamedTuple):
+    """How many rows of a claim were settled, and the status of each, in order: empty if not all claims held."""
+
+    rows: int
+    statuses: list[Status]
+
+
 class PredictionQuerySet(LeasedQuerySet["Prediction"]):
     # --- Reads --------------------------------------------------------------------------------------------------------
-    def fetch_statuses(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
+    def fetch_statuses(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Status]:
         """The values of `STATUS_FIELDS` of the predictions that exist, by id, in one read."""
         return {row[0]: row[1:] for row in rows_of(self.model, ("id", *self.model.STATUS_FIELDS), ids)}
 
@@ -149,30 +158,47 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
             )
             with connection.cursor() as cursor:
                 cursor.executemany(TAKE, [(*common, _prepared("id", row[0])) for row in taken])
-        return Claim(token, [ClaimedRow(*row[:4]) for row in taken], now)
+        rows = [
+            ClaimedRow(pk, version, sha256, values, attempts + 1) for pk, version, sha256, values, attempts, _ in taken
+        ]
+        return Claim(token, rows, now)
 
-    def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
-        """Store each outcome where the claim still holds; say for how many it did.
+    def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> Settled:
+        """Store each outcome where the claim still holds.
 
         A row that was canceled, expired or given to another worker meanwhile keeps what it has.
         """
         finished_at = claim.now()
-        rows: list[tuple[Any, ...]] = [
+        statuses = [
             (
                 State.FAILED if outcome.error else State.SUCCEEDED,
-                None if outcome.error else json.dumps(outcome.output, allow_nan=False),
+                outcome.output,
                 outcome.error.code if outcome.error else "",
+                claim.claimed_at,
+                finished_at,
                 predict_ms,
-                MACHINE,
-                _prepared("finished_at", finished_at),
-                _prepared("id", row.id),
-                _prepared("claim", claim.token),
+                row.attempts,
             )
             for row, outcome in zip(claim.rows, outcomes, strict=True)
         ]
+        times_and_claim = _prepared("finished_at", finished_at), _prepared("claim", claim.token)
+        rows = [
+            (
+                state,
+                None if output is None else json.dumps(output, allow_nan=False),
+                code,
+                predict_ms,
+                MACHINE,
+                times_and_claim[0],
+                _prepared("id", row.id),
+                times_and_claim[1],
+            )
+            for row, (state, output, code, *_) in zip(claim.rows, statuses, strict=True)
+        ]
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
             cursor.executemany(SETTLE, rows)
-            return int(cursor.rowcount)
+            count = int(cursor.rowcount)
+        return Settled(count, statuses if count == len(rows) else [])
 
     def expire(self) -> list[uuid.UUID]:
         """End rows whose deadline has passed, a thousand at most. The ids of those that this call ended."""
@@ -279,7 +305,7 @@ class Prediction(models.Model):
     def is_terminal(self) -> bool:
         return self.state in TERMINAL
 
-    def refresh_status(self, seen: tuple[Any, ...] | None = None) -> bool:
+    def refresh_status(self, seen: Status | None = None) -> bool:
         """Look again, unless somebody has: `seen` is what `STATUS_FIELDS` names. Say whether the state is final.
 
         What was removed meanwhile stays as it was last seen.
