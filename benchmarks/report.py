@@ -233,7 +233,8 @@ One asyncio client over keep-alive HTTP/1.1 measures all services. Each connecti
 requests the next one directly, for {results["seconds"]:g} s. Polling starts at once and continues after
 {_pauses(COARSE)} … ms; "fine" means every 1 to 5 ms. A rate counts right answers
 only, until the last answer. "Lost" counts accepted predictions that did not finish in {LOST_SECONDS:g} s. One service
-runs at a time. A round measures all services in turn, and each round starts with another service.
+runs at a time. A round measures all services in turn, and each round starts with another service. Services
+that no goal compares at 256 connections are measured at 32 only.
 
 {services}
 """
