@@ -18,7 +18,7 @@ from django.db import close_old_connections
 from redis.client import PubSub
 
 from predictions.models import Prediction
-from predictions.models.prediction import Status
+from predictions.models.prediction_statements import Status
 from predictions.models.states import TERMINAL
 from predictions.queue.futures import AnyFuture, new_future, resolve
 from predictions.queue.redis_client import NOTIFY_SECONDS, breaker, client, helper

@@ -8,7 +8,7 @@ from django.db import close_old_connections
 
 from predictions.lifecycle import aliases, registry
 from predictions.models import Feedback, IdempotencyKey, ModelVersion, Prediction, RegisteredModel, Tombstone
-from predictions.models.prediction import Status
+from predictions.models.prediction_statements import Status
 from predictions.models.states import State
 from predictions.queue.batcher import Batcher, map_catching
 from predictions.serving.schema.errors import ModelUnavailable, NotFound, Removed

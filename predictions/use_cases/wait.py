@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 
 from predictions.models import Prediction
-from predictions.models.prediction import Status
+from predictions.models.prediction_statements import Status
 from predictions.queue.completions import Subscription, listener
 from predictions.use_cases import lookup
 from predictions.use_cases.database import DATABASE_AWAY

@@ -98,7 +98,7 @@ def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], No
     """
     claim = Prediction.objects.claim(lane, settings.MICRO_BATCH)
     while claim:
-        logger.debug("claimed %d", len(claim.rows), extra={"predictions": [str(row.id) for row in claim.rows]})
+        logger.debug("claimed %d", len(claim.rows), extra={"predictions": [row.id for row in claim.rows]})
         if _is_saturating(claim):
             on_saturated(lane)
         ready, error = _predict_groups(claim)
@@ -157,7 +157,7 @@ def _announce(ready: list[Predicted], settled: list[Settled]) -> None:
     statuses = [status for group in settled for status in group.statuses]
     completions.announce(ids, statuses if len(statuses) == len(ids) else [])
     spent = sum(group.predict_ms for group in ready)
-    said = {"predictions": [str(row) for row in ids]}
+    said = {"predictions": ids}
     count = sum(group.rows for group in settled)
     logger.info("settled %d of %d versions in %.1f ms", count, len(ready), spent, extra=said)
 
