@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from predictions.api.threads import caller_of
+from predictions.api.threads import caller_of, request_of
 from predictions.models import ModelVersion, RegisteredModel
 
 PREDICT_PATH = "/api/v1/models/{name}/predictions/"
@@ -27,7 +27,7 @@ def complete(result: Json, generator: Any, request: Any, public: bool) -> Json:
         result["components"]["schemas"][name]["additionalProperties"] = False
     if request is None:
         return result
-    result["servers"] = [{"url": request.build_absolute_uri("/").rstrip("/")}]
+    result["servers"] = [{"url": request_of(request).origin}]
     if PREDICT_PATH in result["paths"] and (settings.PUBLIC_PREDICTIONS or caller_of(request).user):
         for model in RegisteredModel.objects.listed():
             if model.champion is not None:
