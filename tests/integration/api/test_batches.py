@@ -89,6 +89,22 @@ def test_key_of_another_version_is_refused(client: ApiClient) -> None:
     assert body["code"] == "idempotency_key_reused"
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/csv"])
+def test_empty_body_is_400(client: ApiClient, content_type: str) -> None:
+    assert "empty" in problem(client.post(URL, b"", content_type=content_type), 400)["detail"]
+
+
+def test_other_type_is_refused_with_those_that_are_accepted(client: ApiClient) -> None:
+    refused = client.post(URL, text([GOOD]), content_type="text/csv")
+    assert problem(refused, 415)["detail"] == "Send the body as multipart/form-data or application/json."
+    assert refused["Accept"] == "multipart/form-data, application/json"
+
+
+def test_problems_of_all_members_are_named_at_once(client: ApiClient) -> None:
+    refused = problem(client.post(URL, json.dumps({"version": True, "rows": []})), 422)
+    assert [one["pointer"] for one in refused["errors"]] == ["/model", "/version", "/rows"]
+
+
 def test_missing_columns_are_named(client: ApiClient) -> None:
     body = problem(send(client, text([GOOD[:3]], NAMES[:3])), 422)
     assert [(entry["pointer"], entry["code"]) for entry in body["errors"]] == [("/file", "missing_column")]
