@@ -217,6 +217,16 @@ def test_prediction_of_another_is_not_removed_by_its_link(client: ApiClient, iri
     assert Prediction.objects.exists()
 
 
+def test_analyst_sees_the_prediction_of_another_and_cannot_remove_it(
+    iris: ModelVersion, owner: User, analyst: User
+) -> None:
+    path = f"/api/v1/predictions/{make(iris, State.SUCCEEDED, owner=owner, caller=f'user:{owner.pk}').pk}/"
+
+    assert ApiClient(analyst).get(path).status_code == 200
+    problem(ApiClient(analyst).delete(path), 403)
+    assert Prediction.objects.exists()
+
+
 def test_token_is_not_kept_with_its_password(owner: User) -> None:
     ApiToken.objects.create(user=owner, name="a program")
     User.objects.get(pk=owner.pk).save()
