@@ -1,11 +1,11 @@
 """The operations of the JSON API on files: send one, watch it, take its results and its bad rows, correct them."""
 
 import io
+import json
 import uuid
 from collections.abc import Iterator
 from typing import IO, Any
 
-import orjson
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -35,6 +35,7 @@ from predictions.use_cases.lookup import check_not_paused, find_model, find_vers
 JSON_BYTES = 32 * 1024 * 1024
 ACCEPTED = (MultiPartParser.media_type, JSON)
 FORMAT = OpenApiParameter("format", OpenApiTypes.STR, enum=[*exports.FORMATS], description="Instead of CSV.")
+DOWNLOADS: dict[Any, Any] = {(200, kind.partition(";")[0]): OpenApiTypes.STR for kind in exports.FORMATS.values()}
 
 
 class RowsParser(StrictJSONParser):
@@ -124,11 +125,11 @@ def _problems(request: Request) -> Iterator[Problem]:
 
 
 def _problems_of_the_file(request: Request) -> Iterator[Problem]:
+    body: Any = request.data
     if request_of(request).media_type != JSON:
-        if request.FILES.get("file") is None:
+        if not body.get("file"):
             yield Problem(None, "missing", "Send the file as the form's part “file”.", "/file")
         return
-    body: Any = request.data
     rows = body.get("rows") if isinstance(body, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict | list) for row in rows):
         message = 'The body must be {"model": …, "rows": […]}, each row an object or a list in signature order.'
@@ -155,9 +156,11 @@ def _file_of(request: Request) -> tuple[IO[bytes], str]:
     """The file of a form, or the rows of a JSON body as lines."""
     body: Any = request.data
     if request_of(request).media_type == JSON:
-        return io.BytesIO(b"".join(orjson.dumps(row) + b"\n" for row in body["rows"])), "rows.jsonl"
-    file = request.FILES["file"]
-    return file, str(file.name)
+        lines = (json.dumps(row, ensure_ascii=True) + "\n" for row in body["rows"])
+        return io.BytesIO("".join(lines).encode()), "rows.jsonl"
+    if (file := request.FILES.get("file")) is not None:
+        return file, str(file.name)
+    return io.BytesIO(body["file"].encode()), "rows.csv"  # a part without a name, as of `curl -F 'file=<rows.csv'`
 
 
 def _wishes(request: Request) -> Wishes:
@@ -202,7 +205,7 @@ def corrections(request: Request, job_id: uuid.UUID) -> Response:
 @operation(
     "read_batch_results",
     parameters=[FORMAT],
-    responses={(200, "text/csv"): OpenApiTypes.STR, **may_answer(401, 403, 404, 409, 410, 422)},
+    responses={**DOWNLOADS, **may_answer(401, 403, 404, 409, 410, 422)},
 )
 @api_view(["GET", "HEAD"])
 def results(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:
@@ -215,7 +218,7 @@ def results(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:
 @operation(
     "read_batch_errors",
     parameters=[FORMAT],
-    responses={(200, "text/csv"): OpenApiTypes.STR, **may_answer(401, 403, 404, 409, 410, 422)},
+    responses={**DOWNLOADS, **may_answer(401, 403, 404, 409, 410, 422)},
 )
 @api_view(["GET", "HEAD"])
 def errors(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:

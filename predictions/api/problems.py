@@ -31,7 +31,7 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.ModelUnavailable: 503,
     errors.QueueFull: 503,
     errors.TooMany: 429,
-    errors.TooManyRows: 413,
+    errors.TooManyRows: 422,
     errors.NotFound: 404,
     errors.Removed: 410,
     errors.NotAuthenticated: 401,

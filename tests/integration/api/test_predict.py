@@ -370,7 +370,7 @@ def test_one_bad_row_refuses_all_and_every_problem_is_named(ask: Ask) -> None:
 
 
 def test_more_than_a_thousand_rows_are_refused_with_the_limit(ask: Ask) -> None:
-    body = problem(ask({"rows": [IRIS] * 1001}), 413)
+    body = problem(ask({"rows": [IRIS] * 1001}), 422)
 
     assert (body["code"], "1000 rows" in body["detail"]) == ("too_many_rows", True)
     assert ask({"rows": [IRIS] * 1000}).status_code == 202
