@@ -6,6 +6,7 @@ import pytest
 from predictions.serving.artifacts.repository import BrokenFile, describe, descriptions
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.predictor import predict
+from predictions.serving.schema.advice import Advisor
 from predictions.serving.training.register import train_and_register
 
 HERE = Path(__file__).resolve().parents[3] / "ml_models"
@@ -49,7 +50,7 @@ def test_model_trains_beats_its_baseline_and_serves_its_examples(name: str, tmp_
     loaded = Loader(tmp_path, 10**9).get(name, 1, manifest.sha256)
     rows = [manifest.signature.clean(example.values) for example in describe(tmp_path, name).examples]
     assert all(outcome.output for outcome in predict(loaded, rows))
-    assert manifest.signature.advise(rows[0], manifest.profile) == []
+    assert Advisor(manifest.signature, manifest.profile).advise(rows[0]) == []
 
 
 @pytest.mark.parametrize(
