@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Manifest
@@ -233,5 +233,6 @@ def test_use_one_job_reaches_every_nested_estimator() -> None:
 
 def test_loading_limits_every_pool_to_one_thread(root: Path, store: Callable[..., Manifest]) -> None:
     manifest = store(SVC())
+    threadpool_limits(2)
     opener(root, PLENTY).get("fruit", 1, manifest.sha256)
     assert {pool["num_threads"] for pool in threadpool_info()} == {1}
