@@ -175,11 +175,11 @@ def test_get_from_many_threads_loads_once_and_holds_nobody_else_up(root: Path, s
     try:
         with ThreadPoolExecutor(8) as pool:
             waiting = [pool.submit(cache.get, "fruit", 1, slow.sha256) for _ in range(6)]
-            assert estimators.opening.wait(10)
-            assert pool.submit(cache.get, "fruit", 2, other.sha256).result(10).manifest == other
+            assert estimators.opening.wait(60)
+            assert pool.submit(cache.get, "fruit", 2, other.sha256).result(60).manifest == other
             assert not any(future.done() for future in waiting)
             estimators.go_on.set()
-            assert len({id(future.result(10)) for future in waiting}) == 1
+            assert len({id(future.result(60)) for future in waiting}) == 1
     finally:
         estimators.go_on.set()
     assert estimators.opened == ["slow"]
@@ -194,9 +194,9 @@ def test_get_failure_reaches_every_waiting_thread_as_its_own(root: Path, store: 
     try:
         with ThreadPoolExecutor(4) as pool:
             waiting = [pool.submit(cache.get, "fruit", 1, slow.sha256) for _ in range(4)]
-            assert estimators.opening.wait(10)
+            assert estimators.opening.wait(60)
             estimators.go_on.set()
-            errors = [future.exception(10) for future in waiting]
+            errors = [future.exception(60) for future in waiting]
     finally:
         estimators.go_on.set()
     assert {type(error) for error in errors} == {ModelUnavailable}
