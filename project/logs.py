@@ -61,7 +61,7 @@ class TextFormatter(logging.Formatter):
         self._mask = Mask(secrets)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging defines the name
-        ids: list[str] = getattr(record, "predictions", [])
+        ids: Sequence[object] = getattr(record, "predictions", [])
         more = [" …"] if len(ids) > SHOWN_IDS else []
         request = [f" [{record.request_id}]"] if hasattr(record, "request_id") else []
         return "".join([super().formatMessage(record), *(f" {one}" for one in ids[:SHOWN_IDS]), *more, *request])

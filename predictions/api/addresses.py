@@ -10,17 +10,15 @@ ANY = uuid.UUID(int=0)
 
 
 def of_prediction(origin: str, prediction_id: uuid.UUID) -> str:
-    return origin + _path("api-prediction", prediction_id)
+    return all_of_prediction(origin, str(prediction_id))["self"]
 
 
-def all_of_prediction(origin: str, prediction_id: uuid.UUID) -> dict[str, str]:
-    return {name: origin + _path(route, prediction_id) for name, route in ROUTES.items()}
-
-
-def _path(route: str, prediction_id: uuid.UUID) -> str:
-    return _frame(route).replace(str(ANY), str(prediction_id))
+def all_of_prediction(origin: str, prediction_id: str) -> dict[str, str]:
+    return {name: f"{origin}{before}{prediction_id}{after}" for name, before, after in _frames()}
 
 
 @cache
-def _frame(route: str) -> str:
-    return reverse(route, args=[ANY])
+def _frames() -> list[tuple[str, str, str]]:
+    """Each route with what stands before and after the id."""
+    parts = [(name, reverse(route, args=[ANY]).partition(str(ANY))) for name, route in ROUTES.items()]
+    return [(name, before, after) for name, (before, _, after) in parts]

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial, reduce
 
 from django.conf import settings
-from django.utils import translation
 
 from predictions.api import layers, problems
 from predictions.api.codings import IDENTITY, coding_of, codings_for, compress
@@ -60,8 +59,7 @@ class Application:
             request.receive = receive  # a file is received when its sender is known
         else:
             await _fill(request, receive)
-        with translation.override(settings.LANGUAGE_CODE):  # programs read it, whatever their Accept-Language says
-            reply = await self._handle(request)
+        reply = await self._handle(request)
         is_head = scope["method"] == "HEAD"
         if reply.stream is None or is_head:
             await _send(reply, is_head, receive, send)

@@ -3,7 +3,6 @@
 Sessions and cookies are for pages; the API does not read them.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -32,7 +31,7 @@ async def bearer(request: ApiRequest) -> Caller | None:
     scheme, _, secret = authorization.partition(" ")
     if scheme.lower() != BEARER or not secret.strip():
         raise InvalidToken("Send the token as Authorization: Bearer <token>.")
-    return await asyncio.wrap_future(tokens.submit(secret.strip()))
+    return await tokens.ask(secret.strip())
 
 
 SCHEMES: list[Scheme] = [bearer]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from django.conf import settings
 
@@ -61,8 +62,14 @@ def read_options(headers: Mapping[str, str], caller: Caller) -> PredictOptions:
 
 def read_wait(headers: Mapping[str, str]) -> float:
     """Seconds for which the client prefers to wait, `WAIT_MAX` at most."""
-    wait = next((value for name, value in _preferences(headers.get("prefer", "")) if name == "wait"), "")
-    return min(float(wait), settings.WAIT_MAX) if _SECONDS.fullmatch(wait) else 0.0
+    prefer = headers.get("prefer")
+    return min(_wait(prefer), settings.WAIT_MAX) if prefer else 0.0
+
+
+@lru_cache(maxsize=256)
+def _wait(prefer: str) -> float:
+    wait = next((value for name, value in _preferences(prefer) if name == "wait"), "")
+    return float(wait) if _SECONDS.fullmatch(wait) else 0.0
 
 
 def _preferences(text: str) -> Iterator[tuple[str, str]]:

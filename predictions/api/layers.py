@@ -1,9 +1,9 @@
 """What every request of the API passes on its way to an operation. `predictions.api.asgi.LAYERS` sets the order."""
 
 import logging
+import random
 import re
-import uuid
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -67,7 +67,9 @@ async def identify_request(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 def request_id_for(given: str) -> str:
     """The id that a proxy in front gave, or a new one."""
-    return given if settings.ENV.behind_proxy and WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+    if settings.ENV.behind_proxy and WELL_FORMED.fullmatch(given):
+        return given
+    return f"{random.getrandbits(128):032x}"
 
 
 async def cross_origin(call_next: Handler, request: ApiRequest) -> ApiReply:
@@ -139,12 +141,17 @@ def _log(status: int, path: str, error: Exception | None = None) -> None:
 async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Refuse a host that ALLOWED_HOSTS does not name."""
     host = request.headers.get("host", "")
-    domain, _ = split_domain_port(host)
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+    if not _is_allowed(host, tuple(settings.ALLOWED_HOSTS)):
         error = BadRequest()
         error.add_note(f"the host {host[:200]!r} is not in ALLOWED_HOSTS")
         raise error
     return await call_next(request)
+
+
+@lru_cache(maxsize=256)
+def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
 
 
 async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply:

@@ -85,7 +85,7 @@ async def _version(request: ApiRequest, model: RegisteredModel, asked: PredictBo
 async def accept_and_wait(command: PredictCommand, seconds: float) -> list[Prediction]:
     """The accepted predictions, or the earlier ones of the key, as they are after `seconds` at most."""
     with subscribe(command.ids) as subscription:
-        rows = await asyncio.wrap_future(submit(command))
+        rows = await submit(command)
         if rows[0].pk == command.ids[0]:
             await wait(rows, subscription, seconds)
             return rows
@@ -93,7 +93,7 @@ async def accept_and_wait(command: PredictCommand, seconds: float) -> list[Predi
     wanted = [(row.pk, command.caller) for row in rows]
     with subscribe([row.pk for row in rows]) as subscription:
         subscription.look_now()
-        found = [await asyncio.wrap_future(lookup.predictions.submit(one)) for one in wanted]
+        found = [await lookup.predictions.ask(one) for one in wanted]
         await wait(found, subscription, seconds)
     return found
 
@@ -122,7 +122,7 @@ async def fetch(request: ApiRequest, prediction_id: str) -> ApiReply:
 
 async def find(request: ApiRequest, prediction_id: str) -> Prediction:
     """Raises NotFound or Removed."""
-    return await asyncio.wrap_future(lookup.predictions.submit((uuid.UUID(prediction_id), request.caller)))
+    return await lookup.predictions.ask((uuid.UUID(prediction_id), request.caller))
 
 
 def _fetched(request: ApiRequest, row: Prediction, headers: Mapping[str, str]) -> ApiReply:

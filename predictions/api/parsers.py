@@ -21,7 +21,7 @@ def check_json(request: ApiRequest) -> None:
 def parse(content: bytes) -> Any:
     """Raises NotJSON; its sentence says where."""
     try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_without_repeats, parse_constant=_refuse)
+        return _DECODER.decode(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise NotJSON("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -56,3 +56,6 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> Any:
     raise NotJSON(f"The body has {constant}, which is not JSON; leave the value out or use null where that is allowed.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_constant=_refuse)

@@ -72,8 +72,9 @@ def version_line(version: ModelVersion, champion: ModelVersion | None) -> dict[s
 
 def prediction(origin: str, row: Prediction) -> dict[str, Any]:
     signature = row.version.signature
+    own_id = str(row.pk)
     return {
-        "id": str(row.pk),
+        "id": own_id,
         "model": row.version.registered_model.name,
         "version": row.version.number,
         "status": row.state,
@@ -81,7 +82,7 @@ def prediction(origin: str, row: Prediction) -> dict[str, Any]:
         "output": row.output,
         "advice": [
             {"feature": advice.feature, "code": advice.code, "message": advice.message}
-            for advice in signature.advise(row.values, row.version.profile)
+            for advice in row.version.advisor.advise(row.values)
         ],
         "error": _error(row),
         "feedback": feedback(row.own_feedback),
@@ -92,7 +93,7 @@ def prediction(origin: str, row: Prediction) -> dict[str, Any]:
         "deadline_at": row.deadline_at,
         "timing": timing(row),
         "retry_after": None if row.is_terminal else RETRY_AFTER,
-        "urls": addresses.all_of_prediction(origin, row.pk),
+        "urls": addresses.all_of_prediction(origin, own_id),
     }
 
 

@@ -110,6 +110,8 @@ def checked_size(file: IO[bytes], path: str) -> int:
 
 def check_query(request: ApiRequest, known: Collection[str]) -> None:
     """Raises InvalidInput for a parameter that the operation does not have: a misspelled filter would be ignored."""
+    if not request.scope["query_string"]:
+        return
     given = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     if unknown := [printable(name) for name in sorted(given) if name not in known]:
         message = f"There is no such query parameter. There is: {', '.join(sorted(known)) or 'none'}."

@@ -16,6 +16,7 @@ from predictions.batches.layout import Layout
 from predictions.serving.artifacts.repository import Manifest
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.predictor import Outcome, predict, takes_array
+from predictions.serving.schema.advice import Advisor
 from predictions.serving.schema.errors import Problem, WorkerLost
 from predictions.serving.schema.signature import Integer, Number
 from predictions.serving.schema.wording import printable
@@ -146,11 +147,12 @@ def _noted(known: dict[Any, str], labels: tuple[str, ...]) -> str:
 # --- Advice -----------------------------------------------------------------------------------------------------------
 def _advice(loaded: Loaded, checked: Checked, rows: int) -> list[str | None]:
     """`feature: code` parts of the rows that have any."""
-    signature, profile = loaded.manifest.signature, loaded.manifest.profile
+    profile = loaded.manifest.profile
+    advisor = Advisor(loaded.manifest.signature, profile)
     found: list[str | None] = [None] * rows
     for place in _unusual(checked, loaded.manifest, profile).tolist():
         values = checked.values[place]
-        advice = signature.advise(values.tolist() if isinstance(values, np.ndarray) else values, profile)
+        advice = advisor.advise(values.tolist() if isinstance(values, np.ndarray) else values)
         if advice:
             found[int(checked.good[place])] = "; ".join(f"{one.feature}: {one.code}" for one in advice)
     return found

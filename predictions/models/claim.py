@@ -14,6 +14,8 @@ class ClaimedRow:
     # The registered hash at the time of the claim: after a restore the same `version_id` may name another artefact.
     sha256: str
     values: list[Any]
+    # With the one that this claim is.
+    attempts: int
 
 
 @dataclass(frozen=True)

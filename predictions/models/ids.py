@@ -7,6 +7,12 @@ import uuid
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _FIXED_BITS = (0xF << 76) | (0b11 << 62)
+_RANDOM_BYTES = 10
+# The operating system is asked for so many ids at one time: each question hands the interpreter to another thread.
+_ASKED_AT_ONCE = 100
+_random: list[bytes] = []
+# Two processes must not have the same ones.
+os.register_at_fork(after_in_child=_random.clear)
 
 
 def new_prediction_id() -> uuid.UUID:
@@ -16,5 +22,15 @@ def new_prediction_id() -> uuid.UUID:
     generators with a counter (RFC 9562, section 6.2) leave 32 random bits between neighbours of one millisecond.
     """
     milliseconds = time.time_ns() // 1_000_000
-    bits = int.from_bytes(milliseconds.to_bytes(6, "big") + os.urandom(10), "big")
+    bits = int.from_bytes(milliseconds.to_bytes(6, "big") + _random_bytes(), "big")
     return uuid.UUID(int=bits & ~_FIXED_BITS | _VERSION_7 | _VARIANT)
+
+
+def _random_bytes() -> bytes:
+    try:
+        return _random.pop()
+    except IndexError:
+        block = os.urandom(_RANDOM_BYTES * _ASKED_AT_ONCE)
+        pieces = [block[start : start + _RANDOM_BYTES] for start in range(0, len(block), _RANDOM_BYTES)]
+        _random.extend(pieces[1:])
+        return pieces[0]

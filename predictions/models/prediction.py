@@ -1,29 +1,26 @@
 """Predictions: the queue, and the only lines that change a state."""
 
-import json
-import socket
 import uuid
 from collections.abc import Iterable, Sequence
 from contextvars import Context, copy_context
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from django.conf import settings
-from django.db import connection, connections, models, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import OuterRef, Q, Subquery
+from django.db import models, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
-from predictions.models import clock
+from predictions.models import clock, prediction_statements
 from predictions.models.claim import Claim, ClaimedRow
-from predictions.models.compiled_query import CompiledQuery, Param, rows_of
+from predictions.models.compiled_query import rows_of
 from predictions.models.guarded import LeasedQuerySet
 from predictions.models.idempotency_key import IdempotencyKey
 from predictions.models.ids import new_prediction_id
+from predictions.models.prediction_statements import Status
 from predictions.models.registered_model import ModelVersion
-from predictions.models.states import TERMINAL, Lane, Source, State, before
+from predictions.models.states import TERMINAL, Lane, Source, State
 from predictions.models.tombstone import Tombstone
 from predictions.models.webhook import Webhook
 
@@ -32,32 +29,16 @@ if TYPE_CHECKING:  # the web never loads numpy; and feedback refers to predictio
     from predictions.serving.engines.predictor import Outcome
 
 
-# One statement for each row, prepared once: a list of ids would be a new statement for each length, and an UPDATE of
-# many rows to different values a page of CASEs.
-def _guard(*targets: State) -> str:
-    """The states from which all of `targets` can be reached, as SQL."""
-    allowed = set.intersection(*(set(before(target)) for target in targets))
-    return ", ".join(f"'{state.value}'" for state in sorted(allowed))
+class Settled(NamedTuple):
+    """How many rows of a claim were settled, and the status of each, in order: empty if not all claims held."""
 
-
-# Only queued rows become running, and only running ones succeed: the table of transitions says so.
-TAKE = f"""
-UPDATE predictions_prediction
-SET state = '{State.RUNNING.value}', claim = %s, claimed_until = %s, started_at = %s, attempts = attempts + 1
-WHERE id = %s AND state IN ({_guard(State.RUNNING)})
-"""  # noqa: S608 - states of the table
-SETTLE = f"""
-UPDATE predictions_prediction
-SET state = %s, output = %s, error_code = %s, predict_ms = %s, machine = %s, finished_at = %s, claimed_until = NULL
-WHERE id = %s AND state IN ({_guard(State.SUCCEEDED, State.FAILED)}) AND claim = %s
-"""  # noqa: S608
-# Of this process, as its answers name it.
-MACHINE = socket.gethostname()[:64]
+    rows: int
+    statuses: list[Status]
 
 
 class PredictionQuerySet(LeasedQuerySet["Prediction"]):
     # --- Reads --------------------------------------------------------------------------------------------------------
-    def fetch_statuses(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, ...]]:
+    def fetch_statuses(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Status]:
         """The values of `STATUS_FIELDS` of the predictions that exist, by id, in one read."""
         return {row[0]: row[1:] for row in rows_of(self.model, ("id", *self.model.STATUS_FIELDS), ids)}
 
@@ -105,21 +86,14 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
     def accept(self, predictions: Sequence["Prediction"]) -> None:
         """Insert new rows with their idempotency keys and webhooks, all or none. Their times are the database's.
 
-        Much cheaper for one row than bulk_create, which builds its statement anew.
-
         Raises:
             KeyTaken: the key of one of them is in use. Nothing was kept.
         """
-        fields = self.model._meta.concrete_fields
-        database = connections[self.db]
-        columns = ", ".join(connection.ops.quote_name(str(f.column)) for f in fields)
-        places = ", ".join(["%s"] * len(fields))
-        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        with transaction.atomic(savepoint=False):
             now = clock.now()
             for prediction in predictions:
                 prediction.created_at, prediction.deadline_at = now, now + prediction.time_allowed
-            rows = [[_saved(f, getattr(p, f.attname), database) for f in fields] for p in predictions]
-            cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
+            prediction_statements.insert(predictions)
             if keys := [p.idempotency for p in predictions if p.idempotency]:
                 IdempotencyKey.objects.take(keys)
             if hooks := [p.webhook for p in predictions if p.webhook]:
@@ -136,43 +110,40 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         """
         token = uuid.uuid4()
         with transaction.atomic(savepoint=False):
-            candidates = _claimable(limit).rows(lane=lane)
+            candidates = prediction_statements.claimable(limit).rows(lane=lane)
             if not candidates:
                 return None
             alone = candidates[0][4] > 0
             taken = candidates[:1] if alone else list(takewhile(lambda row: row[4] == 0, candidates))
             now: datetime = taken[0][5]
-            common = (
-                _prepared("claim", token),
-                _prepared("claimed_until", now + settings.LEASE),
-                _prepared("started_at", now),
-            )
-            with connection.cursor() as cursor:
-                cursor.executemany(TAKE, [(*common, _prepared("id", row[0])) for row in taken])
-        return Claim(token, [ClaimedRow(*row[:4]) for row in taken], now)
+            prediction_statements.take(token, [row[0] for row in taken], now, now + settings.LEASE)
+        rows = [
+            ClaimedRow(pk, version, sha256, values, attempts + 1) for pk, version, sha256, values, attempts, _ in taken
+        ]
+        return Claim(token, rows, now)
 
-    def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> int:
-        """Store each outcome where the claim still holds; say for how many it did.
+    def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> Settled:
+        """Store each outcome where the claim still holds.
 
         A row that was canceled, expired or given to another worker meanwhile keeps what it has.
         """
         finished_at = claim.now()
-        rows: list[tuple[Any, ...]] = [
+        statuses = [
             (
                 State.FAILED if outcome.error else State.SUCCEEDED,
-                None if outcome.error else json.dumps(outcome.output, allow_nan=False),
+                outcome.output,
                 outcome.error.code if outcome.error else "",
+                claim.claimed_at,
+                finished_at,
                 predict_ms,
-                MACHINE,
-                _prepared("finished_at", finished_at),
-                _prepared("id", row.id),
-                _prepared("claim", claim.token),
+                row.attempts,
             )
             for row, outcome in zip(claim.rows, outcomes, strict=True)
         ]
-        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-            cursor.executemany(SETTLE, rows)
-            return int(cursor.rowcount)
+        with transaction.atomic(savepoint=False):
+            ids = [row.id for row in claim.rows]
+            count = prediction_statements.settle(claim.token, ids, statuses, finished_at)
+        return Settled(count, statuses if count == len(statuses) else [])
 
     def expire(self) -> list[uuid.UUID]:
         """End rows whose deadline has passed, a thousand at most. The ids of those that this call ended."""
@@ -204,14 +175,6 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
             Webhook.objects.filter(pk__in=ended).delete()
             self.filter(id__in=ended).delete()
         return len(ended)
-
-
-def _saved(of: "models.Field[Any, Any]", value: object, database: BaseDatabaseWrapper) -> Any:
-    return None if value is None else of.get_db_prep_save(value, database)
-
-
-def _prepared(field_name: str, value: object) -> Any:
-    return Prediction._meta.get_field(field_name).get_db_prep_value(value, connection)  # type: ignore[union-attr]
 
 
 class Prediction(models.Model):
@@ -279,7 +242,7 @@ class Prediction(models.Model):
     def is_terminal(self) -> bool:
         return self.state in TERMINAL
 
-    def refresh_status(self, seen: tuple[Any, ...] | None = None) -> bool:
+    def refresh_status(self, seen: Status | None = None) -> bool:
         """Look again, unless somebody has: `seen` is what `STATUS_FIELDS` names. Say whether the state is final.
 
         What was removed meanwhile stays as it was last seen.
@@ -291,23 +254,3 @@ class Prediction(models.Model):
         for name, value in zip(self.STATUS_FIELDS, seen, strict=True):
             setattr(self, name, value)
         return self.is_terminal
-
-
-# --- Asked hundreds of times a second ---------------------------------------------------------------------------------
-@cache
-def _claimable(limit: int) -> CompiledQuery:
-    """Rows of a lane that may be claimed, oldest first, with the database's time."""
-    # Not a join: that would lock the versions too.
-    sha256 = Subquery(ModelVersion.objects.filter(pk=OuterRef("version_id")).values("sha256"))
-    return CompiledQuery(
-        lambda: (
-            Prediction.objects.queued()
-            .filter(
-                lane=Param("lane", models.CharField()),
-                deadline_at__gt=Now(),
-            )
-            .order_by("created_at")
-            .select_for_update(skip_locked=True)
-            .values_list("id", "version_id", sha256, "values", "attempts", Now())[:limit]
-        )
-    )

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy
 
+from predictions.serving.schema.advice import Advisor
 from predictions.serving.schema.signature import Signature
 
 TASKS = [
@@ -99,6 +100,10 @@ class ModelVersion(models.Model):
     @cached_property
     def signature(self) -> Signature:
         return Signature.model_validate(self.manifest["signature"])
+
+    @cached_property
+    def advisor(self) -> Advisor:
+        return Advisor(self.signature, self.profile)
 
     @property
     def views(self) -> list[dict[str, Any]]:

@@ -1,19 +1,21 @@
 """Batching: items submitted while a batch runs are processed together by the next batch, in a thread.
 
-Threads and coroutines share one batcher: `submit` returns a future, on which a thread calls `.result()` and which a
-coroutine awaits by `asyncio.wrap_future`. A single item is processed at once; under load the batches grow instead of
-the queue for the database.
+Threads and coroutines share one batcher: a thread calls `submit(item).result()`, a coroutine `await ask(item)`. A
+single item is processed at once; under load the batches grow instead of the queue for the database.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from predictions.queue.futures import AnyFuture, is_wanted, resolve
+
 A = TypeVar("A")
 R = TypeVar("R")
-Entry = tuple[A, Future[R]]
+Entry = tuple[A, AnyFuture[R]]
 
 
 class Batcher(Generic[A, R]):
@@ -51,19 +53,28 @@ class Batcher(Generic[A, R]):
     def submit(self, item: A) -> "Future[R]":
         """The future result of `item`. An item whose future is canceled before its batch begins is dropped."""
         future: Future[R] = Future()
+        self._add(item, future)
+        return future
+
+    async def ask(self, item: A) -> R:
+        """The result of `item`, for a coroutine. An item whose coroutine is canceled before its batch is dropped."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._add(item, future)
+        return await future
+
+    def _add(self, item: A, future: AnyFuture[R]) -> None:
         with self._lock:
             self._waiting.append((item, future))
             if self._is_running:
-                return future
+                return
             self._is_running = True
         self.executor.submit(self._run)
-        return future
 
     def _run(self) -> None:
         size = 0
         while batch := self._next(after_several=size > 1):
             size = len(batch)
-            live = [entry for entry in batch if entry[1].set_running_or_notify_cancel()]
+            live = [entry for entry in batch if is_wanted(entry[1])]
             if live and (error := self._attempt(live)):
                 self._attempt_one_by_one(live, error)
 
@@ -84,8 +95,7 @@ class Batcher(Generic[A, R]):
                 raise RuntimeError(f"{len(results)} results for {len(batch)} items")  # noqa: TRY301 - handed on below
         except Exception as error:  # noqa: BLE001 - handed to the callers
             return error
-        for (_, future), result in zip(batch, results, strict=True):
-            _settle(future, result)
+        resolve((future, result) for (_, future), result in zip(batch, results, strict=True))
         if fatal := next((result for result in results if isinstance(result, self._fatal)), None):
             self._fail([], fatal)
         return None
@@ -99,18 +109,15 @@ class Batcher(Generic[A, R]):
                 if isinstance(found, self._fatal):
                     self._fail(batch[place:], found)
                     return
-                entry[1].set_exception(found)
+                resolve([(entry[1], found)])
 
     def _fail(self, batch: Sequence[Entry[A, R]], error: Exception) -> None:
         """Fail a batch; after a fatal error, all that wait too."""
-        for _, future in batch:
-            future.set_exception(error)
+        resolve((future, error) for _, future in batch)
         if isinstance(error, self._fatal):
             with self._lock:
                 waiting, self._waiting = self._waiting, []
-            for _, future in waiting:
-                if future.set_running_or_notify_cancel():
-                    future.set_exception(error)
+            resolve((future, error) for _, future in waiting if is_wanted(future))
 
 
 def map_catching(step: Callable[[A], R], items: Sequence[A], fatal: tuple[type[Exception], ...]) -> list[R | Exception]:
@@ -125,10 +132,3 @@ def _attempt(step: Callable[[A], R], item: A, fatal: tuple[type[Exception], ...]
         raise
     except Exception as error:  # noqa: BLE001 - handed to the caller that submitted the item
         return error
-
-
-def _settle(future: "Future[R]", result: R | Exception) -> None:
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)

@@ -1,23 +1,26 @@
 """Completions: workers announce which predictions have ended, and each web process tells its waiting requests.
 
-An announcement carries ids only and may be lost. So a wait also reads its rows every `LOOK_SECONDS`.
+An announcement names predictions, and may carry what their rows say: the rows are the truth, and were committed before.
+It may be lost, so a wait also reads its rows every `LOOK_SECONDS`.
 """
 
-import json
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterable
-from concurrent.futures import Future
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+import orjson
 import redis
 from django.db import close_old_connections
 from redis.client import PubSub
 
 from predictions.models import Prediction
+from predictions.models.prediction_statements import Status
 from predictions.models.states import TERMINAL
+from predictions.queue.futures import AnyFuture, new_future, resolve
 from predictions.queue.redis_client import NOTIFY_SECONDS, breaker, client, helper
 
 logger = logging.getLogger(__name__)
@@ -29,13 +32,16 @@ LOOK_SECONDS = 2.0
 # The listener waits this long for a message before it checks which waits are due for a look.
 MESSAGE_SECONDS = 1.0
 
-# The values of `Prediction.STATUS_FIELDS`, the state first.
-Status = tuple[Any, ...]
 
+def announce(ids: Iterable[uuid.UUID], statuses: Sequence[Status] = ()) -> bool:
+    """Tell all web processes which predictions have ended. Never raises; False if Redis is away.
 
-def announce(ids: Iterable[uuid.UUID]) -> bool:
-    """Tell all web processes which predictions have ended. Never raises; False if Redis is away."""
-    message = json.dumps([prediction_id.hex for prediction_id in ids])
+    Args:
+        statuses: one for each id, as it was committed; none where the rows are to be read.
+    """
+    message = orjson.dumps([prediction_id.hex for prediction_id in ids])
+    if statuses:
+        message += b"\n" + orjson.dumps(statuses)
     return breaker.call(lambda: client().publish(CHANNEL, message), "announce")
 
 
@@ -50,16 +56,15 @@ class Subscription:
 
     Attributes:
         ended: resolved by the listener's thread with the statuses of all predictions, by id, when all have ended.
-            A thread waits by `.result(timeout)`, a coroutine by `asyncio.wrap_future`.
+            A thread waits by `.result(timeout)`; a coroutine awaits it, since on an event loop it is the loop's future.
     """
 
     def __init__(self, listener: "CompletionListener", ids: Collection[uuid.UUID]) -> None:
         self._listener = listener
-        self._statuses: dict[uuid.UUID, Status] = {}
+        self.statuses: dict[uuid.UUID, Status] = {}
         self.ids = {prediction_id.hex: prediction_id for prediction_id in ids}
         self.looked_at = time.monotonic()
-        self.ended: Future[dict[uuid.UUID, Status]] = Future()
-        self.ended.set_running_or_notify_cancel()  # a waiter that gives up cancels nothing here
+        self.ended: AnyFuture[dict[uuid.UUID, Status]] = new_future()
 
     def __enter__(self) -> "Subscription":
         self._listener.add(self)
@@ -72,12 +77,13 @@ class Subscription:
         """Read the rows at the listener's next turn: they may have ended before this subscription began."""
         self.looked_at = 0.0
 
-    def update(self, statuses: dict[uuid.UUID, Status]) -> None:
+    def update(self, statuses: Mapping[uuid.UUID, Status]) -> bool:
+        """Note what was seen. True if all predictions have ended."""
         self.looked_at = time.monotonic()
-        own = {key: statuses[key] for key in self.ids.values() if key in statuses}
-        self._statuses |= {key: status for key, status in own.items() if status[0] in TERMINAL}
-        if len(self._statuses) == len(self.ids) and not self.ended.done():
-            self.ended.set_result(self._statuses)
+        for key in self.ids.values():
+            if (status := statuses.get(key)) and status[0] in TERMINAL:
+                self.statuses[key] = status
+        return len(self.statuses) == len(self.ids)
 
 
 class CompletionListener:
@@ -132,18 +138,28 @@ class CompletionListener:
                 # Also after redis-py has replaced a lost connection: announcements before this were not heard.
                 self._look(self._due(0.0))
             elif message:
-                self._look(self._named(message["data"]))
+                self._read(message["data"])
             self._look(self._due(LOOK_SECONDS))
 
-    def _named(self, message: bytes) -> dict[str, list[Subscription]]:
-        """The subscriptions to the predictions of an announcement, by key. Other messages name no prediction."""
+    def _read(self, message: bytes) -> None:
+        """End the waits that an announcement ends, by the statuses that it carries or by the rows."""
+        names, _, carried = message.partition(b"\n")
         try:
-            keys = [key for key in json.loads(message) if key in self._by_key]
+            keys = orjson.loads(names)
+            awaited = self._awaited(keys)
+            statuses = dict(zip(keys, map(_status, orjson.loads(carried)), strict=True)) if carried and awaited else {}
         except (ValueError, TypeError):
             logger.warning("a message on %s is not an announcement", CHANNEL)
-            return {}
+            return
+        if statuses:
+            _update(awaited, {uuid.UUID(key): statuses[key] for key in awaited})
+        else:
+            self._look(awaited)
+
+    def _awaited(self, keys: Iterable[str]) -> dict[str, list[Subscription]]:
+        """The subscriptions to these predictions, by key."""
         with self._lock:
-            return {key: list(self._by_key.get(key, ())) for key in keys}
+            return {key: list(self._by_key[key]) for key in keys if key in self._by_key}
 
     def _due(self, age: float) -> dict[str, list[Subscription]]:
         """The subscriptions whose rows were last read `age` seconds ago or earlier, by key."""
@@ -162,8 +178,19 @@ class CompletionListener:
         except Exception as error:  # noqa: BLE001 - the listener must survive whatever the database says
             logger.warning("the rows of ended predictions were not read: %s", type(error).__name__)
             return
-        for subscription in {one for found in awaited.values() for one in found}:
-            subscription.update(statuses)
+        _update(awaited, statuses)
+
+
+def _update(awaited: Mapping[str, list[Subscription]], statuses: Mapping[uuid.UUID, Status]) -> None:
+    subscriptions = {one for found in awaited.values() for one in found}
+    resolve([(one.ended, one.statuses) for one in subscriptions if one.update(statuses)])
+
+
+def _status(carried: list[Any]) -> Status:
+    """A status as it is read from the database."""
+    state, output, error_code, started_at, finished_at, predict_ms, attempts = carried
+    times = datetime.fromisoformat(started_at), datetime.fromisoformat(finished_at)
+    return (state, output, error_code, *times, predict_ms, attempts)
 
 
 listener = CompletionListener()

@@ -153,9 +153,12 @@ def wait_for_work(lane: str) -> bool:
 
     def wait() -> None:
         nonlocal notified
-        if _messages_waiting(lane):
+        with client().pipeline(transaction=False) as steps:
+            steps.set(_attended(lane), 1, px=int(ATTENDED_SECONDS * 1000))
+            steps.llen(lane)
+            _, messages = steps.execute()
+        if messages and not settings.ENV.broker_url:
             return
-        client().set(_attended(lane), 1, px=int(ATTENDED_SECONDS * 1000))
         notified = client().blpop([_wakeups(lane)], WAIT_SECONDS) is not None
 
     breaker.call(wait, "wait for work")

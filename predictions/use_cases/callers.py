@@ -69,13 +69,10 @@ def of_embedding(embedding: Embedding, address: str) -> Caller:
     return Caller(f"embed:{embedding.pk}", has_history=False, address=_hashed_address(address))
 
 
-def _hashed_address(address: str) -> uuid.UUID:
-    return _hashed(counted_as(address) or address)
-
-
 @lru_cache(maxsize=1024)
-def _hashed(address: str) -> uuid.UUID:
-    return uuid.UUID(salted_hmac("foretell.address", address, algorithm="sha256").hexdigest()[:32])
+def _hashed_address(address: str) -> uuid.UUID:
+    counted = counted_as(address) or address
+    return uuid.UUID(salted_hmac("foretell.address", counted, algorithm="sha256").hexdigest()[:32])
 
 
 def key_of(user: User) -> str:

@@ -1,6 +1,5 @@
 """Look-ups: models, versions, and predictions with their visibility."""
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +8,9 @@ from django.db import close_old_connections
 
 from predictions.lifecycle import aliases, registry
 from predictions.models import Feedback, IdempotencyKey, ModelVersion, Prediction, RegisteredModel, Tombstone
+from predictions.models.prediction_statements import Status
 from predictions.models.states import State
 from predictions.queue.batcher import Batcher, map_catching
-from predictions.queue.completions import Status
 from predictions.serving.schema.errors import ModelUnavailable, NotFound, Removed
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
@@ -99,7 +98,7 @@ async def model(name: str) -> RegisteredModel:
     """`find_model` for a coroutine: from memory, or read in a thread."""
     if (known := registry.cached(name)) is not None:
         return known
-    return await asyncio.wrap_future(models.submit(name))
+    return await models.ask(name)
 
 
 async def version(name: str, number: str | None, caller: Caller) -> ModelVersion:
@@ -107,7 +106,7 @@ async def version(name: str, number: str | None, caller: Caller) -> ModelVersion
     known = registry.cached(name) if number is None else None
     if known is not None and (serving := registry.version_for(known, caller.routed_as)) is not None:
         return serving
-    return await asyncio.wrap_future(versions.submit((name, number, caller)))
+    return await versions.ask((name, number, caller))
 
 
 models = Batcher(_find_models, fatal=DATABASE_AWAY, executor=reading)

@@ -6,7 +6,6 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -68,21 +67,26 @@ class _Submission:
     is_admitted: bool = False
 
 
-def submit(command: PredictCommand) -> "Future[list[Prediction]]":
-    """Accept rows: the future ends when the predictions are committed and the workers are notified.
+async def submit(command: PredictCommand) -> list[Prediction]:
+    """Accept rows: the predictions, when they are committed and the workers are notified.
 
-    Raises (the future does):
+    Raises:
         ModelUnavailable: the version does not serve.
         KeyReused: the key belongs to another row.
         TooMany, QueueFull: not now; both say when.
         django.db.DatabaseError: nothing was kept.
     """
-    return submissions.submit(submission_of(command))
+    return await submissions.ask(submission_of(command))
+
+
+def submit_in_thread(command: PredictCommand) -> list[Prediction]:
+    """`submit` for a thread."""
+    return submissions.submit(submission_of(command)).result()
 
 
 def submit_row(command: PredictCommand) -> Prediction:
     """`submit` for a thread and a single row."""
-    [prediction] = submit(command).result()
+    [prediction] = submit_in_thread(command)
     return prediction
 
 
@@ -188,7 +192,7 @@ def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
     Prediction.objects.accept(predictions)
     for lane, context in {prediction.lane: prediction.request_context for prediction in predictions}.items():
         context.run(notifications.notify_in_time, lane)
-    ids, requests = [str(row.pk) for row in predictions], [row.request_id for row in predictions]
+    ids, requests = [row.pk for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 
 

@@ -12,11 +12,13 @@ import threading
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from django.conf import settings
 
 from predictions.models import Prediction
-from predictions.queue.completions import Status, Subscription, listener
+from predictions.models.prediction_statements import Status
+from predictions.queue.completions import Subscription, listener
 from predictions.use_cases import lookup
 from predictions.use_cases.database import DATABASE_AWAY
 
@@ -33,8 +35,9 @@ def wait_in_thread(rows: Sequence[Prediction], subscription: Subscription, secon
     with _place() as is_free:
         if not is_free or seconds <= 0:
             return
+        ended: Any = subscription.ended
         try:
-            _refresh(rows, subscription.ended.result(seconds))
+            _refresh(rows, ended.result(seconds))
         except TimeoutError:
             with suppress(*DATABASE_AWAY):  # the rows are shown as they were last seen
                 _refresh(rows, Prediction.objects.fetch_statuses([row.pk for row in rows]))
@@ -57,15 +60,14 @@ async def wait(rows: Sequence[Prediction], subscription: Subscription, seconds: 
     """Wait until all rows have ended, and refresh them. A coroutine that waits holds no thread."""
     if seconds <= 0 or all(row.is_terminal for row in rows):
         return
-    try:
-        async with asyncio.timeout(seconds):
-            statuses = await asyncio.wrap_future(subscription.ended)
-            _refresh(rows, statuses)
-    except TimeoutError:
-        with suppress(*DATABASE_AWAY):  # the rows are shown as they were last seen
-            found = [asyncio.wrap_future(lookup.statuses.submit(row.pk)) for row in rows]
-            seen = await asyncio.gather(*found)
-            _refresh(rows, {row.pk: status for row, status in zip(rows, seen, strict=True) if status})
+    ended: Any = subscription.ended
+    done, _ = await asyncio.wait([ended], timeout=seconds)
+    if done:
+        _refresh(rows, ended.result())
+        return
+    with suppress(*DATABASE_AWAY):  # the rows are shown as they were last seen
+        seen = await asyncio.gather(*(lookup.statuses.ask(row.pk) for row in rows))
+        _refresh(rows, {row.pk: status for row, status in zip(rows, seen, strict=True) if status})
 
 
 def _refresh(rows: Sequence[Prediction], seen: Mapping[uuid.UUID, Status]) -> None:

@@ -15,7 +15,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def csv_text(prediction: Prediction) -> str:
     """The features by name, then the columns of result files: prediction, sureness, advice, error."""
     signature, version = prediction.version.signature, prediction.version
-    advice = signature.advise(prediction.values, version.profile)
+    advice = version.advisor.advise(prediction.values)
     columns = [
         *zip(signature.names, prediction.values, strict=True),
         *_answers(prediction.output or {}, version),

@@ -220,7 +220,7 @@ class PredictionPresenter:
     @cached_property
     def _advised(self) -> dict[str, str]:
         """By name: two features may have one label."""
-        advised = self.version.signature.advise(self._row.values, self.version.profile)
+        advised = self.version.advisor.advise(self._row.values)
         return {advice.feature: localized(advice.message) for advice in advised}
 
     @property

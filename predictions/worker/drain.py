@@ -15,6 +15,7 @@ from django.db import transaction
 
 from predictions.models import Claim, Heartbeat, Lane, Prediction
 from predictions.models.heartbeat import WORKER
+from predictions.models.prediction import Settled
 from predictions.queue import completions, notifications
 from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.schema.errors import ModelUnavailable
@@ -97,13 +98,13 @@ def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], No
     """
     claim = Prediction.objects.claim(lane, settings.MICRO_BATCH)
     while claim:
-        logger.debug("claimed %d", len(claim.rows), extra={"predictions": [str(row.id) for row in claim.rows]})
+        logger.debug("claimed %d", len(claim.rows), extra={"predictions": [row.id for row in claim.rows]})
         if _is_saturating(claim):
             on_saturated(lane)
         ready, error = _predict_groups(claim)
         is_over = error is not None or time.monotonic() >= until
         with transaction.atomic():
-            settled = sum(_settle(group) for group in ready)
+            settled = [_settle(group) for group in ready]
             following = None if is_over else Prediction.objects.claim(lane, settings.MICRO_BATCH)
         _announce(ready, settled)
         if error:
@@ -140,22 +141,25 @@ def _predict_groups(claim: Claim) -> tuple[list[Predicted], Exception | None]:
 
 def _settle_now(ready: list[Predicted]) -> None:
     with transaction.atomic():
-        settled = sum(_settle(group) for group in ready)
+        settled = [_settle(group) for group in ready]
     _announce(ready, settled)
 
 
-def _settle(group: Predicted) -> int:
+def _settle(group: Predicted) -> Settled:
     return Prediction.objects.settle(group.claim, group.outcomes, group.predict_ms)
 
 
-def _announce(ready: list[Predicted], settled: int) -> None:
+def _announce(ready: list[Predicted], settled: list[Settled]) -> None:
     if not ready:
         return
     ids = [row.id for group in ready for row in group.claim.rows]
-    completions.announce(ids)
+    # Where a claim was lost, nobody here knows what the row says.
+    statuses = [status for group in settled for status in group.statuses]
+    completions.announce(ids, statuses if len(statuses) == len(ids) else [])
     spent = sum(group.predict_ms for group in ready)
-    said = {"predictions": [str(row) for row in ids]}
-    logger.info("settled %d of %d versions in %.1f ms", settled, len(ready), spent, extra=said)
+    said = {"predictions": ids}
+    count = sum(group.rows for group in settled)
+    logger.info("settled %d of %d versions in %.1f ms", count, len(ready), spent, extra=said)
 
 
 def answer(version_id: int, claim: Claim) -> Predicted:

@@ -10,7 +10,7 @@ from uvicorn import Config
 
 from project.env import Env, read_env
 from project.server.guard import Addresses, GuardedProtocol
-from project.server.processes import GuardedServer, Processes, allow_many_connections, listen
+from project.server.processes import ACCEPTED_AT_ONCE, GuardedServer, Processes, allow_many_connections, listen
 
 # honcho gives its first process this PORT when nobody chose one: it is not a wish.
 HONCHO_DEFAULT_PORT = "5000"
@@ -41,6 +41,7 @@ def serve(listener: socket.socket, env: Env, drain_seconds: float) -> None:
         "project.asgi:application",
         http=partial(GuardedProtocol, addresses),  # type: ignore[arg-type]  # a factory will do
         loop="asyncio",
+        backlog=ACCEPTED_AT_ONCE,
         lifespan="off",
         ws="none",
         log_config=None,

@@ -20,6 +20,10 @@ SWEEP_SECONDS = 1.0
 RESPAWN_SECONDS = 1.0
 # What a process may need after the end of its last request.
 SPARE_SECONDS = 5.0
+# Connections that wait until a process accepts them.
+QUEUE = 2048
+# A process that accepts all that wait when it wakes up leaves none to the others: they would be idle while it is busy.
+ACCEPTED_AT_ONCE = 1
 
 
 class GuardedServer(Server):
@@ -101,10 +105,21 @@ class Processes:
                 os.kill(pid, number)
 
 
-def listen(host: str, port: int) -> socket.socket:
+class Listener(socket.socket):
+    """A listening socket that several processes accept from.
+
+    asyncio takes one number, its `backlog`, for two things: the queue of the kernel, and how many connections a process
+    accepts when it wakes up. Here the queue always has the same length, so that `ACCEPTED_AT_ONCE` can be the number.
+    """
+
+    def listen(self, backlog: int = QUEUE, /) -> None:
+        super().listen(QUEUE)
+
+
+def listen(host: str, port: int) -> Listener:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sends without delay (TCP_NODELAY) on sockets of this protocol only.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
     listener.set_inheritable(True)

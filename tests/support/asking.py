@@ -8,7 +8,7 @@ from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
 from predictions.models.ids import new_prediction_id
 from predictions.use_cases import lookup
 from predictions.use_cases.callers import Caller
-from predictions.use_cases.submit import PredictCommand, submit, submit_row
+from predictions.use_cases.submit import PredictCommand, submit_in_thread, submit_row
 
 
 def ask_row(model: RegisteredModel, raw: Any, caller: Caller, **more: Any) -> Prediction:
@@ -22,4 +22,4 @@ def ask_rows(
 ) -> list[Prediction]:
     """All or none."""
     command = PredictCommand(version, rows, ids or [new_prediction_id() for _ in rows], caller, Source.API)
-    return submit(command).result()
+    return submit_in_thread(command)

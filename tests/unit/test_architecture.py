@@ -204,7 +204,7 @@ def test_only_the_record_changes_a_predictions_state() -> None:
     }
     writing = {named(path) for path in python if re.search(r"SET state|add_update_values", path.read_text())}
     assert unguarded == set()
-    assert writing == {"predictions/models/guarded.py", "predictions/models/prediction.py"}
+    assert writing == {"predictions/models/guarded.py", "predictions/models/prediction_statements.py"}
 
 
 def test_pages_load_nothing_from_elsewhere() -> None:

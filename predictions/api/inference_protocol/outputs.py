@@ -104,7 +104,7 @@ def _grades(answers: Sequence[Prediction]) -> Tensor:
 
 def _advice(answers: Sequence[Prediction]) -> Tensor:
     """Of each row a JSON list of objects, as in the JSON API."""
-    found = [row.version.signature.advise(row.values, row.version.profile) for row in answers]
+    found = [row.version.advisor.advise(row.values) for row in answers]
     return _texts("advice", [json.dumps([asdict(one) for one in advice]) for advice in found])
 
 

@@ -6,9 +6,8 @@ The web process imports this module, so nothing here may import numpy or scikit-
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, create_model, model_validator
 
@@ -17,19 +16,10 @@ from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.kinds import Boolean, Choice, Date, Feature, Integer, Number, Text, Value
 from predictions.serving.schema.sentences import english
 
-__all__ = ["Advice", "Boolean", "Choice", "Date", "Feature", "Integer", "Number", "Signature", "Text", "Value"]
+__all__ = ["Boolean", "Choice", "Date", "Feature", "Integer", "Number", "Signature", "Text", "Value"]
 
 # A body of a hundred thousand wrong names must not become an answer of a hundred thousand sentences.
 UNKNOWN_NAMED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """A value that is allowed, but unlike what the version learned from. Never an error."""
-
-    feature: str
-    code: Literal["below_training_range", "above_training_range", "unseen_category"]
-    message: str
 
 
 class Signature(RootModel[tuple[Feature, ...]]):
@@ -86,16 +76,6 @@ class Signature(RootModel[tuple[Feature, ...]]):
             "required": [feature.name for feature in self.root if feature.required],
             "additionalProperties": False,
         }
-
-    def advise(self, values: Sequence[Value], profile: Mapping[str, Any]) -> list[Advice]:
-        """What in these cleaned values lies outside the training data, by a manifest's `profile`."""
-        seen = profile.get("features", {})
-        found = (
-            _advice(feature, value, seen[feature.name])
-            for feature, value in zip(self.root, values, strict=True)
-            if value is not None and feature.name in seen
-        )
-        return [advice for advice in found if advice]
 
     @cached_property
     def _row(self) -> type[BaseModel]:
@@ -161,15 +141,3 @@ def unknown_features(names: Iterable[object]) -> list[Problem]:
             Problem(None, "unknown_feature", english("And {rest} more names that are not known.", rest=rest))
         )
     return problems
-
-
-def _advice(feature: Feature, value: Value, seen: Mapping[str, Any]) -> Advice | None:
-    if isinstance(feature, Number | Integer):
-        low, high = seen.get("minimum"), seen.get("maximum")
-        if low is not None and value < low:
-            return Advice(feature.name, "below_training_range", wording.below_training(feature, low))
-        if high is not None and value > high:
-            return Advice(feature.name, "above_training_range", wording.above_training(feature, high))
-    elif value not in [category for category, _ in seen.get("categories", [[value, 0]])]:
-        return Advice(feature.name, "unseen_category", wording.UNSEEN_CATEGORY)
-    return None

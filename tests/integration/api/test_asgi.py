@@ -402,7 +402,7 @@ def test_each_row_is_logged_with_the_name_of_its_own_request(door: Door, caplog:
     answers = door.ask_at_once([("POST", PREDICT, sent(ROW), JSON)] * 10)
 
     lines: list[Any] = [record for record in caplog.records if record.name == "predictions.use_cases.submit"]
-    logged = {pair for line in lines for pair in zip(line.predictions, line.requests, strict=True)}
+    logged = {(str(one), asked) for line in lines for one, asked in zip(line.predictions, line.requests, strict=True)}
     assert logged == {(answer.json()["id"], answer.headers["x-request-id"]) for answer in answers}
 
 

@@ -4,6 +4,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,36 @@ def test_wait_ends_with_the_announcement_of_its_prediction(
         listening(clean_redis)
         cancel(row, other)
         announce([other.pk, row.pk])
+
+        assert states(subscription) == ["canceled"]
+
+
+@pytest.mark.usefixtures("never_looking")
+def test_announcement_with_statuses_ends_the_wait_without_a_read(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion
+) -> None:
+    row, other = make(iris), make(iris)  # in the database both are queued
+    started, finished = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC), datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC)
+    told = ("succeeded", {"kind": "regression", "value": 0.1}, "", started, finished, 1.5, 1)
+    failed = ("failed", None, "model_error", started, finished, 1.5, 1)
+    with listener.subscribe([row.pk]) as subscription:
+        listening(clean_redis)
+        announce([other.pk, row.pk], [failed, told])
+
+        assert subscription.ended.result(LONG) == {row.pk: told}
+
+
+@pytest.mark.usefixtures("never_looking")
+def test_announcement_with_damaged_statuses_does_not_end_the_listener(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion
+) -> None:
+    row = make(iris)
+    with listener.subscribe([row.pk]) as subscription:
+        listening(clean_redis)
+        cancel(row)
+        for damaged in ('[["succeeded"]]', "[]", "{", '[["succeeded", null, "", 1, 2, 3, 4]]'):
+            clean_redis.publish(completions.CHANNEL, f'["{row.pk.hex}"]\n{damaged}')
+        announce([row.pk])
 
         assert states(subscription) == ["canceled"]
 

@@ -6,6 +6,7 @@ from predictions.serving.artifacts.repository import BrokenFile, describe, descr
 from predictions.serving.artifacts.repository import manifest as manifest_of
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.predictor import predict
+from predictions.serving.schema.advice import Advisor
 
 HERE = Path(__file__).resolve().parents[3] / "ml_models"
 NAMES = ["breast-cancer", "diabetes", "iris", "wine"]
@@ -47,7 +48,7 @@ def test_model_trains_beats_its_baseline_and_serves_its_examples(name: str, trai
     loaded = Loader(trained_models, 10**9).get(name, 1, manifest.sha256)
     rows = [manifest.signature.clean(example.values) for example in describe(trained_models, name).examples]
     assert all(outcome.output for outcome in predict(loaded, rows))
-    assert manifest.signature.advise(rows[0], manifest.profile) == []
+    assert Advisor(manifest.signature, manifest.profile).advise(rows[0]) == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,14 +36,14 @@ def as_json(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def test_json_line_has_its_request_id_and_predictions(request_id: str) -> None:
-    found = as_json(make_record("settled %d", 2, predictions=["1", "2"]))
+    found = as_json(make_record("settled %d", 2, predictions=[uuid.UUID(int=1), "2"]))
 
     assert found.pop("time").endswith("+00:00")
     assert found == {
         "level": "WARNING",
         "logger": "a.logger",
         "message": "settled 2",
-        "predictions": ["1", "2"],
+        "predictions": ["00000000-0000-0000-0000-000000000001", "2"],
         "request_id": request_id,
     }
 

@@ -100,9 +100,9 @@ def test_threads_and_coroutines_share_a_batch(desk: Callable[..., Desk]) -> None
         await asyncio.to_thread(wait_until, lambda: bool(one.batches), SECONDS, "the first batch has begun")
         with ThreadPoolExecutor(1) as pool:
             of_thread = pool.submit(one.batcher.submit, "b").result(SECONDS)
-        awaited = asyncio.wrap_future(one.batcher.submit("c"))
-        one.gate.set()
-        return [first.result(SECONDS), of_thread.result(SECONDS), await awaited]
+        # Tasks begin in this order.
+        third, _ = await asyncio.gather(one.batcher.ask("c"), asyncio.to_thread(one.gate.set))
+        return [first.result(SECONDS), of_thread.result(SECONDS), third]
 
     assert asyncio.run(main()) == ["a!", "b!", "c!"]
     assert one.batches == [["a"], ["b", "c"]]

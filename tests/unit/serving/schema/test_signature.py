@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from predictions.serving.schema.advice import Advice, Advisor
 from predictions.serving.schema.errors import InvalidInput, Problem
-from predictions.serving.schema.signature import Advice, Signature
+from predictions.serving.schema.signature import Signature
 
 SIGNATURE = Signature.model_validate(
     [
@@ -207,11 +208,11 @@ PROFILE = {
 
 
 def test_advise_inside_training_data_is_silent() -> None:
-    assert SIGNATURE.advise([7.0, 79, 1, "l", True, "new"], PROFILE) == []
+    assert Advisor(SIGNATURE, PROFILE).advise([7.0, 79, 1, "l", True, "new"]) == []
 
 
 def test_advise_outside_training_data_names_each() -> None:
-    found = SIGNATURE.advise([30.0, 18, 2, None, True, "new"], PROFILE)
+    found = Advisor(SIGNATURE, PROFILE).advise([30.0, 18, 2, None, True, "new"])
     assert [(advice.feature, advice.code) for advice in found] == [
         ("mean radius", "above_training_range"),
         ("age", "below_training_range"),
@@ -225,7 +226,7 @@ def test_advise_outside_training_data_names_each() -> None:
 
 
 def test_advise_without_profile_is_silent() -> None:
-    assert SIGNATURE.advise([30.0, 18, 2, None, True, "new"], {}) == []
+    assert Advisor(SIGNATURE, {}).advise([30.0, 18, 2, None, True, "new"]) == []
 
 
 @pytest.mark.parametrize("module", ["schema.signature", "artifacts.repository", "schema.errors"])
