@@ -24,7 +24,7 @@ PROBLEMS = {
     405: "Not with this method.",
     409: "Not in this state.",
     410: "Its data was removed.",
-    413: "The body is too large, or has more rows than a request may have.",
+    413: "The body is too large.",
     415: "The body must be application/json.",
     422: "Bad input: every place with its reason.",
     429: "Too many in a short time; Retry-After says when.",
