@@ -67,7 +67,7 @@ _QUEUE_TYPES = {
 
 # Lanes whose notification waits for its turn in the thread that sends them.
 _to_notify: set[str] = set()
-_sender = ThreadPoolExecutor(1, thread_name_prefix="notify")
+sender = ThreadPoolExecutor(1, thread_name_prefix="notify")
 
 
 def _attended(lane: str) -> str:
@@ -97,7 +97,7 @@ def notify_aside(lane: str) -> None:
         _to_notify.discard(lane)
         notify(lane)
 
-    _sender.submit(copy_context().run, begin)
+    sender.submit(copy_context().run, begin)
 
 
 def _notify(lane: str) -> None:
