@@ -3,14 +3,13 @@
 import re
 import sqlite3
 from datetime import timedelta
-from typing import Any
 
-import dj_database_url
 from csp.constants import NONE, SELF
 
-from project import logs
+from project import logs, openapi
+from project.db import config as database
 from project.dev_redis import embedded_url
-from project.env import BASE_DIR, broker_address, read_env, refuse, secret_key
+from project.env import BASE_DIR, broker_address, read_env, secret_key
 from project.private import make_private
 
 ENV = read_env()
@@ -85,54 +84,8 @@ TEMPLATES = [
 CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "foretell"
 
 # --- Data -------------------------------------------------------------------------------------------------------------
-# A web request must not hang on a database that does not answer: 4 s, then 503.
-DATABASE_SECONDS = 4
-
-SQLITE_OPTIONS: dict[str, Any] = {
-    "timeout": DATABASE_SECONDS,
-    # A transaction that begins by reading and then writes gets "database is locked" at once; one that begins by
-    # writing waits its turn.
-    "transaction_mode": "IMMEDIATE",
-    "init_command": (
-        # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.worker.drain.
-        "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
-        # Each thread has a connection, and what one has cached the next writer makes stale: the system keeps the file's
-        # pages for all. Workers, which touch many at once, have more: see predictions.worker.drain.
-        "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-250;PRAGMA temp_store=MEMORY;"
-        # From here on project.db.sqlite waits, in shorter steps.
-        "PRAGMA busy_timeout=0;"
-    ),
-}
-POSTGRES_OPTIONS = {
-    "options": " ".join(
-        f"-c {name}={seconds}s"
-        for name, seconds in (
-            ("statement_timeout", DATABASE_SECONDS),
-            ("lock_timeout", 2),
-            ("idle_in_transaction_session_timeout", 10),
-        )
-    ),
-    # A second goes to finding out that the old connection is dead.
-    "connect_timeout": DATABASE_SECONDS - 1,
-}
-
-
-def database() -> dict[str, Any]:
-    url = ENV.database_url or f"sqlite:///{ENV.var_dir / 'foretell.sqlite3'}"
-    try:
-        config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
-    except (ValueError, dj_database_url.UnknownSchemeError):
-        refuse(["DATABASE_URL: not a database address; expected postgres://user:password@host/name"])
-    sqlite = config["ENGINE"].endswith("sqlite3")
-    config["OPTIONS"] = {**config.get("OPTIONS", {}), **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS)}
-    config["ENGINE"] = "project.db.sqlite" if sqlite else "project.db.postgresql"
-    if sqlite:
-        # A SQLite connection is a file handle: there is nothing whose health could be asked.
-        config["CONN_HEALTH_CHECKS"] = False
-    return config
-
-
-DATABASES = {"default": database()}
+DATABASE_SECONDS = database.ANSWER_SECONDS
+DATABASES = {"default": database.configured(ENV)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SQLITE_VERSION = sqlite3.sqlite_version_info
 
@@ -318,38 +271,7 @@ MIGRATION_MODULES = {"knox": None}
 KNOX_TOKEN_MODEL = "predictions.ApiToken"
 REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "TOKEN_PREFIX": "ft_"}
 
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Foretell",
-    "DESCRIPTION": "Ask for predictions, wait for them or come back for them.",
-    "LICENSE": {"name": "MIT", "url": "https://opensource.org/license/mit"},
-    "SERVERS": [{"url": "http://127.0.0.1:8000"}],
-    "TAGS": [
-        {"name": "models", "description": "What can be asked."},
-        {"name": "predictions", "description": "Ask, wait, read, cancel, rate, remove."},
-        {"name": "batches", "description": "Whole files."},
-    ],
-    "VERSION": "1",
-    # Its schemas are JSON Schema 2020-12, as the signatures are: `null` among types, lists by position.
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    # The layers of the API have authenticated the schema's caller; its page is for everybody.
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": False,
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    # Several bodies have these states; generated clients keep the name of the type.
-    "ENUM_NAME_OVERRIDES": {
-        "PredictionBodyStatusEnum": "predictions.models.State",
-        "ExplanationBodyStatusEnum": "predictions.api.explanations.STATUSES",
-    },
-    "PATH_CONVERTER_OVERRIDES": {"id": {"type": "string", "format": "uuid"}},
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "predictions.api.openapi_document.complete",
-    ],
-}
+SPECTACULAR_SETTINGS = openapi.DOCUMENT
 
 LOGGING = logs.config(
     ENV.log_level,

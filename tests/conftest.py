@@ -1,10 +1,8 @@
 """What all tests share: a Redis of their own, the registered models, and a process without memories."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,8 +20,10 @@ from predictions.observability import health
 from predictions.queue import redis_client
 from project.dev_redis import server_binary
 from project.env import BASE_DIR
-from tests.support.cases import register_all
+from tests.support.cases import CASES, train_elsewhere
 from tests.support.fuzzing import summary
+from tests.support.restoring import PROBE
+from tests.support.trained import train_all, trained_once
 from tests.support.waiting import wait_until
 
 MODELS = BASE_DIR / "ml_models"
@@ -73,41 +73,29 @@ def clean_redis(redis_server: str) -> redis.Redis:
 
 
 # --- Registered models ----------------------------------------------------------------------------------------------
-def _fingerprint() -> str:
-    """What the trained versions depend on: the models' sources, the code that makes versions, and the libraries."""
-    sources = [path for path in MODELS.glob("*/*") if path.is_file()]
-    sources += [*(BASE_DIR / "predictions/serving").rglob("*.py"), BASE_DIR / "requirements/run.txt"]
-    digest = hashlib.sha256()
-    for path in sorted(sources):
-        digest.update(str(path.relative_to(BASE_DIR)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
 @pytest.fixture(scope="session")
-def registered_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The models of tests/cases, each with one version that another process made."""
-    root = tmp_path_factory.mktemp("cases") / "models"
-    register_all(root)
-    return root
-
-
-@pytest.fixture(scope="session")
-def trained_models(request: pytest.FixtureRequest) -> Path:
-    """The demo models, one version each, trained once for these sources and kept between runs. Only to copy from."""
-    from predictions.serving.training.register import train_and_register
-
+def kept_folder(request: pytest.FixtureRequest) -> Path:
+    """A folder for trained versions that later runs use again."""
     assert request.config.cache
-    kept = request.config.cache.mkdir("foretell-models")
-    found = kept / _fingerprint()
-    if not found.is_dir():
-        incoming = Path(tempfile.mkdtemp(prefix="incoming-", dir=kept)) / "models"
-        shutil.copytree(MODELS, incoming, ignore=shutil.ignore_patterns("versions", "__pycache__"))
-        for description in sorted(incoming.glob("*/model.toml")):
-            train_and_register(incoming, description.parent.name)
-        if not found.is_dir():  # another run may have been quicker
-            incoming.rename(found)
-        shutil.rmtree(incoming.parent)
-    return found
+    return request.config.cache.mkdir("foretell-models")
+
+
+@pytest.fixture(scope="session")
+def registered_cases(kept_folder: Path) -> Path:
+    """The models of tests/cases, each with one version that another process made. Only to copy from, or to read."""
+    return trained_once(kept_folder, CASES, train_elsewhere)
+
+
+@pytest.fixture(scope="session")
+def trained_models(kept_folder: Path) -> Path:
+    """The demo models, one version each. Only to copy from."""
+    return trained_once(kept_folder, MODELS, train_all)
+
+
+@pytest.fixture(scope="session")
+def trained_probe(kept_folder: Path) -> Path:
+    """The folder of the probe model, with one version. Only to copy from."""
+    return trained_once(kept_folder, PROBE.parent, train_all) / PROBE.name
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,10 @@ os.environ |= {
     "MODELS_DIR": str(TESTS_DIR / "models"),
     # Nobody answers there until the fixture `redis_server` starts one: without it, Redis is away.
     "REDIS_URL": f"unix://{TESTS_DIR}/redis.sock",
+    # Threads of OpenMP and BLAS wait for each other in a loop. Where other processes have the cores, as in a run of
+    # several parts, a fit costs ten times the processor time.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
 }
 
 from project.settings import *  # noqa: E402, F403 - the environment first

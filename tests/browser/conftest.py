@@ -46,15 +46,12 @@ expect.set_options(timeout=15_000)
 # --- The processes --------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="package")
 def shared_stack(
-    trained_models: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    trained_models: Path, trained_probe: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Stack]:
     """All five lines, the demo models and the probe of the worker tests, and somebody who may see the board."""
-    from predictions.serving.training.register import train_and_register
-
     root = tmp_path_factory.mktemp("browser") / "models"
     shutil.copytree(trained_models, root)
-    shutil.copytree(Path(worker.__file__).parent / "models/probe", root / "probe")
-    train_and_register(root, "probe")
+    shutil.copytree(trained_probe, root / "probe")
     assert request.config.cache
     collected = request.config.cache.mkdir("foretell-static")
     with stacks.prepared(root, collected, KEEPER_SECONDS=0.5) as stack:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,12 +16,11 @@ NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
 # The compiled estimators of these cases differ from their estimators by less.
 TOLERANCE = 1e-6
 
-REGISTER = """
+TRAIN = """
 import sys
 from pathlib import Path
-from predictions.serving.training.register import train_and_register
-for name in sys.argv[2:]:
-    train_and_register(Path(sys.argv[1]), name)
+from tests.support.trained import train_all
+train_all(Path(sys.argv[1]))
 """
 
 
@@ -48,9 +46,8 @@ def asked_of(name: str) -> list[Asked]:
     return [Asked(name, line["features"], line["answer"], line.get("probabilities")) for line in lines]
 
 
-def register_all(root: Path) -> None:
-    """Copy all cases to `root`, and give each a version, made in another process."""
-    shutil.copytree(CASES, root, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-c", REGISTER, str(root), *NAMES]
+def train_elsewhere(models: Path) -> None:
+    """Give each case a version, made in another process: what a case imports stays there."""
+    command = [sys.executable, "-c", TRAIN, str(models)]
     done = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

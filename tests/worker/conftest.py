@@ -16,7 +16,6 @@ from tests.support.stack import Stack
 # httpx logs a line for each request, which hides the logs of the processes.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-HERE = Path(__file__).parent
 # The shortest times that the product allows: a lost claim is requeued after TIME_LIMIT + 5 seconds.
 SHORT_TIMES = {"TIME_LIMIT": 2, "KEEPER_SECONDS": 0.5, "PREDICTION_SECONDS": 120, "WAIT_MAX": 20}
 
@@ -35,26 +34,26 @@ def change_manifest(version: Path, change: Callable[[dict[str, Any]], None]) -> 
 
 
 @pytest.fixture(scope="session")
-def stack_models(trained_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stack_models(trained_models: Path, trained_probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo models, the probe model under three names, and three models with an invalid version."""
-    from predictions.serving.training.register import train_and_register
-
     root = tmp_path_factory.mktemp("stack") / "models"
     shutil.copytree(trained_models, root)
-    for name in ("probe", "probe-crashing", "probe-hanging"):
-        shutil.copytree(HERE / "models/probe", root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        train_and_register(root, name)
 
-    def copy(name: str) -> Path:
-        shutil.copytree(root / "iris", root / name)
+    def copy(source: Path, name: str) -> Path:
+        shutil.copytree(source, root / name)
         version = root / name / "versions/1"
         change_manifest(version, lambda manifest: manifest.update(model=name))
         return version
 
-    damaged = copy("damaged") / "estimator.joblib"
+    for name in ("probe", "probe-crashing", "probe-hanging"):
+        copy(trained_probe, name)
+
+    damaged = copy(root / "iris", "damaged") / "estimator.joblib"
     change_file(damaged, damaged.read_bytes() + b"\n")
-    change_manifest(copy("other-library"), lambda manifest: manifest["libraries"].update({"scikit-learn": "0.1"}))
-    change_manifest(copy("other-answers"), lambda manifest: manifest["golden"]["outputs"].reverse())
+    change_manifest(
+        copy(root / "iris", "other-library"), lambda manifest: manifest["libraries"].update({"scikit-learn": "0.1"})
+    )
+    change_manifest(copy(root / "iris", "other-answers"), lambda manifest: manifest["golden"]["outputs"].reverse())
     return root
 
 

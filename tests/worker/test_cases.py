@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,11 +29,14 @@ Door = Callable[[httpx.Client, Asked], Output]
 
 
 @pytest.fixture(scope="module")
-def cases(registered_cases: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
+def cases(
+    registered_cases: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stack]:
     """The processes of the Procfile, serving the cases."""
+    models = shutil.copytree(registered_cases, tmp_path_factory.mktemp("cases") / "models")
     assert request.config.cache
     prepared: AbstractContextManager[Stack] = stacks.prepared(
-        registered_cases, request.config.cache.mkdir("foretell-static"), WAIT_MAX=20
+        models, request.config.cache.mkdir("foretell-static"), WAIT_MAX=20
     )
     with prepared as stack:
         stack.start("redis", "worker", "bulk", "keeper", "web")

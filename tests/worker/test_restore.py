@@ -6,16 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.support import stack as stacks
-from tests.support.restoring import PROBE, restore_in_place, train_tripled
+from tests.support.restoring import restore_in_place, train_tripled
 from tests.worker.conftest import SHORT_TIMES
 
 
-def test_running_worker_answers_with_the_restored_artefact(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    from predictions.serving.training.register import train_and_register
-
+def test_running_worker_answers_with_the_restored_artefact(
+    tmp_path: Path, trained_probe: Path, request: pytest.FixtureRequest
+) -> None:
     models = tmp_path / "models"
-    shutil.copytree(PROBE, models / "probe", ignore=shutil.ignore_patterns("__pycache__"))
-    train_and_register(models, "probe")
+    shutil.copytree(trained_probe, models / "probe")
     restored = train_tripled(tmp_path / "restored", "probe")
     assert request.config.cache
     collected = request.config.cache.mkdir("foretell-static")

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 from predictions.serving.engines.bundled_code import importable, module_name
 from predictions.serving.registration import CannotRegister
+from predictions.serving.training.artefact import packages
 from predictions.serving.training.proof import said
 
 _OURS = {"predictions", "project", "manage"}
@@ -91,6 +91,6 @@ def _is_hidden(path: Path) -> bool:
 def _check_names(path: Path, sources: Mapping[str, bytes]) -> None:
     """A module that hides an installed one would break whatever imports that."""
     tops = {module_name(source).partition(".")[0] for source in sources}
-    taken = sorted(tops & (set(sys.stdlib_module_names) | set(packages_distributions()) | _OURS))
+    taken = sorted(tops & (set(sys.stdlib_module_names) | packages().keys() | _OURS))
     if taken:
         raise CannotRegister(f"--code {path}: a module {taken[0]} is installed already: give yours another name.")

@@ -544,7 +544,7 @@ def test_caller_without_sign_in_where_predictions_are_not_public_is_401(ask: Ask
 
 
 # --- HEAD and OPTIONS -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("address", ["models/", "models/iris/", "predictions/", "predictions/{}/", "schema/", "docs/"])
+@pytest.mark.parametrize("address", ["models/", "models/iris/", "predictions/", "predictions/{}/", "schema/"])
 def test_head_is_get_without_a_body(client: ApiClient, iris: ModelVersion, address: str) -> None:
     address = f"/api/v1/{address.format(make(iris, State.SUCCEEDED).pk)}"
 

@@ -1,13 +1,12 @@
-import shutil
 from pathlib import Path
 
 import pytest
 
 from predictions.serving.artifacts.repository import BrokenFile, describe, descriptions
+from predictions.serving.artifacts.repository import manifest as manifest_of
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.predictor import predict
 from predictions.serving.schema.advice import Advisor
-from predictions.serving.training.register import train_and_register
 
 HERE = Path(__file__).resolve().parents[3] / "ml_models"
 NAMES = ["breast-cancer", "diabetes", "iris", "wine"]
@@ -32,9 +31,8 @@ def test_description_speaks_to_a_person(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_model_trains_beats_its_baseline_and_serves_its_examples(name: str, tmp_path: Path) -> None:
-    shutil.copytree(HERE / name, tmp_path / name, ignore=shutil.ignore_patterns("versions"))
-    manifest = train_and_register(tmp_path, name)
+def test_model_trains_beats_its_baseline_and_serves_its_examples(name: str, trained_models: Path) -> None:
+    manifest = manifest_of(trained_models, name, 1)
     if manifest.task == "regression":
         assert manifest.metrics["mae"] < manifest.metrics["baseline_mae"]
     else:
@@ -47,8 +45,8 @@ def test_model_trains_beats_its_baseline_and_serves_its_examples(name: str, tmp_
     assert promises
     for measured in promises:
         assert measured.low <= measured.covered <= measured.high
-    loaded = Loader(tmp_path, 10**9).get(name, 1, manifest.sha256)
-    rows = [manifest.signature.clean(example.values) for example in describe(tmp_path, name).examples]
+    loaded = Loader(trained_models, 10**9).get(name, 1, manifest.sha256)
+    rows = [manifest.signature.clean(example.values) for example in describe(trained_models, name).examples]
     assert all(outcome.output for outcome in predict(loaded, rows))
     assert Advisor(manifest.signature, manifest.profile).advise(rows[0]) == []
 
@@ -56,12 +54,13 @@ def test_model_trains_beats_its_baseline_and_serves_its_examples(name: str, tmp_
 @pytest.mark.parametrize(
     ("name", "values"), [("breast-cancer", {}), ("iris", {}), ("wine", {}), ("diabetes", {"age": 130, "bmi": 150.0})]
 )
-def test_row_far_from_the_training_data_gets_no_promise(name: str, values: dict[str, float], tmp_path: Path) -> None:
-    shutil.copytree(HERE / name, tmp_path / name, ignore=shutil.ignore_patterns("versions"))
-    manifest = train_and_register(tmp_path, name)
-    usual = describe(tmp_path, name).examples[0].values
+def test_row_far_from_the_training_data_gets_no_promise(
+    name: str, values: dict[str, float], trained_models: Path
+) -> None:
+    manifest = manifest_of(trained_models, name, 1)
+    usual = describe(trained_models, name).examples[0].values
     row = manifest.signature.clean({**usual, **values} if values else dict.fromkeys(usual, 0.0))
-    (outcome,) = predict(Loader(tmp_path, 10**9).get(name, 1, manifest.sha256), [row])
+    (outcome,) = predict(Loader(trained_models, 10**9).get(name, 1, manifest.sha256), [row])
     assert outcome.output is not None
     promised = outcome.output.get("prediction_set", outcome.output.get("interval"))
     assert (outcome.output["grade"], promised, outcome.output["coverage"]) == ("outside", None, None)

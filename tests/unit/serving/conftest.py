@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from predictions.serving.artifacts.description import Description
-from predictions.serving.artifacts.repository import Manifest, describe
+from predictions.serving.artifacts.repository import Manifest, describe, manifest, manifests
 from predictions.serving.registration import Split
 from predictions.serving.training.register import register
 from tests.support.loading import unproved
+from tests.support.versions import add_version
 
 DESCRIPTION = """
 title = "Fruit"
@@ -43,10 +45,14 @@ values = { "long side" = 40.0, "weight" = 90.0 }
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "fruit"
+    write_description(tmp_path)
+    return tmp_path
+
+
+def write_description(root: Path) -> None:
+    folder = root / "fruit"
     folder.mkdir()
     (folder / "model.toml").write_text(DESCRIPTION)
-    return tmp_path
 
 
 @pytest.fixture
@@ -54,7 +60,7 @@ def description(root: Path) -> Description:
     return describe(root, "fruit")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data() -> tuple[Split, Split]:
     random = np.random.default_rng(3)
     x = random.uniform(10, 100, size=(120, 2))
@@ -62,13 +68,42 @@ def data() -> tuple[Split, Split]:
     return Split(x[:80], y[:80]), Split(x[80:], y[80:])
 
 
+@pytest.fixture(scope="module")
+def usual() -> Any:
+    """The estimator of versions that are stored without another one. A module may have its own."""
+    return LogisticRegression()
+
+
+@pytest.fixture(scope="module")
+def usual_version(usual: Any, data: tuple[Split, Split], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the fruit model with one version. Only to copy from."""
+    root = tmp_path_factory.mktemp("usual")
+    write_description(root)
+    training, held_out = data
+    fitted = usual.fit(training.x, training.y)
+    register(root, describe(root, "fruit"), fitted, training, held_out, unproved)
+    return root / "fruit"
+
+
 @pytest.fixture
-def store(root: Path, description: Description, data: tuple[Split, Split]) -> Callable[[], Manifest]:
-    """Trains and stores one more version of the fruit model."""
+def store(
+    root: Path, description: Description, data: tuple[Split, Split], usual_version: Path
+) -> Callable[[], Manifest]:
+    """Stores one more version of the fruit model: a copy of the usual one, unless an estimator is given."""
 
     def make(estimator: Any = None) -> Manifest:
+        if estimator is None:
+            return _copied(usual_version, root)
         training, held_out = data
-        fitted = (estimator or LogisticRegression()).fit(training.x, training.y)
-        return register(root, description, fitted, training, held_out, unproved)
+        return register(root, description, estimator.fit(training.x, training.y), training, held_out, unproved)
 
     return make
+
+
+def _copied(model: Path, root: Path) -> Manifest:
+    number = len(manifests(root, "fruit")) + 1
+    if number == 1:
+        shutil.copytree(model / "versions", root / "fruit/versions")
+    else:
+        add_version(root, "fruit", number)
+    return manifest(root, "fruit", number)

@@ -71,7 +71,7 @@ class SlowClassifier(Cautious):
     def __setstate__(self, state: dict[str, Any]) -> None:
         opened.append("slow")
         opening.set()
-        go_on.wait(10)
+        go_on.wait(60)
         super().__setstate__(state)
 
 

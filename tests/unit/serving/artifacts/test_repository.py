@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.publication import write_version
@@ -69,8 +70,8 @@ def test_descriptions_no_folder_is_empty(tmp_path: Path) -> None:
     assert descriptions(tmp_path / "absent") == []
 
 
-def test_versions_are_numbered_and_kept(root: Path, store: Callable[[], Manifest]) -> None:
-    first, second = store(), store()
+def test_versions_are_numbered_and_kept(root: Path, store: Callable[..., Manifest]) -> None:
+    first, second = store(LogisticRegression()), store(LogisticRegression())
     assert [first.version, second.version] == [1, 2]
     assert manifests(root, "fruit") == [first, second]
     assert sorted(path.name for path in (root / "fruit" / "versions").iterdir()) == ["1", "2"]

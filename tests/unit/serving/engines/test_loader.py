@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Manifest
@@ -175,11 +175,11 @@ def test_get_from_many_threads_loads_once_and_holds_nobody_else_up(root: Path, s
     try:
         with ThreadPoolExecutor(8) as pool:
             waiting = [pool.submit(cache.get, "fruit", 1, slow.sha256) for _ in range(6)]
-            assert estimators.opening.wait(10)
-            assert pool.submit(cache.get, "fruit", 2, other.sha256).result(10).manifest == other
+            assert estimators.opening.wait(60)
+            assert pool.submit(cache.get, "fruit", 2, other.sha256).result(60).manifest == other
             assert not any(future.done() for future in waiting)
             estimators.go_on.set()
-            assert len({id(future.result(10)) for future in waiting}) == 1
+            assert len({id(future.result(60)) for future in waiting}) == 1
     finally:
         estimators.go_on.set()
     assert estimators.opened == ["slow"]
@@ -194,9 +194,9 @@ def test_get_failure_reaches_every_waiting_thread_as_its_own(root: Path, store: 
     try:
         with ThreadPoolExecutor(4) as pool:
             waiting = [pool.submit(cache.get, "fruit", 1, slow.sha256) for _ in range(4)]
-            assert estimators.opening.wait(10)
+            assert estimators.opening.wait(60)
             estimators.go_on.set()
-            errors = [future.exception(10) for future in waiting]
+            errors = [future.exception(60) for future in waiting]
     finally:
         estimators.go_on.set()
     assert {type(error) for error in errors} == {ModelUnavailable}
@@ -233,5 +233,6 @@ def test_use_one_job_reaches_every_nested_estimator() -> None:
 
 def test_loading_limits_every_pool_to_one_thread(root: Path, store: Callable[..., Manifest]) -> None:
     manifest = store(SVC())
+    threadpool_limits(2)
     opener(root, PLENTY).get("fruit", 1, manifest.sha256)
     assert {pool["num_threads"] for pool in threadpool_info()} == {1}

@@ -18,10 +18,8 @@ from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.onnx import LARGEST, OnnxEngine, open_session
 from predictions.serving.engines.predictor import predict
 from predictions.serving.engines.sklearn import SklearnEngine
-from predictions.serving.registration import Split
 from predictions.serving.schema.errors import ModelFailure, ModelUnavailable
-from predictions.serving.training.register import register
-from tests.support.loading import change_manifest, reason, unproved
+from tests.support.loading import change_manifest, reason
 from tests.unit.serving import estimators
 
 PLENTY = 10**9
@@ -41,14 +39,9 @@ print(*sorted({"sklearn", "scipy", "joblib", "skl2onnx", "onnx", "onnxruntime"} 
 """
 
 
-@pytest.fixture
-def store(root: Path, description: Description, data: tuple[Split, Split]) -> Callable[[], Manifest]:
-    def make(estimator: Any = None) -> Manifest:
-        training, held_out = data
-        fitted = (estimator or RandomForestClassifier(5, random_state=0)).fit(training.x, training.y)
-        return register(root, description, fitted, training, held_out, unproved)
-
-    return make
+@pytest.fixture(scope="module")
+def usual() -> RandomForestClassifier:
+    return RandomForestClassifier(5, random_state=0)
 
 
 def compiled_file(root: Path) -> Path:
