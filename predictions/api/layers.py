@@ -76,7 +76,7 @@ def request_id_for(given: str) -> str:
 async def cross_origin(call_next: Handler, request: ApiRequest) -> ApiReply:
     """CORS: let scripts of other sites read replies, where CORS_ALLOWED_ORIGINS names the site.
 
-    The API reads no cookies, so no credentials are allowed: a script sends a token of its own. docs/decisions/0040 says
+    The API reads no cookies, so no credentials are allowed: a script sends a token of its own. docs/decisions/0037 says
     where this differs from django-cors-headers.
     """
     origin, known = request.headers.get("origin"), settings.CORS_ALLOWED_ORIGINS

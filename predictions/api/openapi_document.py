@@ -34,7 +34,7 @@ def complete(result: Json, generator: Any, request: Any, public: bool) -> Json:
     result["servers"] = [{"url": request_of(request).origin}]
     if PREDICT_PATH in result["paths"] and (settings.PUBLIC_PREDICTIONS or caller_of(request).user):
         for model in RegisteredModel.objects.listed():
-            if model.champion is not None:
+            if model.champion is not None and caller_of(request).only_model in ("", model.name):
                 _add_model(result, model, model.champion)
     return result
 

@@ -67,6 +67,7 @@ def test_token_for_one_model_sees_that_model_only(
     assert client.get(f"/api/v1/predictions/{of_iris.pk}/").status_code == 200
     problem(client.get(f"/api/v1/predictions/{of_wine.pk}/"), 404)
     problem(client.post("/api/v1/models/wine/predictions/", ROW), 403)
+    assert "alcohol" not in client.get("/api/v1/schema/").content.decode()
     assert client.get("/v2/models/wine").status_code == 403
     assert {one["name"] for one in client.post("/v2/repository/index").json()} == {"iris"}
 
