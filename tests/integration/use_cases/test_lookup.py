@@ -233,6 +233,19 @@ def test_coroutines_find_the_same_with_and_without_a_copy_in_memory(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_coroutine_without_a_number_follows_the_callers_place_in_a_canary(
+    second: tuple[ModelVersion, ModelVersion],
+) -> None:
+    first, challenger = second
+    place = registry.place_of("iris", SOMEBODY.key)
+
+    canary(first.registered_model, challenger, place)
+    assert awaited(lookup.version("iris", None, SOMEBODY)) == first
+    canary(first.registered_model, challenger, place + 1)
+    assert awaited(lookup.version("iris", None, SOMEBODY)) == challenger
+
+
+@pytest.mark.django_db(transaction=True)
 def test_coroutines_get_the_error_of_their_own_name(model: RegisteredModel) -> None:
     async def ask() -> list[Any]:
         return await asyncio.gather(

@@ -122,6 +122,21 @@ def test_golden_rows_are_asked_together_unless_the_version_answers_rows_alone(st
     with pytest.raises(ModelUnavailable) as caught:
         check_golden(manifest.model_copy(update={"batching": True}), Engine(manifest, wrong), 1e-9)
     assert caught.value.reason.startswith("The golden rows are not reproduced here. together, row 1: ")
+    assert "; together, row 2: " in caught.value.reason
+
+
+def test_golden_rows_that_differ_name_the_libraries_that_differ(store: Callable[[], Manifest]) -> None:
+    manifest = store()
+    same = {"python": "0.1", "scikit-learn": sklearn.__version__}
+    other = {**same, "numpy": "0.1", "absent": "2"}
+    said = []
+    for libraries in (same, other):
+        with pytest.raises(ModelUnavailable) as caught:
+            check_golden(manifest.model_copy(update={"libraries": libraries}), Engine(manifest, wrong), 1e-9)
+        said.append(caught.value.reason)
+    assert said[1] == f"{said[0]} Libraries differ: numpy 0.1 then, {np.__version__} now, absent 2 then, None now."
+    assert "Libraries" not in said[0]
+    assert said[0].endswith(".")
 
 
 def test_golden_rows_on_which_the_engine_fails(store: Callable[[], Manifest]) -> None:
