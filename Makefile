@@ -115,7 +115,7 @@ soak: $(VENV)/.dev ## run at half load for MINUTES=30 and print whether memory, 
 	@python -m tests.support.provide
 	@python -m tests.chaos.soak --minutes $${MINUTES:-30}
 
-bench: $(VENV)/.bench ## measure against the reference design and other servers (in $BENCH_VENVS); over 30 minutes, BENCH=--quick to try
+bench: $(VENV)/.bench ## measure against the goals and other servers (in $BENCH_VENVS, docs/how-to/measure.md); an hour, BENCH=--quick to try
 	@python -m benchmarks $(BENCH)
 
 COMPILE := uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

@@ -13,11 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import chart, machine, report
+from benchmarks import chart, goals, machine, report
 from benchmarks.measure import Plan, measure
+from benchmarks.services import registry
 from benchmarks.services.ours import Foretell
-from benchmarks.services.peers import PEERS
-from benchmarks.services.reference import Reference
 from benchmarks.services.service import Service
 from benchmarks.workloads import KINDS, Workload, build
 from project.env import BASE_DIR
@@ -47,24 +46,23 @@ def main() -> int:
 def _run(options: argparse.Namespace, plan: Plan, folder: Path) -> int:
     results = _results(options, plan, folder)
     workloads = _workloads(options.only, folder)
-    kinds, results["absent"] = _services(options.peers)
-    results["services"] = {
-        kind.name: {"text": kind.text, "keeps": kind.keeps, "page": kind.page, "versions": kind.versions()}
-        for kind in kinds
-    }
-    for number in range(1 if options.quick else options.rounds):
+    kinds, results["absent"] = registry.chosen(options.peers, options.only)
+    results["services"] = {kind.name: _about(kind) for kind in kinds}
+    rounds = 1 if options.quick else options.rounds
+    for number in range(rounds):
         # Each round starts with another service, so that a drift of the machine favours none of them.
-        start = number % len(kinds)
+        start = number * len(kinds) // rounds
         round_ = _round(number + 1, [*kinds[start:], *kinds[:start]], workloads, plan, folder)
         results["rounds"].append(round_)
         (folder / "results.json").write_text(json.dumps(results, indent=1))
-    is_final = not options.quick and set(options.only) == set(KINDS)
+    is_whole = set(options.only) == set(KINDS) and set(options.peers) == set(registry.OPTIONAL)
+    is_final = is_whole and not options.quick
     _write(results, DOCS if is_final else folder)
     return 1 if any(Foretell.name in round_["failed"] for round_ in results["rounds"]) else 0
 
 
 def _options() -> argparse.Namespace:
-    names = ", ".join(PEERS)
+    names = ", ".join(registry.OPTIONAL)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="one short round to test the setup; its figures mean nothing"
@@ -73,12 +71,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="the number of rounds (3)")
     parser.add_argument("--seconds", type=float, default=7.0, help="the duration of one load (7)")
     parser.add_argument(
-        "--peers", type=_names, default=list(PEERS), help=f"peers of: {names}; or none. Needs BENCH_VENVS"
+        "--peers", type=_names, default=registry.OPTIONAL, help=f"of: {names}; or none. Peers need BENCH_VENVS"
     )
     options = parser.parse_args()
     if unknown := set(options.only) - KINDS.keys():
         parser.error(f"unknown workload: {', '.join(unknown)}; choose from {', '.join(KINDS)}")
-    if unknown := set(options.peers) - PEERS.keys():
+    if unknown := set(options.peers) - set(registry.OPTIONAL):
         parser.error(f"unknown peer: {', '.join(unknown)}; choose from {names}")
     return options
 
@@ -107,7 +105,6 @@ def _results(options: argparse.Namespace, plan: Plan, folder: Path) -> dict[str,
         "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
         "quick": options.quick,
         "seconds": plan.seconds,
-        "connections": list(plan.connections),
         "revision": machine.revision(BASE_DIR),
         "machine": machine.describe(folder),
         "rounds": [],
@@ -120,11 +117,10 @@ def _workloads(names: Sequence[str], folder: Path) -> list[Workload]:
     return [build(name, artefacts, artefacts / "models") for name in names]
 
 
-def _services(peers: Sequence[str]) -> tuple[list[type[Service]], list[str]]:
-    """The services to measure, and the names of the peers that are not installed."""
-    present = [PEERS[name] for name in peers if PEERS[name].is_installed()]
-    absent = [name for name in PEERS if PEERS[name] not in present]
-    return [Foretell, Reference, *present], absent
+def _about(kind: type[Service]) -> dict[str, Any]:
+    return {
+        "text": kind.text, "keeps": kind.keeps, "gives": kind.gives, "page": kind.page, "versions": kind.versions(),
+    }  # fmt: skip
 
 
 def _round(
@@ -154,6 +150,7 @@ def _write(results: dict[str, Any], folder: Path) -> None:
     page, picture = folder / "performance.md", folder / "performance.svg"
     page.write_text(report.page(results))
     picture.write_text(chart.draw(report.throughputs(results)))
+    print(goals.table_of(results))
     print(f"Written: {page}, {picture}")
 
 

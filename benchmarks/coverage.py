@@ -50,12 +50,18 @@ DATA: dict[str, tuple[Any, Any]] = {
 def main() -> None:
     splits = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     for name in DATA:
-        seen: dict[str, list[float]] = defaultdict(list)
-        for seed in range(splits):
-            for what, value in _split(name, seed).items():
-                seen[what].append(value)
-        figures = ", ".join(f"{what} {np.mean(values):.4g}" for what, values in seen.items())
+        figures = ", ".join(f"{what} {value:.4g}" for what, value in mean_figures(name, splits).items())
         sys.stdout.write(f"{name}, {splits} splits: {figures}\n")
+        sys.stdout.flush()
+
+
+def mean_figures(name: str, splits: int) -> dict[str, float]:
+    """The mean of each figure over so many random splits of one data set."""
+    seen: dict[str, list[float]] = defaultdict(list)
+    for seed in range(splits):
+        for what, value in _split(name, seed).items():
+            seen[what].append(value)
+    return {what: float(np.mean(values)) for what, values in seen.items()}
 
 
 def _split(name: str, seed: int) -> dict[str, float]:

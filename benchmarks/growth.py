@@ -6,11 +6,11 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import uvloop
 
@@ -18,11 +18,11 @@ from benchmarks import history, machine
 from benchmarks.exchange import Connection, get
 from benchmarks.figures import percentile, significant
 from benchmarks.load import Refused, Target, predict
-from benchmarks.services.ours import Foretell, Polling, Waiting
+from benchmarks.services.configured import ConfiguredForetell, ManyModels, OnPostgres
+from benchmarks.services.ours import Polling, Waiting
 from benchmarks.tables import section, table
 from benchmarks.workloads import Workload, build
 from project.env import BASE_DIR
-from tests.support import postgres
 
 PAGE = BASE_DIR / "docs/reference/growth.md"
 # Written by benchmarks.large_files.
@@ -33,23 +33,7 @@ WORKLOAD = "hgb"
 CONNECTIONS = 32
 SINGLE_REQUESTS = 150
 READS = 300
-# Durability as in a default installation of PostgreSQL: a commit is on the disk before it is confirmed.
-POSTGRES = {"listen_addresses": "", "max_connections": "300", "log_min_messages": "warning", "shared_buffers": "512MB"}
-
 Json = dict[str, Any]
-
-
-class ConfiguredForetell(Foretell):
-    """Foretell with additional variables. It prepares its own database instead of copying a prepared one."""
-
-    variables: ClassVar[Mapping[str, str]] = {}
-
-    @classmethod
-    def with_variables(cls, **variables: str) -> type["ConfiguredForetell"]:
-        return type("ConfiguredForetell", (cls,), {"variables": variables})
-
-    def prepare(self) -> None:
-        self._manage_prepare(self.folder / "var")
 
 
 def main() -> int:
@@ -91,47 +75,27 @@ def _options() -> argparse.Namespace:
 
 # --- Dimensions of growth -------------------------------------------------------------------------------------------
 def _rows(database: str, options: argparse.Namespace, folder: Path, workload: Workload) -> Iterator[Json]:
-    server = postgres.cluster(POSTGRES) if database == "PostgreSQL" else nullcontext("")
-    with (
-        server as url,
-        _running(folder / database, ConfiguredForetell.with_variables(DATABASE_URL=url), folder) as service,
-    ):
-        _warm_up(service, [workload.name], workload)
+    kind = OnPostgres if database == "PostgreSQL" else ConfiguredForetell
+    with _running(folder / database, kind, folder) as service:
+        _warm_up(service, workload)
         for count in options.rows:
             start = time.perf_counter()
-            history.fill(url or service.folder / "var" / "foretell.sqlite3", count)
+            history.fill(service.database, count)
             print(f"{database}: {count:,} predictions stored after {time.perf_counter() - start:.0f} s", flush=True)
-            yield {
-                "what": f"{count:,} predictions, {database}",
-                **_measure(service, options, [workload.name], workload),
-            }
+            yield {"what": f"{count:,} predictions, {database}", **_measure(service, options, workload)}
 
 
 def _models(count: int, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
-    names = [workload.name, *(f"{workload.name}-{number}" for number in range(2, count + 1))]
-    for name in names[1:]:
-        _copy(folder / "artefacts" / "models", workload.name, name)
-    try:
-        with _running(folder / f"{count}-models", ConfiguredForetell, folder) as service:
-            _warm_up(service, names, workload)
-            return {"what": f"{count} models, requested in turn", **_measure(service, options, names, workload)}
-    finally:
-        for name in names[1:]:
-            shutil.rmtree(folder / "artefacts" / "models" / name)
+    with _running(folder / f"{count}-models", ManyModels.of(count), folder) as service:
+        _warm_up(service, workload)
+        return {"what": f"{count} models, requested in turn", **_measure(service, options, workload)}
 
 
 def _workers(count: int, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
     variables = ConfiguredForetell.with_variables(WORKER_PROCESSES=str(count))
     with _running(folder / f"{count}-workers", variables, folder) as service:
-        _warm_up(service, [workload.name], workload)
-        return {"what": f"WORKER_PROCESSES={count}", **_measure(service, options, [workload.name], workload)}
-
-
-def _copy(models: Path, name: str, new_name: str) -> None:
-    """Copy a registered model under another name."""
-    shutil.copytree(models / name, models / new_name)
-    for path in (models / new_name).rglob("version.json"):
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"model": new_name}))
+        _warm_up(service, workload)
+        return {"what": f"WORKER_PROCESSES={count}", **_measure(service, options, workload)}
 
 
 @contextmanager
@@ -147,16 +111,13 @@ def _running(folder: Path, kind: type[ConfiguredForetell], above: Path) -> Itera
 
 
 # --- Measurements ---------------------------------------------------------------------------------------------------
-def _target(service: ConfiguredForetell, names: Sequence[str], workload: Workload) -> Target:
-    """A target whose requests go to all models in turn."""
-    style = Waiting()
-    requests = [style.request(names[place % len(names)], row) for place, row in enumerate(workload.rows)]
-    return Target(service.port, style, workload, requests)
+def _target(service: ConfiguredForetell, workload: Workload) -> Target:
+    return Target.create(service.port, service.styles()[0], workload)
 
 
-def _warm_up(service: ConfiguredForetell, names: Sequence[str], workload: Workload) -> None:
+def _warm_up(service: ConfiguredForetell, workload: Workload) -> None:
     until = time.monotonic() + 120
-    target = _target(service, names, workload)
+    target = _target(service, workload)
     while True:
         try:
             uvloop.run(target.first_answer())
@@ -165,22 +126,21 @@ def _warm_up(service: ConfiguredForetell, names: Sequence[str], workload: Worklo
             if time.monotonic() > until:
                 raise
             time.sleep(0.2)
-    uvloop.run(target.load(8, 60.0, most=max(200, 8 * len(names))))
+    uvloop.run(target.load(8, 60.0, most=service.warm_up_requests))
 
 
-def _measure(
-    service: ConfiguredForetell, options: argparse.Namespace, names: Sequence[str], workload: Workload
-) -> Json:
-    target = _target(service, names, workload)
+def _measure(service: ConfiguredForetell, options: argparse.Namespace, workload: Workload) -> Json:
+    target = _target(service, workload)
     single = uvloop.run(target.load(1, 30.0, most=SINGLE_REQUESTS))
     uvloop.run(target.load(CONNECTIONS, 1.0))
     loaded = uvloop.run(target.load(CONNECTIONS, options.seconds))
+    name = service.names[0]
     found = {
         "single_ms": single.p50,
         "loaded_per_second": loaded.per_second,
         "loaded_p99_ms": loaded.p99,
-        "submit_ms": uvloop.run(_submit(service, names[0], workload)),
-        "read_ms": uvloop.run(_read(service, names[0], workload)),
+        "submit_ms": uvloop.run(_submit(service, name, workload)),
+        "read_ms": uvloop.run(_read(service, name, workload)),
         "pss_mb": service.processes.pss_megabytes(),
         "bad": single.wrong + single.lost + single.errors + loaded.wrong + loaded.lost + loaded.errors,
     }

@@ -82,6 +82,24 @@ class Counts:
         )  # fmt: skip
 
 
+@dataclass
+class Pace:
+    """The starts of the requests of one connection: from `due` every so many seconds, or later after a late answer."""
+
+    due: float
+    every: float
+
+    async def next_start(self, until: float) -> float:
+        """Wait for the next start, and return it. One that is due after `until` is returned at once."""
+        if self.due >= until:
+            return self.due
+        if (early := self.due - time.perf_counter()) > 0:
+            await asyncio.sleep(early)
+        start = time.perf_counter()
+        self.due = max(self.due + self.every, start)
+        return start
+
+
 @dataclass(frozen=True)
 class Target:
     """The service at a port, a request style, and the rows of one workload."""
@@ -106,22 +124,38 @@ class Target:
             raise Refused(f"wrong answer: {answer}")
 
     async def load(
-        self, connections: int, seconds: float, most: int | None = None, pauses: Sequence[float] = COARSE
+        self,
+        connections: int,
+        seconds: float,
+        most: int | None = None,
+        pauses: Sequence[float] = COARSE,
+        per_second: float | None = None,
     ) -> LoadResult:
-        """Send requests without pauses for `seconds`, or until `most` requests are sent."""
+        """Send requests for `seconds`, or until `most` requests are sent.
+
+        Without `per_second`, each connection sends its next request directly after an answer. With it, the connections
+        together send this number of requests in a second, as long as answers come in time.
+        """
         counts = Counts()
         places = iter(range(most)) if most else itertools.count()
         start = time.perf_counter()
-        clients = [self._use_connection(counts, places, start + seconds, pauses) for _ in range(connections)]
+        every = connections / per_second if per_second else 0.0
+        # The connections take turns within an interval.
+        clients = [
+            self._use_connection(
+                counts, places, start + seconds, pauses, Pace(start + every * turn / connections, every)
+            )
+            for turn in range(connections)
+        ]
         async with asyncio.timeout(seconds + GRACE_SECONDS):
             await asyncio.gather(*clients)
         return counts.result(time.perf_counter() - start)
 
     async def _use_connection(
-        self, counts: Counts, places: Iterator[int], until: float, pauses: Sequence[float]
+        self, counts: Counts, places: Iterator[int], until: float, pauses: Sequence[float], pace: Pace
     ) -> None:
         connection = Connection(self.port)
-        while (start := time.perf_counter()) < until and (place := next(places, None)) is not None:
+        while (start := await pace.next_start(until)) < until and (place := next(places, None)) is not None:
             place %= len(self.requests)
             try:
                 answer = await predict(connection, self.style, self.requests[place], pauses)

@@ -22,16 +22,16 @@ from benchmarks.workloads import Workload
 COLD_SECONDS = 120.0
 SATURATING = 32
 MAX_SINGLE_REQUESTS = 200
+BESIDE_CROWD, CROWD = 256, 1000
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Durations, and numbers of connections."""
+    """Durations and counts."""
 
     seconds: float = 7.0
-    connections: Sequence[int] = (32, 256)
     single_rows: int = 20
     settle_seconds: float = 2.0
 
@@ -44,7 +44,8 @@ def measure(
     plan: Plan,
     log: Callable[[str], None],
 ) -> Json:
-    """Start a service, measure it, and stop it."""
+    """Start a service, measure it with those of the workloads that it takes, and stop it."""
+    workloads = [workload for workload in workloads if workload.name in kind.workloads]
     service = kind(folder, artefacts)
     try:
         service.prepare()
@@ -53,7 +54,7 @@ def measure(
         _warm_up(service, workloads)
         time.sleep(plan.settle_seconds)
         found["pss_idle_mb"] = service.processes.pss_megabytes()
-        if isinstance(service, Foretell):
+        if kind is Foretell:
             found["single"] = uvloop.run(_single_rows(service, workloads[0], plan.single_rows))
         # Measured before the loads: some services need minutes to finish the requests of a load.
         heaviest = next((workload for workload in workloads if workload.name == "rf"), workloads[-1])
@@ -88,7 +89,7 @@ def _warm_up(service: Service, workloads: Sequence[Workload]) -> None:
     """Send requests until each process of a pool has probably loaded each estimator."""
     for workload in workloads:
         target = Target.create(service.port, service.styles()[0], workload)
-        uvloop.run(target.load(8, seconds=20.0, most=100))
+        uvloop.run(target.load(8, seconds=20.0, most=service.warm_up_requests))
 
 
 def _workload(service: Service, workload: Workload, plan: Plan, log: Callable[[str], None]) -> Json:
@@ -114,10 +115,28 @@ def _loads(service: Service, style: RequestStyle, workload: Workload, plan: Plan
     cells = {"1": single(COARSE)}
     if style.name == "polling":
         cells["1 fine"] = single(FINE)
-    for connections in plan.connections:
-        uvloop.run(target.load(connections, plan.seconds / 5))
-        cells[str(connections)] = uvloop.run(target.load(connections, plan.seconds)).as_json()
+    for connections in service.connections:
+        cells[str(connections)] = _load(target, connections, plan)
+    if isinstance(service, Foretell) and (workload.name, style.name) == (service.crowded, Waiting.name):
+        cells |= _crowd(target, plan)
     return cells
+
+
+def _load(target: Target, connections: int, plan: Plan, per_second: float | None = None) -> Json:
+    uvloop.run(target.load(connections, plan.seconds / 5, per_second=per_second))
+    cell: Json = uvloop.run(target.load(connections, plan.seconds, per_second=per_second)).as_json()
+    return cell
+
+
+def _crowd(target: Target, plan: Plan) -> Json:
+    """Load with many connections, without pauses and with the same rate for each number of connections.
+
+    Without pauses the time to an answer grows with the connections, since the rate of the service has a limit. The
+    paced loads have half of this rate.
+    """
+    cells = {str(CROWD): _load(target, CROWD, plan)}
+    pace = cells[str(CROWD)]["per_second"] / 2
+    return cells | {f"{count} paced": _load(target, count, plan, pace) for count in (BESIDE_CROWD, CROWD)}
 
 
 def _sentence(cell: Json) -> str:
@@ -138,7 +157,7 @@ async def _saturated(service: Service, workload: Workload, plan: Plan) -> Json:
     return {"workload": workload.name, "page_ms": _summary(spent), "pss_mb": memory}
 
 
-async def _single_rows(service: Foretell, workload: Workload, count: int) -> Json:
+async def _single_rows(service: Service, workload: Workload, count: int) -> Json:
     """The `timing` of single predictions on an idle stack. The pause before each ends the wait of idle workers."""
     target = Target.create(service.port, Waiting(), workload)
     connection = Connection(service.port)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import goals
 from benchmarks.figures import median_of_known, significant
 from benchmarks.load import COARSE, LOST_SECONDS
 from benchmarks.tables import (
@@ -13,6 +14,7 @@ from benchmarks.tables import (
     advantage,
     contenders,
     faults,
+    lookup,
     right_answers,
     service_series,
     table,
@@ -25,7 +27,7 @@ from benchmarks.workloads import KINDS
 NOTES = Path(__file__).parent / "notes.md"
 # Limits of these measurements.
 NOT_MEASURED = """\
-- PostgreSQL, RabbitMQ, several hosts, a network, TLS, a reverse proxy: everything ran on one machine over loopback.
+- RabbitMQ, several hosts, a network, TLS, a reverse proxy: everything ran on one machine over loopback.
 - More cores than these. The load client shares them with the measured service.
 - Files of many rows; pages other than the named one; larger estimators.
 - Tuned peers: each is configured as its documentation describes for two cores.
@@ -36,8 +38,8 @@ NOT_MEASURED = """\
 
 def page(results: Json) -> str:
     parts = [
-        _head(results), _ratios(results), _figures(results), _resources(results),
-        _single(results), _method(results), NOTES.read_text(), _not_measured(results),
+        _head(results), goals.section(results), _kept(results), _ratios(results), _figures(results),
+        _resources(results), _single(results), _method(results), NOTES.read_text(), _not_measured(results),
     ]  # fmt: skip
     return "\n".join(part for part in parts if part)
 
@@ -75,6 +77,17 @@ All answers were compared with those of the estimator; {right_answers(results):,
 """
 
 
+def _kept(results: Json) -> str:
+    rows = [[name, about["keeps"], about["gives"]] for name, about in results["services"].items()]
+    return f"""\
+## What each keeps and gives
+
+A rate alone does not compare these services. A service that keeps nothing does less work for each answer, and it loses
+the waiting requests when a process ends.
+
+{table(["", "keeps", "gives"], rows, numbers=False)}"""
+
+
 # --- Ratios ---------------------------------------------------------------------------------------------------------
 def _ratios(results: Json) -> str:
     text = """\
@@ -103,7 +116,8 @@ _COLUMNS = (
 
 def _ratio_table(results: Json, ours: Contender) -> str:
     names = workloads(results)
-    others = [one for one in contenders(results, names[0]) if one.service != ours.service]
+    found = dict.fromkeys(one for name in names for one in contenders(results, name))
+    others = [one for one in found if one.service != ours.service]
     head = ["against", *(f"{name}: {text}" for _, _, text in _COLUMNS for name in names)]
     cells = [(name, connections, figure) for connections, figure, _ in _COLUMNS for name in names]
     rows = [[other.title, *(_ratio(results, ours, other, *cell) for cell in cells)] for other in others]
@@ -148,7 +162,16 @@ def _figure_row(results: Json, contender: Contender, workload: str) -> list[str]
 
 
 def _resources(results: Json) -> str:
-    head = ["", "memory idle, MB", "under load, MB", "first answer after, s", "page p50, ms", "page p99, ms", "page"]
+    head = [
+        "",
+        "memory idle, MB",
+        "under load, MB",
+        "first answer after, s",
+        "page p50, ms",
+        "page p99, ms",
+        "page",
+        "load",
+    ]
     rows = []
     for service, about in results["services"].items():
         paths = [
@@ -156,20 +179,20 @@ def _resources(results: Json) -> str:
             ("saturated", "page_ms", "p50"), ("saturated", "page_ms", "p99"),
         ]  # fmt: skip
         figures = [significant(median_of_known(service_series(results, service, *path)), 3) for path in paths]
-        rows.append([service, *figures, f"`{about['page']}`"])
+        rows.append([service, *figures, f"`{about['page']}`", _saturating(results, service)])
     return f"""\
 ## Memory, start and pages
 
 Memory is the proportional set size of all processes of a service, including Redis. "First answer" is the time since the
-start of the processes. "Page" is the health check of each service, requested while {_saturating(results)} saturates the
-machine at 32 connections.
+start of the processes. "Page" is the health check of each service, requested while the named load saturates the machine
+at 32 connections.
 
 {table(head, rows)}"""
 
 
-def _saturating(results: Json) -> str:
-    names = [one["saturated"]["workload"] for round_ in results["rounds"] for one in round_["services"].values()]
-    return names[0] if names else "nothing"
+def _saturating(results: Json, service: str) -> str:
+    names = [lookup(round_, "services", service, "saturated", "workload") for round_ in results["rounds"]]
+    return next(filter(None, names), "-")
 
 
 def _single(results: Json) -> str:
@@ -198,7 +221,7 @@ def _single_figures(results: Json, name: str) -> list[str]:
 # --- How ------------------------------------------------------------------------------------------------------------
 def _method(results: Json) -> str:
     services = "\n".join(
-        f"- **{name}**: {about['text']}. Stores {about['keeps']}. "
+        f"- **{name}**: {about['text']}. "
         + ", ".join(f"{package} {version}" for package, version in about["versions"].items())
         + "."
         for name, about in results["services"].items()
@@ -210,7 +233,8 @@ One asyncio client over keep-alive HTTP/1.1 measures all services. Each connecti
 requests the next one directly, for {results["seconds"]:g} s. Polling starts at once and continues after
 {_pauses(COARSE)} … ms; "fine" means every 1 to 5 ms. A rate counts right answers
 only, until the last answer. "Lost" counts accepted predictions that did not finish in {LOST_SECONDS:g} s. One service
-runs at a time. A round measures all services in turn, and each round starts with another service.
+runs at a time. A round measures all services in turn, and each round starts with another service. Services
+that no goal compares at 256 connections are measured at 32 only.
 
 {services}
 """
@@ -226,6 +250,6 @@ def _not_measured(results: Json) -> str:
         for number, round_ in enumerate(results["rounds"], start=1)
         for name, reason in round_["failed"].items()
     }
-    lines = [f"- {name}: not installed (BENCH_VENVS).\n" for name in results["absent"]]
+    lines = [f"- {name}: not installed or not asked for.\n" for name in results["absent"]]
     lines += [f"- {sentence}\n" for sentence in sorted(failed)]
     return "## What was not measured\n\n" + NOT_MEASURED.format(seconds=results["seconds"]) + "".join(lines)

@@ -93,9 +93,9 @@ def right_answers(results: Json) -> int:
     )
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table. The first column is text, the others are numbers."""
-    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
+    """A Markdown table. The first column is text; the others are numbers, unless `numbers` is false."""
+    lines = [head, ["---"] + ["--:" if numbers else "---"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

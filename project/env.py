@@ -128,7 +128,7 @@ class Env(BaseSettings):
             is_origin = parts.scheme in ("http", "https") and parts.hostname and origin.count("/") == 2
             if origin != "*" and not is_origin:
                 raise ValueError(f"{origin!r} must be like https://shop.example.org, without a path, or *")
-        return value
+        return [origin.lower() for origin in value]  # as browsers send it
 
     @field_validator("artefact_storage", mode="before")
     @classmethod

@@ -20,8 +20,6 @@ DOCUMENT: Mapping[str, Any] = {
     # The layers of the API have authenticated the schema's caller; its page is for everybody.
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Several bodies have these states; generated clients keep the name of the type.

@@ -1,5 +1,6 @@
 """Django's and Celery's settings, all from `project.env`."""
 
+import re
 import sqlite3
 from datetime import timedelta
 
@@ -24,6 +25,7 @@ CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
 WEBHOOK_ALLOWED_HOSTS = ENV.webhook_allowed_hosts
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins  # of the API; pages have forms of their own only
 FORCE_SCRIPT_NAME = ENV.force_script_name or None
+PREFIX = f"{ENV.force_script_name}/"
 
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
@@ -169,7 +171,7 @@ PROCESS_STARTED = "project.telemetry.start"  # called with the name of a process
 GENERATED_PAGES = {".env.example": "project.env.example"}  # written by `make docs`, besides the product's own pages
 
 # --- Web --------------------------------------------------------------------------------------------------------------
-STATIC_URL = "static/"
+STATIC_URL = f"{PREFIX}static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = ENV.var_dir / "staticfiles"
 STORAGES = {
@@ -198,6 +200,9 @@ LANGUAGE_COOKIE_NAME = "language"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
+# Other sites of the same host have cookies of the same names.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = PREFIX
+MESSAGE_STORAGE = "predictions.web.messages.Messages"
 TIME_ZONE = "UTC"
 USE_TZ = True
 LOGIN_URL = "login"
@@ -242,7 +247,7 @@ CONTENT_SECURITY_POLICY = {
 }
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
 # A supervisor asks the process itself, not the proxy in front of it.
-SECURE_REDIRECT_EXEMPT = [r"^healthz/"]
+SECURE_REDIRECT_EXEMPT = [f"^{re.escape(PREFIX[1:])}healthz/"]
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.behind_proxy else None

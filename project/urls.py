@@ -1,10 +1,9 @@
 from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
-from django.views.decorators.csrf import csrf_exempt
-from django.views.i18n import set_language
 
 from predictions.api.inference_protocol.views import Server
+from predictions.web.views.language import choose
 from predictions.web.views.password_change import PasswordChangeView
 from predictions.web.views.sign_in import SignInView
 
@@ -28,8 +27,6 @@ urlpatterns = [
     # The admin's own page would let old passwords be guessed uncounted.
     path("admin/password_change/", admin.site.admin_view(PasswordChangeView.as_view())),
     path("admin/", admin.site.urls),
-    # Without a token, so that the footer of every page can have the form and no page needs a cookie for it. Whoever
-    # forges the request changes the language of a page and nothing else.
-    path("language/", csrf_exempt(set_language), name="set_language"),
+    path("language/", choose, name="set_language"),
     path("", include("predictions.web.urls")),
 ]

@@ -74,28 +74,28 @@ def clean_redis(redis_server: str) -> redis.Redis:
 
 # --- Registered models ----------------------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
-def kept(request: pytest.FixtureRequest) -> Path:
+def kept_folder(request: pytest.FixtureRequest) -> Path:
     """A folder for trained versions that later runs use again."""
     assert request.config.cache
     return request.config.cache.mkdir("foretell-models")
 
 
 @pytest.fixture(scope="session")
-def registered_cases(kept: Path) -> Path:
+def registered_cases(kept_folder: Path) -> Path:
     """The models of tests/cases, each with one version that another process made. Only to copy from, or to read."""
-    return trained_once(kept, CASES, train_elsewhere)
+    return trained_once(kept_folder, CASES, train_elsewhere)
 
 
 @pytest.fixture(scope="session")
-def trained_models(kept: Path) -> Path:
+def trained_models(kept_folder: Path) -> Path:
     """The demo models, one version each. Only to copy from."""
-    return trained_once(kept, MODELS, train_all)
+    return trained_once(kept_folder, MODELS, train_all)
 
 
 @pytest.fixture(scope="session")
-def trained_probe(kept: Path) -> Path:
+def trained_probe(kept_folder: Path) -> Path:
     """The folder of the probe model, with one version. Only to copy from."""
-    return trained_once(kept, PROBE.parent, train_all) / PROBE.name
+    return trained_once(kept_folder, PROBE.parent, train_all) / PROBE.name
 
 
 @pytest.fixture(scope="session")

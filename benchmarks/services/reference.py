@@ -20,7 +20,10 @@ class Reference(Service):
     name = "reference"
     text = "gunicorn with 2 workers of 4 threads, celery -c 2, Redis without persistence"
     keeps = "nothing but Celery's result in Redis"
+    gives = "The answer under the id of its task, by polling. The end of Redis or of a worker loses tasks."
     page = "/api/health/"
+    # At 256 the last answer of a load takes it up to a minute.
+    connections = (32,)
     packages = ("django", "celery", "redis", "gunicorn", "scikit-learn", "numpy")
 
     def __init__(self, folder: Path, artefacts: Path) -> None:

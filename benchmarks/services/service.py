@@ -13,13 +13,22 @@ from tests.support.product import free_port
 
 
 class Service:
-    """`page` is the path of a cheap page, timed under load. `keeps` names the durable part of a prediction."""
+    """`page` is the path of a cheap page, timed under load. `keeps` names the durable part of a prediction.
+
+    `gives` says in sentences how a request is answered, and what happens to it when a process ends.
+    """
 
     name: ClassVar[str]
     text: ClassVar[str]
     keeps: ClassVar[str]
+    gives: ClassVar[str]
     page: ClassVar[str]
     packages: ClassVar[Sequence[str]]
+    # The workloads that are measured, and the numbers of connections beside 1.
+    workloads: ClassVar[Sequence[str]] = ("lr", "rf", "hgb")
+    connections: ClassVar[Sequence[int]] = (32, 256)
+    # Enough for each process of a pool to load each estimator.
+    warm_up_requests: ClassVar[int] = 100
 
     def __init__(self, folder: Path, artefacts: Path) -> None:
         """`folder` holds the files of this service; `artefacts` holds `<workload>.joblib`."""
@@ -43,6 +52,10 @@ class Service:
 
     def stop(self) -> None:
         self.processes.stop()
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        return True
 
     @classmethod
     def versions(cls) -> dict[str, str]:

@@ -21,7 +21,7 @@ from predictions.use_cases.addresses import client_ip
 
 PREFIXES = ("/api/", "/v2/", "/mcp/")
 WHOLE_PATHS = ("/v2", "/mcp")
-# Swagger's page is a page of the site.
+# The page of the API for people is a page of the site.
 PAGES = ("/api/v1/docs/",)
 
 # From the outermost to the innermost.

@@ -65,7 +65,7 @@ class CorrectionFile(serializers.Serializer[Any]):
 class BatchFile(serializers.Serializer[Any]):
     """Members that are left out are detected."""
 
-    model = serializers.CharField()
+    model = serializers.CharField(min_length=1)
     file = serializers.FileField(help_text="CSV, Excel (.xlsx, .ods), Parquet or JSON lines.")
     version = serializers.CharField(required=False, help_text=VERSION)
     encoding = serializers.CharField(required=False)
@@ -80,5 +80,5 @@ class CorrectionRows(serializers.Serializer[Any]):
 
 
 class BatchRows(CorrectionRows):
-    model = serializers.CharField()
+    model = serializers.CharField(min_length=1)
     version = serializers.CharField(required=False, help_text=VERSION)

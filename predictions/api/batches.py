@@ -1,10 +1,11 @@
 """The operations of the JSON API on files: send one, watch it, take its results and its bad rows, correct them."""
 
 import io
+import json
 import uuid
+from collections.abc import Iterator
 from typing import IO, Any
 
-import orjson
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -15,21 +16,26 @@ from rest_framework.response import Response
 
 from predictions.api import batch_serializers as bodies
 from predictions.api.headers import read_options
+from predictions.api.http import JSON
 from predictions.api.lists import NewestFirst
-from predictions.api.openapi import IDEMPOTENCY_KEY, operation, problems
+from predictions.api.openapi import IDEMPOTENCY_KEY, operation
+from predictions.api.openapi import problems as may_answer
 from predictions.api.parsers import StrictJSONParser
 from predictions.api.representation import batch
 from predictions.api.threads import caller_of, request_of
+from predictions.api.uploads import size_of
 from predictions.batches import exports, jobs, responses
 from predictions.batches.layout import WISHES, Wishes, read_wishes
 from predictions.batches.progress import progress, progress_of
 from predictions.models import BatchJob, ModelVersion, Source
-from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem
+from predictions.serving.schema.errors import BadRequest, FileTooLarge, InvalidInput, Problem, UnsupportedMediaType
 from predictions.use_cases.lookup import check_not_paused, find_model, find_version, serving_version
 
 # Rows of a JSON body are read at once; more of them come as a file.
 JSON_BYTES = 32 * 1024 * 1024
+ACCEPTED = (MultiPartParser.media_type, JSON)
 FORMAT = OpenApiParameter("format", OpenApiTypes.STR, enum=[*exports.FORMATS], description="Instead of CSV.")
+DOWNLOADS: dict[Any, Any] = {(200, kind.partition(";")[0]): OpenApiTypes.STR for kind in exports.FORMATS.values()}
 
 
 class RowsParser(StrictJSONParser):
@@ -44,7 +50,7 @@ class RowsParser(StrictJSONParser):
 
 @operation(
     "list_batches",
-    responses={200: bodies.BatchPage, **problems(401, 403, 404, 422)},
+    responses={200: bodies.BatchPage, **may_answer(401, 403, 404, 422)},
     methods=["GET"],
 )
 @operation(
@@ -53,7 +59,7 @@ class RowsParser(StrictJSONParser):
     parameters=[IDEMPOTENCY_KEY],
     responses={
         202: OpenApiResponse(bodies.BatchBody, "Accepted: it will end, whatever happens here."),
-        **problems(400, 401, 403, 404, 413, 415, 422, 429, 503),
+        **may_answer(400, 401, 403, 404, 413, 415, 422, 429, 503),
     },
     methods=["POST"],
 )
@@ -76,10 +82,14 @@ def _list(request: Request) -> Response:
 
 def _create(request: Request) -> Response:
     options = read_options(request_of(request).headers, caller_of(request))
+    _check_body(request)
+    if problems := list(_problems(request)):
+        raise InvalidInput(problems)
+    body: Any = request.data
     file, name = _file_of(request)
     called = _called(request)
     job = jobs.submit(
-        _version(_text(request, "model"), called),
+        _version(body["model"], called),
         caller_of(request),
         Source.API,
         file,
@@ -92,23 +102,45 @@ def _create(request: Request) -> Response:
     return Response(shown, 202, headers={"Location": shown["urls"]["self"], "Retry-After": "1"})
 
 
-def _text(request: Request, name: str) -> str:
+def _check_body(request: Request) -> None:
+    """Raises BadRequest for an empty body, and UnsupportedMediaType for a body of another type."""
+    asked = request_of(request)
+    if asked.file is None or not size_of(asked.file):
+        raise BadRequest("The body is empty; send a form with the file, or JSON with its rows.")
+    if asked.media_type not in ACCEPTED:
+        raise UnsupportedMediaType(f"Send the body as {' or '.join(ACCEPTED)}.", accepted=ACCEPTED)
+
+
+def _problems(request: Request) -> Iterator[Problem]:
+    """Those of all members at once."""
     body: Any = request.data
-    value = body.get(name) if isinstance(body, dict) else None
-    if not isinstance(value, str) or not value:
-        raise InvalidInput([Problem(None, "missing", f"Say {name}: its name, as text.", f"/{name}")])
-    return value
+    if not isinstance(body, dict):
+        body = {}
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        yield Problem(None, "missing", "Say model: its name, as text.", "/model")
+    said = body.get("version")
+    if isinstance(said, bool) or not (said is None or isinstance(said, str | int)):
+        yield Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")
+    yield from _problems_of_the_file(request)
+
+
+def _problems_of_the_file(request: Request) -> Iterator[Problem]:
+    body: Any = request.data
+    if request_of(request).media_type != JSON:
+        if not body.get("file"):
+            yield Problem(None, "missing", "Send the file as the form's part “file”.", "/file")
+        return
+    rows = body.get("rows") if isinstance(body, dict) else None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict | list) for row in rows):
+        message = 'The body must be {"model": …, "rows": […]}, each row an object or a list in signature order.'
+        yield Problem(None, "missing", message, "/rows")
 
 
 def _called(request: Request) -> str | None:
     """The number or alias of the version that is asked for; None for the one that serves."""
     body: Any = request.data
-    said = body.get("version") if isinstance(body, dict) else None
-    if said in (None, ""):
-        return None
-    if isinstance(said, bool) or not isinstance(said, str | int):
-        raise InvalidInput([Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")])
-    return str(said)
+    said = body.get("version")
+    return None if said in (None, "") else str(said)
 
 
 def _version(name: str, called: str | None) -> ModelVersion:
@@ -122,17 +154,13 @@ def _version(name: str, called: str | None) -> ModelVersion:
 
 def _file_of(request: Request) -> tuple[IO[bytes], str]:
     """The file of a form, or the rows of a JSON body as lines."""
-    if request_of(request).media_type == StrictJSONParser.media_type:
-        body: Any = request.data
-        rows = body.get("rows") if isinstance(body, dict) else None
-        if not isinstance(rows, list) or not rows or not all(isinstance(row, dict | list) for row in rows):
-            message = 'The body must be {"model": …, "rows": […]}, each row an object or a list in signature order.'
-            raise InvalidInput([Problem(None, "missing", message, "/rows")])
-        return io.BytesIO(b"".join(orjson.dumps(row) + b"\n" for row in rows)), "rows.jsonl"
-    file = request.FILES.get("file")
-    if file is None:
-        raise InvalidInput([Problem(None, "missing", "Send the file as the form's part “file”.", "/file")])
-    return file, str(file.name)
+    body: Any = request.data
+    if request_of(request).media_type == JSON:
+        lines = (json.dumps(row, ensure_ascii=True) + "\n" for row in body["rows"])
+        return io.BytesIO("".join(lines).encode()), "rows.jsonl"
+    if (file := request.FILES.get("file")) is not None:
+        return file, str(file.name)
+    return io.BytesIO(body["file"].encode()), "rows.csv"  # a part without a name, as of `curl -F 'file=<rows.csv'`
 
 
 def _wishes(request: Request) -> Wishes:
@@ -141,13 +169,13 @@ def _wishes(request: Request) -> Wishes:
     return read_wishes({name: value for name, value in given.items() if isinstance(value, str)})
 
 
-@operation("read_batch", responses={200: bodies.BatchBody, **problems(401, 403, 404, 410)})
+@operation("read_batch", responses={200: bodies.BatchBody, **may_answer(401, 403, 404, 410)})
 @api_view(["GET", "HEAD"])
 def read(request: Request, job_id: uuid.UUID) -> Response:
     return Response(_shown(request, jobs.find_job(job_id, caller_of(request))))
 
 
-@operation("cancel_batch", request=None, responses={200: bodies.BatchBody, **problems(401, 403, 404, 409, 410)})
+@operation("cancel_batch", request=None, responses={200: bodies.BatchBody, **may_answer(401, 403, 404, 409, 410)})
 @api_view(["POST"])
 def cancel(request: Request, job_id: uuid.UUID) -> Response:
     """Rows that are scored stay."""
@@ -159,13 +187,16 @@ def cancel(request: Request, job_id: uuid.UUID) -> Response:
 @operation(
     "correct_batch",
     request={"multipart/form-data": bodies.CorrectionFile, "application/json": bodies.CorrectionRows},
-    responses={202: bodies.BatchBody, **problems(400, 401, 403, 404, 409, 410, 413, 415, 422)},
+    responses={202: bodies.BatchBody, **may_answer(400, 401, 403, 404, 409, 410, 413, 415, 422)},
 )
 @api_view(["POST"])
 @parser_classes([MultiPartParser, RowsParser])
 def corrections(request: Request, job_id: uuid.UUID) -> Response:
     """The bad rows, corrected, with their `line`: only these are scored, and take their places in the results."""
     job = jobs.find_job(job_id, caller_of(request))
+    _check_body(request)
+    if problems := list(_problems_of_the_file(request)):
+        raise InvalidInput(problems)
     file, _ = _file_of(request)
     jobs.correct(job, caller_of(request), file)
     return Response(_shown(request, jobs.with_versions([job])[0]), 202)
@@ -174,7 +205,7 @@ def corrections(request: Request, job_id: uuid.UUID) -> Response:
 @operation(
     "read_batch_results",
     parameters=[FORMAT],
-    responses={(200, "text/csv"): OpenApiTypes.STR, **problems(401, 403, 404, 409, 410, 422)},
+    responses={**DOWNLOADS, **may_answer(401, 403, 404, 409, 410, 422)},
 )
 @api_view(["GET", "HEAD"])
 def results(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:
@@ -187,7 +218,7 @@ def results(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:
 @operation(
     "read_batch_errors",
     parameters=[FORMAT],
-    responses={(200, "text/csv"): OpenApiTypes.STR, **problems(401, 403, 404, 409, 410, 422)},
+    responses={**DOWNLOADS, **may_answer(401, 403, 404, 409, 410, 422)},
 )
 @api_view(["GET", "HEAD"])
 def errors(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:

@@ -45,12 +45,13 @@ COUNTED = re.compile(r"/api/v1/models/[^/]+/predictions/?|/v2/models/[^/]+(/vers
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Prefer, Idempotency-Key, Cancel-After, If-None-Match,"
-    " Last-Event-ID, Inference-Header-Content-Length, MCP-Protocol-Version, Mcp-Method, Mcp-Name",
+    " Last-Event-ID, Content-Encoding, Inference-Header-Content-Length, MCP-Protocol-Version, Mcp-Method, Mcp-Name",
     "Access-Control-Max-Age": "600",
 }
 EXPOSED = (
     "Location, Retry-After, ETag, Preference-Applied, Server-Timing, WWW-Authenticate, X-Request-ID, RateLimit-Limit,"
-    " RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Inference-Header-Content-Length"
+    " RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Content-Disposition, Allow, Accept, Accept-Encoding,"
+    " Inference-Header-Content-Length"
 )
 # Operations that need no permission to predict: health for every probe, and the schema with its page.
 OPEN = re.compile(r"/v2/health/(live|ready)|/api/v1/schema/")
@@ -75,7 +76,8 @@ def request_id_for(given: str) -> str:
 async def cross_origin(call_next: Handler, request: ApiRequest) -> ApiReply:
     """CORS: let scripts of other sites read replies, where CORS_ALLOWED_ORIGINS names the site.
 
-    The API reads no cookies, so no credentials are allowed: a script sends a token of its own.
+    The API reads no cookies, so no credentials are allowed: a script sends a token of its own. docs/decisions/0040 says
+    where this differs from django-cors-headers.
     """
     origin, known = request.headers.get("origin"), settings.CORS_ALLOWED_ORIGINS
     if not known:
@@ -87,7 +89,8 @@ async def cross_origin(call_next: Handler, request: ApiRequest) -> ApiReply:
         reply = await call_next(request)
     vary_by(reply, "Origin")
     if is_known:
-        reply.headers |= {"Access-Control-Allow-Origin": str(origin), "Access-Control-Expose-Headers": EXPOSED}
+        allowed = "*" if "*" in known else str(origin)
+        reply.headers |= {"Access-Control-Allow-Origin": allowed, "Access-Control-Expose-Headers": EXPOSED}
     return reply
 
 

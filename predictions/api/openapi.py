@@ -13,6 +13,7 @@ from predictions.api.headers import DURATION, KEY
 from predictions.api.problems import MEDIA_TYPE
 from predictions.api.threads import CallerAuthentication
 from predictions.models import Source, State
+from predictions.serving.schema.sentences import english
 
 # What any operation may answer besides its own.
 PROBLEMS = {
@@ -23,40 +24,40 @@ PROBLEMS = {
     405: "Not with this method.",
     409: "Not in this state.",
     410: "Its data was removed.",
-    413: "The body is too large, or has more rows than a request may have.",
+    413: "The body is too large.",
     415: "The body must be application/json.",
     422: "Bad input: every place with its reason.",
     429: "Too many in a short time; Retry-After says when.",
     501: "A transfer coding other than chunked.",
     503: "The queue is full, no version serves, or the database is away; Retry-After says when.",
 }
-# What each operation does, in a line.
+# What each operation does, in a line. The page of the API translates it.
 SUMMARIES = {
-    "read_index": "Where everything is",
-    "list_models": "The models that serve",
-    "read_model": "One model: what it takes, its versions and metrics",
-    "change_model": "Promote, roll back, archive or pause",
-    "create_prediction": "Predict one row, or several",
-    "read_prediction": "One prediction",
-    "remove_prediction": "Remove a prediction for good",
-    "list_predictions": "My predictions, newest first",
-    "cancel_prediction": "Cancel a prediction",
-    "read_prediction_feedback": "My feedback on a prediction",
-    "give_prediction_feedback": "Say whether an answer was right",
-    "replace_prediction_feedback": "Replace my feedback",
-    "explain_prediction": "What each feature adds to an answer",
-    "what_if_prediction": "What would change an answer",
-    "read_prediction_receipt": "Which artefact answered which input",
-    "read_prediction_webhook": "What came of a prediction's webhook",
-    "read_webhook_secret": "The secret that signs the webhooks of this token",
-    "list_batches": "My files, newest first",
-    "create_batch": "Score a file, or many rows",
-    "read_batch": "One file and its progress",
-    "cancel_batch": "Cancel a file",
-    "correct_batch": "Send corrected rows of a file",
-    "read_batch_results": "The results of a file",
-    "read_batch_errors": "The bad rows of a file",
-    "read_prediction_events": "A prediction's changes of state, as they happen",
+    "read_index": english("Where everything is"),
+    "list_models": english("The models that serve"),
+    "read_model": english("One model: what it takes, its versions and metrics"),
+    "change_model": english("Promote, roll back, archive or pause"),
+    "create_prediction": english("Predict one row, or several"),
+    "read_prediction": english("One prediction"),
+    "remove_prediction": english("Remove a prediction for good"),
+    "list_predictions": english("My predictions, newest first"),
+    "cancel_prediction": english("Cancel a prediction"),
+    "read_prediction_feedback": english("My feedback on a prediction"),
+    "give_prediction_feedback": english("Say whether an answer was right"),
+    "replace_prediction_feedback": english("Replace my feedback"),
+    "explain_prediction": english("What each feature adds to an answer"),
+    "what_if_prediction": english("What would change an answer"),
+    "read_prediction_receipt": english("Which artefact answered which input"),
+    "read_prediction_webhook": english("What came of a prediction's webhook"),
+    "read_webhook_secret": english("The secret that signs the webhooks of this token"),
+    "list_batches": english("My files, newest first"),
+    "create_batch": english("Score a file, or many rows"),
+    "read_batch": english("One file and its progress"),
+    "cancel_batch": english("Cancel a file"),
+    "correct_batch": english("Send corrected rows of a file"),
+    "read_batch_results": english("The results of a file"),
+    "read_batch_errors": english("The bad rows of a file"),
+    "read_prediction_events": english("A prediction's changes of state, as they happen"),
 }
 # More than a line, where the function's own docstring does not say it.
 DESCRIPTIONS = {

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from predictions.api.threads import caller_of
+from predictions.api.threads import caller_of, request_of
 from predictions.models import ModelVersion, RegisteredModel
 
 PREDICT_PATH = "/api/v1/models/{name}/predictions/"
@@ -22,12 +22,16 @@ def complete(result: Json, generator: Any, request: Any, public: bool) -> Json:
     """drf-spectacular's hook. Only the served schema has models: the one in the repository must not depend on what a
     database holds. Where predictions are not public, strangers do not see what a model takes."""
     _set_security(result, may_be_anonymous=request is not None and settings.PUBLIC_PREDICTIONS)
-    _add_headers(result)
+    for said in _operations(result):
+        _add_headers(said)
+        _add_links(said)
+        if "requestBody" in said:
+            said["requestBody"]["required"] = True
     for name in STRICT:
         result["components"]["schemas"][name]["additionalProperties"] = False
     if request is None:
         return result
-    result["servers"] = [{"url": request.build_absolute_uri("/").rstrip("/")}]
+    result["servers"] = [{"url": request_of(request).origin}]
     if PREDICT_PATH in result["paths"] and (settings.PUBLIC_PREDICTIONS or caller_of(request).user):
         for model in RegisteredModel.objects.listed():
             if model.champion is not None:
@@ -73,9 +77,8 @@ def features(schema: Json) -> Json:
 
 def _set_security(result: Json, *, may_be_anonymous: bool) -> None:
     """A token for every operation; none is needed where predictions are public."""
-    for methods in result["paths"].values():
-        for said in methods.values():
-            said["security"] = [{"token": []}, *([{}] if may_be_anonymous else [])]
+    for said in _operations(result):
+        said["security"] = [{"token": []}, *([{}] if may_be_anonymous else [])]
 
 
 # --- Headers of responses ---------------------------------------------------------------------------------------------
@@ -112,9 +115,39 @@ BY_OPERATION: dict[tuple[str, str], Json] = {
 }
 
 
-def _add_headers(result: Json) -> None:
-    for methods in result["paths"].values():
-        for said in methods.values():
-            for status, response in said["responses"].items():
-                own = BY_OPERATION.get((said["operationId"], status), {})
-                response["headers"] = {**BY_STATUS.get(status, {}), **own, **ALWAYS}
+def _add_headers(said: Json) -> None:
+    for status, response in said["responses"].items():
+        own = BY_OPERATION.get((said["operationId"], status), {})
+        response["headers"] = {**BY_STATUS.get(status, {}), **own, **ALWAYS}
+
+
+# --- Links ------------------------------------------------------------------------------------------------------------
+PREDICTION_LINKS = (
+    "read_prediction",
+    "read_prediction_events",
+    "read_prediction_receipt",
+    "explain_prediction",
+    "cancel_prediction",
+    "give_prediction_feedback",
+    "read_prediction_feedback",
+    "remove_prediction",
+)
+BATCH_LINKS = ("read_batch", "cancel_batch", "read_batch_results", "read_batch_errors")
+# What can be asked about what an operation has made.
+LINKS = {
+    "create_prediction": ("prediction_id", PREDICTION_LINKS),
+    "create_batch": ("job_id", BATCH_LINKS),
+}
+
+
+def _add_links(said: Json) -> None:
+    parameter, operations = LINKS.get(said["operationId"], ("", ()))
+    for status in ("200", "202"):
+        if operations and status in said["responses"]:
+            said["responses"][status]["links"] = {
+                name: {"operationId": name, "parameters": {parameter: "$response.body#/id"}} for name in operations
+            }
+
+
+def _operations(result: Json) -> list[Json]:
+    return [said for methods in result["paths"].values() for said in methods.values()]

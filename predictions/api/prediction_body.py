@@ -25,22 +25,21 @@ MEMBERS = ("features", "rows", "version", "webhook")
 class PredictBody:
     """Rows as they were sent. `version` is a number or an alias as text, None for the version that serves.
 
-    `webhook_url` is where the end of each prediction is told.
+    `webhook_url` is where the end of each prediction is told. `problems` are those beside the rows.
     """
 
     rows: Sequence[Any]
     has_several: bool
     version: str | None
     webhook_url: str | None
+    problems: Sequence[Problem] = ()
 
     def clean(self, signature: Signature) -> list[list[Value]]:
-        """The rows in signature order. Raises InvalidInput with the problems of all rows."""
-        if not self.has_several:
-            return [_clean_row(self.rows[0], signature, "/features")]
-        cleaned, problems = [], []
+        """The rows in signature order. Raises InvalidInput with all problems, of the rows and beside them."""
+        cleaned, problems = [], list(self.problems)
         for number, row in enumerate(self.rows):
             try:
-                cleaned.append(_clean_row(row, signature, f"/rows/{number}"))
+                cleaned.append(_clean_row(row, signature, f"/rows/{number}" if self.has_several else "/features"))
             except InvalidInput as error:
                 problems += error.problems
         if problems:
@@ -49,27 +48,31 @@ class PredictBody:
 
 
 def read_body(content: bytes) -> PredictBody:
-    """Raises NotJSON, InvalidInput or TooManyRows."""
+    """Raises NotJSON, TooManyRows, or InvalidInput where it cannot be said which rows are asked of which version."""
     given = parse(content)
     if not isinstance(given, dict):
-        raise InvalidInput([_missing()])
+        raise InvalidInput([replace(_missing(), code="wrong_type", pointer="")])
+    beside = list(_beside_the_rows(given))
     if problems := list(_of_members(given)):
-        raise InvalidInput(problems)
+        raise InvalidInput(_some(beside + problems))
     version = given.get("version")
     called = version if version is None or isinstance(version, str) else str(int(version))
-    webhook_url = given["webhook"]["url"] if given.get("webhook") else None
-    if "features" in given:
-        return PredictBody([given["features"]], False, called, webhook_url)
-    if len(given["rows"]) > MOST_ROWS:
+    webhook_url = given["webhook"]["url"] if given.get("webhook") and not beside else None
+    has_several = "rows" in given
+    if has_several and len(given["rows"]) > MOST_ROWS:
         raise TooManyRows(MOST_ROWS)
-    return PredictBody(given["rows"], True, called, webhook_url)
+    return PredictBody(given["rows"] if has_several else [given["features"]], has_several, called, webhook_url, beside)
 
 
-def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
-    """The problems of the body's members, before any row is validated."""
+def _beside_the_rows(given: dict[str, Any]) -> Iterator[Problem]:
     for name in sorted(given.keys() - set(MEMBERS))[:MOST_NAMED]:
         message = f'Only "features" or "rows", "version" and "webhook" belong here, not "{printable(name)}".'
         yield Problem(None, "unknown_member", message, pointer_to(printable(name)))
+    yield from _of_webhook(given.get("webhook"))
+
+
+def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
+    """Why no row can be validated."""
     if "features" in given and "rows" in given:
         yield Problem(None, "unknown_member", 'Send "features" for one row or "rows" for several, not both.', "/rows")
     elif "features" not in given and "rows" not in given:
@@ -78,7 +81,6 @@ def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(None, "wrong_type", '"rows" must be a list of at least one row.', "/rows")
     if not _is_version(given.get("version")):
         yield Problem(None, "wrong_type", "Must be the number or the alias of a version.", "/version")
-    yield from _of_webhook(given.get("webhook"))
 
 
 def _of_webhook(said: Any) -> Iterator[Problem]:

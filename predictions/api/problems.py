@@ -31,7 +31,7 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.ModelUnavailable: 503,
     errors.QueueFull: 503,
     errors.TooMany: 429,
-    errors.TooManyRows: 413,
+    errors.TooManyRows: 422,
     errors.NotFound: 404,
     errors.Removed: 410,
     errors.NotAuthenticated: 401,
@@ -106,7 +106,8 @@ def _headers(error: ForetellError, accepted: str = JSON) -> dict[str, str]:
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join([*error.allowed, "OPTIONS"])
     if isinstance(error, errors.UnsupportedMediaType):
-        headers |= {"Accept-Encoding": ", ".join(error.codings)} if error.codings else {"Accept": accepted}
+        types = ", ".join(error.accepted) or accepted
+        headers |= {"Accept-Encoding": ", ".join(error.codings)} if error.codings else {"Accept": types}
     if isinstance(error, errors.InvalidToken):
         headers["WWW-Authenticate"] = f'{CHALLENGE}, error="invalid_token"'
     if isinstance(error, errors.OutOfScope):

@@ -108,7 +108,11 @@ class Output(serializers.JSONField):
         "anyOf": [
             {"type": "string", "maxLength": 200},
             {"type": "number"},
-            {"type": "object", "additionalProperties": {}},
+            {
+                "type": "object",
+                "additionalProperties": {"anyOf": [{"type": "string", "maxLength": 200}, {"type": "number"}]},
+                "minProperties": 1,
+            },
             {"type": "null"},
         ]
     }

@@ -1,19 +1,8 @@
-from collections.abc import Callable
-from typing import Any
-
 from django.urls import path, re_path, register_converter
 from django.urls.converters import UUIDConverter
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
-from rest_framework.views import exception_handler
+from drf_spectacular.views import SpectacularJSONAPIView
 
-from predictions.api import batches, described, explanations, receipts, resources, webhooks
-
-
-class Docs(SpectacularSwaggerSplitView):
-    """The variant without inline scripts. It is a page of the site: Django answers it, not the API's layers."""
-
-    def get_exception_handler(self) -> Callable[..., Any]:
-        return exception_handler
+from predictions.api import batches, described, docs, explanations, receipts, resources, webhooks
 
 
 class AnyCase(UUIDConverter):
@@ -23,7 +12,6 @@ class AnyCase(UUIDConverter):
 
 
 register_converter(AnyCase, "id")
-docs = Docs.as_view(template_name="api/docs.html", url_name="api-schema")
 
 urlpatterns = [
     path("models/<slug:name>/predictions/", described.predict, name="api-predict"),
@@ -48,6 +36,6 @@ urlpatterns = [
     path("batches/<id:job_id>/cancel/", batches.cancel, name="api-batch-cancel"),
     path("batches/<id:job_id>/corrections/", batches.corrections, name="api-batch-corrections"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
-    path("docs/", docs, name="api-docs"),
+    path("docs/", docs.docs, name="api-docs"),
     re_path(r"^(?:[\s\S]*/)?\Z", resources.nothing, name="api-nothing"),
 ]

@@ -15,6 +15,8 @@ notification is a Celery message for another process.
 """
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import redis
 from celery import current_app
@@ -24,7 +26,7 @@ from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from predictions.context import request_id
 from predictions.models import Lane
-from predictions.queue.redis_client import NOTIFY_SECONDS, breaker, client, helper
+from predictions.queue.redis_client import breaker, client
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +65,9 @@ _QUEUE_TYPES = {
 }
 
 
-# Lanes whose notification waits for a slow Redis in this process.
+# Lanes whose notification waits for its turn in the thread that sends them.
 _to_notify: set[str] = set()
+sender = ThreadPoolExecutor(1, thread_name_prefix="notify")
 
 
 def _attended(lane: str) -> str:
@@ -84,20 +87,17 @@ def notify(lane: str) -> bool:
     return breaker.call(lambda: _notify(lane), "notify")
 
 
-def notify_in_time(lane: str) -> bool:
-    """`notify` for a request: it waits for a slow Redis for a bounded time. The notification is sent all the same.
-
-    False if it is not known to be sent.
-    """
+def notify_aside(lane: str) -> None:
+    """`notify` in a thread, in this context: a request, whose rows are committed, waits for no slow Redis."""
     if lane in _to_notify:  # a notification that has not begun is for these rows too
-        return False
+        return
     _to_notify.add(lane)
 
-    def begin() -> bool:
+    def begin() -> None:
         _to_notify.discard(lane)
-        return notify(lane)
+        notify(lane)
 
-    return helper.run(begin, NOTIFY_SECONDS)
+    sender.submit(copy_context().run, begin)
 
 
 def _notify(lane: str) -> None:

@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 COMMAND_SECONDS = 1.0  # for one command
 PAUSE_SECONDS = 3.0  # without commands after a failure
-# A request waits for all its commands together at most as long as these two: first the rate limits of its batch are
-# checked, then the workers are notified. A Redis that is slower is not waited for.
+# A request waits so long for the check of its rate, and so long for the announcement of a cancellation. A Redis that is
+# slower is not waited for.
 RATE_SECONDS = 0.2
 NOTIFY_SECONDS = 0.3
 

@@ -105,9 +105,14 @@ def may_see(caller: Caller, prediction: Prediction | BatchJob) -> bool:
 
 def may_change(caller: Caller, prediction: Prediction | BatchJob) -> bool:
     """Of an unowned prediction only the caller that asked for it: a link is for reading."""
+    return owns(caller, prediction) if prediction.owner_id is None else may_see(caller, prediction)
+
+
+def owns(caller: Caller, prediction: Prediction | BatchJob) -> bool:
+    """Analysts see, and may cancel, predictions that are not their own."""
     if prediction.owner_id is None:
         return caller.key == prediction.caller
-    return may_see(caller, prediction)
+    return caller.user is not None and prediction.owner_id == caller.user.pk
 
 
 def check_may_change(caller: Caller, prediction: Prediction | BatchJob) -> None:

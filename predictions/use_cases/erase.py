@@ -9,7 +9,8 @@ from predictions.maintenance import retention
 from predictions.models import ApiToken, BatchJob, Embedding, Feedback, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import completions
-from predictions.use_cases.callers import Caller, check_may_change, key_of
+from predictions.serving.schema.errors import Forbidden
+from predictions.use_cases.callers import Caller, key_of, owns
 
 # Predictions that one statement cancels.
 LOT = 500
@@ -46,9 +47,10 @@ def remove(prediction: Prediction, caller: Caller) -> None:
     """Cancel the prediction if it has not ended, and remove it with its feedback and its idempotency key.
 
     Raises:
-        Forbidden: the caller may see it and not change it.
+        Forbidden: the caller may see it, and it is not the caller's.
     """
-    check_may_change(caller, prediction)
+    if not owns(caller, prediction):
+        raise Forbidden
     _cancel(Prediction.objects.filter(pk=prediction.pk).unfinished())
     Prediction.objects.remove([prediction.pk])
 

@@ -191,7 +191,7 @@ def _commit(admitted: Sequence[Sequence[Prediction]]) -> None:
     predictions = list(chain.from_iterable(admitted))
     Prediction.objects.accept(predictions)
     for lane, context in {prediction.lane: prediction.request_context for prediction in predictions}.items():
-        context.run(notifications.notify_in_time, lane)
+        context.run(notifications.notify_aside, lane)
     ids, requests = [row.pk for row in predictions], [row.request_id for row in predictions]
     logger.info("accepted %d", len(ids), extra={"predictions": ids, "requests": requests})
 

@@ -1,16 +1,21 @@
-"""Two predictions of one model side by side: the values that differ, and both answers with their grade."""
+"""Two predictions of one model side by side: the values that differ, both answers, and each part of them."""
 
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
+from predictions.comparison.agreement import Pair, agreements
 from predictions.models import Prediction
-from predictions.serving.schema.signature import Feature
-from predictions.web.formatting import MINUS, number_text
+from predictions.serving.schema.signature import Choice, Feature
+from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
+from predictions.web.formatting import MINUS, number_text, probability_text, range_text
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.values import value_text
+
+NO_PART = "\N{EN DASH}"
 
 
 class ComparisonPresenter:
@@ -53,6 +58,29 @@ class ComparisonPresenter:
         }
         return f"{values} {changed}"
 
+    @property
+    def agreement(self) -> str:
+        """Whether two versions agree on the same values; empty for other pairs."""
+        first, second = (row.output for row in self._rows)
+        if not first or not second or self.different or not self.versions_text:
+            return ""
+        found = agreements([Pair(self._rows[0].pk, {}, first, second)])
+        if not found:
+            return gettext("The two versions answer different questions.")
+        apart = [one.name for one in found if one.differing]
+        if not apart:
+            return gettext("Both versions give the same answer, or the second lies within the interval of the first.")
+        return gettext("The answers differ: %(names)s.") % {"names": ", ".join(apart)} if any(apart) else ""
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """A line for each part of the two answers: value, interval, shares, grade. Empty if one has no answer."""
+        first, second = (_parts_of(row) for row in self._rows)
+        if not first or not second:
+            return []
+        pairs = {label: [first.get(label, NO_PART), second.get(label, NO_PART)] for label in [*first, *second]}
+        return [{"label": label, "texts": texts, "is_same": texts[0] == texts[1]} for label, texts in pairs.items()]
+
     @cached_property
     def _values(self) -> list[dict[str, Any]]:
         """One line for each input of either version, in the order of the later one's form."""
@@ -67,7 +95,7 @@ class ComparisonPresenter:
             "unit": feature.unit,
             "texts": [text for _, text in given],
             "is_same": given[0] == given[1],
-            "difference": _difference(given[0][0], given[1][0]),
+            "difference": "" if isinstance(feature, Choice) else _difference(given[0][0], given[1][0]),
         }
 
     @staticmethod
@@ -114,3 +142,26 @@ def _difference(old: Any, new: Any) -> str:
     if len(numbers) < 2 or old == new:
         return ""
     return f"{'+' if new > old else MINUS}{number_text(abs(new - old))}"
+
+
+def _parts_of(row: Prediction) -> dict[str, str]:
+    """The parts of an answer by their names, in the order of its page."""
+    if row.output is None:
+        return {}
+    shown = present(row.output, row.version)
+    outputs: Mapping[str, Any] = row.output.get("outputs") or {}
+    if isinstance(shown, SeveralAnswers):
+        pairs = zip(shown.parts, outputs.values(), strict=True)
+        return {f"{part.name}: {label}": text for part, output in pairs for label, text in _parts(part, output)}
+    return dict(_parts(shown, row.output))
+
+
+def _parts(answer: AnswerPresenter, output: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    is_number = output["kind"] == "regression"
+    yield gettext("Answer"), number_text(output["value"]) if is_number else answer.value_text
+    if interval := output.get("interval"):
+        yield gettext("Interval"), range_text(number_text(interval[0]), number_text(interval[1]))
+    for label, share in (output.get("probabilities") or {}).items():
+        yield gettext("Share of %(label)s") % {"label": label}, probability_text(share)
+    if answer.grade_text:
+        yield gettext("How sure"), answer.grade_text

@@ -55,6 +55,8 @@ METRICS: Mapping[str, tuple[str | Promise, Callable[[float], str], str | Promise
         gettext_lazy("the baseline to beat"),
     ),
 }
+# A mean over more classes leaves their counts to the model card.
+MOST_CLASSES = 4
 HEADLINES: Mapping[str, tuple[str, str | Promise]] = {
     "classification": ("accuracy", gettext_lazy("right on data it had not seen")),
     "regression": ("mae", gettext_lazy("typical error")),
@@ -109,10 +111,18 @@ class VersionPresenter:
     @property
     def metrics_rows(self) -> list[dict[str, str]]:
         return [
-            {"label": str(label), "value": self._value(name, written), "help": str(meaning)}
+            {"label": str(label), "value": self._value(name, written), "help": self._meaning(name) or str(meaning)}
             for name, (label, written, meaning) in METRICS.items()
             if name in self._measured
         ]
+
+    def _meaning(self, name: str) -> str:
+        """The shares of a mean with their counts; empty for other metrics and for many classes."""
+        table = (self.manifest.get("figures") or {}).get("confusion", [])
+        if name != "balanced_accuracy" or not 0 < len(table) <= MOST_CLASSES:
+            return ""
+        shares = [share_text(counts[place], sum(counts)) for place, counts in enumerate(table)]
+        return gettext("balanced accuracy, the mean of %(shares)s") % {"shares": ", ".join(shares)}
 
     def _value(self, name: str, written: Callable[[float], str]) -> str:
         if name in ("accuracy", "baseline_accuracy") and self.held_out:

@@ -56,13 +56,14 @@ def first_place(value: float) -> int:
 
 
 def interval_text(value: float, low: float, high: float) -> tuple[str, str, str]:
-    """A value and its interval: the place of the first digit of half the width is the last that means anything.
+    """A value and its interval: the place of the first digit of a quarter of the width is the last that means anything.
 
-    The interval is rounded outwards, so that it holds all that the exact one holds.
+    The interval is rounded outwards, so that it holds all that the exact one holds; at a coarser place it would become
+    up to twice as wide.
     """
     if not high > low:
         return number_text(value), number_text(low), number_text(high)
-    place = first_place((high - low) / 2)
+    place = first_place((high - low) / 4)
     return (
         rounded_text(value, place),
         rounded_text(low, place, ROUND_FLOOR),

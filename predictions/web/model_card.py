@@ -7,6 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
 from predictions.models import ModelVersion
+from predictions.serving.artifacts.sureness import SET_COVERAGES, rows_needed
 from predictions.web import charts
 from predictions.web.figures import VersionPresenter
 from predictions.web.formatting import (
@@ -107,6 +108,21 @@ class CardPresenter(VersionPresenter):
                 for label, measured in zip(self.labels, sets["measured"], strict=False)
             ]
         return [_promise(gettext("Interval"), interval["coverage"], interval["measured"])] if interval else []
+
+    @property
+    def promise_limit(self) -> str:
+        """Why no higher coverage is promised; empty for the highest one."""
+        sets = self._sureness.get("sets") or {}
+        higher = [coverage for coverage in SET_COVERAGES if coverage > sets.get("coverage", 1.0)]
+        if not higher:
+            return ""
+        rows = min(sets["rows"])
+        text = gettext(
+            "More is not promised, because %(label)s has only %(rows)s held-out cases: %(often)s would need %(needed)s"
+            " of each class."
+        )
+        shown = {"label": self.labels[sets["rows"].index(rows)], "rows": rows, "needed": rows_needed(higher[-1])}
+        return text % {**shown, "often": frequency_text(higher[-1])}
 
     @property
     def grades(self) -> list[dict[str, str]]:

@@ -42,7 +42,7 @@ prediction = [
     path("explanation/", why.explanation, name="explanation"),
     path("what-if/", why.what_if, name="what-if"),
     path("replay/", replays.choose, name="replay"),
-    path("replay/<uuid:again_id>/", replays.difference, name="difference"),
+    path("replay/<uuid:again_id>/", replays.replayed, name="replayed"),
     path("csv/", answers.csv, name="prediction-csv"),
 ]
 embed = [

@@ -33,8 +33,19 @@ def new_visitor_id(request: HttpRequest) -> str | None:
 
 def set_visitor_cookie(response: HttpResponse, visitor: str) -> None:
     response.set_signed_cookie(
-        COOKIE, visitor, salt=COOKIE, max_age=COOKIE_SECONDS, httponly=True, samesite="Lax", secure=settings.ENV.https
+        COOKIE,
+        visitor,
+        salt=COOKIE,
+        max_age=COOKIE_SECONDS,
+        path=settings.SESSION_COOKIE_PATH,
+        httponly=True,
+        samesite="Lax",
+        secure=settings.ENV.https,
     )
+
+
+def delete_visitor_cookie(response: HttpResponse) -> None:
+    response.delete_cookie(COOKIE, path=settings.SESSION_COOKIE_PATH, samesite="Lax")
 
 
 def is_of_this_machine(request: HttpRequest) -> bool:

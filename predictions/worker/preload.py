@@ -126,17 +126,22 @@ def _breaks_in_a_fork(version: ModelVersion) -> bool:
     return not OWN_THREADS.isdisjoint(version.manifest["libraries"])
 
 
-def use_worker_pragmas() -> None:
-    """Relax the durability of all later SQLite connections of this process. Only a process that drains calls it.
+# A claim touches pages all over SQLite's file, so its cache is larger.
+_RELAXED = {
+    "sqlite": ("PRAGMA synchronous=NORMAL", "PRAGMA cache_size=-8000"),
+    "postgresql": ("SET synchronous_commit = off",),
+}
 
-    Acceptance alone must survive a power cut: a claim or a settle that is undone is done again. A claim touches pages
-    all over the file, so the cache is larger.
+
+def relax_durability() -> None:
+    """Let no later commit of this process wait for the disk. Only a process that drains calls it.
+
+    Acceptance alone must survive a power cut: a claim or a settle that is undone is done again.
     """
-    connection_created.connect(_set_worker_pragmas, dispatch_uid="worker pragmas")
+    connection_created.connect(_relax, dispatch_uid="relaxed durability")
 
 
-def _set_worker_pragmas(connection: BaseDatabaseWrapper, **_: object) -> None:
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous=NORMAL")
-            cursor.execute("PRAGMA cache_size=-8000")
+def _relax(connection: BaseDatabaseWrapper, **_: object) -> None:
+    with connection.cursor() as cursor:
+        for statement in _RELAXED[connection.vendor]:
+            cursor.execute(statement)

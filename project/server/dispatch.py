@@ -35,8 +35,9 @@ class Site:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A proxy in front may take FORCE_SCRIPT_NAME off the path, or leave it there."""
         prefix = settings.FORCE_SCRIPT_NAME or ""
-        path = scope["path"].removeprefix(prefix) if scope["path"].startswith(f"{prefix}/") else scope["path"]
+        path = _without(prefix, scope["path"])
         if takes(path):
+            set_script_prefix("/")  # the API adds the prefix itself, in `ApiRequest.origin`
             await self.api({**scope, "path": path}, receive, send)
         else:
             await self.pages({**scope, "path": prefix + path, "root_path": prefix}, receive, send)
@@ -89,6 +90,10 @@ class Pages(ASGIHandler):
         elif isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         return response
+
+
+def _without(prefix: str, path: str) -> str:
+    return path.removeprefix(prefix) or "/" if f"{path}/".startswith(f"{prefix}/") else path
 
 
 async def _receive(scope: Scope, receive: Receive, most: int | None) -> IO[bytes]:

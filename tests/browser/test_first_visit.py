@@ -1,4 +1,4 @@
-"""A first visit on a phone: how many bytes a page takes, and how much of it moves after it was drawn."""
+"""A first visit on a phone: how many bytes a page takes, when it is drawn, and how much of it moves after that."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,23 @@ from tests.browser.steps import press_predict, value
 
 MOST_BYTES = 150_000
 MOST_SHIFT = 0.02
+SECOND_MS = 1000
+MOST_VISITS = 8
 COUNT_SHIFTS = """
 window.shifted = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
 }).observe({ type: "layout-shift", buffered: true });
 """
+# A slow 4G line, as Lighthouse has it.
+SLOW_LINE = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 94_000}
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity"
+BLOCKING = """performance.getEntriesByType("resource").filter((one) => one.renderBlockingStatus === "blocking")
+  .map((one) => new URL(one.name).pathname.replace(/^.*\\/|\\..*$/g, ""))"""
 PAGES = [
     "/", "/models/breast-cancer/", "/models/diabetes/", "/models/breast-cancer/card/", "/models/diabetes/card/",
     "/models/diabetes/api/", "/models/wine/versions/", "/predictions/", "/batches/new/?model=breast-cancer",
-    "/accounts/login/",
+    "/accounts/login/", "/api/v1/docs/",
 ]  # fmt: skip
 
 
@@ -35,6 +42,22 @@ def test_page_is_small_and_nothing_moves(new_context: Callable[..., BrowserConte
 
     assert 0 < sum(sizes) <= MOST_BYTES
     assert page.evaluate("window.shifted") < MOST_SHIFT
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_drawn_within_a_second_on_a_slow_line(new_context: Callable[..., BrowserContext], path: str) -> None:
+    """The fastest of some first visits: a machine that is busy otherwise is slow for other reasons."""
+    paints: list[float] = []
+    while not paints or (min(paints) >= SECOND_MS and len(paints) < MOST_VISITS):
+        context = new_context(viewport={"width": 390, "height": 844})
+        page = context.new_page()
+        session = context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.send("Network.emulateNetworkConditions", SLOW_LINE)
+        page.goto(path, wait_until="networkidle")
+        assert page.evaluate(BLOCKING) == ["foretell"]
+        paints.append(page.evaluate(FIRST_PAINT))
+    assert min(paints) < SECOND_MS
 
 
 def test_answer_moves_nothing_that_was_there(new_context: Callable[..., BrowserContext]) -> None:

@@ -90,12 +90,31 @@ def test_form_of_a_page_that_is_too_old_explains_itself(page: Page, console: Con
     console.take()
 
 
-def test_description_of_the_api_is_drawn(page: Page) -> None:
+def test_description_of_the_api_is_drawn_on_request(page: Page) -> None:
     policy = page.goto("/api/v1/docs/")
     assert policy
     assert "'unsafe" not in policy.headers["content-security-policy"]
+    page.get_by_role("button", name="Open Swagger UI").click()
     expect(page.locator(".info .title")).to_contain_text("Foretell")
     expect(page.locator("#swagger-ui .opblock").first).to_be_visible()
+
+
+def test_description_of_the_api_says_that_swagger_ui_did_not_load(page: Page, console: Console) -> None:
+    page.route("**/swagger-ui-bundle*.js", lambda route: route.abort())
+    page.goto("/api/v1/docs/")
+    page.get_by_role("button", name="Open Swagger UI").click()
+    expect(page.get_by_text("Swagger UI could not be loaded.")).to_be_visible()
+    console.take()
+    page.unroute("**/swagger-ui-bundle*.js")
+    page.get_by_role("button", name="Open Swagger UI").click()
+    expect(page.locator("#swagger-ui .opblock").first).to_be_visible()
+
+
+def test_description_of_the_api_without_javascript(plain_page: Page) -> None:
+    plain_page.goto("/api/v1/docs/")
+    expect(plain_page.get_by_role("button", name="Open Swagger UI")).to_be_hidden()
+    plain_page.get_by_role("link", name="OpenAPI document").click()
+    expect(plain_page.locator("body")).to_contain_text('"openapi"')
 
 
 def test_admin_opens(page: Page) -> None:

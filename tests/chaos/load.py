@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from types import TracebackType
 
@@ -90,13 +91,12 @@ class Load:
             thread.join()
 
     def _run(self) -> None:
-        client = Client(self._base_url, self._ledger)
-        while not self._stopped.is_set():
-            turn = self._started_at + next(self._turns) / self._rate
-            if self._stopped.wait(max(turn - time.monotonic(), 0)):
-                break
-            self._submit(client)
-        client.close()
+        with closing(Client(self._base_url, self._ledger)) as client:
+            while not self._stopped.is_set():
+                turn = self._started_at + next(self._turns) / self._rate
+                if self._stopped.wait(max(turn - time.monotonic(), 0)):
+                    break
+                self._submit(client)
 
     def _submit(self, client: Client) -> None:
         number = next(self._numbers)

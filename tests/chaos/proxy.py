@@ -41,23 +41,29 @@ class Proxy:
     def slow(self, seconds: float) -> Iterator[None]:
         """Delay all data in both directions by `seconds`."""
         self.latency = seconds
-        yield
-        self.latency = 0.0
+        try:
+            yield
+        finally:
+            self.latency = 0.0
 
     @contextmanager
     def silent(self) -> Iterator[None]:
         """Pass no data. Connections stay open, and new ones open too."""
         self._run(self._is_open.clear)
-        yield
-        self._run(self._is_open.set)
+        try:
+            yield
+        finally:
+            self._run(self._is_open.set)
 
     @contextmanager
     def cut(self) -> Iterator[None]:
         """Reset all connections, including new ones."""
         self._is_cut = True
         self._run(self._abort_all)
-        yield
-        self._is_cut = False
+        try:
+            yield
+        finally:
+            self._is_cut = False
 
     def _run(self, action: Callable[[], object]) -> None:
         """Run an action in the thread of the proxy, and wait for it."""

@@ -108,11 +108,10 @@ class Stage:
     def paused_database(self, stack: Stack) -> Iterator[None]:
         """Block all writes: hold SQLite's write lock, or suspend PostgreSQL's processes."""
         if self.database == "sqlite":
-            lock = sqlite3.connect(urlsplit(stack.database_url).path, timeout=30, isolation_level=None)
-            lock.execute("BEGIN IMMEDIATE")
-            yield
-            lock.execute("ROLLBACK")
-            lock.close()
+            path = urlsplit(stack.database_url).path
+            with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as lock:  # which ends what it began
+                lock.execute("BEGIN IMMEDIATE")
+                yield
             return
         frozen = _postgres_processes(stack.database_url)
         try:

@@ -41,9 +41,9 @@ class Connection:
         self._socket.setblocking(False)
         if window:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        self._socket.bind((ADDRESS, 0))
 
     async def open(self) -> None:
+        self._socket.bind((ADDRESS, 0))
         await self._loop.sock_connect(self._socket, ("127.0.0.1", self._port))
 
     async def send(self, data: bytes) -> None:

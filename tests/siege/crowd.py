@@ -9,6 +9,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 CALLERS = 1000
@@ -51,11 +52,12 @@ def run(port: int, callers: int = CALLERS) -> list[Crowd]:
 async def _gather(door: str, port: int, callers: int) -> Crowd:
     crowd, free, start = Crowd(door, callers), asyncio.Semaphore(OPENED_AT_A_TIME), asyncio.Event()
     ready = asyncio.Barrier(callers + 1)
-    asking = [asyncio.create_task(_ask(crowd, port, number, free, ready, start)) for number in range(callers)]
-    await ready.wait()
-    begin = time.monotonic()
-    start.set()
-    await asyncio.gather(*asking)
+    async with asyncio.TaskGroup() as asking:  # a caller that cannot connect ends all
+        for number in range(callers):
+            asking.create_task(_ask(crowd, port, number, free, ready, start))
+        await ready.wait()
+        begin = time.monotonic()
+        start.set()
     crowd.lasted = time.monotonic() - begin
     return crowd
 
@@ -66,13 +68,17 @@ async def _ask(
     address = f"127.1.{number // 250}.{number % 250 + 1}"
     async with free:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
-    await ready.wait()
-    await start.wait()
-    for _ in range(TURNS):
-        begin = time.monotonic()
-        crowd.statuses[await _status(reader, writer, crowd.door)] += 1
-        crowd.seconds.append(time.monotonic() - begin)
-    writer.close()
+    try:
+        await ready.wait()
+        await start.wait()
+        for _ in range(TURNS):
+            begin = time.monotonic()
+            crowd.statuses[await _status(reader, writer, crowd.door)] += 1
+            crowd.seconds.append(time.monotonic() - begin)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, door: str) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,20 +82,27 @@ def run_all(stack: Stack, names: Sequence[str], seconds: float, share: float = 1
 
 
 def _outcome(stack: Stack, name: str, count: int, seconds: float) -> Outcome:
-    attacker = _attack(stack, name, count, seconds) if count else None
-    if attacker:
-        time.sleep(LEAD_SECONDS)
-    before = _processor_seconds(stack)
-    pages, api = asyncio.run(_measure(str(stack.client.base_url), seconds))
-    processor, megabytes = (_processor_seconds(stack) - before) / seconds, _megabytes(stack)
-    seen: Mapping[str, Any] = json.loads(attacker.communicate(timeout=seconds + 30)[0]) if attacker else {}
-    return Outcome(name, count, pages, api, processor, megabytes, seen)
+    with _attack(stack, name, count, seconds) as result:
+        before = _processor_seconds(stack)
+        pages, api = asyncio.run(_measure(str(stack.client.base_url), seconds))
+        processor, megabytes = (_processor_seconds(stack) - before) / seconds, _megabytes(stack)
+        return Outcome(name, count, pages, api, processor, megabytes, result())
 
 
-def _attack(stack: Stack, name: str, count: int, seconds: float) -> "subprocess.Popen[bytes]":
+@contextmanager
+def _attack(stack: Stack, name: str, count: int, seconds: float) -> Iterator[Callable[[], Mapping[str, Any]]]:
+    """Built up when the context begins. Call what it gives for the result, after the attack has ended."""
+    if not count:
+        yield dict
+        return
     command = [sys.executable, "-m", "tests.siege.attacks", name, stack.env["PORT"]]
-    lasting = str(seconds + LEAD_SECONDS + 1)
-    return subprocess.Popen([*command, lasting, str(count)], cwd=BASE_DIR, stdout=subprocess.PIPE)
+    lasting = [str(seconds + LEAD_SECONDS + 1), str(count)]
+    with subprocess.Popen([*command, *lasting], cwd=BASE_DIR, stdout=subprocess.PIPE) as attacker:
+        try:
+            time.sleep(LEAD_SECONDS)
+            yield lambda: json.loads(attacker.communicate(timeout=seconds + 30)[0])
+        finally:
+            attacker.kill()  # without effect on one that has ended
 
 
 async def _measure(base_url: str, seconds: float) -> tuple[Latencies, Latencies]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from predictions.api import callers, threads
-from predictions.queue import redis_client
+from predictions.queue import notifications, redis_client
 from predictions.use_cases import lookup, submit
 
 # Calls that other threads hand to the test's thread while it waits for a response; None when the response is there.
@@ -55,6 +55,7 @@ def run_inline(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(batcher, "executor", executor)
     monkeypatch.setattr(lookup, "reading", executor)
     monkeypatch.setattr(redis_client.helper, "executor", executor)
+    monkeypatch.setattr(notifications, "sender", executor)
     monkeypatch.setattr(threads, "threads", executor)
     for module in (lookup, callers, submit, threads):
         monkeypatch.setattr(module, "close_old_connections", lambda: None)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support import postgres
+from tests.support import nginx, postgres
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 600  # for one installation
@@ -64,6 +64,12 @@ def find_or_install_openssl() -> str | None:
     return openssl()
 
 
+def find_or_install_nginx() -> str | None:
+    if not nginx.find():
+        _apt_install("nginx-light")
+    return nginx.find()
+
+
 def _apt_install(*packages: str) -> None:
     """Install Debian packages where that is possible: as root, with apt-get."""
     if os.getuid() != 0 or not shutil.which("apt-get"):
@@ -100,6 +106,11 @@ PROGRAMS: dict[str, tuple[Callable[[], str | None], Callable[[], str | None], st
         openssl,
         find_or_install_openssl,
         "Redis over TLS is not tested; install its program, on Debian: apt-get install openssl",
+    ),
+    "nginx": (
+        nginx.find,
+        find_or_install_nginx,
+        "the site behind a proxy is not tested; install it, on Debian: apt-get install nginx",
     ),
 }
 

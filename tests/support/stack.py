@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
@@ -199,10 +199,9 @@ class Stack:
         self.start(name)
 
     def close(self) -> None:
-        for line in self.lines.values():
-            line.wipe_out()
-        self.client.close()
-        self.redis.close()
+        with closing(self.client), closing(self.redis):
+            for line in self.lines.values():
+                line.wipe_out()
         shutil.rmtree(socket_folder(self.var_dir), ignore_errors=True)
 
     # --- Requests ----------------------------------------------------------------------------------------------------

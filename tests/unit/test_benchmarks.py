@@ -4,16 +4,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from math import isnan, nan
 from typing import Any, cast
 
 import pytest
 
-from benchmarks import chart, report, tables
+from benchmarks import chart, environments, goals, report, tables
 from benchmarks.exchange import Connection, Reply, ReplyParser, get, post
 from benchmarks.figures import median_of_known, median_ratio, percentile, significant
 from benchmarks.load import Lost, Pending, Refused, Target, predict
-from benchmarks.services import ours, reference
+from benchmarks.services import configured, ours, reference, registry
 from benchmarks.workloads import Numbers, Workload
 
 WORKLOAD = Workload("lr", [[1.0], [2.0]], [(1.0, 0.25, 0.75), (0.0, 0.5, 0.5)])
@@ -181,6 +182,40 @@ def test_load_counts_right_wrong_and_refused_answers() -> None:
     assert "no" in result.first_error
 
 
+def _paced(connections: int, per_second: float) -> Any:
+    async def scenario() -> Any:
+        async with scripted_server(b"[1.0]") as port:
+            target = Target.create(port, Echo(), Workload("lr", [[1.0]], [(1.0,)]))
+            return await target.load(connections, seconds=0.5, per_second=per_second)
+
+    return asyncio.run(scenario())
+
+
+def test_paced_load_sends_no_more_than_the_asked_rate() -> None:
+    assert 0 < _paced(4, per_second=40.0).right <= 20
+
+
+def test_paced_load_ends_before_a_request_that_is_due_later() -> None:
+    assert _paced(1, per_second=0.001).right == 1
+
+
+def test_requests_in_turn_name_each_model() -> None:
+    style = configured.InTurn(["a", "b"])
+    paths = [style.request("lr", [1.0]).split()[1] for _ in range(3)]
+    assert paths == [f"/api/v1/models/{name}/predictions/".encode() for name in "aba"]
+
+
+def test_services_without_a_measured_workload_are_left_out() -> None:
+    present, absent = registry.chosen(["foretell-50-models"], ["lr"])
+    assert [kind.name for kind in present] == ["foretell", "reference"]
+    assert set(absent) == set(registry.OPTIONAL)
+
+
+def test_environment_has_the_packages_of_all_its_peers_and_our_version_of_the_estimators() -> None:
+    found = environments.requirements("fastapi")
+    assert {"fastapi", "onnxruntime", f"scikit-learn=={version('scikit-learn')}"} <= set(found)
+
+
 def test_predict_raises_lost_for_an_endless_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.load.LOST_SECONDS", 0.0)
 
@@ -216,7 +251,7 @@ def _service(styles: dict[str, float], wrong: int = 0) -> dict[str, Any]:
 
 @pytest.fixture
 def results() -> dict[str, Any]:
-    about = {"text": "as it is", "keeps": "nothing", "page": "/", "versions": {"django": "5.2"}}
+    about = {"text": "as it is", "keeps": "nothing", "gives": "An answer.", "page": "/", "versions": {"django": "5.2"}}
     rounds = [
         {"services": {"foretell": _service({"waiting": 400.0 / slow, "polling": 200.0 / slow}),
                       "reference": _service({"polling": 100.0 / slow}),
@@ -245,11 +280,64 @@ def test_page_has_ratios_faults_and_missing_services(results: dict[str, Any]) ->
     assert "| reference, polling | 4.0 | 4.0 | 1.0 | 4.0 |" in lines
     assert "| litserve | 0.80\\* | 0.80\\* | 1.0\\* | 0.80\\* |" in lines
     assert "| litserve | 375 | 3.00 | 2.00 | 375 | 2.00 | 3.00 | 1.00 | - | 1.00 | 6, 0, 0 | 10.0 |" in lines
-    assert "| foretell | 300 | 400 | 5.00 | 3.00 | 9.00 | `/` |" in lines
-    assert "- mlserver: not installed (BENCH_VENVS)." in lines
+    assert "| foretell | 300 | 400 | 5.00 | 3.00 | 9.00 | `/` | lr |" in lines
+    assert "| litserve | nothing | An answer. |" in lines
+    assert "- mlserver: not installed or not asked for." in lines
     assert "- foretell in round 3: a process ended" in lines
 
 
+# --- Goals ----------------------------------------------------------------------------------------------------------
+def _row(results: dict[str, Any], figure: str) -> list[str]:
+    (row,) = [goal.row() for goal in goals.goals(results) if goal.figure == figure]
+    return row[1:]
+
+
+RATE = "lr, foretell, waiting, /s at 32: best of the model servers"
+
+
+def test_goal_takes_the_best_model_server_of_each_round(results: dict[str, Any]) -> None:
+    first, second, _ = results["rounds"]
+    assert _row(results, RATE) == ["0.800\\*", "≥ 1.5", "**not met**"]  # its answers are not all right
+    first["services"]["bentoml"] = _service({"one request": 1000.0})
+    second["services"]["bentoml"] = _service({"one request": 1.0})
+    assert _row(results, RATE) == ["0.600\\*", "≥ 1.5", "**not met**"]  # the median of 0.4 and 0.8
+
+
+def test_goal_is_met_at_its_bound(results: dict[str, Any]) -> None:
+    for round_, slow in zip(results["rounds"], (1, 2), strict=False):
+        round_["services"]["litserve"] = _service({"one request": 400.0 / 1.5 / slow})
+        round_["services"]["foretell-postgresql"] = _service({"waiting": 400.0 / 1.3 / slow})
+    assert _row(results, RATE)[2] == "met"
+    assert _row(results, "lr, foretell-postgresql, waiting, p50 alone: foretell, waiting") == ["1.30", "≤ 1.3", "met"]
+
+
+def test_goal_without_a_figure_is_not_measured(results: dict[str, Any]) -> None:
+    figure = "lr, foretell, waiting, /s at 32: the sketch of the design"
+    assert _row(results, figure) == ["-", "≥ 0.75", "not measured"]
+    assert _row(results, "1,000 connections: wrong, lost and failed answers")[2] == "not measured"
+
+
+def test_goals_for_resources_are_absolute(results: dict[str, Any]) -> None:
+    assert _row(results, "memory of the whole stack under load (PSS), MB") == ["400", "≤ 300", "**not met**"]
+    assert _row(results, "first answer after the start, s") == ["5.00", "≤ 1.5", "**not met**"]
+    assert _row(results, "page p99 under load: best of the model servers") == ["1.00", "≤ 1", "met"]
+
+
+def test_goal_for_many_connections_counts_faults_and_compares_p99(results: dict[str, Any]) -> None:
+    loads = results["rounds"][0]["services"]["foretell"]["workloads"]["lr"]["waiting"]["loads"]
+    loads |= {"1000": {**_cell(400.0, wrong=1), "p99": 8.0}, "1000 paced": {**_cell(200.0), "p99": 2.5}}
+    loads |= {"256 paced": {**_cell(200.0), "p99": 2.0}}
+    assert _row(results, "1,000 connections: wrong, lost and failed answers") == ["1", "≤ 0", "**not met**"]
+    assert _row(results, "lr, p99 at 1,000 connections, without pauses: p99 at 256")[0] == "4.00"
+    assert _row(results, "lr, p99 at 1,000 connections, half rate: p99 at 256") == ["1.25", "≤ 1.5", "met"]
+    assert _row(results, "wrong, lost and failed answers of Foretell, all loads") == ["1", "≤ 0", "**not met**"]
+
+
+def test_goals_count_no_fault_of_other_services(results: dict[str, Any]) -> None:
+    assert _row(results, "wrong, lost and failed answers of Foretell, all loads") == ["0", "≤ 0", "met"]
+
+
+# --- The page, continued --------------------------------------------------------------------------------------------
 def test_page_of_a_quick_run_has_a_warning(results: dict[str, Any]) -> None:
     sentence = "**A quick run: these figures mean nothing.**"
     assert sentence not in report.page(results)

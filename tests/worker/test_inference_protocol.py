@@ -1,5 +1,6 @@
 """The unmodified client of Triton Inference Server with the real processes."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import joblib
 import numpy as np
 import pytest
 import tritonclient.http as triton
+import tritonclient.http.aio as aio
 from sklearn import datasets
 
 from tests.support.stack import Stack
@@ -75,6 +77,28 @@ def test_predictions_equal_those_of_the_estimator(
 def test_request_without_options_is_answered(client: triton.InferenceServerClient) -> None:
     result = client.infer("iris", [tensor(np.array([[5.1, 3.5, 1.4, 0.2]], dtype=np.float32))])
     assert result.as_numpy("predict").tolist() == [[b"setosa"]]
+
+
+def test_coroutines_of_tritons_client_are_answered(stack: Stack) -> None:
+    async def ask() -> list[Any]:
+        async with aio.InferenceServerClient(f"127.0.0.1:{stack.env['PORT']}") as client:
+            assert await client.is_server_ready()
+            assert (await client.get_model_metadata("probe"))["inputs"]
+            rows = [np.array([[float(number), 0.0]]) for number in range(20)]
+            return await asyncio.gather(*[client.infer("probe", [tensor(row)]) for row in rows])
+
+    answers = [result.as_numpy("predict").tolist() for result in asyncio.run(ask())]
+    assert answers == [[[2.0 * number + 1]] for number in range(20)]
+
+
+def test_coroutine_of_tritons_client_gets_the_reason_of_a_refusal(stack: Stack) -> None:
+    async def ask() -> None:
+        async with aio.InferenceServerClient(f"127.0.0.1:{stack.env['PORT']}") as client:
+            await client.infer("iris", [tensor(np.ones((1, 3)))])
+
+    with pytest.raises(triton.InferenceServerException, match="4") as refused:
+        asyncio.run(ask())
+    assert refused.value.status() == "400"
 
 
 def test_one_tensor_per_feature_is_answered(client: triton.InferenceServerClient) -> None:

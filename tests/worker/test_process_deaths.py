@@ -115,3 +115,23 @@ def test_expired_claim_is_predicted_again(stack: Stack) -> None:
     # The late result was discarded: the stored one belongs to a later claim.
     assert row["claim"] != first["claim"]
     assert stack.get(prediction_id)["output"]["value"] == 17
+
+
+def test_stream_of_events_outlives_the_worker_and_a_lost_connection(stack: Stack) -> None:
+    prediction_id = stack.submit("probe", {"x": 700, "seconds": 1})
+    address = f"/api/v1/predictions/{prediction_id}/events/"
+    seen: list[str] = []
+    with stack.client.stream("GET", address, timeout=RECOVERY_SECONDS) as stream:
+        for line in stream.iter_lines():
+            seen += [line.removeprefix("id: ")] if line.startswith("id: ") else []
+            if seen and seen[-1] == "running-1":
+                break
+    stack["worker"].kill_children()
+
+    with stack.client.stream("GET", address, headers={"Last-Event-ID": seen[-1]}, timeout=RECOVERY_SECONDS) as stream:
+        rest = [line.removeprefix("id: ") for line in stream.iter_lines() if line.startswith("id: ")]
+
+    assert "running-1" not in rest  # nothing comes twice
+    assert rest[-1].startswith("succeeded-")
+    assert stack.client.get(address, headers={"Last-Event-ID": rest[-1]}).status_code == 204
+    stack.replace_worker()

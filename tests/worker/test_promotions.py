@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,13 @@ class Load:
                     self.refusals.append(response.text)
 
 
-def signed_in(stack: Stack) -> httpx.Client:
-    client = httpx.Client(base_url=stack.client.base_url, timeout=30, follow_redirects=True)
-    page = client.get("/accounts/login/").text
-    words = {"username": "olga", "password": "secret-of-olga", "csrfmiddlewaretoken": token_of(page)}
-    assert "olga" in client.post("/accounts/login/", data=words).text
-    return client
+@contextmanager
+def signed_in(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.client.base_url, timeout=30, follow_redirects=True) as client:
+        page = client.get("/accounts/login/").text
+        words = {"username": "olga", "password": "secret-of-olga", "csrfmiddlewaretoken": token_of(page)}
+        assert "olga" in client.post("/accounts/login/", data=words).text
+        yield client
 
 
 def token_of(page: str) -> str:
@@ -97,7 +98,7 @@ def promote(client: httpx.Client, version: int) -> None:
 def test_promotions_under_load_lose_nothing_and_mix_nothing_up(switched: Stack) -> None:
     load = Load(switched)
     switches: list[float] = []
-    with load.running(), closing(signed_in(switched)) as operator:
+    with load.running(), signed_in(switched) as operator:
         for number in range(CHANGES):
             version = 2 - number % 2
             promote(operator, version)

@@ -4,6 +4,7 @@ Everything here was computed at registration from held-out rows, which the estim
 data could not support is null, and `notes` says why. The larger arrays lie in `sureness.npz`, named by its SHA-256.
 """
 
+import math
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -11,9 +12,16 @@ from pydantic import Field
 from predictions.serving.artifacts.description import Frozen
 
 ARRAYS = "sureness.npz"
+# The coverages that sets may state, the highest first.
+SET_COVERAGES = (0.98, 0.95, 0.9, 0.8)
 
 Grade: TypeAlias = Literal["clear", "uncertain", "outside"]
 Part: TypeAlias = Literal["calibration", "sets", "interval", "difficulty", "gate"]
+
+
+def rows_needed(coverage: float) -> int:
+    """How many held-out rows support a coverage with room to spare."""
+    return math.ceil(round(2 / (1 - coverage), 9))
 
 
 class Evidence(Frozen):

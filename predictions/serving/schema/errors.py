@@ -271,14 +271,17 @@ class FileTooLarge(SpecificError):
 
 
 class UnsupportedMediaType(SpecificError):
-    """`codings`: those that are taken, where the coding of the body is refused and not its type."""
+    """`codings`: those that are taken, where the coding of the body is refused and not its type.
+
+    `accepted`: the types that are taken, where they are not those of most requests.
+    """
 
     code = "unsupported_media_type"
     sentence = english("Send the body as application/json.")
 
-    def __init__(self, sentence: str = "", *, codings: Sequence[str] = ()) -> None:
+    def __init__(self, sentence: str = "", *, codings: Sequence[str] = (), accepted: Sequence[str] = ()) -> None:
         super().__init__(sentence)
-        self.codings = codings
+        self.codings, self.accepted = codings, accepted
 
 
 class ForeignOrigin(ForetellError):

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import betabinom
 
-from predictions.serving.artifacts.sureness import Evidence, Measured, Sets
+from predictions.serving.artifacts.sureness import SET_COVERAGES, Evidence, Measured, Sets, rows_needed
 from predictions.serving.engines.base import Floats
 from predictions.serving.schema.sentences import english
 from predictions.serving.training.calibrate import Mask, Unsupported, folds
 
-SET_COVERAGES = (0.98, 0.95, 0.9, 0.8)
 INTERVAL_COVERAGES = (0.9, 0.8)
 BAND = 0.99
 
@@ -40,9 +39,9 @@ def best_coverage(rows: int, coverages: Sequence[float], label: str = "") -> flo
     `label` names the class whose rows they are. Raises Unsupported.
     """
     for coverage in coverages:
-        if rows >= _needed(coverage):
+        if rows >= rows_needed(coverage):
             return coverage
-    needed = _needed(coverages[-1])
+    needed = rows_needed(coverages[-1])
     if not label:
         raise Unsupported(
             english("There are only {rows} held-out rows; {needed} are needed.", rows=rows, needed=needed)
@@ -133,7 +132,3 @@ def band(calibrated_on: int, of: int, coverage: float) -> tuple[int, int]:
         return of, of
     low, high = betabinom.interval(BAND, of, a, calibrated_on + 1 - a)
     return int(low), int(high)
-
-
-def _needed(coverage: float) -> int:
-    return math.ceil(round(2 / (1 - coverage), 9))

@@ -17,9 +17,10 @@ from django_htmx.http import push_url, reswap, retarget
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
 from predictions.models.ids import new_prediction_id
+from predictions.models.prediction import PredictionQuerySet
 from predictions.serving.schema.errors import KeyReused, ModelUnavailable, NotFound, QueueFull, Removed, TooMany
 from predictions.serving.schema.signature import Signature
-from predictions.use_cases.callers import Caller, of_visitor
+from predictions.use_cases.callers import Caller, history_of, of_visitor
 from predictions.use_cases.embeddings import embeddings_for, may_embed
 from predictions.use_cases.lookup import find_model, find_prediction
 from predictions.use_cases.submit import PredictCommand, submit_row
@@ -37,6 +38,9 @@ from predictions.web.model_card import CardPresenter
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.versions import VersionsPresenter, challenger_of, events, own_aliases, pending
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
+
+# `?from=last`. The page offers it by this word: an id in it would be a secret, and the page is compressed.
+LAST = "last"
 
 
 @compressed
@@ -161,19 +165,30 @@ def _show_errors(
 
 
 def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> dict[str, Any] | None:
-    """The values of `?example=2` or `?from=<prediction>`; None for any other query."""
+    """The values of `?example=2`, `?from=<prediction>` or `?from=last`; None for any other query."""
     examples = _examples(registered)
     number = request.GET.get("example", "")
     if number.isascii() and number.isdigit() and len(number) < 9 and 0 < int(number) <= len(examples):
         values: dict[str, Any] = examples[int(number) - 1]["values"]
         return values
+    earlier = _earlier(request, registered)
+    return dict(zip(earlier.version.signature.names, earlier.values, strict=True)) if earlier else None
+
+
+def _earlier(request: HttpRequest, registered: RegisteredModel) -> Prediction | None:
+    """The prediction of this model that `?from=` names: by its id, or `last`, the one that this caller asked last."""
+    named = request.GET.get("from", "")
+    if named == LAST:
+        return _asked_before(request, registered).select_related("version").first()
     try:
-        earlier = find_prediction(uuid.UUID(request.GET["from"]), caller_of(request))
-    except (KeyError, ValueError, NotFound, Removed):
+        earlier = find_prediction(uuid.UUID(named), caller_of(request))
+    except (ValueError, NotFound, Removed):
         return None
-    if earlier.version.registered_model_id != registered.pk:
-        return None
-    return dict(zip(earlier.version.signature.names, earlier.values, strict=True))
+    return earlier if earlier.version.registered_model_id == registered.pk else None
+
+
+def _asked_before(request: HttpRequest, registered: RegisteredModel) -> PredictionQuerySet:
+    return history_of(caller_of(request)).filter(version__registered_model=registered)
 
 
 def _matrix(registered: RegisteredModel) -> dict[str, Any] | None:
@@ -211,6 +226,7 @@ def _page(request: HttpRequest, registered: RegisteredModel, form: PredictionFor
         "version": VersionPresenter(version) if version else None,
         "form": form,
         "examples": _examples_to_fill(registered, form.signature) if form else [],
+        "has_last_values": form is not None and _asked_before(request, registered).exists(),
         "late_text": waiting.form_warning(),
         "requests": _requests(request, registered),
         "may_embed": may_embed(request.user),

@@ -1,6 +1,7 @@
-"""One prediction again, by another version of its model: the choice of the version, and the difference."""
+"""One prediction again, by another version of its model: the choice of the version, and the wait for it."""
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +11,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from predictions.models import Prediction, State
 from predictions.serving.schema.errors import InvalidInput, ModelUnavailable, NotFound, QueueFull, TooMany
@@ -18,10 +20,9 @@ from predictions.use_cases.lookup import find_prediction, find_version
 from predictions.use_cases.retry import replay as replay_prediction
 from predictions.web import polling
 from predictions.web.access import for_predictors
-from predictions.web.difference import DifferencePresenter
+from predictions.web.comparison import compare_url
 from predictions.web.localized import localized
 from predictions.web.presenters import PredictionPresenter
-from predictions.web.views.answers import STOP_POLLING
 from predictions.web.visitors import caller_of
 
 
@@ -34,7 +35,7 @@ def choose(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     if found.state != State.SUCCEEDED:
         raise NotFound("Only a prediction with an answer can be replayed.")
     if request.method == "POST" and (again := _replayed(request, found)) is not None:
-        return redirect("difference", found.pk, again.pk)
+        return redirect("replayed", found.pk, again.pk)
     versions = found.version.registered_model.versions.filter(is_archived=False).exclude(pk=found.version_id)
     context = {
         "prediction": PredictionPresenter(found),
@@ -60,27 +61,31 @@ def _replayed(request: HttpRequest, found: Prediction) -> Prediction | None:
 @require_safe
 @never_cache
 @for_predictors
-def difference(request: HttpRequest, prediction_id: uuid.UUID, again_id: uuid.UUID) -> HttpResponse:
-    """Both answers side by side; it polls while the second one is not there."""
+def replayed(request: HttpRequest, prediction_id: uuid.UUID, again_id: uuid.UUID) -> HttpResponse:
+    """Waits for the second answer; then both are compared."""
     caller = caller_of(request)
     before, after = find_prediction(prediction_id, caller), find_prediction(again_id, caller)
     if before.version.registered_model_id != after.version.registered_model_id:
         raise NotFound
-    attempt = polling.attempt_of(request)
-    delay_ms = polling.delay_ms(attempt, after.version.manifest.get("predict_ms") or 0.0)
     is_fragment = bool(request.htmx)  # type: ignore[attr-defined]
-    context = {
+    if after.is_terminal:
+        both = compare_url(before, after)
+        return HttpResponseClientRedirect(both) if is_fragment else redirect(both)
+    template = "predictions/_replayed.html" if is_fragment else "predictions/replayed.html"
+    response = render(request, template, _waiting(before, after, polling.attempt_of(request)))
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _waiting(before: Prediction, after: Prediction, attempt: int) -> dict[str, Any]:
+    delay_ms = polling.delay_ms(attempt, after.version.manifest.get("predict_ms") or 0.0)
+    page_url = reverse("replayed", args=[before.pk, after.pk])
+    return {
         "prediction": PredictionPresenter(before),
         "again": PredictionPresenter(after, attempt),
-        "shown": DifferencePresenter(before, after),
-        "is_polling": not after.is_terminal and not polling.is_capped(attempt),
-        "poll_url": f"{reverse('difference', args=[before.pk, after.pk])}?attempt={attempt + 1}",
-        "page_url": reverse("difference", args=[before.pk, after.pk]),
+        "is_polling": not polling.is_capped(attempt),
+        "poll_url": f"{page_url}?attempt={attempt + 1}",
+        "page_url": page_url,
         "delay_ms": delay_ms,
         "refresh_seconds": max(1, round(delay_ms / 1000)),
     }
-    template = "predictions/_difference.html" if is_fragment else "predictions/difference.html"
-    status = STOP_POLLING if is_fragment and after.is_terminal else 200
-    response = render(request, template, context, status=status)
-    patch_vary_headers(response, ["HX-Request"])
-    return response

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.utils.translation import ngettext
 
 from predictions.use_cases.claim import claim_of_visitor
-from predictions.web.visitors import COOKIE, visitor_of
+from predictions.web.visitors import delete_visitor_cookie, visitor_of
 
 
 class SignInView(LoginView):
@@ -16,7 +16,7 @@ class SignInView(LoginView):
         if visitor := visitor_of(self.request):
             claimed = claim_of_visitor(form.get_user(), visitor)
             # The next person who uses this browser without an account is somebody new.
-            response.delete_cookie(COOKIE, samesite="Lax")
+            delete_visitor_cookie(response)
             if claimed:
                 messages.success(self.request, _claimed_text(claimed))
         return response

@@ -12,6 +12,7 @@ Remove `Connection` when psycopg has a connection parameter that limits each wai
 `atomic` does not connect again to reset a lost connection.
 """
 
+import time
 from typing import Any, TypeVar
 
 import psycopg
@@ -24,6 +25,8 @@ RV = TypeVar("RV")
 
 # The time limit of a health check. It leaves time to open a new connection.
 HEALTH_SECONDS = 1.0
+# A connection that answered a health check is not asked again for this time.
+FRESH_SECONDS = 1.0
 
 
 class Connection(psycopg.Connection[Any]):
@@ -41,7 +44,10 @@ class Connection(psycopg.Connection[Any]):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    _answered_at = -FRESH_SECONDS
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
+        self._answered_at = -FRESH_SECONDS
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return Connection.connect(**conn_params)
 
@@ -52,9 +58,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
             super().set_autocommit(autocommit, *args, **kwargs)
 
     def is_usable(self) -> bool:
+        """Also without a question, if the connection answered a moment ago and no error has occurred since: Django asks
+        before each unit of work, which for a batch of rows is one round trip of few."""
         connection = self.connection
         if connection is None:
             return False
+        if not self.errors_occurred and time.monotonic() - self._answered_at < FRESH_SECONDS:
+            return True
+        if is_usable := self._answers(connection):
+            self._answered_at = time.monotonic()
+        return is_usable
+
+    def _answers(self, connection: Connection) -> bool:
         connection.wait_seconds = HEALTH_SECONDS
         try:
             return super().is_usable()

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from itertools import cycle
 
 import httpx
@@ -55,6 +55,9 @@ class Program:
         self._open: dict[str, float] = {}
         self.accepted: set[str] = set()
 
+    def close(self) -> None:
+        self._http.close()
+
     def ask(self, number: int) -> None:
         self._open[f"told-{number}"] = float(number)
         for key, x in list(self._open.items()):
@@ -78,8 +81,10 @@ class Program:
 def webhooks_survive_failing_receivers_and_killed_processes(scene: Scene) -> None:
     """Receivers refuse messages or close the connection, and every 2 s the keeper, a worker or the web server is killed
     (SIGKILL). Each accepted webhook is delivered; a message that comes twice has the same id."""
-    with receiving(hold=lambda: scene.pause(ANSWER_SECONDS), choose=Fickle(scene)) as receiver:
-        program = Program(scene, receiver.url)
+    with (
+        receiving(hold=lambda: scene.pause(ANSWER_SECONDS), choose=Fickle(scene)) as receiver,
+        closing(Program(scene, receiver.url)) as program,
+    ):
         victims = cycle(KILLED)
         for turn, _ in enumerate(scene.every(0.05)):
             program.ask(turn)

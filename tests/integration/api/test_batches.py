@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 from python_calamine import CalamineWorkbook
 
-from predictions.models import BatchJob, RegisteredModel
+from predictions.models import BatchJob, JobState, RegisteredModel
 from tests.integration.api.conftest import problem
 from tests.support.api_client import ApiClient
 from tests.support.files import GOOD, NAMES, bad_rows, execute, form, results, text
@@ -87,6 +87,41 @@ def test_key_of_another_version_is_refused(client: ApiClient) -> None:
     assert send(client, text([GOOD]), headers=headers).status_code == 202
     body = problem(send(client, text([GOOD]), fields={"version": "1"}, headers=headers), 422)
     assert body["code"] == "idempotency_key_reused"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/csv"])
+def test_empty_body_is_400(client: ApiClient, content_type: str) -> None:
+    assert "empty" in problem(client.post(URL, b"", content_type=content_type), 400)["detail"]
+
+
+def test_other_type_is_refused_with_those_that_are_accepted(client: ApiClient) -> None:
+    refused = client.post(URL, text([GOOD]), content_type="text/csv")
+    assert problem(refused, 415)["detail"] == "Send the body as multipart/form-data or application/json."
+    assert refused["Accept"] == "multipart/form-data, application/json"
+
+
+def test_part_without_a_name_is_a_csv_file(client: ApiClient) -> None:
+    parts = {"model": "iris", "file": text([GOOD]).decode()}
+    sent = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{part}\r\n' for name, part in parts.items()
+    )
+    response = client.post(URL, f"{sent}--x--\r\n".encode(), content_type="multipart/form-data; boundary=x")
+    assert response.status_code == 202
+    assert execute(job_of(response)).state == JobState.FINISHED
+
+
+@pytest.mark.parametrize("value", ["9" * 30, '"\\ud800"', "1e400"], ids=["large", "half a pair", "infinite"])
+def test_rows_of_json_may_have_what_no_feature_takes(client: ApiClient, value: str) -> None:
+    response = client.post(URL, f'{{"model": "iris", "rows": [[{value}, 3.5, 1.4, 0.2], [5.1, 3.5, 1.4, 0.2]]}}')
+    assert response.status_code == 202
+    execute(job_of(response))
+    body = client.get(response.json()["urls"]["self"]).json()
+    assert (body["status"], body["good"], body["bad"]) == ("finished", 1, 1)
+
+
+def test_problems_of_all_members_are_named_at_once(client: ApiClient) -> None:
+    refused = problem(client.post(URL, json.dumps({"version": True, "rows": []})), 422)
+    assert [one["pointer"] for one in refused["errors"]] == ["/model", "/version", "/rows"]
 
 
 def test_missing_columns_are_named(client: ApiClient) -> None:

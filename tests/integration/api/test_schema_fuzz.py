@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import schemathesis
 from drf_spectacular.validation import validate_schema
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from predictions.api.asgi import Application
 from predictions.models import ModelVersion, State
@@ -22,12 +22,13 @@ from tests.support.fuzzing import EXAMPLES, asked, examples
 from tests.support.site_client import Client
 
 TOO_LARGE = 413
+LATE = (410, TOO_LARGE)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def api_schema(iris: ModelVersion, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    settings.WAITERS_MAX = 0
+def api_schema(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("django.conf.settings.WAITERS_MAX", 0)
     monkeypatch.setattr("predictions.api.events.STREAM_SECONDS", 0.0)
     return schemathesis.openapi.from_asgi("/api/v1/schema/", Application())
 
@@ -57,6 +58,23 @@ def test_answer_is_one_that_the_schema_names(api_schema: Any, known: list[str], 
             # Where there is little to vary, hypothesis ends early: a long run asks the same again.
             while asked[operation.label] < 2 * EXAMPLES:
                 _ask_all(operation, GenerationMode.POSITIVE, known)
+
+
+def test_chains_of_operations_find_nothing(api_schema: Any, known: list[str]) -> None:
+    """Each request is made of what an earlier reply gave, by links of the schema and those that schemathesis finds."""
+
+    class Chains(api_schema.as_state_machine()):  # type: ignore[misc]
+        def before_call(self, case: schemathesis.Case) -> None:
+            case.headers.update(_sayable(case.headers))
+
+        def validate_response(self, response: Any, case: schemathesis.Case, **more: Any) -> None:
+            asked["chains"] += 1
+            # A valid request may come too late, such as to cancel what was canceled, or to read what was removed.
+            unfit = [positive_data_acceptance, *([negative_data_rejection] if response.status_code in LATE else [])]
+            case.validate_response(response, excluded_checks=unfit)
+
+    Chains.run(settings=settings(examples(12), stateful_step_count=8))
+    assert asked["chains"] > 20
 
 
 def _ask_all(operation: Any, mode: GenerationMode, known: list[str]) -> None:

@@ -14,7 +14,11 @@ def row(second: Versions) -> Prediction:
     return make(second[0], State.SUCCEEDED)
 
 
-def test_receipt_leads_to_the_difference(second: Versions, row: Prediction) -> None:
+def compared(*rows: Prediction) -> str:
+    return "/predictions/compare/?" + "&".join(f"id={row.pk}" for row in rows)
+
+
+def test_receipt_leads_to_both_answers(second: Versions, row: Prediction) -> None:
     client = Client()
     page = client.get(f"/predictions/{row.pk}/").content.decode()
     assert f'href="/predictions/{row.pk}/replay/"' in page
@@ -29,23 +33,27 @@ def test_receipt_leads_to_the_difference(second: Versions, row: Prediction) -> N
     assert "hx-get" in waiting
     assert "http-equiv" in waiting
     run_worker(second[1])
-    shown = client.get(answer["Location"], headers={"HX-Request": "true"})
-    assert shown.status_code == 286
-    assert "Both versions give the same answer" in shown.content.decode()
-    assert "Share of virginica" in shown.content.decode()
+    assert client.get(answer["Location"], headers={"HX-Request": "true"})["HX-Redirect"] == compared(row, again)
+    plain = client.get(answer["Location"])
+    assert (plain.status_code, plain["Location"]) == (302, compared(row, again))
+    shown = client.get(compared(row, again)).content.decode()
+    assert "Both versions give the same answer" in shown
+    assert "Share of virginica" in shown
 
 
-def test_difference_names_what_differs(second: Versions, row: Prediction) -> None:
+def test_answers_of_two_versions_are_compared_part_by_part(second: Versions, row: Prediction) -> None:
     other = make(second[1], State.SUCCEEDED, output={**SETOSA, "label": "virginica"})
-    page = Client().get(f"/predictions/{row.pk}/replay/{other.pk}/").content.decode()
-    assert "The answers differ." in page
-    assert "<td>setosa</td><td>virginica</td><td><strong>no</strong></td>" in page
+    page = Client().get(compared(row, other)).content.decode()
+    assert "version 1 the earlier, version 2 the later one." in page
+    assert "The answer was setosa, and then virginica." in page
+    assert "<td>setosa</td><td><mark>virginica</mark></td>" in page
 
 
-def test_version_without_an_answer_says_how_it_ended(second: Versions, row: Prediction) -> None:
+def test_version_without_an_answer_leads_to_how_it_ended(second: Versions, row: Prediction) -> None:
     failed = make(second[1], State.FAILED)
-    page = Client().get(f"/predictions/{row.pk}/replay/{failed.pk}/").content.decode()
-    assert "Version 2 gave no answer: failed." in page
+    client = Client()
+    assert client.get(f"/predictions/{row.pk}/replay/{failed.pk}/")["Location"] == compared(row, failed)
+    assert 'data-state="failed"' in client.get(compared(row, failed)).content.decode()
 
 
 @pytest.mark.parametrize("number", ["", "x", "77"])

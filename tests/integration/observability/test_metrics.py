@@ -184,6 +184,14 @@ def test_first_rollup_counts_nothing(iris: ModelVersion) -> None:
     assert not MetricHistogram.objects.exists()
 
 
+def test_second_rollup_counts_what_ended_since_the_first(iris: ModelVersion) -> None:
+    rollups.update()
+    make(iris, State.SUCCEEDED)
+
+    assert count_all() == 1
+    assert scrape()["foretell_settled_total", "iris", "succeeded"] == 1
+
+
 def test_rollup_catches_up_in_steps(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     Watermark.objects.create(name=rollups.WATERMARK, until=timezone.now() - timedelta(hours=1))
     make(iris, State.SUCCEEDED, age=3000)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as site_settings
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LIMIT = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+LIMIT = site_settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 API, FORM = "/api/v1/models/iris/predictions/", "/models/iris/predictions/"
 ROW = json.dumps({"features": IRIS}).encode()
 JSON = {"Content-Type": "application/json"}
@@ -64,6 +64,18 @@ def test_page_has_the_headers_of_the_middleware(door: Door, iris: ModelVersion) 
     assert answer.headers["content-length"] == str(len(answer.content))
     assert answer.headers.keys() >= {"content-security-policy", "x-request-id", "x-frame-options"}
     assert [message["type"] for message in answer.messages] == ["http.response.start", "http.response.body"]
+
+
+def test_path_of_the_proxy_alone_is_the_first_page(door: Door, iris: ModelVersion, settings: Any) -> None:
+    settings.FORCE_SCRIPT_NAME = "/foretell"
+    assert door.ask("GET", "/foretell").content == door.ask("GET", "/foretell/").content
+    assert door.ask("GET", "/foretellers").status_code == 404
+
+
+def test_language_chosen_without_a_referrer_leads_to_the_first_page(door: Door, settings: Any) -> None:
+    settings.FORCE_SCRIPT_NAME = "/foretell"
+    answer = door.ask("POST", "/foretell/language/", b"language=de", Content_Type="application/x-www-form-urlencoded")
+    assert answer.headers["location"] == "/foretell/"
 
 
 def test_head_has_the_headers_of_get(door: Door, iris: ModelVersion) -> None:
@@ -122,7 +134,7 @@ def test_file_response_is_complete_and_its_file_is_closed(show: Callable[..., An
 @pytest.fixture
 def static_file() -> Iterator[Path]:
     """A static file. It must exist before the handler is created."""
-    file = Path(settings.STATIC_ROOT) / "whole.txt"
+    file = Path(site_settings.STATIC_ROOT) / "whole.txt"
     file.write_bytes(b"0123456789" * 30_000)
     yield file
     file.unlink()
@@ -171,7 +183,7 @@ def test_stream_is_complete_and_made_in_one_thread(show: Callable[..., Any]) -> 
 
 def test_clients_that_read_nothing_delay_no_other_response(door: Door, show: Callable[..., Any]) -> None:
     """There are more of them than threads of any kind."""
-    stalled, count = asyncio.Event(), settings.ENV.web_threads + STREAM_THREADS + 1
+    stalled, count = asyncio.Event(), site_settings.ENV.web_threads + STREAM_THREADS + 1
     chunks = [RecordedChunks(b"a", b"b") for _ in range(count)]
     unused = iter(chunks)
     views["view"] = lambda request: StreamingHttpResponse(next(unused))

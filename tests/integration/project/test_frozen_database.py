@@ -19,6 +19,7 @@ pytestmark = [
 @pytest.fixture
 def frozen() -> Iterator[None]:
     """The server process of this connection is frozen."""
+    connection.close()
     connection.ensure_connection()
     pid = connection.connection.info.backend_pid
     os.kill(pid, signal.SIGSTOP)
@@ -51,6 +52,21 @@ def test_pipeline_is_given_up(frozen: None) -> None:
     with pytest.raises(OperationalError), transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany("SELECT %s", [[1], [2]])
     connection.close()
+
+
+def test_connection_that_answered_a_moment_ago_is_not_asked_again() -> None:
+    connection.close()
+    connection.ensure_connection()
+    assert connection.is_usable()
+    pid = connection.connection.info.backend_pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert connection.is_usable()
+        connection.errors_occurred = True
+        assert not connection.is_usable()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        connection.close()
 
 
 def test_dead_connection_is_replaced_in_time(frozen: None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -64,9 +64,19 @@ class Running:
         client.settimeout(SECONDS)
         if window:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        client.bind((address, 0))
-        client.connect(("127.0.0.1", self.port))
+        try:
+            client.bind((address, 0))
+            client.connect(("127.0.0.1", self.port))
+        except OSError:
+            client.close()
+            raise
         return client
+
+    @contextmanager
+    def holding(self, count: int) -> Iterator[list[socket.socket]]:
+        """Connections that are open until the end of the context."""
+        with ExitStack() as open_ones:
+            yield [open_ones.enter_context(self.connect()) for _ in range(count)]
 
     def ask(self, request: bytes = GET % b"", address: str = "127.0.0.1") -> bytes:
         with closing(self.connect(address)) as client:
@@ -169,16 +179,14 @@ def test_large_response_arrives_complete(run: Callable[..., Running]) -> None:
 
 def test_more_connections_than_an_address_may_have_are_503(run: Callable[..., Running]) -> None:
     server = run(most=3)
-    held = [server.connect() for _ in range(3)]
-    wait_until(lambda: server.addresses.connections["127.0.0.1"] == 3, SECONDS, "the connections are counted")
+    with server.holding(3):
+        wait_until(lambda: server.addresses.connections["127.0.0.1"] == 3, SECONDS, "the connections are counted")
 
-    refused, other = server.ask(), server.ask(address="127.0.0.2")
+        refused, other = server.ask(), server.ask(address="127.0.0.2")
 
-    assert refused.startswith(b"HTTP/1.1 503 Service Unavailable")
-    assert b"Too many connections from your address" in refused
-    assert other.startswith(b"HTTP/1.1 200 OK")
-    for one in held:
-        one.close()
+        assert refused.startswith(b"HTTP/1.1 503 Service Unavailable")
+        assert b"Too many connections from your address" in refused
+        assert other.startswith(b"HTTP/1.1 200 OK")
     wait_until(lambda: not server.addresses.connections, SECONDS, "the connections are closed")
     assert server.ask().startswith(b"HTTP/1.1 200 OK")
 
@@ -189,26 +197,20 @@ def test_more_incomplete_bodies_than_an_address_may_have_are_503(
     monkeypatch.setattr(guard, "BODIES_PER_ADDRESS", 2)
     monkeypatch.setattr(guard, "BODY_SECONDS", 1000)
     server = run(most=100)
-    held = [server.connect() for _ in range(2)]
-    for one in held:
-        one.sendall(POST % 100 + b"half")
-    wait_until(lambda: server.addresses.bodies["127.0.0.1"] == 2, SECONDS, "the bodies are counted")
+    with server.holding(2) as held:
+        for one in held:
+            one.sendall(POST % 100 + b"half")
+        wait_until(lambda: server.addresses.bodies["127.0.0.1"] == 2, SECONDS, "the bodies are counted")
 
-    assert server.ask(POST % 100 + b"half").startswith(b"HTTP/1.1 503")
+        assert server.ask(POST % 100 + b"half").startswith(b"HTTP/1.1 503")
 
-    assert server.ask(POST % 4 + b"body", address="127.0.0.2").startswith(b"HTTP/1.1 200")
-    for one in held:
-        one.close()
+        assert server.ask(POST % 4 + b"body", address="127.0.0.2").startswith(b"HTTP/1.1 200")
 
 
 def test_addresses_are_not_counted_behind_a_proxy(run: Callable[..., Running]) -> None:
     server = run(most=None)
-    held = [server.connect() for _ in range(20)]
-
-    assert server.ask().startswith(b"HTTP/1.1 200 OK")
-
-    for one in held:
-        one.close()
+    with server.holding(20):
+        assert server.ask().startswith(b"HTTP/1.1 200 OK")
 
 
 def test_http2_with_prior_knowledge_is_refused(run: Callable[..., Running]) -> None:

@@ -273,8 +273,10 @@ def test_slow_redis_delays_a_request_by_the_budget_at_most(
 ) -> None:
     """The checks of the rate and the notification would take 0.8 s each; the notification is sent all the same."""
     settings.SUBMIT_RATE = "100/minute"
-    with before(Path(urlsplit(redis_server).path)) as proxy:
-        slow = redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0")
+    with (
+        before(Path(urlsplit(redis_server).path)) as proxy,
+        redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0") as slow,
+    ):
         slow.ping()
         for module in (admission, notifications):
             monkeypatch.setattr(module, "client", lambda: slow)
@@ -294,8 +296,10 @@ def test_slow_redis_is_not_waited_for_to_say_what_is_left(
 ) -> None:
     """The first question is given up after the budget, and the next ones are not asked."""
     settings.SUBMIT_RATE = "100/minute"
-    with before(Path(urlsplit(redis_server).path)) as proxy:
-        slow = redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0")
+    with (
+        before(Path(urlsplit(redis_server).path)) as proxy,
+        redis.Redis.from_url(f"redis://127.0.0.1:{proxy.port}/0") as slow,
+    ):
         slow.ping()
         monkeypatch.setattr(admission, "client", lambda: slow)
         admission.reset()

@@ -19,6 +19,7 @@ from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnav
 from predictions.use_cases.callers import Caller
 from tests.integration.conftest import IRIS, together
 from tests.support.asking import ask_row, ask_rows
+from tests.support.waiting import wait_until
 
 # Each commits, as in service: a row that the database refuses would take the transaction of a test with it.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,7 +64,7 @@ def test_submit_sets_the_deadline(model: RegisteredModel, settings: Any) -> None
 def test_submit_notifies_the_workers(model: RegisteredModel, clean_redis: redis.Redis) -> None:
     ask(model)
 
-    assert clean_redis.llen(Lane.INTERACTIVE) == 1
+    wait_until(lambda: clean_redis.llen(Lane.INTERACTIVE) == 1, 10, "one message is sent")
 
 
 def test_submit_without_redis_is_accepted(model: RegisteredModel) -> None:

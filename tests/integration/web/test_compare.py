@@ -35,12 +35,23 @@ def test_values_that_differ_are_marked_and_both_answers_have_their_grade(
     page = Page(client.get(address(*two)))
 
     assert "1 of 4 values differs. The answer was setosa, and then virginica." in page.text
-    assert len(page.all("mark")) == 1
+    assert len(page.all("mark")) == 3  # the value, the answer and its grade
     assert "Petal length cm1.4 4.9 +3.5" in page.text.replace("1.44.9", "1.4 4.9")
     assert "Clear" in page.text
     assert "Outside its experience. Do not rely on this answer." in page.text
     assert "3 values that are the same" in page.text
     assert "ersion" not in page.text.split("Two results side by side")[1].split("Values that differ")[0]
+
+
+def test_codes_of_choices_have_no_difference(client: Client, registered: dict[str, RegisteredModel]) -> None:
+    version = registered["diabetes"].champion
+    assert version
+    example = registered["diabetes"].description["examples"][0]["values"]
+    rows = [[{**example, "sex": code}[name] for name in version.signature.names] for code in (1, 2)]
+    page = Page(client.get(address(*(make(version, values=row) for row in rows))))
+
+    assert "Code 1Code 2" in page.text.replace("Code 1 Code 2", "Code 1Code 2")
+    assert "+1" not in page.text
 
 
 def test_earlier_result_stands_first_whatever_the_order_of_the_ids(

@@ -110,6 +110,25 @@ def test_from_a_prediction_of_somebody_else_or_of_another_model_fills_nothing(
         assert Page(client.get(f"/models/kinds/?from={row.pk}")).values()["long side"] == ""
 
 
+def test_last_values_of_a_caller_are_offered_and_filled_in(
+    client: Client, kinds: RegisteredModel, iris: ModelVersion
+) -> None:
+    assert kinds.champion
+    make(kinds.champion, values=VALUES)
+    assert "Fill in my last values" not in Page(client.get("/models/kinds/")).text
+    for size in ("7.25", "8.5"):
+        client.post(ASK, GOOD | {"long side": size})
+
+    assert [a["href"] for a in Page(client.get("/models/kinds/")).all("a", href="?from=last")] == ["?from=last"]
+    response = client.get("/models/kinds/?from=last")
+
+    assert (Page(response).values()["long side"], Page(response).values()["colour"]) == ("8.5", "g")
+    assert "no-store" in response["Cache-Control"]
+    assert "Fill in my last values" not in Page(client.get("/models/iris/")).text
+    stranger = Client()
+    assert Page(stranger.get("/models/kinds/?from=last")).values()["long side"] == ""
+
+
 def test_form_of_a_version_without_a_profile_is_shown(client: Client, kinds: RegisteredModel) -> None:
     """As one that was registered without its training data."""
     assert kinds.champion

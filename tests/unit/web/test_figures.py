@@ -37,6 +37,21 @@ def test_table_of_metrics_counts_right_answers() -> None:
     assert [row["value"] for row in rows] == ["45 of 45 (92–100 %)", "15 of 45 (21–48 %)"]  # noqa: RUF001
 
 
+def test_mean_over_classes_names_their_counts() -> None:
+    manifest = {
+        "task": "classification",
+        "target": {"name": "species"},
+        "metrics": {"balanced_accuracy": 1.0},
+        "rows": {"training": 100, "held_out": 45},
+        "figures": {"confusion": [[15, 0], [0, 30]]},
+    }
+
+    (row,) = VersionPresenter(ModelVersion(number=1, manifest=manifest)).metrics_rows
+
+    said = "15 of 15 (80–100 %), 30 of 30 (89–100 %)"  # noqa: RUF001
+    assert (row["value"], row["help"]) == ("100 %", f"balanced accuracy, the mean of {said}")
+
+
 def test_task_without_true_answers_has_no_headline() -> None:
     manifest = {"task": "clusters", "target": {"name": "y"}, "metrics": {}}
 

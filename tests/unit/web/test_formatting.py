@@ -11,6 +11,7 @@ from predictions.web.formatting import (
     duration_text,
     exact_text,
     frequency_text,
+    interval_text,
     number_text,
     probability_text,
     rounded_text,
@@ -104,3 +105,27 @@ def test_frequency_is_within_three_points_and_never_one_in_something(share: floa
 )
 def test_duration_is_in_the_unit_that_fits(seconds: float, text: str) -> None:
     assert duration_text(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "texts"),
+    [
+        (204.9, 97.86, 311.9, ("200", "90", "320")),
+        (70.56, 0.0, 141.2, ("70", "0", "150")),
+        (7.25, 5.9, 9.04, ("7.2", "5.9", "9.1")),
+    ],
+)
+def test_interval_is_rounded_outwards_to_digits_that_mean_something(
+    value: float, low: float, high: float, texts: tuple[str, str, str]
+) -> None:
+    assert interval_text(value, low, high) == texts
+
+
+@given(low=st.integers(1, 10_000), width=st.floats(0.1, 5_000))
+def test_interval_in_words_is_at_most_half_as_wide_again(low: int, width: float) -> None:
+    _, *ends = interval_text(low + width / 2, low, low + width)
+    said = [float(text.replace("\N{NARROW NO-BREAK SPACE}", "").replace("\N{NO-BREAK SPACE}", "")) for text in ends]
+
+    assert said[0] <= low
+    assert said[1] >= low + width - 1e-9
+    assert said[1] - said[0] < 1.5 * width + 1e-6

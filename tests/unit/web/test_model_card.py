@@ -88,6 +88,20 @@ def test_promise_stands_beside_what_was_counted_for_each_class() -> None:
     assert lines[0]["expected"] == "25 to 32 of 32"
 
 
+@pytest.mark.parametrize(
+    ("coverage", "rows", "text"),
+    [
+        (0.8, [15, 21], "ripe has only 15 held-out cases: about 9 in 10 would need 20 of each class."),
+        (0.95, [107, 64], "not ripe has only 64 held-out cases: more than 95 in 100 would need 100 of each class."),
+        (0.98, [200, 300], ""),
+    ],
+)
+def test_card_says_why_no_more_is_promised(coverage: float, rows: list[int], text: str) -> None:
+    found = card(sureness={"sets": {"coverage": coverage, "rows": rows, "measured": [MEASURED]}}).promise_limit
+
+    assert found == (text and f"More is not promised, because {text}")
+
+
 def test_errors_of_a_regression_are_those_of_its_answers() -> None:
     answers = card("regression", figures={"answers": [[0.0, float(error)] for error in range(1, 11)]}).answers
 

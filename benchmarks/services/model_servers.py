@@ -1,73 +1,25 @@
-"""Other model servers, each configured as its documentation describes for two cores, in its own virtual environment."""
+"""Other model servers, each configured as its documentation describes for two cores."""
 
 import json
-import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
-from benchmarks.exchange import Reply, post
-from benchmarks.load import Refused, RequestStyle
-from benchmarks.services.service import Service, numbers
+from benchmarks.exchange import post
+from benchmarks.services.peer import CODE, Peer
+from benchmarks.services.service import numbers
 from benchmarks.workloads import KINDS, Numbers
 from tests.support.product import free_port
 
-CODE = Path(__file__).parent.parent / "peers"
 
-
-class Peer(Service):
-    """A model server. `venv` is the name of its virtual environment below BENCH_VENVS."""
-
-    venv: ClassVar[str]
+class ModelServer(Peer):
     keeps = "nothing"
-
-    def environment(self) -> Mapping[str, str]:
-        path = f"{self.program('python').parent}:{os.environ['PATH']}"
-        return os.environ | {"PATH": path, "ARTEFACTS": str(self.artefacts)}
-
-    def styles(self) -> Sequence[RequestStyle]:
-        return [OneRequest(self)]
-
-    def request(self, workload: str, row: Sequence[float]) -> bytes:
-        raise NotImplementedError
-
-    def answer(self, body: bytes) -> Numbers:
-        raise NotImplementedError
-
-    @classmethod
-    def program(cls, name: str) -> Path:
-        return Path(os.environ.get("BENCH_VENVS", "")) / cls.venv / "bin" / name
-
-    @classmethod
-    def is_installed(cls) -> bool:
-        return "BENCH_VENVS" in os.environ and cls.program("python").exists()
-
-    @classmethod
-    def versions(cls) -> dict[str, str]:
-        code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {cls.packages}}}))"
-        command = [str(cls.program("python")), "-c", code]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-        found: dict[str, str] = json.loads(done.stdout)
-        return found
+    gives = (
+        "The answer, in the same request. Requests wait in the memory of the API server, and workers predict batches "
+        "in their own processes. If a process ends, its requests are lost."
+    )
 
 
-class OneRequest:
-    """One request whose reply contains the answer."""
-
-    name = "one request"
-
-    def __init__(self, peer: Peer) -> None:
-        self.request = peer.request
-        self._answer = peer.answer
-
-    def read(self, reply: Reply) -> Numbers:
-        if reply.status != 200:
-            raise Refused(f"{reply.status} {reply.body[:200]!r}")
-        return self._answer(reply.body)
-
-
-class LitServe(Peer):
+class LitServe(ModelServer):
     name = venv = "litserve"
     text = "2 workers, batches of up to 32 gathered for 5 ms, 1 API server"
     packages = ("litserve", "scikit-learn", "numpy")
@@ -91,7 +43,7 @@ class LitServeTwoServers(LitServe):
     api_servers = 2
 
 
-class MLServer(Peer):
+class MLServer(ModelServer):
     name = venv = "mlserver"
     text = "2 parallel workers, batches of up to 32 gathered for 5 ms"
     packages = ("mlserver", "mlserver-sklearn", "scikit-learn", "numpy", "uvloop")
@@ -128,7 +80,7 @@ class MLServer(Peer):
         return numbers(json.loads(body)["outputs"][0]["data"][0])
 
 
-class BentoML(Peer):
+class BentoML(ModelServer):
     name = venv = "bentoml"
     text = "2 workers, adaptive batching"
     packages = ("bentoml", "scikit-learn", "numpy")
@@ -149,6 +101,3 @@ class BentoML(Peer):
 
     def answer(self, body: bytes) -> Numbers:
         return numbers(json.loads(body)[0])
-
-
-PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (LitServe, LitServeTwoServers, MLServer, BentoML)}

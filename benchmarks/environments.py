@@ -1,0 +1,44 @@
+"""python -m benchmarks.environments [NAME…]: make the virtual environments of the peers below $BENCH_VENVS."""
+
+import argparse
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.services.registry import PEERS
+
+# An estimator is loaded with the versions that it was pickled with.
+SAME = ("scikit-learn", "numpy")
+
+
+def requirements(name: str) -> list[str]:
+    """The packages of all peers that share this environment."""
+    packages = dict.fromkeys(package for peer in PEERS if peer.venv == name for package in peer.packages)
+    return [f"{package}=={version(package)}" if package in SAME else package for package in packages]
+
+
+def create(folder: Path, name: str) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(folder / name)], check=True)
+    install = [str(folder / name / "bin/python"), "-m", "pip", "install", "--quiet", *requirements(name)]
+    subprocess.run(install, check=True)
+
+
+def main() -> int:
+    names = sorted({peer.venv for peer in PEERS})
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.environments", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"environments, of: {', '.join(names)} (all)")
+    asked = parser.parse_args().names or names
+    if unknown := set(asked) - set(names):
+        parser.error(f"unknown environment: {', '.join(unknown)}; choose from {', '.join(names)}")
+    if "BENCH_VENVS" not in os.environ:
+        parser.error("set BENCH_VENVS to the folder for the environments, for example: BENCH_VENVS=~/bench-venvs")
+    for name in asked:
+        print(f"{name}: {', '.join(requirements(name))}", flush=True)
+        create(Path(os.environ["BENCH_VENVS"]), name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
