@@ -89,6 +89,18 @@ def test_find_version_without_a_number(second: tuple[ModelVersion, ModelVersion]
     assert lookup.find_version("iris", None, SOMEBODY) == challenger
 
 
+def test_find_version_without_a_number_follows_the_callers_place_in_a_canary(
+    second: tuple[ModelVersion, ModelVersion],
+) -> None:
+    first, challenger = second
+    place = registry.place_of("iris", SOMEBODY.key)
+
+    canary(first.registered_model, challenger, place)
+    assert lookup.find_version("iris", None, SOMEBODY) == first
+    canary(first.registered_model, challenger, place + 1)
+    assert lookup.find_version("iris", None, SOMEBODY) == challenger
+
+
 @pytest.mark.parametrize("caller", [None, SOMEBODY])
 def test_find_version_of_a_number_or_alias_is_the_same_for_every_caller(
     second: tuple[ModelVersion, ModelVersion], caller: Caller | None
@@ -218,6 +230,19 @@ def test_coroutines_find_the_same_with_and_without_a_copy_in_memory(
         assert awaited(lookup.model("iris")) == first.registered_model
         assert awaited(lookup.version("iris", None, SOMEBODY)) == challenger
         assert awaited(lookup.version("iris", "1", SOMEBODY)) == first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_coroutine_without_a_number_follows_the_callers_place_in_a_canary(
+    second: tuple[ModelVersion, ModelVersion],
+) -> None:
+    first, challenger = second
+    place = registry.place_of("iris", SOMEBODY.key)
+
+    canary(first.registered_model, challenger, place)
+    assert awaited(lookup.version("iris", None, SOMEBODY)) == first
+    canary(first.registered_model, challenger, place + 1)
+    assert awaited(lookup.version("iris", None, SOMEBODY)) == challenger
 
 
 @pytest.mark.django_db(transaction=True)

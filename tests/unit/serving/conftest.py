@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from predictions.serving.artifacts.repository import Manifest, describe, manifes
 from predictions.serving.registration import Split
 from predictions.serving.training.register import register
 from tests.support.loading import unproved
-from tests.support.versions import add_version
+from tests.support.versions import copy_version
 
 DESCRIPTION = """
 title = "Fruit"
@@ -102,8 +101,5 @@ def store(
 
 def _copied(model: Path, root: Path) -> Manifest:
     number = len(manifests(root, "fruit")) + 1
-    if number == 1:
-        shutil.copytree(model / "versions", root / "fruit/versions")
-    else:
-        add_version(root, "fruit", number)
+    copy_version(model / "versions/1", root / f"fruit/versions/{number}")
     return manifest(root, "fruit", number)

@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from predictions.serving.artifacts import repository
@@ -116,6 +116,25 @@ def test_get_golden_label_other(root: Path, store: Callable[[], Manifest]) -> No
     outputs = [1 - output for output in manifest.golden.outputs]
     change_manifest(root, 1, golden=manifest.golden.model_copy(update={"outputs": outputs}))
     assert "instead of" in reason(opener(root, PLENTY), 1, manifest.sha256)
+
+
+def test_get_golden_rows_without_the_probabilities_that_the_estimator_gives(
+    root: Path, store: Callable[[], Manifest]
+) -> None:
+    manifest = store()
+    change_manifest(root, 1, golden=manifest.golden.model_copy(update={"probabilities": None}))
+    said = "alone, row 1: probabilities of 2 classes instead of no probabilities"
+    assert said in reason(opener(root, PLENTY), 1, manifest.sha256)
+
+
+def test_get_golden_rows_with_probabilities_that_the_estimator_does_not_give(
+    root: Path, store: Callable[..., Manifest]
+) -> None:
+    manifest = store(LinearSVC())
+    shares = [[1 - output, output] for output in manifest.golden.outputs]
+    change_manifest(root, 1, golden=manifest.golden.model_copy(update={"probabilities": shares}))
+    said = "alone, row 1: no probabilities instead of probabilities of 2 classes"
+    assert said in reason(opener(root, PLENTY), 1, manifest.sha256)
 
 
 def test_get_estimator_that_cannot_be_opened(root: Path, store: Callable[..., Manifest]) -> None:
