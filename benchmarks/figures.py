@@ -6,6 +6,9 @@ from math import ceil, floor, log10, nan
 from statistics import median
 from typing import Any
 
+# Numbers of connections: one that is compared, and the crowd.
+BESIDE_CROWD, CROWD = 256, 1000
+
 
 def percentile(values: Sequence[float], share: float) -> float:
     """The nearest-rank percentile; NaN without values."""

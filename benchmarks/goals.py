@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.figures import median_of_known, median_ratio, significant
-from benchmarks.measure import BESIDE_CROWD, CROWD
+from benchmarks.figures import BESIDE_CROWD, CROWD, median_of_known, median_ratio, significant
 from benchmarks.services.configured import ManyModels, OnPostgres
 from benchmarks.services.in_process import FastApiOnnx
 from benchmarks.services.model_servers import BentoML

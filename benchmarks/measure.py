@@ -13,7 +13,7 @@ import uvloop
 
 from benchmarks import machine
 from benchmarks.exchange import Connection, get
-from benchmarks.figures import percentile
+from benchmarks.figures import BESIDE_CROWD, CROWD, percentile
 from benchmarks.load import COARSE, FINE, Pending, Refused, RequestStyle, Target, probe
 from benchmarks.services.ours import Foretell, Waiting
 from benchmarks.services.service import Service
@@ -22,7 +22,6 @@ from benchmarks.workloads import Workload
 COLD_SECONDS = 120.0
 SATURATING = 32
 MAX_SINGLE_REQUESTS = 200
-BESIDE_CROWD, CROWD = 256, 1000
 
 Json = dict[str, Any]
 

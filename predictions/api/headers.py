@@ -15,6 +15,8 @@ from predictions.use_cases.callers import Caller
 KEY = r"^[!-~]([ -~]{0,198}[!-~])?$"
 # A key of a caller that is known by an address only must be random: others behind that address use keys too.
 SHORTEST_SHARED_KEY = 16
+# A longer Prefer is not remembered.
+LONGEST_KNOWN = 200
 
 
 def _up_to(most: str) -> str:
@@ -63,10 +65,17 @@ def read_options(headers: Mapping[str, str], caller: Caller) -> PredictOptions:
 def read_wait(headers: Mapping[str, str]) -> float:
     """Seconds for which the client prefers to wait, `WAIT_MAX` at most."""
     prefer = headers.get("prefer")
-    return min(_wait(prefer), settings.WAIT_MAX) if prefer else 0.0
+    if not prefer:
+        return 0.0
+    wait = _known_wait(prefer) if len(prefer) <= LONGEST_KNOWN else _wait(prefer)
+    return min(wait, settings.WAIT_MAX)
 
 
 @lru_cache(maxsize=256)
+def _known_wait(prefer: str) -> float:
+    return _wait(prefer)
+
+
 def _wait(prefer: str) -> float:
     wait = next((value for name, value in _preferences(prefer) if name == "wait"), "")
     return float(wait) if _SECONDS.fullmatch(wait) else 0.0

@@ -34,6 +34,8 @@ from predictions.use_cases import admission
 logger = logging.getLogger("django.request")
 
 REQUEST_ID = "X-Request-ID"
+# A name of DNS has 253 characters at most, and a port has five.
+LONGEST_HOST = 260
 # A request id that a proxy in front may have given.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 READING = ("GET", "HEAD", "OPTIONS")
@@ -144,7 +146,7 @@ def _log(status: int, path: str, error: Exception | None = None) -> None:
 async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Refuse a host that ALLOWED_HOSTS does not name."""
     host = request.headers.get("host", "")
-    if not _is_allowed(host, tuple(settings.ALLOWED_HOSTS)):
+    if len(host) > LONGEST_HOST or not _is_allowed(host, tuple(settings.ALLOWED_HOSTS)):
         error = BadRequest()
         error.add_note(f"the host {host[:200]!r} is not in ALLOWED_HOSTS")
         raise error
@@ -153,6 +155,7 @@ async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 @lru_cache(maxsize=256)
 def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
+    """Called with hosts of a bounded length, since it remembers them."""
     domain, _ = split_domain_port(host)
     return bool(domain) and validate_host(domain, allowed)
 

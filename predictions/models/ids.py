@@ -8,7 +8,7 @@ _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _FIXED_BITS = (0xF << 76) | (0b11 << 62)
 _RANDOM_BYTES = 10
-# The operating system is asked for so many ids at one time: each question hands the interpreter to another thread.
+# os.urandom releases the interpreter's lock, so another thread may take it. One call fetches the bytes of so many ids.
 _ASKED_AT_ONCE = 100
 _random: list[bytes] = []
 # Two processes must not have the same ones.

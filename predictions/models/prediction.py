@@ -3,9 +3,10 @@
 import uuid
 from collections.abc import Iterable, Sequence
 from contextvars import Context, copy_context
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models, transaction
@@ -29,10 +30,11 @@ if TYPE_CHECKING:  # the web never loads numpy; and feedback refers to predictio
     from predictions.serving.engines.predictor import Outcome
 
 
-class Settled(NamedTuple):
-    """How many rows of a claim were settled, and the status of each, in order: empty if not all claims held."""
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many rows of a claim were settled, and the status of each, in order: empty if any row was lost."""
 
-    rows: int
+    count: int
     statuses: list[Status]
 
 

@@ -14,7 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Now
@@ -31,8 +32,9 @@ Status = tuple[Any, ...]
 
 # Of this process, as its answers name it.
 MACHINE = socket.gethostname()[:64]
-# What every database takes as it is.
+# What every database takes as it is, except in fields that store it in another form.
 _PLAIN = (str, int, float)
+_CONVERTED = (models.JSONField, models.UUIDField)
 
 
 def _guard(*targets: State) -> str:
@@ -69,7 +71,7 @@ def _row(prediction: "Prediction", database: BaseDatabaseWrapper, common: dict[d
     said, row = prediction.__dict__, []
     for field in _fields():
         value = said[field.attname]
-        if value is None or type(value) in _PLAIN:
+        if value is None or (type(value) in _PLAIN and not isinstance(field, _CONVERTED)):
             row.append(value)
         elif isinstance(value, datetime):
             if value not in common:
@@ -89,6 +91,10 @@ def take(token: uuid.UUID, ids: Sequence[uuid.UUID], now: datetime, until: datet
 
 def settle(token: uuid.UUID, ids: Sequence[uuid.UUID], statuses: Sequence[Status], finished_at: datetime) -> int:
     """Store the status of each row that the claim still holds. How many those were."""
+    if connection.vendor == "postgresql" and any(status[-1] >= settings.MAX_ATTEMPTS for status in statuses):
+        # What a crash undoes is done again, but not after the last attempt.
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = on")
     claim, ended = _prepared("claim", token), _prepared("finished_at", finished_at)
     rows = [
         (state, _json(output), error_code, ended, predict_ms, MACHINE, own_id, claim)

@@ -1,7 +1,7 @@
 """Completions: workers announce which predictions have ended, and each web process tells its waiting requests.
 
 An announcement names predictions, and may carry what their rows say: the rows are the truth, and were committed before.
-It may be lost, so a wait also reads its rows every `LOOK_SECONDS`.
+An announcement may be lost, so a wait also reads its rows every `LOOK_SECONDS`.
 """
 
 import logging
@@ -21,7 +21,7 @@ from predictions.models import Prediction
 from predictions.models.prediction_statements import Status
 from predictions.models.states import TERMINAL
 from predictions.queue.futures import AnyFuture, new_future, resolve
-from predictions.queue.redis_client import NOTIFY_SECONDS, breaker, client, helper
+from predictions.queue.redis_client import ANNOUNCE_SECONDS, breaker, client, helper
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ RECONNECT_SECONDS = 0.5
 LOOK_SECONDS = 2.0
 # The listener waits this long for a message before it checks which waits are due for a look.
 MESSAGE_SECONDS = 1.0
+# A longer announcement has ids alone: Redis disconnects a subscriber that has megabytes unread.
+MOST_BYTES = 256 * 1024
 
 
 def announce(ids: Iterable[uuid.UUID], statuses: Sequence[Status] = ()) -> bool:
@@ -39,16 +41,16 @@ def announce(ids: Iterable[uuid.UUID], statuses: Sequence[Status] = ()) -> bool:
     Args:
         statuses: one for each id, as it was committed; none where the rows are to be read.
     """
-    message = orjson.dumps([prediction_id.hex for prediction_id in ids])
-    if statuses:
-        message += b"\n" + orjson.dumps(statuses)
-    return breaker.call(lambda: client().publish(CHANNEL, message), "announce")
+    names = orjson.dumps([prediction_id.hex for prediction_id in ids])
+    message = names + b"\n" + orjson.dumps(statuses) if statuses else names
+    said = message if len(message) <= MOST_BYTES else names
+    return breaker.call(lambda: client().publish(CHANNEL, said), "announce")
 
 
 def announce_in_time(ids: Iterable[uuid.UUID]) -> bool:
     """`announce` for a request: it waits for a slow Redis for a bounded time. False if it is not known to be sent."""
     ended = list(ids)
-    return helper.run(lambda: announce(ended), NOTIFY_SECONDS)
+    return helper.run(lambda: announce(ended), ANNOUNCE_SECONDS)
 
 
 class Subscription:
@@ -190,6 +192,8 @@ def _status(carried: list[Any]) -> Status:
     """A status as it is read from the database."""
     state, output, error_code, started_at, finished_at, predict_ms, attempts = carried
     times = datetime.fromisoformat(started_at), datetime.fromisoformat(finished_at)
+    if state not in TERMINAL or None in (times[0].tzinfo, times[1].tzinfo):
+        raise ValueError("not a status")
     return (state, output, error_code, *times, predict_ms, attempts)
 
 

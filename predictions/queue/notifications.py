@@ -97,7 +97,11 @@ def notify_aside(lane: str) -> None:
         _to_notify.discard(lane)
         notify(lane)
 
-    sender.submit(copy_context().run, begin)
+    try:
+        sender.submit(copy_context().run, begin)
+    except RuntimeError as error:  # no thread can be started: the rows are kept, and the maintenance process notifies
+        _to_notify.discard(lane)
+        logger.warning("the workers of the lane %s were not notified: %s", lane, error)
 
 
 def _notify(lane: str) -> None:
@@ -155,9 +159,10 @@ def wait_for_work(lane: str) -> bool:
         nonlocal notified
         with client().pipeline(transaction=False) as steps:
             steps.set(_attended(lane), 1, px=int(ATTENDED_SECONDS * 1000))
-            steps.llen(lane)
-            _, messages = steps.execute()
-        if messages and not settings.ENV.broker_url:
+            if not settings.ENV.broker_url:
+                steps.llen(lane)
+            _, *messages = steps.execute()
+        if any(messages):
             return
         notified = client().blpop([_wakeups(lane)], WAIT_SECONDS) is not None
 

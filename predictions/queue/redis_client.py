@@ -17,10 +17,9 @@ logger = logging.getLogger(__name__)
 
 COMMAND_SECONDS = 1.0  # for one command
 PAUSE_SECONDS = 3.0  # without commands after a failure
-# A request waits so long for the check of its rate, and so long for the announcement of a cancellation. A Redis that is
-# slower is not waited for.
+# A request waits at most so long for Redis: for the check of its rate, and for the announcement of a cancellation.
 RATE_SECONDS = 0.2
-NOTIFY_SECONDS = 0.3
+ANNOUNCE_SECONDS = 0.3
 
 
 @cache

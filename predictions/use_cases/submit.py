@@ -68,7 +68,7 @@ class _Submission:
 
 
 async def submit(command: PredictCommand) -> list[Prediction]:
-    """Accept rows: the predictions, when they are committed and the workers are notified.
+    """Accept rows: the predictions, when they are committed. Their workers are notified meanwhile.
 
     Raises:
         ModelUnavailable: the version does not serve.

@@ -158,7 +158,7 @@ def _announce(ready: list[Predicted], settled: list[Settled]) -> None:
     completions.announce(ids, statuses if len(statuses) == len(ids) else [])
     spent = sum(group.predict_ms for group in ready)
     said = {"predictions": ids}
-    count = sum(group.rows for group in settled)
+    count = sum(group.count for group in settled)
     logger.info("settled %d of %d versions in %.1f ms", count, len(ready), spent, extra=said)
 
 

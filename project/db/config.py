@@ -15,10 +15,10 @@ SQLITE_OPTIONS: dict[str, Any] = {
     # writing waits its turn.
     "transaction_mode": "IMMEDIATE",
     "init_command": (
-        # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.worker.drain.
+        # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.worker.preload.
         "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
         # Each thread has a connection, and what one has cached the next writer makes stale: the system keeps the file's
-        # pages for all. Workers, which touch many at once, have more: see predictions.worker.drain.
+        # pages for all. Workers, which touch many at once, have more: see predictions.worker.preload.
         "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-250;PRAGMA temp_store=MEMORY;"
         # From here on project.db.sqlite waits, in shorter steps.
         "PRAGMA busy_timeout=0;"

@@ -14,6 +14,7 @@ from types import FrameType
 
 from uvicorn import Config, Server
 
+from predictions.queue import notifications
 from project.server.guard import end_slow
 
 SWEEP_SECONDS = 1.0
@@ -23,7 +24,7 @@ SPARE_SECONDS = 5.0
 # Connections that wait until a process accepts them.
 QUEUE = 2048
 # A process that accepts all that wait when it wakes up leaves none to the others: they would be idle while it is busy.
-ACCEPTED_AT_ONCE = 1
+ACCEPTED_AT_ONCE = 4
 
 
 class GuardedServer(Server):
@@ -37,6 +38,11 @@ class GuardedServer(Server):
         await super().startup(sockets)
         # Also while the last requests are answered: a slow one must not delay the end.
         self._sweeper = asyncio.create_task(self._sweep())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # The rows that were accepted last.
+        await asyncio.to_thread(notifications.sender.shutdown)
 
     async def _sweep(self) -> None:
         while True:

@@ -1,5 +1,6 @@
 """Ids of predictions."""
 
+import os
 import time
 import uuid
 
@@ -36,3 +37,17 @@ def test_neighbouring_ids_share_no_random_bits() -> None:
 
     assert always == 0
     assert ever & (RANDOM_A | RANDOM_B) == RANDOM_A | RANDOM_B
+
+
+def test_processes_of_one_parent_share_no_random_bits() -> None:
+    new_prediction_id()  # the parent has random bytes in store
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.write(writing, new_prediction_id().bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    of_child, own = uuid.UUID(bytes=os.read(reading, 16)), new_prediction_id()
+    os.close(reading)
+    os.close(writing)
+
+    assert of_child.int & RANDOM_B != own.int & RANDOM_B

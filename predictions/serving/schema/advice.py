@@ -40,7 +40,7 @@ class Advisor:
 
     def advise(self, values: Sequence[Value]) -> list[Advice]:
         """What in these cleaned values lies outside the training data, in the order of the signature."""
-        # A missing value is None, and NaN in an array of numbers: neither is smaller or larger than a limit.
+        # A missing value is None, or NaN in an array of numbers. Every comparison with NaN is false.
         found = {
             place: self._beyond(place, low, high, value)
             for place, low, high in self._ranges

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from predictions.queue.redis_client import NOTIFY_SECONDS, RATE_SECONDS
+from predictions.queue.redis_client import RATE_SECONDS
 from project.dev_redis import embedded_url
 from tests.chaos.proxy import Proxy, before
 from tests.chaos.scenario import Scene, scenario
@@ -13,7 +13,7 @@ from tests.support.product import procfile
 from tests.support.stack import Line, Stack
 
 # What a request waits for Redis; the rest is its own, and that of the batch before it.
-LONGEST = 2 * (RATE_SECONDS + NOTIFY_SECONDS) + 0.5
+LONGEST = 2 * RATE_SECONDS + 0.5
 
 
 @scenario("T3", seconds=14, quick_seconds=6, longest=LONGEST, in_suite=True)

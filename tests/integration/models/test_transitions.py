@@ -129,9 +129,9 @@ def test_settle_stores_each_outcome_once(iris: ModelVersion) -> None:
     taken = claim(iris)
     outcomes = [Outcome(SETOSA, None), Outcome(None, ModelFailure("ValueError"))]
 
-    assert Prediction.objects.settle(taken, outcomes, 1.5).rows == 2
+    assert Prediction.objects.settle(taken, outcomes, 1.5).count == 2
     settled = kept(right), kept(wrong)
-    assert Prediction.objects.settle(taken, good(2), 9.0).rows == 0
+    assert Prediction.objects.settle(taken, good(2), 9.0).count == 0
 
     assert (kept(right), kept(wrong)) == settled
     assert [row["state"] for row in settled] == [State.SUCCEEDED, State.FAILED]
@@ -150,6 +150,15 @@ def test_settle_says_what_the_rows_say(iris: ModelVersion) -> None:
     assert settled.statuses == [stored[row.pk] for row in rows]
 
 
+def test_settle_of_a_second_attempt_says_so(iris: ModelVersion) -> None:
+    row = make(iris)
+    Prediction.objects.release(claim(iris).token)
+    settled = Prediction.objects.settle(claim(iris), good(), 1.5)
+
+    assert settled.statuses == [Prediction.objects.fetch_statuses([row.pk])[row.pk]]
+    assert settled.statuses[0][-1] == 2
+
+
 def test_settle_of_a_claim_that_lost_a_row_says_nothing_of_the_others(iris: ModelVersion) -> None:
     canceled, _ = make(iris, age=2), make(iris, age=1)
     taken = claim(iris)
@@ -165,7 +174,7 @@ def test_settle_of_a_row_that_has_ended_changes_nothing(iris: ModelVersion, stat
     Prediction.objects.filter(pk=row.pk).update(state=state, error_code="timeout")
     was = kept(row)
 
-    assert Prediction.objects.settle(taken, good(), 1.0).rows == 0
+    assert Prediction.objects.settle(taken, good(), 1.0).count == 0
     assert kept(row) == was
 
 
@@ -175,7 +184,7 @@ def test_settle_of_a_canceled_row_among_others_settles_the_others(iris: ModelVer
     assert Prediction.objects.filter(pk=canceled.pk).cancel() == [canceled.pk]
     was = kept(canceled)
 
-    assert Prediction.objects.settle(taken, good(2), 1.0).rows == 1
+    assert Prediction.objects.settle(taken, good(2), 1.0).count == 1
     assert kept(canceled) == was
     assert kept(other)["state"] == State.SUCCEEDED
 
@@ -188,9 +197,9 @@ def test_settle_with_a_claim_that_another_worker_has_now_changes_nothing(iris: M
     present = claim(iris)
     was = kept(row)
 
-    assert Prediction.objects.settle(lost, good(), 1.0).rows == 0
+    assert Prediction.objects.settle(lost, good(), 1.0).count == 0
     assert kept(row) == was
-    assert Prediction.objects.settle(present, good(), 1.0).rows == 1
+    assert Prediction.objects.settle(present, good(), 1.0).count == 1
 
 
 # --- Cancel -----------------------------------------------------------------------------------------------------------

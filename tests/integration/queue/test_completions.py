@@ -4,6 +4,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 import pytest
 import redis
 
-from predictions.models import ModelVersion, Prediction
+from predictions.models import ModelVersion, Prediction, RegisteredModel
 from predictions.queue import completions, redis_client
 from predictions.queue.completions import CompletionListener, Subscription, announce
 from predictions.use_cases import wait
 from project.dev_redis import server_binary
-from tests.integration.conftest import make
+from tests.integration.conftest import make, run_worker
 from tests.support.announcements import listening
 from tests.support.waiting import wait_until
 
@@ -82,6 +83,47 @@ def test_announcement_with_statuses_ends_the_wait_without_a_read(
 
 
 @pytest.mark.usefixtures("never_looking")
+def test_each_wait_ends_with_what_its_own_row_says(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion, kinds: RegisteredModel
+) -> None:
+    assert kinds.champion
+    rows = [
+        make(version, values=values, age=age)
+        for age, (version, values) in enumerate(
+            [
+                (iris, [5.1, 3.5, 1.4, 0.2]),
+                (kinds.champion, [1.5, 2, "r", True, None, None]),
+                (iris, [6.7, 3.1, 5.6, 2.4]),
+                (kinds.champion, [13.0, 2, "r", True, None, None]),  # it fails
+            ]
+        )
+    ]
+    with ExitStack() as stack:
+        waits = [stack.enter_context(listener.subscribe([row.pk])) for row in rows]
+        listening(clean_redis)
+        run_worker(iris)
+        told = [one.ended.result(LONG) for one in waits]
+
+    stored = Prediction.objects.fetch_statuses([row.pk for row in rows])
+    assert told == [{row.pk: stored[row.pk]} for row in rows]
+    assert sorted(status[0] for status in stored.values()) == ["failed", "succeeded", "succeeded", "succeeded"]
+
+
+@pytest.mark.usefixtures("never_looking")
+def test_long_announcement_lets_the_rows_be_read(
+    listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completions, "MOST_BYTES", 100)
+    row, now = make(iris), datetime.now(UTC)
+    with listener.subscribe([row.pk]) as subscription:
+        listening(clean_redis)
+        cancel(row)
+        announce([row.pk], [("succeeded", {"value": "x" * 100}, "", now, now, 1.5, 1)])
+
+        assert states(subscription) == ["canceled"]
+
+
+@pytest.mark.usefixtures("never_looking")
 def test_announcement_with_damaged_statuses_does_not_end_the_listener(
     listener: CompletionListener, clean_redis: redis.Redis, iris: ModelVersion
 ) -> None:
@@ -89,7 +131,16 @@ def test_announcement_with_damaged_statuses_does_not_end_the_listener(
     with listener.subscribe([row.pk]) as subscription:
         listening(clean_redis)
         cancel(row)
-        for damaged in ('[["succeeded"]]', "[]", "{", '[["succeeded", null, "", 1, 2, 3, 4]]'):
+        time = '"2026-01-02T03:04:05+00:00"'
+        for damaged in (
+            '[["succeeded"]]',
+            "[]",
+            "{",
+            '[["succeeded", null, "", 1, 2, 3, 4]]',
+            f'[[["succeeded"], null, "", {time}, {time}, 3, 4]]',
+            f'[["queued", null, "", {time}, {time}, 3, 4]]',
+            '[["succeeded", null, "", "2026-01-02T03:04:05", "2026-01-02T03:04:05", 3, 4]]',
+        ):
             clean_redis.publish(completions.CHANNEL, f'["{row.pk.hex}"]\n{damaged}')
         announce([row.pk])
 

@@ -271,7 +271,7 @@ def test_slow_redis_delays_a_request_by_the_budget_at_most(
     redis_server: str,
     clean_redis: redis.Redis,
 ) -> None:
-    """The checks of the rate and the notification would take 0.8 s each; the notification is sent all the same."""
+    """A check of the rate would take 0.8 s, and so would the notification, which is sent all the same."""
     settings.SUBMIT_RATE = "100/minute"
     with (
         before(Path(urlsplit(redis_server).path)) as proxy,
@@ -285,7 +285,7 @@ def test_slow_redis_delays_a_request_by_the_budget_at_most(
             for _ in range(4):
                 start = time.monotonic()
                 assert ask(model).state == State.QUEUED
-                assert time.monotonic() - start < redis_client.RATE_SECONDS + redis_client.NOTIFY_SECONDS + 0.2
+                assert time.monotonic() - start < redis_client.RATE_SECONDS + 0.2
             wait_until(lambda: clean_redis.llen(Lane.INTERACTIVE), 10, "the workers are notified")
             wait_until(lambda: not redis_client.helper.is_late, 10, "no command is under way")
     assert count() == 4
@@ -308,10 +308,17 @@ def test_slow_redis_is_not_waited_for_to_say_what_is_left(
                 start = time.monotonic()
                 assert asyncio.run(admission.rate_state(CALLER)) is None
                 assert time.monotonic() - start < budget + 0.15
-        admission.reset()
-        found = asyncio.run(admission.rate_state(CALLER))
-    assert found is not None
-    assert (found.limit, found.remaining) == (100, 100)
+        found: list[Any] = []
+
+        def is_known() -> bool:
+            """The question that was given up may still end, and with an error that opens the breaker."""
+            admission.reset()
+            redis_client.breaker.reset()
+            found.append(asyncio.run(admission.rate_state(CALLER)))
+            return found[-1] is not None
+
+        wait_until(is_known, 10, "a quick Redis is asked again")
+    assert (found[-1].limit, found[-1].remaining) == (100, 100)
 
 
 def test_nobody_is_too_fast_while_redis_is_away(

@@ -14,7 +14,7 @@ from django.utils import timezone
 from predictions.lifecycle import registry
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.models.idempotency_key import KEY_LIFE
-from predictions.queue import redis_client
+from predictions.queue import notifications, redis_client
 from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnavailable, QueueFull
 from predictions.use_cases.callers import Caller
 from tests.integration.conftest import IRIS, together
@@ -65,6 +65,21 @@ def test_submit_notifies_the_workers(model: RegisteredModel, clean_redis: redis.
     ask(model)
 
     wait_until(lambda: clean_redis.llen(Lane.INTERACTIVE) == 1, 10, "one message is sent")
+
+
+def test_submit_without_a_thread_to_notify_is_accepted(
+    model: RegisteredModel, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications.sender, "submit", refuse)
+        assert ask(model).state == State.QUEUED
+    assert clean_redis.llen(Lane.INTERACTIVE) == 0
+
+    ask(model)
+    wait_until(lambda: clean_redis.llen(Lane.INTERACTIVE) == 1, 10, "the next one notifies")
 
 
 def test_submit_without_redis_is_accepted(model: RegisteredModel) -> None:

@@ -118,7 +118,7 @@ def test_result_of_a_prediction_removed_while_running_is_dropped(iris: ModelVers
     assert claim
     erase.erase(owner)
 
-    assert Prediction.objects.settle(claim, [Outcome(SETOSA, None)], 1.0).rows == 0
+    assert Prediction.objects.settle(claim, [Outcome(SETOSA, None)], 1.0).count == 0
     assert not Prediction.objects.exists()
 
 

@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.signals import connection_created
+from pytest_django.fixtures import Settings
 
+from predictions.models import Lane, ModelVersion, Prediction
+from predictions.serving.engines.predictor import Outcome
 from predictions.worker import preload
+from tests.integration.conftest import SETOSA, make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ASKING = {"sqlite": "PRAGMA synchronous", "postgresql": "SHOW synchronous_commit"}
@@ -47,3 +51,20 @@ def test_commit_of_a_web_process_waits_for_the_disk() -> None:
 @pytest.mark.usefixtures("worker")
 def test_commit_of_a_worker_does_not_wait_for_the_disk() -> None:
     assert durability() == NOT_WAITING[connection.vendor]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite loses nothing when a process dies")
+@pytest.mark.parametrize(("attempts", "expected"), [(1, "off"), (3, "on")])
+def test_settle_after_the_last_attempt_waits_for_the_disk(
+    iris: ModelVersion, settings: Settings, attempts: int, expected: str
+) -> None:
+    """It could not be done again."""
+    settings.MAX_ATTEMPTS = 3
+    make(iris, attempts=attempts - 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+    claim: Any = Prediction.objects.claim(Lane.INTERACTIVE, 64)
+    with transaction.atomic(), connection.cursor() as cursor:
+        Prediction.objects.settle(claim, [Outcome(SETOSA, None)], 1.0)
+        cursor.execute("SHOW synchronous_commit")
+        assert cursor.fetchone()[0] == expected
