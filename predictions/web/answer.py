@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 
 from predictions.models import ModelVersion
 from predictions.web import charts, sureness
-from predictions.web.formatting import interval_text, number_text, probability_text
+from predictions.web.formatting import interval_text, number_text, probability_text, range_text
 
 # So many classes are all shown; of more, the likeliest few, and the others folded.
 ALL_SHOWN = 8
@@ -60,6 +60,14 @@ class AnswerPresenter:
     def is_about(self) -> bool:
         """Whether the value is rounded to the digits that mean something."""
         return self.interval is not None and self.interval[1] > self.interval[0]
+
+    @property
+    def interval_text(self) -> str:
+        """The interval of a number; empty where there is none."""
+        if not self.interval:
+            return ""
+        _, low, high = interval_text(self._output["value"], *self.interval)
+        return range_text(low, high)
 
     @property
     def text(self) -> str:

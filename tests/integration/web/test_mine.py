@@ -52,6 +52,29 @@ def test_line_says_values_and_sureness(mine: Client, iris: ModelVersion, own: di
     assert "setosa Clear Iris species" in text
 
 
+def test_line_of_a_number_says_its_interval(
+    mine: Client, registered: dict[str, RegisteredModel], own: dict[str, Any]
+) -> None:
+    version = registered["diabetes"].champion
+    assert version
+    number = {
+        "kind": "regression",
+        "value": 141.2,
+        "unit": "",
+        "interval": [61.0, 219.0],
+        "coverage": 0.9,
+        "grade": None,
+    }
+    values = [feature.default for feature in version.signature.features]
+    make(version, State.SUCCEEDED, output=number, values=values, **own)
+    make(version, State.SUCCEEDED, output={**number, "interval": None, "grade": "outside"}, values=values, **own)
+
+    text = Page(mine.get("/predictions/")).text
+
+    assert "about 140 60 to 220 Diabetes progression" in text
+    assert "141.2 (outside its experience) Outside its experience Diabetes progression" in text
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
