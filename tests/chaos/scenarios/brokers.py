@@ -13,7 +13,7 @@ from tests.support.product import procfile
 from tests.support.stack import Line, Stack
 
 # What a request waits for Redis; the rest is its own, and that of the batch before it.
-LONGEST = 2 * RATE_SECONDS + 0.5
+LONGEST = 2 * RATE_SECONDS + 0.8
 
 
 @scenario("T3", seconds=14, quick_seconds=6, longest=LONGEST, in_suite=True)
