@@ -24,6 +24,8 @@ from tests.support.outcomes import flaky
 
 # The slowest tests are listed: where a run takes too long, they say why.
 PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes", "--durations=15", "--durations-min=3"]
+# What this module imports may have named the product's own settings.
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
 IN_PROCESS = ["tests/unit", "tests/integration"]
 OF_PROCESSES = ["tests/worker", "tests/chaos", "tests/siege", "tests/browser"]
 # Tests of estimators, of settings, of the permissions of each route, of Redis's own permissions and of clients would do
@@ -85,11 +87,11 @@ def _named(tests: Sequence[str], folder: Path) -> list[str]:
 @contextmanager
 def _postgresql() -> Iterator[dict[str, str]]:
     with postgres.cluster() as url:
-        yield {"DATABASE_URL": url}
+        yield {**SETTINGS, "DATABASE_URL": url}
 
 
 def _run_on_sqlite(suite: Suite, tests: Sequence[str]) -> int:
-    return suite.run("SQLite", tests, {"DATABASE_URL": ""})
+    return suite.run("SQLite", tests, {**SETTINGS, "DATABASE_URL": ""})
 
 
 def _run_on_postgresql(suite: Suite) -> int:

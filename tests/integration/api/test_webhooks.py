@@ -1,5 +1,6 @@
 """Asking for a webhook, its log and its secret."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -92,7 +93,7 @@ def test_prediction_without_a_webhook_has_no_log(program: ApiClient, iris: Model
 def test_page_shows_each_attempt(program: ApiClient, owner: User) -> None:
     accepted = program.post(PREDICT, {"features": IRIS, **HOOK}).json()
     hook = Webhook.objects.get()
-    Webhook.objects.update(next_at=timezone.now())
+    Webhook.objects.update(next_at=timezone.now() - timedelta(seconds=1))
     assert hook.take()
     hook.record(None, "timed_out", 5000.0, is_last=False)
 
