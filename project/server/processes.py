@@ -14,7 +14,6 @@ from types import FrameType
 
 from uvicorn import Config, Server
 
-from predictions.queue import notifications
 from project.server.guard import end_slow
 
 SWEEP_SECONDS = 1.0
@@ -40,8 +39,10 @@ class GuardedServer(Server):
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        from predictions.queue import notifications  # noqa: PLC0415 - the settings are read at the first import
+
         await super().shutdown(sockets)
-        # The rows that were accepted last.
+        # The workers of the rows that were accepted last.
         await asyncio.to_thread(notifications.sender.shutdown)
 
     async def _sweep(self) -> None:
