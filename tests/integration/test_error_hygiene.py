@@ -129,7 +129,7 @@ def test_error_of_the_database_is_not_shown(
 
 
 @pytest.mark.parametrize(
-    "target", ["predictions.use_cases.submit.submissions.submit", "predictions.use_cases.admission.admit"]
+    "target", ["predictions.use_cases.submit.submission_of", "predictions.use_cases.admission.admit"]
 )
 def test_error_of_submission_is_not_shown(ask: Any, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     monkeypatch.setattr(target, raising(LibraryError(TEXT)))
