@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def test_register_data_outside_the_bounds_names_the_row(
 ) -> None:
     training, held_out = data
     estimator = LogisticRegression().fit(training.x, training.y)
+    training = replace(training, x=training.x.copy())  # the data are shared by all tests
     training.x[6, 0] = 401
     with pytest.raises(CannotRegister, match=r"Row 7 of the training data .* long side: Must be at most 400 \(mm\)"):
         register(root, description, estimator, training, held_out)
