@@ -31,7 +31,7 @@ PROBLEMS = {
     501: "A transfer coding other than chunked.",
     503: "The queue is full, no version serves, or the database is away; Retry-After says when.",
 }
-# What each operation does, in a line. The page of the API translates it.
+# The one-line summary of each operation. The page of the API translates it.
 SUMMARIES = {
     "read_index": english("Where everything is"),
     "list_models": english("The models that serve"),

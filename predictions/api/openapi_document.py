@@ -133,7 +133,7 @@ PREDICTION_LINKS = (
     "remove_prediction",
 )
 BATCH_LINKS = ("read_batch", "cancel_batch", "read_batch_results", "read_batch_errors")
-# What can be asked about what an operation has made.
+# The OpenAPI links: the operations on the resource that another operation has created.
 LINKS = {
     "create_prediction": ("prediction_id", PREDICTION_LINKS),
     "create_batch": ("job_id", BATCH_LINKS),

@@ -32,7 +32,7 @@ Status = tuple[Any, ...]
 
 # Of this process, as its answers name it.
 MACHINE = socket.gethostname()[:64]
-# What every database takes as it is, except in fields that store it in another form.
+# Types of values that need no conversion for any database, except in the fields of `_CONVERTED`.
 _PLAIN = (str, int, float)
 _CONVERTED = (models.JSONField, models.UUIDField)
 
@@ -92,7 +92,8 @@ def take(token: uuid.UUID, ids: Sequence[uuid.UUID], now: datetime, until: datet
 def settle(token: uuid.UUID, ids: Sequence[uuid.UUID], statuses: Sequence[Status], finished_at: datetime) -> int:
     """Store the status of each row that the claim still holds. How many those were."""
     if connection.vendor == "postgresql" and any(status[-1] >= settings.MAX_ATTEMPTS for status in statuses):
-        # What a crash undoes is done again, but not after the last attempt.
+        # A crash may undo a commit that did not wait for the disk. The row is predicted again, unless this was the last
+        # attempt.
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = on")
     claim, ended = _prepared("claim", token), _prepared("finished_at", finished_at)

@@ -153,7 +153,7 @@ def _announce(ready: list[Predicted], settled: list[Settled]) -> None:
     if not ready:
         return
     ids = [row.id for group in ready for row in group.claim.rows]
-    # Where a claim was lost, nobody here knows what the row says.
+    # A row that left the claim meanwhile has a status that this worker does not know: then the rows are read.
     statuses = [status for group in settled for status in group.statuses]
     completions.announce(ids, statuses if len(statuses) == len(ids) else [])
     spent = sum(group.predict_ms for group in ready)

@@ -39,7 +39,7 @@ class Advisor:
                 self._categories.append((place, [category for category, _ in known["categories"]]))
 
     def advise(self, values: Sequence[Value]) -> list[Advice]:
-        """What in these cleaned values lies outside the training data, in the order of the signature."""
+        """One advice for each of these cleaned values that lies outside the training data, in signature order."""
         # A missing value is None, or NaN in an array of numbers. Every comparison with NaN is false.
         found = {
             place: self._beyond(place, low, high, value)
