@@ -6,7 +6,8 @@ from django.template.loader import render_to_string
 from django.utils.log import log_response
 
 from predictions.api import problems
-from predictions.serving.schema.errors import BadRequest, ForetellError, InternalError, TooLarge
+from predictions.serving.schema.errors import ForetellError, InternalError
+from predictions.serving.schema.request_errors import BadRequest, TooLarge
 
 TOO_LONG = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 

@@ -28,7 +28,8 @@ from predictions.batches import exports, jobs, responses
 from predictions.batches.layout import WISHES, Wishes, read_wishes
 from predictions.batches.progress import progress, progress_of
 from predictions.models import BatchJob, ModelVersion, Source
-from predictions.serving.schema.errors import BadRequest, FileTooLarge, InvalidInput, Problem, UnsupportedMediaType
+from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.request_errors import BadRequest, FileTooLarge, UnsupportedMediaType
 from predictions.use_cases.lookup import check_not_paused, find_model, find_version, serving_version
 
 # Rows of a JSON body are read at once; more of them come as a file.

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 
 from predictions.api.http import ApiReply, ApiRequest, Handler, vary_by
-from predictions.serving.schema.errors import BadRequest, TooLarge
+from predictions.serving.schema.request_errors import BadRequest, TooLarge
 
 GZIP = "gzip"
 IDENTITY = "identity"

@@ -18,7 +18,8 @@ from predictions.api.threads import caller_of
 from predictions.explanations import requests
 from predictions.models import Computation
 from predictions.models.computation import Kind
-from predictions.serving.schema.errors import InvalidInput, NotJSON, Problem
+from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.request_errors import NotJSON
 from predictions.serving.schema.signature import Value
 from predictions.use_cases.feedback import check_has_answer
 from predictions.use_cases.lookup import find_prediction

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from predictions.serving.schema.errors import BadHeader
+from predictions.serving.schema.request_errors import BadHeader
 from predictions.use_cases.callers import Caller
 
 # 1 to 200 printable characters of ASCII, neither first nor last a space, which HTTP would take away.

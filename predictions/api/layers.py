@@ -20,11 +20,10 @@ from predictions.api.http import ApiReply, ApiRequest, Handler, content_length, 
 from predictions.api.uploads import BROKEN_BODY
 from predictions.batches.limits import limit_text, most_bytes, takes_file
 from predictions.context import request_id
-from predictions.serving.schema.errors import (
+from predictions.serving.schema.errors import NotAuthenticated, OutOfScope
+from predictions.serving.schema.request_errors import (
     BadRequest,
     FileTooLarge,
-    NotAuthenticated,
-    OutOfScope,
     UnsupportedMediaType,
     UnsupportedTransferCoding,
 )

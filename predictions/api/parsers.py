@@ -7,7 +7,7 @@ from typing import IO, Any
 from rest_framework.parsers import BaseParser
 
 from predictions.api.http import JSON, ApiRequest
-from predictions.serving.schema.errors import NotJSON, UnsupportedMediaType
+from predictions.serving.schema.request_errors import NotJSON, UnsupportedMediaType
 
 
 def check_json(request: ApiRequest) -> None:

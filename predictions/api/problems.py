@@ -15,7 +15,7 @@ from rest_framework import exceptions
 
 from predictions.api.http import JSON, ApiReply, json_reply
 from predictions.batches.limits import takes_file
-from predictions.serving.schema import errors
+from predictions.serving.schema import errors, request_errors
 from predictions.serving.schema.errors import ForetellError, InvalidInput, Problem
 from predictions.use_cases.database import DATABASE_AWAY
 
@@ -43,19 +43,19 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.NoAnswer: 409,
     errors.KeyReused: 422,
     errors.DatabaseAway: 503,
-    errors.BadRequest: 400,
-    errors.NotJSON: 400,
-    errors.BadHeader: 400,
-    errors.MethodNotAllowed: 405,
-    errors.TooLarge: 413,
-    errors.FileTooLarge: 413,
+    request_errors.BadRequest: 400,
+    request_errors.NotJSON: 400,
+    request_errors.BadHeader: 400,
+    request_errors.MethodNotAllowed: 405,
+    request_errors.TooLarge: 413,
+    request_errors.FileTooLarge: 413,
     errors.TooManyFiles: 429,
     errors.NotCorrectable: 409,
     errors.NoResults: 409,
-    errors.UnsupportedMediaType: 415,
-    errors.ForeignOrigin: 403,
+    request_errors.UnsupportedMediaType: 415,
+    request_errors.ForeignOrigin: 403,
     errors.NotInstalled: 501,
-    errors.UnsupportedTransferCoding: 501,
+    request_errors.UnsupportedTransferCoding: 501,
     errors.InternalError: 500,
     # A row that has ended so, where the reply is about its answer.
     errors.ModelFailure: 500,
@@ -92,9 +92,9 @@ def notes(error: BaseException | None) -> list[str]:
     return getattr(error, "__notes__", [])
 
 
-def too_large(path: str) -> errors.TooLarge:
+def too_large(path: str) -> request_errors.TooLarge:
     name = "BATCH_BYTES" if takes_file(path) else "DATA_UPLOAD_MAX_MEMORY_SIZE"
-    error = errors.TooLarge()
+    error = request_errors.TooLarge()
     error.add_note(f"the body has more bytes than {name} = {getattr(settings, name)}")
     return error
 
@@ -103,9 +103,9 @@ def _headers(error: ForetellError, accepted: str = JSON) -> dict[str, str]:
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, errors.MethodNotAllowed):
+    if isinstance(error, request_errors.MethodNotAllowed):
         headers["Allow"] = ", ".join([*error.allowed, "OPTIONS"])
-    if isinstance(error, errors.UnsupportedMediaType):
+    if isinstance(error, request_errors.UnsupportedMediaType):
         types = ", ".join(error.accepted) or accepted
         headers |= {"Accept-Encoding": ", ".join(error.codings)} if error.codings else {"Accept": types}
     if isinstance(error, errors.InvalidToken):
@@ -127,7 +127,7 @@ def of(error: Exception) -> ForetellError:
     if isinstance(error, Http404):
         return errors.NotFound()
     if isinstance(error, RequestDataTooBig):
-        return errors.TooLarge()
+        return request_errors.TooLarge()
     if isinstance(error, exceptions.APIException):
         return _of_the_framework(error)
     return errors.InternalError()
@@ -139,9 +139,9 @@ def _of_the_framework(error: exceptions.APIException) -> ForetellError:
     if isinstance(error, exceptions.NotFound):
         return errors.NotFound(str(error.detail))
     if isinstance(error, exceptions.UnsupportedMediaType):
-        return errors.UnsupportedMediaType(str(error.detail))
+        return request_errors.UnsupportedMediaType(str(error.detail))
     if isinstance(error, exceptions.ParseError):
-        return errors.NotJSON(str(error.detail))
+        return request_errors.NotJSON(str(error.detail))
     return errors.InternalError()
 
 

@@ -25,14 +25,8 @@ from predictions.api.prediction_body import pointer_to
 from predictions.api.uploads import BROKEN_BODY, BrokenBody, receive_file, size_of
 from predictions.batches.limits import limit_text, most_bytes
 from predictions.batches.uploads import check_upload
-from predictions.serving.schema.errors import (
-    BadRequest,
-    FileTooLarge,
-    InvalidInput,
-    MethodNotAllowed,
-    NotFound,
-    Problem,
-)
+from predictions.serving.schema.errors import InvalidInput, NotFound, Problem
+from predictions.serving.schema.request_errors import BadRequest, FileTooLarge, MethodNotAllowed
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller
 

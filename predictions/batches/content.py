@@ -2,7 +2,7 @@
 
 import re
 
-from predictions.serving.schema.errors import UnsupportedMediaType
+from predictions.serving.schema.request_errors import UnsupportedMediaType
 from predictions.serving.schema.sentences import english
 
 REFUSED = {

@@ -18,7 +18,8 @@ from predictions.batches.scoring import Scored, error_text, give_up, score
 from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
 from predictions.serving.engines.opening import Loaded
-from predictions.serving.schema.errors import FileTooLarge, ForetellError, ModelUnavailable
+from predictions.serving.schema.errors import ForetellError, ModelUnavailable
+from predictions.serving.schema.request_errors import FileTooLarge
 from predictions.serving.schema.sentences import english
 from predictions.worker import preload
 

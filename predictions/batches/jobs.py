@@ -28,7 +28,6 @@ from predictions.models.idempotency_key import KeyTaken
 from predictions.queue import notifications
 from predictions.serving.schema.errors import (
     CannotCancel,
-    FileTooLarge,
     InvalidInput,
     KeyReused,
     ModelUnavailable,
@@ -38,6 +37,7 @@ from predictions.serving.schema.errors import (
     Removed,
     TooManyFiles,
 )
+from predictions.serving.schema.request_errors import FileTooLarge
 from predictions.serving.schema.sentences import english
 from predictions.use_cases.callers import Caller, check_may_change, may_see
 

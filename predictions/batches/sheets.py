@@ -8,7 +8,8 @@ from typing import IO, Any
 
 from predictions.batches.content import ACCEPTED
 from predictions.batches.layout import Layout, Wishes, match_columns
-from predictions.serving.schema.errors import FileTooLarge, InvalidInput, Problem, UnsupportedMediaType
+from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.request_errors import FileTooLarge, UnsupportedMediaType
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature
 from predictions.serving.schema.wording import printable

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from predictions.api.http import content_length
 from predictions.api.problems import too_large
 from predictions.batches.limits import most_bytes
-from predictions.serving.schema.errors import UnsupportedMediaType
+from predictions.serving.schema.request_errors import UnsupportedMediaType
 from project.error_responses import refused
 
 

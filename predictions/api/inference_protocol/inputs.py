@@ -7,7 +7,8 @@ from typing import Any
 from predictions.api.inference_protocol.messages import InferenceRequest
 from predictions.api.inference_protocol.tensors import Tensor
 from predictions.api.prediction_body import MOST_ROWS
-from predictions.serving.schema.errors import BadRequest, InvalidInput
+from predictions.serving.schema.errors import InvalidInput
+from predictions.serving.schema.request_errors import BadRequest
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Value
 from predictions.serving.schema.wording import printable
 

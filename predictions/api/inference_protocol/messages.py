@@ -14,7 +14,7 @@ from predictions.api.inference_protocol import tensors
 from predictions.api.inference_protocol.tensors import Tail, Tensor
 from predictions.api.parsers import parse as parse_json
 from predictions.models import ModelVersion
-from predictions.serving.schema.errors import BadRequest, UnsupportedMediaType
+from predictions.serving.schema.request_errors import BadRequest, UnsupportedMediaType
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 LONGEST_ID = 200

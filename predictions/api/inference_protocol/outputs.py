@@ -13,7 +13,7 @@ from predictions.api.inference_protocol.datatypes import DATATYPES
 from predictions.api.inference_protocol.messages import InferenceRequest, RequestedOutput
 from predictions.api.inference_protocol.tensors import Tensor
 from predictions.models import ModelVersion, Prediction
-from predictions.serving.schema.errors import BadRequest
+from predictions.serving.schema.request_errors import BadRequest
 from predictions.serving.schema.wording import printable
 
 PREDICT = "predict"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from predictions.api.inference_protocol.datatypes import DATATYPES, Datatype
-from predictions.serving.schema.errors import BadRequest
+from predictions.serving.schema.request_errors import BadRequest
 from predictions.serving.schema.signature import Value
 from predictions.serving.schema.wording import printable
 

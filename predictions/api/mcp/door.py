@@ -13,7 +13,8 @@ from django.conf import settings
 
 from predictions.api.http import ApiReply, ApiRequest
 from predictions.api.threads import check_query, options_reply
-from predictions.serving.schema.errors import ForeignOrigin, MethodNotAllowed, NotInstalled
+from predictions.serving.schema.errors import NotInstalled
+from predictions.serving.schema.request_errors import ForeignOrigin, MethodNotAllowed
 
 PATH = "/mcp"
 METHODS = ["POST"]

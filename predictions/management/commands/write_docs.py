@@ -17,7 +17,7 @@ from predictions.serving.schema.errors import ERRORS
 
 ERROR_PAGE = """# Error codes
 
-Made from `predictions/serving/schema/errors.py` and `predictions/api/`.
+Made from `predictions/serving/schema/errors.py`, `request_errors.py` beside it, and `predictions/api/`.
 A prediction that failed carries such an error; a
 request that is refused gets a problem (RFC 9457) with the same codes.
 

@@ -231,76 +231,12 @@ class DatabaseAway(ForetellError):
     sentence = english("The database does not answer; nothing was kept.")
 
 
-# --- The request itself -----------------------------------------------------------------------------------------------
-class BadRequest(SpecificError):
-    code = "bad_request"
-    sentence = english("That request made no sense here.")
-
-
-class NotJSON(SpecificError):
-    code = "not_json"
-    sentence = english("The body is not JSON.")
-
-
-class BadHeader(SpecificError):
-    code = "bad_header"
-    sentence = english("A header could not be understood.")
-
-
-class MethodNotAllowed(SpecificError):
-    """`allowed` are the methods of the address."""
-
-    code = "method_not_allowed"
-    sentence = english("This address does not take that method.")
-
-    def __init__(self, method: str, allowed: Sequence[str]) -> None:
-        super().__init__(f'Method "{method}" not allowed.')
-        self.allowed = list(allowed)
-
-
-class TooLarge(ForetellError):
-    code = "too_large"
-    sentence = english("The body is too large.")
-
-
-class FileTooLarge(SpecificError):
-    """A file beyond one of the limits; the sentence names the limit and the remedy."""
-
-    code = "file_too_large"
-    sentence = english("The file is too large.")
-
-
-class UnsupportedMediaType(SpecificError):
-    """`codings`: those that are taken, where the coding of the body is refused and not its type.
-
-    `accepted`: the types that are taken, where they are not those of most requests.
-    """
-
-    code = "unsupported_media_type"
-    sentence = english("Send the body as application/json.")
-
-    def __init__(self, sentence: str = "", *, codings: Sequence[str] = (), accepted: Sequence[str] = ()) -> None:
-        super().__init__(sentence)
-        self.codings, self.accepted = codings, accepted
-
-
-class ForeignOrigin(ForetellError):
-    """A script of another site, which CORS_ALLOWED_ORIGINS does not name."""
-
-    code = "foreign_origin"
-    sentence = english("Pages of this origin may not ask here. An administrator can name it in CORS_ALLOWED_ORIGINS.")
-
-
+# --- The server -------------------------------------------------------------------------------------------------------
 class NotInstalled(SpecificError):
     """An optional part whose packages are missing; the sentence says how to install them."""
 
     code = "not_installed"
     sentence = english("This is not installed here.")
-
-
-class UnsupportedTransferCoding(ForetellError):
-    code = "unsupported_transfer_coding"
-    sentence = english("Of transfer codings only chunked is understood.")
 
 
 class InternalError(ForetellError):
@@ -311,6 +247,6 @@ class InternalError(ForetellError):
 
 
 def all_errors(base: type[ForetellError] = ForetellError) -> list[type[ForetellError]]:
-    """Every error that has a code, in the order of this module."""
+    """Every error that has a code, of this module and of those that are imported: a web process imports all."""
     own = [base] if "code" in vars(base) else []
     return own + [error for child in base.__subclasses__() for error in all_errors(child)]

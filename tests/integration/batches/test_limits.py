@@ -13,7 +13,7 @@ from predictions.batches import reader
 from predictions.batches.layout import Wishes, text_layout
 from predictions.maintenance import leases, retention
 from predictions.models import BatchChunk, BatchJob, RegisteredModel, Tombstone
-from predictions.serving.schema.errors import FileTooLarge
+from predictions.serving.schema.request_errors import FileTooLarge
 from tests.support.files import ANN, GOOD, NAMES, bad_rows, execute, places, results, score, submit, text
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from predictions.api.headers import PredictOptions, read_options
-from predictions.serving.schema.errors import BadHeader
+from predictions.serving.schema.request_errors import BadHeader
 from predictions.use_cases.callers import Caller
 from tests.support.api_request import api_request
 

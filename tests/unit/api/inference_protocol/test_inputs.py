@@ -9,7 +9,7 @@ from predictions.api.inference_protocol import inputs
 from predictions.api.inference_protocol.datatypes import DATATYPES
 from predictions.api.inference_protocol.messages import InferenceRequest
 from predictions.api.inference_protocol.tensors import Tensor
-from predictions.serving.schema.errors import BadRequest
+from predictions.serving.schema.request_errors import BadRequest
 from predictions.serving.schema.signature import Signature, Value
 
 NUMBERS = Signature.model_validate(

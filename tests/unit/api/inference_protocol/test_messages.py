@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from predictions.api.inference_protocol import messages
 from predictions.api.inference_protocol.datatypes import DATATYPES
-from predictions.serving.schema.errors import BadRequest, NotJSON
+from predictions.serving.schema.request_errors import BadRequest, NotJSON
 from tests.support.api_request import api_request
 
 X = {"name": "x", "shape": [1], "datatype": "BOOL", "data": [True]}

@@ -6,7 +6,7 @@ import pytest
 
 from predictions.api.inference_protocol.datatypes import DATATYPES
 from predictions.api.inference_protocol.tensors import Tail, read
-from predictions.serving.schema.errors import BadRequest
+from predictions.serving.schema.request_errors import BadRequest
 
 GOOD = {"name": "x", "shape": [2, 3], "datatype": "INT8", "data": [1, 2, 3, 4, 5, 6]}
 SHAPE = "Tensor 'x': \"shape\" must be a list of whole numbers, for example [2, 4]."
