@@ -18,7 +18,6 @@ from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.predictor import Outcome, predict, takes_array
 from predictions.serving.schema.advice import Advisor
 from predictions.serving.schema.errors import Problem, WorkerLost
-from predictions.serving.schema.signature import Integer, Number
 from predictions.serving.schema.wording import printable
 
 # The errors that a page shows, grouped by code and column: at most so many groups for each chunk.
@@ -147,10 +146,9 @@ def _noted(known: dict[Any, str], labels: tuple[str, ...]) -> str:
 # --- Advice -----------------------------------------------------------------------------------------------------------
 def _advice(loaded: Loaded, checked: Checked, rows: int) -> list[str | None]:
     """`feature: code` parts of the rows that have any."""
-    profile = loaded.manifest.profile
-    advisor = Advisor(loaded.manifest.signature, profile)
+    advisor = Advisor(loaded.manifest.signature, loaded.manifest.profile)
     found: list[str | None] = [None] * rows
-    for place in _unusual(checked, loaded.manifest, profile).tolist():
+    for place in _unusual(checked, advisor).tolist():
         values = checked.values[place]
         advice = advisor.advise(values.tolist() if isinstance(values, np.ndarray) else values)
         if advice:
@@ -158,19 +156,12 @@ def _advice(loaded: Loaded, checked: Checked, rows: int) -> list[str | None]:
     return found
 
 
-def _unusual(checked: Checked, manifest: Manifest, profile: Mapping[str, Any]) -> Any:
+def _unusual(checked: Checked, advisor: Advisor) -> Any:
     """The valid rows that may have advice: all, unless they are numbers whose range can be compared at once."""
-    features = manifest.signature.features
-    if not isinstance(checked.values, np.ndarray) or not all(isinstance(f, Number | Integer) for f in features):
+    if not isinstance(checked.values, np.ndarray) or len(advisor.ranges) < checked.values.shape[1]:
         return np.arange(len(checked.values))
-    seen = [profile.get("features", {}).get(feature.name, {}) for feature in features]
-    low = np.array([_limit(known.get("minimum"), -np.inf) for known in seen])
-    high = np.array([_limit(known.get("maximum"), np.inf) for known in seen])
+    low, high = np.array([limits for _, *limits in advisor.ranges]).T
     return np.flatnonzero(((checked.values < low) | (checked.values > high)).any(axis=1))
-
-
-def _limit(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
 
 
 # --- Summary ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Now
@@ -91,17 +91,18 @@ def take(token: uuid.UUID, ids: Sequence[uuid.UUID], now: datetime, until: datet
 
 def settle(token: uuid.UUID, ids: Sequence[uuid.UUID], statuses: Sequence[Status], finished_at: datetime) -> int:
     """Store the status of each row that the claim still holds. How many those were."""
-    if connection.vendor == "postgresql" and any(status[-1] >= settings.MAX_ATTEMPTS for status in statuses):
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "postgresql" and any(status[-1] >= settings.MAX_ATTEMPTS for status in statuses):
         # A crash may undo a commit that did not wait for the disk. The row is predicted again, unless this was the last
         # attempt.
-        with connection.cursor() as cursor:
+        with database.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = on")
     claim, ended = _prepared("claim", token), _prepared("finished_at", finished_at)
     rows = [
         (state, _json(output), error_code, ended, predict_ms, MACHINE, own_id, claim)
         for own_id, (state, output, error_code, _, _, predict_ms, _) in zip(_prepared_ids(ids), statuses, strict=True)
     ]
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.executemany(_SETTLE, rows)
         return int(cursor.rowcount)
 

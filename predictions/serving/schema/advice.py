@@ -24,17 +24,21 @@ class Advisor:
 
     Args:
         profile: of the version's manifest; empty where it was registered without its training data.
+
+    Attributes:
+        ranges: for each number its position in the signature, and the smallest and the largest value of the training
+            data, infinite where that is unknown.
     """
 
     def __init__(self, signature: Signature, profile: Mapping[str, Any]) -> None:
         seen = profile.get("features", {})
         self._signature = signature
-        self._ranges: list[tuple[int, float, float]] = []
+        self.ranges: list[tuple[int, float, float]] = []
         self._categories: list[tuple[int, list[Value]]] = []
         for place, feature in enumerate(signature.features):
             known = seen.get(feature.name, {})
             if isinstance(feature, Number | Integer):
-                self._ranges.append((place, _limit(known.get("minimum"), -inf), _limit(known.get("maximum"), inf)))
+                self.ranges.append((place, _limit(known.get("minimum"), -inf), _limit(known.get("maximum"), inf)))
             elif "categories" in known:
                 self._categories.append((place, [category for category, _ in known["categories"]]))
 
@@ -43,7 +47,7 @@ class Advisor:
         # A missing value is None, or NaN in an array of numbers. Every comparison with NaN is false.
         found = {
             place: self._beyond(place, low, high, value)
-            for place, low, high in self._ranges
+            for place, low, high in self.ranges
             if (value := cast(float | None, values[place])) is not None and (value < low or value > high)
         }
         found |= {
