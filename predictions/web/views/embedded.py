@@ -5,8 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.templatetags.static import static
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.translation import gettext
@@ -178,10 +177,3 @@ def _gone(request: HttpRequest, embedding: Embedding, error: NotFound | Removed)
     """In the frame: the ordinary page for it may not be framed."""
     context = {"host": embedding.origin, "sentence": error.sentence, "url": reverse("embedded", args=[embedding.key])}
     return render(request, "embed/gone.html", context, status=GONE[type(error)])
-
-
-@require_safe
-@cache_control(public=True, max_age=3600)
-def height(request: HttpRequest) -> HttpResponse:
-    """A lasting address of the script whose own one changes with its content."""
-    return redirect(static("embed-host.js"))

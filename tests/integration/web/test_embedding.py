@@ -318,10 +318,3 @@ def test_model_that_does_not_serve_says_so_in_the_frame(
         assert response.status_code == status
         assert "does not answer just now" in Page(response).text
         assert f"frame-ancestors {SHOP}" in policy(response)
-
-
-def test_script_for_the_height_has_a_lasting_address(client: Client) -> None:
-    response = client.get("/embed/height.js")
-
-    assert response.status_code == 302
-    assert response["Location"].startswith("/static/embed-host")
