@@ -17,8 +17,8 @@ def submit_many(stack: Stack, numbers: range) -> dict[str, int]:
 
 
 def submit_slow(stack: Stack, number: int) -> dict[str, int]:
-    """Submit a number whose answer takes a second, and wait until a worker is at it."""
-    prediction_id = stack.submit("probe", {"x": number, "seconds": 1})
+    """Submit a number whose answer takes three seconds, and wait until a worker is at it."""
+    prediction_id = stack.submit("probe", {"x": number, "seconds": 3})
     wait_until(lambda: stack.get(prediction_id)["status"] == "running", 30, "the slow row is running")
     return {prediction_id: number}
 
@@ -104,7 +104,7 @@ def test_row_that_exhausts_memory_does_not_stop_the_worker(stack: Stack) -> None
 
 
 def test_expired_claim_is_predicted_again(stack: Stack) -> None:
-    prediction_id = stack.submit("probe", {"x": 8, "seconds": 1})
+    prediction_id = stack.submit("probe", {"x": 8, "seconds": 3})
     first = stack.wait_for_state(prediction_id, "running", 30)
     stack.freeze("worker")
     # The fallback worker executes it: the lane stands still.
@@ -118,7 +118,7 @@ def test_expired_claim_is_predicted_again(stack: Stack) -> None:
 
 
 def test_stream_of_events_outlives_the_worker_and_a_lost_connection(stack: Stack) -> None:
-    prediction_id = stack.submit("probe", {"x": 700, "seconds": 1})
+    prediction_id = stack.submit("probe", {"x": 700, "seconds": 3})
     address = f"/api/v1/predictions/{prediction_id}/events/"
     seen: list[str] = []
     with stack.client.stream("GET", address, timeout=RECOVERY_SECONDS) as stream:

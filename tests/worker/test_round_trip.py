@@ -66,7 +66,7 @@ def test_duplicate_notifications_have_no_effect(stack: Stack) -> None:
 
 
 def test_result_of_a_canceled_running_prediction_is_discarded(stack: Stack) -> None:
-    prediction_id = stack.submit("probe", {"x": 7, "seconds": 1.5})
+    prediction_id = stack.submit("probe", {"x": 7, "seconds": 5})
     stack.wait_for_state(prediction_id, "running", 30)
     response = stack.client.post(f"/api/v1/predictions/{prediction_id}/cancel/")
     assert (response.status_code, response.json()["status"]) == (200, "canceled")
@@ -76,7 +76,7 @@ def test_result_of_a_canceled_running_prediction_is_discarded(stack: Stack) -> N
         hex_id = prediction_id.replace("-", "")
         wait_until(
             lambda: (message := channel.get_message(timeout=1)) and hex_id in message["data"].decode(),
-            10,
+            30,
             "the worker has settled its claim",
         )
     answer = stack.get(prediction_id)
