@@ -68,7 +68,7 @@ def test_failed_prediction_raises_its_error(client: Client) -> None:
 
 def test_unfinished_prediction_can_be_canceled(client: Client) -> None:
     with pytest.raises(NotFinished) as unfinished:
-        client.predict("probe", {"x": 1, "seconds": 10}, wait=0, within=0.3)
+        client.predict("probe", {"x": 1, "seconds": 3}, wait=0, within=0.3)
     prediction = unfinished.value.prediction
     assert client.cancel(prediction.id).status == "canceled"
     with pytest.raises(Refused) as refused:

@@ -66,7 +66,7 @@ def test_duplicate_notifications_have_no_effect(stack: Stack) -> None:
 
 
 def test_result_of_a_canceled_running_prediction_is_discarded(stack: Stack) -> None:
-    prediction_id = stack.submit("probe", {"x": 7, "seconds": 5})
+    prediction_id = stack.submit("probe", {"x": 7, "seconds": 3})
     stack.wait_for_state(prediction_id, "running", 30)
     response = stack.client.post(f"/api/v1/predictions/{prediction_id}/cancel/")
     assert (response.status_code, response.json()["status"]) == (200, "canceled")
