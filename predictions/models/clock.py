@@ -7,6 +7,11 @@ from django.db import Error, connection
 
 # The expressions of Django's `Now()`, which all other times of predictions come from.
 NOW = {"sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')", "postgresql": "STATEMENT_TIMESTAMP()"}
+# A later time: its one parameter is what `seconds` makes of a time span.
+LATER = {
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)",
+    "postgresql": "STATEMENT_TIMESTAMP() + CAST(%s AS interval)",
+}
 # `recent` asks the database again after this time.
 ASK_SECONDS = 60.0
 
@@ -20,14 +25,27 @@ def now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {NOW[connection.vendor]}")
         [answer] = cursor.fetchone()
-    # SQLite answers with text, in UTC.
-    found: datetime = datetime.fromisoformat(answer).replace(tzinfo=UTC) if isinstance(answer, str) else answer
+    found = read(answer)
     _known = found, time.monotonic()
     return found
 
 
-def recent() -> datetime:
-    """The database's time as of the last answer, with the time that has passed since: for what people are shown.
+def read(answer: str | datetime) -> datetime:
+    """A time as a statement returned it: SQLite knows no time zones, and an expression's time is text."""
+    found = datetime.fromisoformat(answer) if isinstance(answer, str) else answer
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def seconds(span: timedelta) -> str:
+    """The parameter of `LATER`."""
+    return f"{span.total_seconds()} seconds"
+
+
+def recent(ask_after: float = ASK_SECONDS) -> datetime:
+    """The database's time as of the last answer, with the time that has passed since.
+
+    Args:
+        ask_after: seconds after which the database is asked again.
 
     Raises:
         django.db.Error: the database has never answered this process, and does not now.
@@ -36,7 +54,7 @@ def recent() -> datetime:
         return now()
     answer, asked_at = _known
     passed = time.monotonic() - asked_at
-    if passed > ASK_SECONDS:
+    if passed > ask_after:
         try:
             return now()
         except Error:

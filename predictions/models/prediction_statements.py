@@ -1,27 +1,24 @@
-"""The statements that are run for every prediction: built once, one run for each row with prepared values.
+"""The statements that every prediction passes: acceptance, claim and settle, each one statement for many rows.
 
-Django takes several times as long to build such a statement as the database takes to run it. One statement for each
-row, because a list of ids would be another statement for each length, and an UPDATE of many rows to different values a
-page of CASEs.
+Django takes several times as long to build such a statement as the database takes to run it, so their text is fixed.
 """
 
-import json
 import socket
 import uuid
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from django.apps import apps
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, models
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import OuterRef, Subquery
-from django.db.models.functions import Now
 
-from predictions.models.compiled_query import CompiledQuery, Param
-from predictions.models.registered_model import ModelVersion
+from predictions.models import clock
+from predictions.models.claim import ClaimedRow
+from predictions.models.recordset import Recordset
 from predictions.models.states import State, before
 
 if TYPE_CHECKING:
@@ -32,96 +29,95 @@ Status = tuple[Any, ...]
 
 # Of this process, as its answers name it.
 MACHINE = socket.gethostname()[:64]
-# Types of values that need no conversion for any database, except in the fields of `_CONVERTED`.
-_PLAIN = (str, int, float)
-_CONVERTED = (models.JSONField, models.UUIDField)
 
 
 def _guard(*targets: State) -> str:
-    """The states from which all of `targets` can be reached, as SQL."""
+    """That a row is in a state from which all of `targets` can be reached, as SQL."""
     allowed = set.intersection(*(set(before(target)) for target in targets))
-    return ", ".join(f"'{state.value}'" for state in sorted(allowed))
+    named = [f"predictions_prediction.state = '{state.value}'" for state in sorted(allowed)]
+    # Not a list: to SQLite, that does not imply the condition of a partial index.
+    return f"({' OR '.join(named)})" if len(named) > 1 else named[0]
 
 
 # Only queued rows become running, and only running ones succeed: the table of transitions says so.
-_TAKE = f"""
+# A row that has cost an attempt is taken alone.
+_CLAIM = f"""
+WITH candidates AS (
+    SELECT id, attempts, created_at FROM predictions_prediction
+    WHERE lane = %s AND {_guard(State.RUNNING)} AND deadline_at > {{now}}
+    ORDER BY created_at LIMIT %s {{locked}}
+), in_line AS (
+    SELECT id, ROW_NUMBER() OVER line AS place, MAX(attempts) OVER line AS attempts
+    FROM candidates WINDOW line AS (ORDER BY created_at, id)
+)
 UPDATE predictions_prediction
-SET state = '{State.RUNNING.value}', claim = %s, claimed_until = %s, started_at = %s, attempts = attempts + 1
-WHERE id = %s AND state IN ({_guard(State.RUNNING)})
+SET state = '{State.RUNNING.value}', claim = %s, claimed_until = {{until}}, started_at = {{now}},
+    attempts = predictions_prediction.attempts + 1
+FROM in_line
+WHERE predictions_prediction.id = in_line.id AND (in_line.place = 1 OR in_line.attempts = 0)
+RETURNING predictions_prediction.id, version_id,
+    (SELECT sha256 FROM predictions_modelversion WHERE predictions_modelversion.id = version_id),
+    "values", predictions_prediction.attempts, started_at, created_at
 """  # noqa: S608 - states of the table
 _SETTLE = f"""
 UPDATE predictions_prediction
-SET state = %s, output = %s, error_code = %s, finished_at = %s, predict_ms = %s, machine = %s, claimed_until = NULL
-WHERE id = %s AND state IN ({_guard(State.SUCCEEDED, State.FAILED)}) AND claim = %s
+SET state = given.state, output = given.output, error_code = given.error_code, predict_ms = %s,
+    finished_at = %s, machine = %s, claimed_until = NULL
+FROM {{rows}}
+WHERE predictions_prediction.id = given.id AND {_guard(State.SUCCEEDED, State.FAILED)} AND claim = %s
 """  # noqa: S608
+# Rows of one INSERT. Their document is a few hundred kilobytes.
+MOST_INSERTED = 1000
 
 
-def insert(predictions: "Iterable[Prediction]") -> None:
+def insert(predictions: "Sequence[Prediction]") -> None:
     database = connections[DEFAULT_DB_ALIAS]
-    columns = ", ".join(database.ops.quote_name(str(field.column)) for field in _fields())
-    places = ", ".join(["%s"] * len(_fields()))
-    common: dict[datetime, Any] = {}
-    rows = [_row(prediction, database, common) for prediction in predictions]
+    entered = _entered()
+    columns = ", ".join(database.ops.quote_name(str(field.column)) for field in entered)
+    given = _recordset(*(field.attname for field in entered))
+    statement = f"INSERT INTO predictions_prediction ({columns}) SELECT {columns} FROM {given.relation(database)}"  # noqa: S608
     with database.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO predictions_prediction ({columns}) VALUES ({places})", rows)  # noqa: S608
+        for start in range(0, len(predictions), MOST_INSERTED):
+            lot = predictions[start : start + MOST_INSERTED]
+            cursor.execute(statement, [given.document((one.__dict__ for one in lot), database)])
 
 
-def _row(prediction: "Prediction", database: BaseDatabaseWrapper, common: dict[datetime, Any]) -> list[Any]:
-    """The values of all columns as the database takes them. `common` keeps the times, which many rows share."""
-    said, row = prediction.__dict__, []
-    for field in _fields():
-        value = said[field.attname]
-        if value is None or (type(value) in _PLAIN and not isinstance(field, _CONVERTED)):
-            row.append(value)
-        elif isinstance(value, datetime):
-            if value not in common:
-                common[value] = field.get_db_prep_save(value, database)
-            row.append(common[value])
-        else:
-            row.append(field.get_db_prep_save(value, database))
-    return row
-
-
-def take(token: uuid.UUID, ids: Sequence[uuid.UUID], now: datetime, until: datetime) -> None:
-    """Let a claim hold queued rows until its lease ends."""
-    prepared = [_prepared("claim", token), _prepared("claimed_until", until), _prepared("started_at", now)]
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.executemany(_TAKE, [(*prepared, one) for one in _prepared_ids(ids)])
-
-
-def settle(token: uuid.UUID, ids: Sequence[uuid.UUID], statuses: Sequence[Status], finished_at: datetime) -> int:
-    """Store the status of each row that the claim still holds. How many those were."""
+def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tuple[ClaimedRow, datetime]]:
+    """Let a claim hold queued rows of a lane for a time: those rows, oldest first, each with the time of the claim."""
     database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor == "postgresql" and any(status[-1] >= settings.MAX_ATTEMPTS for status in statuses):
-        # A crash may undo a commit that did not wait for the disk. The row is predicted again, unless this was the last
-        # attempt.
-        with database.cursor() as cursor:
-            cursor.execute("SET LOCAL synchronous_commit = on")
-    claim, ended = _prepared("claim", token), _prepared("finished_at", finished_at)
-    rows = [
-        (state, _json(output), error_code, ended, predict_ms, MACHINE, own_id, claim)
-        for own_id, (state, output, error_code, _, _, predict_ms, _) in zip(_prepared_ids(ids), statuses, strict=True)
+    statement = _claim_statement(database.vendor)
+    with database.cursor() as cursor:
+        cursor.execute(statement, [lane, limit, _prepared("claim", token), clock.seconds(lease)])
+        found = sorted(cursor.fetchall(), key=itemgetter(-1, 0))
+    return [
+        (ClaimedRow(uuid.UUID(str(own_id)), version, sha256, orjson.loads(values), attempts), clock.read(now))
+        for own_id, version, sha256, values, attempts, now, _ in found
     ]
-    with database.cursor() as cursor:
-        cursor.executemany(_SETTLE, rows)
-        return int(cursor.rowcount)
 
 
 @cache
-def claimable(limit: int) -> CompiledQuery:
-    """Of a lane, claimable rows, oldest first: id, version, hash, values, attempts, and the database's time."""
-    # Not a join: that would lock the versions too.
-    sha256 = Subquery(ModelVersion.objects.filter(pk=OuterRef("version_id")).values("sha256"))
-    return CompiledQuery(
-        lambda: (
-            _model()
-            .objects.queued()
-            .filter(lane=Param("lane", models.CharField()), deadline_at__gt=Now())
-            .order_by("created_at")
-            .select_for_update(skip_locked=True)
-            .values_list("id", "version_id", sha256, "values", "attempts", Now())[:limit]
-        )
+def _claim_statement(vendor: str) -> str:
+    locked = {"postgresql": "FOR UPDATE SKIP LOCKED"}.get(vendor, "")  # on SQLite, one connection writes at a time
+    now = clock.NOW[vendor].replace("%", "%%")
+    return _CLAIM.format(now=now, until=clock.LATER[vendor], locked=locked)
+
+
+def settle(token: uuid.UUID, statuses: "Mapping[uuid.UUID, Status]", finished_at: datetime, predict_ms: float) -> int:
+    """Store the status of each row that the claim still holds. How many those were."""
+    database, given = connections[DEFAULT_DB_ALIAS], _recordset("id", "state", "output", "error_code")
+    rows = (
+        {"id": own_id, "state": state, "output": output, "error_code": error_code}
+        for own_id, (state, output, error_code, *_) in statuses.items()
     )
+    with database.cursor() as cursor:
+        if database.vendor == "postgresql" and any(one[-1] >= settings.MAX_ATTEMPTS for one in statuses.values()):
+            # A crash may undo a commit that did not wait for the disk. The row is predicted again, unless this was the
+            # last attempt.
+            cursor.execute("SET LOCAL synchronous_commit = on")
+        ended, claim = _prepared("finished_at", finished_at), _prepared("claim", token)
+        statement = _SETTLE.format(rows=given.relation(database))
+        cursor.execute(statement, [predict_ms, ended, MACHINE, given.document(rows, database), claim])
+        return int(cursor.rowcount)
 
 
 # --- Values -----------------------------------------------------------------------------------------------------------
@@ -131,19 +127,17 @@ def _model() -> "type[Prediction]":
 
 
 @cache
-def _fields() -> tuple["models.Field[Any, Any]", ...]:
-    return tuple(_model()._meta.concrete_fields)
+def _entered() -> "tuple[models.Field[Any, Any], ...]":
+    """The fields of a new row. The others are null until it is claimed."""
+    return tuple(f for f in _model()._meta.concrete_fields if not f.null or f.attname in ("owner_id", "address"))
+
+
+@cache
+def _recordset(*names: str) -> Recordset:
+    fields = {field.attname: field for field in _model()._meta.concrete_fields}
+    return Recordset([fields[name] for name in names])
 
 
 def _prepared(name: str, value: object) -> Any:
     field: Any = _model()._meta.get_field(name)
     return field.get_db_prep_value(value, connections[DEFAULT_DB_ALIAS])
-
-
-def _prepared_ids(ids: Sequence[uuid.UUID]) -> list[Any]:
-    field, database = _model()._meta.pk, connections[DEFAULT_DB_ALIAS]
-    return [field.get_db_prep_value(one, database) for one in ids]
-
-
-def _json(output: object) -> str | None:
-    return None if output is None else json.dumps(output, allow_nan=False)

@@ -154,7 +154,9 @@ def _numbers(manifest: Manifest, answers: RawPredictions, known: _Known) -> list
     varies = interval is not None and interval.method == "difficulty"
     sizes = known.difficulty if varies else [1.0] * len(known.outside)
     return [
-        _number(manifest, value, None if outside else interval, size, evidence, outside=outside)
+        _number(
+            manifest, value, interval if math.isfinite(size) and not outside else None, size, evidence, outside=outside
+        )
         for value, outside, size in zip(answers.outputs.tolist(), known.outside, sizes, strict=True)
     ]
 
@@ -164,6 +166,8 @@ def _number(
 ) -> dict[str, Any] | None:
     if not math.isfinite(value):
         return None
+    if outside or not math.isfinite(size):
+        interval = None
     return {
         "kind": "regression",
         "value": value,

@@ -1,5 +1,6 @@
 import json
 import logging
+import math
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,17 @@ def test_interval_is_clipped_to_what_the_target_can_be_and_holds_the_value(
     (outcome,) = predict(loaded(estimators.Sum(), interval(10.0, low, high)), [[1.0, 2.0]])
     assert outcome.output is not None
     assert outcome.output["interval"] == expected
+
+
+@pytest.mark.parametrize("size", [math.inf, math.nan])
+def test_row_whose_difficulty_is_no_number_gets_no_interval(size: float) -> None:
+    class Puzzled:
+        def assess(self, rows: Any) -> Assessment:
+            return Assessment(np.array([False]), np.array([size]))
+
+    (outcome,) = predict(loaded(estimators.Sum(), interval(2.0, method="difficulty"), Puzzled()), [[1.0, 2.0]])
+
+    assert outcome.output == {"kind": "regression", "value": 3.0, "unit": "points", **NO_PROMISE, "grade": None}
 
 
 def test_row_outside_gets_no_interval() -> None:

@@ -1,0 +1,133 @@
+"""Acceptance, claim and settle: many rows in one statement. No value changes on the way, and all or none are kept."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.models.idempotency_key import KeyTaken
+from predictions.models.ids import new_prediction_id
+from predictions.models.prediction_statements import MOST_INSERTED
+from predictions.serving.engines.predictor import Outcome
+from predictions.serving.schema.errors import ModelFailure
+from tests.integration.conftest import IRIS, make
+
+Q = Prediction.objects
+VALUES: list[Any] = [
+    0.1, 5e-324, 123456789.12345678, 2**53 + 1, -(2**63), True, None,
+    "it's \"quoted\" 100 % %s $1 \\ {now} /* */ -- ;", "Zürich 漢字 🙂\n\t", "", "null", "12", "2026-02-03",
+]  # fmt: skip
+
+
+def new(version: ModelVersion, **fields: Any) -> Prediction:
+    row = {"caller": "visitor:somebody", "source": Source.API, "values": IRIS, **fields}
+    return Prediction(id=new_prediction_id(), version=version, **row)
+
+
+def claimed(limit: int = 64) -> Any:
+    claim = Q.claim(Lane.INTERACTIVE, limit)
+    assert claim
+    return claim
+
+
+def test_values_are_kept_and_claimed_as_they_are(iris: ModelVersion) -> None:
+    Q.accept([new(iris, values=VALUES)])
+
+    [row] = claimed().rows
+    assert (row.values, Q.get().values) == (VALUES, VALUES)
+    assert [type(value) for value in row.values] == [type(value) for value in VALUES]
+
+
+def test_output_is_kept_as_it_is(iris: ModelVersion) -> None:
+    make(iris)
+    output = {"label": VALUES[7], "probabilities": {VALUES[7]: 0.1, VALUES[8]: 5e-324}, "empty": [], "none": None}
+
+    claim = claimed()
+    Q.settle(claim, [Outcome(output, None)], 0.123456789)
+
+    row = Q.get()
+    assert (row.state, row.output, row.error_code, row.predict_ms) == (State.SUCCEEDED, output, "", 0.123456789)
+    assert row.finished_at
+    assert row.started_at == claim.claimed_at
+
+
+def test_row_without_an_output_keeps_none(iris: ModelVersion) -> None:
+    make(iris)
+
+    Q.settle(claimed(), [Outcome(None, ModelFailure("of a kind"))], 1.0)
+
+    row = Q.get()
+    assert (row.state, row.output, row.error_code) == (State.FAILED, None, "model_error")
+
+
+def test_new_row_is_as_the_model_says(iris: ModelVersion) -> None:
+    address = uuid.uuid4()
+    given = new(iris, address=address)
+    given.time_allowed = timedelta(seconds=77)
+    Q.accept([given])
+
+    row = Q.get()
+    assert (row.pk, row.version, row.owner, row.address, row.lane) == (given.pk, iris, None, address, Lane.INTERACTIVE)
+    assert (row.state, row.attempts, row.error_code, row.output) == (State.QUEUED, 0, "", None)
+    assert (row.created_at, row.deadline_at) == (given.created_at, given.created_at + timedelta(seconds=77))
+
+
+def test_more_rows_than_one_statement_takes_are_kept_all_or_none(iris: ModelVersion) -> None:
+    key = {"caller": "visitor:somebody", "key": "mine", "request_hash": "x"}
+    rows = [new(iris) for _ in range(MOST_INSERTED + 1)]
+    rows[0].idempotency = IdempotencyKey(prediction_id=rows[0].pk, **key)
+    Q.accept(rows)
+    assert Q.count() == MOST_INSERTED + 1
+
+    again = [new(iris) for _ in range(MOST_INSERTED + 1)]
+    again[-1].idempotency = IdempotencyKey(prediction_id=again[-1].pk, **key)
+    with pytest.raises(KeyTaken), transaction.atomic():
+        Q.accept(again)
+    assert Q.count() == MOST_INSERTED + 1
+
+
+def test_claim_takes_the_oldest_of_any_version_in_order(
+    iris: ModelVersion, registered: dict[str, RegisteredModel]
+) -> None:
+    wine = registered["wine"].champion
+    assert wine
+    young, old, middle = make(iris, age=1), make(wine, age=9), make(iris, age=5)
+
+    claim = claimed(2)
+
+    assert [(row.id, row.version_id, row.sha256) for row in claim.rows] == [
+        (old.pk, wine.pk, wine.sha256),
+        (middle.pk, iris.pk, iris.sha256),
+    ]
+    assert [row.id for row in claimed().rows] == [young.pk]
+    assert Q.claim(Lane.INTERACTIVE, 64) is None
+
+
+def test_rows_before_one_that_has_cost_an_attempt_are_claimed_and_then_it_alone(iris: ModelVersion) -> None:
+    first, second = make(iris, age=9), make(iris, age=8)
+    tried, last = make(iris, age=7, attempts=1), make(iris, age=6)
+
+    claims = [[row.id for row in claimed().rows] for _ in range(3)]
+
+    assert claims == [[first.pk, second.pk], [tried.pk], [last.pk]]
+
+
+def test_claim_passes_over_other_lanes_and_rows_past_their_deadline(iris: ModelVersion) -> None:
+    make(iris, lane=Lane.BULK)
+    make(iris, age=400)
+
+    assert Q.claim(Lane.INTERACTIVE, 64) is None
+
+
+def test_settle_changes_only_rows_that_the_claim_still_holds(iris: ModelVersion) -> None:
+    kept, canceled = make(iris, age=2), make(iris, age=1)
+    claim = claimed()
+    Q.filter(pk=canceled.pk).cancel()
+
+    settled = Q.settle(claim, [Outcome({"label": "a"}, None)] * 2, 1.0)
+
+    assert (settled.count, settled.statuses) == (1, [])
+    assert [Q.get(pk=row.pk).state for row in (kept, canceled)] == [State.SUCCEEDED, State.CANCELED]
