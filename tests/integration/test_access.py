@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
-from predictions.models import ApiToken, Embedding, ModelVersion, Prediction, State
+from predictions.models import ApiToken, BatchJob, Embedding, ModelVersion, Prediction, State
 from predictions.queue import notifications
 from predictions.use_cases.embeddings import seal
 from predictions.use_cases.sharing import view_token
@@ -82,45 +82,59 @@ class World:
 
     def address(self, route: str) -> str:
         """An address of the route, for an object of the owner."""
-        owner = self.people["owner"]
-        state = State.SUCCEEDED if "feedback" in route or "replay" in route else State.QUEUED
-        prediction = make(self.iris, state, owner=owner, caller=f"user:{owner.pk}").pk
-        again = make(self.iris, State.QUEUED, owner=owner, caller=f"user:{owner.pk}").pk
-        of_admin = {
-            "predictions/registeredmodel": self.iris.registered_model_id,
-            "predictions/modelversion": self.iris.pk,
-            "predictions/prediction": prediction,
-            "auth/user": owner.pk,
-            "auth/group": self.group.pk,
-        }
-        embedding = self.embedding()
-        embedded = make(self.iris, State.QUEUED, caller=f"embed:{embedding.pk}").pk
-        known = {
-            "<str:key>": embedding.key,
-            "<str:sealed>": seal(embedding, embedded),
-            "<slug:name>": "iris",
-            "<str:name>": "iris",
-            "<str:number>": "1",
-            "<slug:called>": "champion",
-            "<uuid:prediction_id>": prediction,
-            "<uuid:again_id>": again,
-            "<id:prediction_id>": prediction,
-            "<str:view_token>": view_token(Prediction.objects.get(pk=prediction)),
-            "<uuid:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,
-            "<id:job_id>": make_job(self.iris, owner=owner, caller=f"user:{owner.pk}").pk,
-            "<str:token_key>": ApiToken.objects.get(user=owner).token_key,
-            "<path:object_id>": next((pk for part, pk in of_admin.items() if part in route), 1),
-            "<id>": owner.pk,
-            "<path:content_type_id>": ContentType.objects.get_for_model(User).pk,
-            "<path:anything>": "nothing",
-            r"^(?P<app_label>auth|predictions)/$": "predictions/",
-            r"^(?:[\s\S]*/)?\Z": "nothing/",
-            "(?P<url>.*)$": "nothing/",
-        }
-        for part, value in known.items():
-            route = route.replace(part, str(value))
+        for part, value in self._values(route).items():
+            if part in route:
+                route = route.replace(part, str(value()))
         assert not re.search(r"[<>()^$]", route), f"add a value for the part in {route} to World.address"
         return route
+
+    def _values(self, route: str) -> dict[str, Callable[[], object]]:
+        """What stands for each part of a route. An object is made only if the route asks for it."""
+        return {
+            "<str:key>": lambda: self.embedding().key,
+            "<str:sealed>": self._sealed,
+            "<slug:name>": lambda: "iris",
+            "<str:name>": lambda: "iris",
+            "<str:number>": lambda: "1",
+            "<slug:called>": lambda: "champion",
+            "<uuid:prediction_id>": lambda: self._prediction(route).pk,
+            "<uuid:again_id>": lambda: self._prediction("").pk,
+            "<id:prediction_id>": lambda: self._prediction(route).pk,
+            "<str:view_token>": lambda: view_token(self._prediction(route)),
+            "<uuid:job_id>": lambda: self._job().pk,
+            "<id:job_id>": lambda: self._job().pk,
+            "<str:token_key>": lambda: ApiToken.objects.get(user=self.people["owner"]).token_key,
+            "<path:object_id>": lambda: self._object_of_admin(route),
+            "<id>": lambda: self.people["owner"].pk,
+            "<path:content_type_id>": lambda: ContentType.objects.get_for_model(User).pk,
+            "<path:anything>": lambda: "nothing",
+            r"^(?P<app_label>auth|predictions)/$": lambda: "predictions/",
+            r"^(?:[\s\S]*/)?\Z": lambda: "nothing/",
+            "(?P<url>.*)$": lambda: "nothing/",
+        }
+
+    def _prediction(self, route: str) -> Prediction:
+        owner = self.people["owner"]
+        state = State.SUCCEEDED if "feedback" in route or "replay" in route else State.QUEUED
+        return make(self.iris, state, owner=owner, caller=f"user:{owner.pk}")
+
+    def _job(self) -> BatchJob:
+        owner = self.people["owner"]
+        return make_job(self.iris, owner=owner, caller=f"user:{owner.pk}")
+
+    def _sealed(self) -> str:
+        embedding = self.embedding()
+        return seal(embedding, make(self.iris, State.QUEUED, caller=f"embed:{embedding.pk}").pk)
+
+    def _object_of_admin(self, route: str) -> object:
+        found: dict[str, Callable[[], object]] = {
+            "predictions/registeredmodel": lambda: self.iris.registered_model_id,
+            "predictions/modelversion": lambda: self.iris.pk,
+            "predictions/prediction": lambda: self._prediction(route).pk,
+            "auth/user": lambda: self.people["owner"].pk,
+            "auth/group": lambda: self.group.pk,
+        }
+        return next((make_it() for part, make_it in found.items() if part in route), 1)
 
     def embedding(self) -> Embedding:
         """An operator's: it opens the model to strangers."""

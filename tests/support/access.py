@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -25,6 +26,7 @@ def is_api(route: str) -> bool:
     return route.startswith(("/api/", "/v2"))
 
 
+@cache
 def rows() -> list[Row]:
     """The rows of the table. `{a,b}` in a route stands for several routes."""
     found = []
