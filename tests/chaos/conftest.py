@@ -16,7 +16,7 @@ TIME_FACTOR = 3.0
 SEED = 1
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
     assert request.config.cache
     database = "postgres" if os.environ.get("DATABASE_URL", "").startswith("postgres") else "sqlite"
@@ -25,7 +25,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Stage(database, models, collected, seed=SEED, quick=True, time_factor=TIME_FACTOR)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_stack(stage: Stage) -> Iterator[Stack]:
     with stage.stack() as stack:
         stack.start(*LINES)

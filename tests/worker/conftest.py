@@ -65,7 +65,7 @@ def prepare_stack(stack_models: Path, request: pytest.FixtureRequest) -> Callabl
     return lambda **variables: stacks.prepared(stack_models, collected, **{**SHORT_TIMES, **variables})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_stack(prepare_stack: Callable[..., AbstractContextManager[Stack]]) -> Iterator[Stack]:
     with prepare_stack() as stack:
         stack.start("redis", "worker", "bulk", "keeper", "web")
