@@ -31,7 +31,7 @@ from predictions.use_cases.database import DATABASE_AWAY
 logger = logging.getLogger(__name__)
 
 # Commands that arrive within this time are committed together, while several arrive at a time.
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
