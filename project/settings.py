@@ -278,3 +278,7 @@ LOGGING = logs.config(
     as_json=ENV.production,
     secrets=[SECRET_KEY, METRICS_TOKEN, *logs.passwords(REDIS_URL, ENV.broker_url, ENV.database_url)],
 )
+
+# Made here, since all processes of Django read this module and publish with it. Made by the package itself, it would
+# bring Celery to processes without Django, such as that of the embedded Redis.
+from project.celery import app as celery_app  # noqa: E402, F401
