@@ -21,7 +21,7 @@ from predictions.models.ids import new_prediction_id
 from predictions.serving.schema.errors import NotAuthenticated
 from predictions.use_cases import lookup
 from predictions.use_cases.submit import PredictCommand, submit
-from predictions.use_cases.wait import subscribe, wait
+from predictions.use_cases.wait import subscribe, wait, wait_a_moment
 
 # Reading and validating a longer body would hold up the event loop: a thread does it.
 LARGE_BODY = 10_000
@@ -112,11 +112,12 @@ def _accepted(request: ApiRequest, rows: list[Prediction], has_several: bool, se
 async def fetch(request: ApiRequest, prediction_id: str) -> ApiReply:
     """GET predictions/<id>/: 200, or 304 if the client has it as it is; `Prefer: wait` waits for its end."""
     seconds = read_wait(request.headers)
-    if not seconds:
-        return _fetched(request, await find(request, prediction_id), {})
     with subscribe([uuid.UUID(prediction_id)]) as subscription:
         row = await find(request, prediction_id)
-        await wait([row], subscription, seconds)
+        if seconds:
+            await wait([row], subscription, seconds)
+        else:
+            await wait_a_moment(row, subscription)
     return _fetched(request, row, _applied(seconds))
 
 
