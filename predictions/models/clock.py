@@ -7,7 +7,7 @@ from django.db import Error, connection
 
 # The expressions of Django's `Now()`, which all other times of predictions come from.
 NOW = {"sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')", "postgresql": "STATEMENT_TIMESTAMP()"}
-# A later time: its one parameter is what `seconds` makes of a time span.
+# A later time: its one parameter is what `interval` makes of a time span.
 LATER = {
     "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)",
     "postgresql": "STATEMENT_TIMESTAMP() + CAST(%s AS interval)",
@@ -36,7 +36,7 @@ def read(answer: str | datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def seconds(span: timedelta) -> str:
+def interval(span: timedelta) -> str:
     """The parameter of `LATER`."""
     return f"{span.total_seconds()} seconds"
 

@@ -87,7 +87,7 @@ def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tup
     database = connections[DEFAULT_DB_ALIAS]
     statement = _claim_statement(database.vendor)
     with database.cursor() as cursor:
-        cursor.execute(statement, [lane, limit, _prepared("claim", token), clock.seconds(lease)])
+        cursor.execute(statement, [lane, limit, _prepared("claim", token), clock.interval(lease)])
         found = sorted(cursor.fetchall(), key=itemgetter(-1, 0))
     return [
         (ClaimedRow(uuid.UUID(str(own_id)), version, sha256, orjson.loads(values), attempts), clock.read(now))
