@@ -11,24 +11,31 @@ from billiard.process import current_process
 from celery import Task, shared_task
 from celery.signals import worker_init, worker_process_init
 from celery.worker import WorkController
+from django.db import close_old_connections
 
 from predictions.context import request_id
 from predictions.models import Lane
+from predictions.models.database import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
 
-class OutOfMemory(Exception):
-    """An estimator asked for more memory than there is. The claim is left to its lease."""
-
-
 @contextmanager
-def _sparing_the_worker() -> Iterator[None]:
-    """A MemoryError of a task would end the whole worker: Celery takes it for one of the main process."""
+def _guarded() -> Iterator[None]:
+    """For the body of a task: a database connection that works, and no exception that leaves the task.
+
+    A connection that an earlier task has lost is replaced; outside a transaction nobody else does that. An exception is
+    logged here, and what was claimed is left to its lease: Celery would end the whole worker for a MemoryError, and
+    report any other exception to the main process with the code positions of its traceback, often more than the pipe
+    between them holds. At a warm shutdown nobody reads that pipe, and the worker would never end.
+    """
+    close_old_connections()
     try:
         yield
-    except MemoryError as error:
-        raise OutOfMemory(str(error)) from None
+    except DATABASE_AWAY as error:
+        logger.warning("the database does not answer (%s); the task comes again", type(error).__name__)
+    except Exception:  # MemoryError is one
+        logger.exception("a task failed; its rows are executed again when their lease is over")
 
 
 @shared_task(name="predictions.drain", ignore_result=True, bind=True)
@@ -39,16 +46,16 @@ def drain_lane(self: Task, lane: str) -> None:
     from predictions.worker import drain  # noqa: PLC0415
 
     request_id.set(self.request.get("request_id", ""))
-    with _sparing_the_worker():
+    with _guarded():
         drain.drain_lane(lane)
-    drain.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
+        drain.beat(f"{self.request.hostname}/{getattr(current_process(), 'index', 0)}")
 
 
 @shared_task(name="predictions.examine", ignore_result=True)
 def examine(version_id: int) -> None:
     from predictions.worker import preload  # noqa: PLC0415
 
-    with _sparing_the_worker():
+    with _guarded():
         preload.examine(version_id)
 
 
@@ -57,7 +64,7 @@ def promote(request_id: int) -> None:
     from predictions.lifecycle import changes  # noqa: PLC0415
     from predictions.worker import preload  # noqa: PLC0415
 
-    with _sparing_the_worker():
+    with _guarded():
         changes.carry_out(request_id, preload.examine)
 
 
@@ -65,7 +72,7 @@ def promote(request_id: int) -> None:
 def compute(computation_id: int) -> None:
     from predictions.explanations.compute import compute as compute_request  # noqa: PLC0415
 
-    with _sparing_the_worker():
+    with _guarded():
         compute_request(computation_id)
 
 

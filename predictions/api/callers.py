@@ -11,11 +11,11 @@ from django.db import close_old_connections
 from predictions.api.http import ApiRequest
 from predictions.models import ApiToken
 from predictions.models.api_token import Scope
+from predictions.models.database import DATABASE_AWAY
 from predictions.queue.batcher import Batcher, map_catching
 from predictions.serving.schema.errors import InvalidToken
 from predictions.use_cases import lookup
 from predictions.use_cases.callers import Caller, of_address, of_user
-from predictions.use_cases.database import DATABASE_AWAY
 
 # Returns None if the request does not use the scheme. Raises InvalidToken if it uses it wrongly.
 Scheme = Callable[[ApiRequest], Awaitable[Caller | None]]

@@ -15,9 +15,9 @@ from rest_framework import exceptions
 
 from predictions.api.http import JSON, ApiReply, json_reply
 from predictions.batches.limits import takes_file
+from predictions.models.database import DATABASE_AWAY
 from predictions.serving.schema import errors, request_errors
 from predictions.serving.schema.errors import ForetellError, InvalidInput, Problem
-from predictions.use_cases.database import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 

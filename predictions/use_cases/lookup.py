@@ -8,6 +8,7 @@ from django.db import close_old_connections
 
 from predictions.lifecycle import aliases, registry
 from predictions.models import Feedback, IdempotencyKey, ModelVersion, Prediction, RegisteredModel, Tombstone
+from predictions.models.database import DATABASE_AWAY
 from predictions.models.prediction_statements import Status
 from predictions.models.states import State
 from predictions.queue.batcher import Batcher, map_catching
@@ -15,7 +16,6 @@ from predictions.serving.schema.errors import ModelUnavailable, NotFound, Remove
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller, may_see
-from predictions.use_cases.database import DATABASE_AWAY
 
 # The reads of coroutines. Two threads, so that one slow read does not hold up all others.
 reading = ThreadPoolExecutor(2, thread_name_prefix="reading")

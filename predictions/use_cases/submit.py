@@ -18,6 +18,7 @@ from django.db import close_old_connections
 from predictions.context import request_id
 from predictions.lifecycle import registry
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, Source, Webhook
+from predictions.models.database import DATABASE_AWAY
 from predictions.models.idempotency_key import KeyTaken
 from predictions.queue import notifications
 from predictions.queue.batcher import Batcher, map_catching
@@ -26,7 +27,6 @@ from predictions.serving.schema.errors import KeyReused, ModelUnavailable, Queue
 from predictions.serving.schema.signature import Value
 from predictions.use_cases import admission, lookup
 from predictions.use_cases.callers import Caller
-from predictions.use_cases.database import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from predictions.models import Prediction
+from predictions.models.database import DATABASE_AWAY
 from predictions.models.prediction_statements import Status
 from predictions.queue.completions import Subscription, listener
 from predictions.use_cases import lookup
-from predictions.use_cases.database import DATABASE_AWAY
 
 # How long a look at a prediction that is younger than `YOUNG` waits for its end.
 MOMENT_SECONDS = 0.02

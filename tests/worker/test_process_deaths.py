@@ -96,7 +96,7 @@ def test_row_that_always_exceeds_the_time_limit_is_executed_once(stack: Stack) -
 
 def test_row_that_exhausts_memory_does_not_stop_the_worker(stack: Stack) -> None:
     exhausting = stack.submit("probe-crashing", {"x": EXHAUST, "seconds": 0})
-    wait_until(lambda: "OutOfMemory" in stack["worker"].log.read_text(), 30, "the task has failed")
+    wait_until(lambda: "MemoryError" in stack["worker"].log.read_text(), 30, "the task has failed")
     good = stack.submit("probe-crashing", {"x": 1, "seconds": 0})
     stack.wait_for_state(good, "succeeded", 30)
     assert stack["worker"].is_running
