@@ -7,9 +7,15 @@ from django.db import Error, connection
 
 # The expressions of Django's `Now()`, which all other times of predictions come from.
 NOW = {"sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')", "postgresql": "STATEMENT_TIMESTAMP()"}
-# A later time: its one parameter is what `interval` makes of a time span.
-LATER = {
-    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)",
+# The same as columns hold it, in a statement with parameters. SQLite compares times as texts, and Django writes six
+# digits after the point.
+STORED_NOW = {
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW')",
+    "postgresql": "STATEMENT_TIMESTAMP()",
+}
+# A later time likewise: its one parameter is what `interval` makes of a time span.
+STORED_LATER = {
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW', %s)",
     "postgresql": "STATEMENT_TIMESTAMP() + CAST(%s AS interval)",
 }
 # `recent` asks the database again after this time.
@@ -37,7 +43,7 @@ def read(answer: str | datetime) -> datetime:
 
 
 def interval(span: timedelta) -> str:
-    """The parameter of `LATER`."""
+    """The parameter of `STORED_LATER`."""
     return f"{span.total_seconds()} seconds"
 
 

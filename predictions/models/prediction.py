@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -93,12 +93,22 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
 
         Raises:
             KeyTaken: the key of one of them is in use. Nothing was kept.
+            django.db.Error: nothing was kept, also if the database executes the statements later.
         """
-        keys = [prediction.idempotency for prediction in predictions if prediction.idempotency]
-        hooks = [prediction.webhook for prediction in predictions if prediction.webhook]
-        now = clock.recent(ask_after=CLOCK_SECONDS)
+        try:
+            self._accept_at(clock.recent(ask_after=CLOCK_SECONDS), predictions)
+        except prediction_statements.OutdatedTime:
+            self._accept_at(clock.now(), predictions)
+        for prediction in predictions:
+            prediction._state.adding = False
+
+    def _accept_at(self, time: datetime, predictions: Sequence["Prediction"]) -> None:
+        # SQLite's clock tells milliseconds: a row must not seem to be claimed before it was accepted.
+        now = time.replace(microsecond=time.microsecond // 1000 * 1000)
         for prediction in predictions:
             prediction.created_at, prediction.deadline_at = now, now + prediction.time_allowed
+        keys = [prediction.idempotency for prediction in predictions if prediction.idempotency]
+        hooks = [prediction.webhook for prediction in predictions if prediction.webhook]
         # One statement alone is a transaction by itself, which on PostgreSQL takes a third of the time.
         is_one = not keys and not hooks and len(predictions) <= prediction_statements.MOST_INSERTED
         with nullcontext() if is_one else transaction.atomic(savepoint=False):
@@ -107,8 +117,6 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
                 IdempotencyKey.objects.take(keys)
             if hooks:
                 Webhook.objects.expect(hooks, now)
-        for prediction in predictions:
-            prediction._state.adding = False
 
     # --- Transitions: each one guarded update, which says whether (or for how many) it won ---------------------------
     def claim(self, lane: str, limit: int) -> Claim | None:

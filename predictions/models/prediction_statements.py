@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from django.apps import apps
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, models
 
 from predictions.models import clock
 from predictions.models.claim import ClaimedRow
@@ -70,16 +70,34 @@ WHERE predictions_prediction.id = given.id AND {_guard(State.SUCCEEDED, State.FA
 MOST_INSERTED = 1000
 
 
+class OutdatedTime(OperationalError):
+    """The time that new rows were given is not the database's."""
+
+
 def insert(predictions: "Sequence[Prediction]") -> None:
+    """Insert new rows, all of which have the same `created_at`.
+
+    Raises:
+        OutdatedTime: the database's time is not within `DATABASE_SECONDS` of it, and nothing of a lot was inserted. A
+            machine was suspended, a clock was set, or the database was frozen and executes the statement after its
+            caller has given up and was refused.
+    """
     database = connections[DEFAULT_DB_ALIAS]
     entered = _entered()
     columns = ", ".join(database.ops.quote_name(str(field.column)) for field in entered)
     given = _recordset(*(field.attname for field in entered))
-    statement = f"INSERT INTO predictions_prediction ({columns}) SELECT {columns} FROM {given.relation(database)}"  # noqa: S608
+    statement = (
+        f"INSERT INTO predictions_prediction ({columns}) SELECT {columns} FROM {given.relation(database)}"  # noqa: S608
+        f" WHERE {clock.STORED_NOW[database.vendor]} BETWEEN %s AND %s"
+    )
+    tolerance = timedelta(seconds=settings.DATABASE_SECONDS)
     with database.cursor() as cursor:
         for start in range(0, len(predictions), MOST_INSERTED):
             lot = predictions[start : start + MOST_INSERTED]
-            cursor.execute(statement, [given.document((one.__dict__ for one in lot), database)])
+            bounds = [_prepared("created_at", lot[0].created_at + by) for by in (-tolerance, tolerance)]
+            cursor.execute(statement, [given.document((one.__dict__ for one in lot), database), *bounds])
+            if cursor.rowcount < len(lot):
+                raise OutdatedTime("the database's time is not that of the new rows")
 
 
 def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tuple[ClaimedRow, datetime]]:
@@ -98,8 +116,7 @@ def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tup
 @cache
 def _claim_statement(vendor: str) -> str:
     locked = {"postgresql": "FOR UPDATE SKIP LOCKED"}.get(vendor, "")  # on SQLite, one connection writes at a time
-    now = clock.NOW[vendor].replace("%", "%%")
-    return _CLAIM.format(now=now, until=clock.LATER[vendor], locked=locked)
+    return _CLAIM.format(now=clock.STORED_NOW[vendor], until=clock.STORED_LATER[vendor], locked=locked)
 
 
 def settle(token: uuid.UUID, statuses: "Mapping[uuid.UUID, Status]", finished_at: datetime, predict_ms: float) -> int:

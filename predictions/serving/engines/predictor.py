@@ -166,13 +166,14 @@ def _number(
 ) -> dict[str, Any] | None:
     if not math.isfinite(value):
         return None
-    if outside or not math.isfinite(size):
-        interval = None
+    bounds = _clipped(interval, value, interval.quantile * size) if interval and not outside else None
+    if bounds is None or not all(map(math.isfinite, bounds)):
+        interval = bounds = None
     return {
         "kind": "regression",
         "value": value,
         "unit": manifest.unit,
-        "interval": _clipped(interval, value, interval.quantile * size) if interval else None,
+        "interval": bounds,
         "coverage": interval.coverage if interval else None,
         "grade": "outside" if outside else None,
         "grade_evidence": evidence if interval else None,

@@ -26,7 +26,9 @@ Value: TypeAlias = float | int | str | bool | None
 # The whole numbers that JSON (RFC 8259, section 6) and an estimator's float64 both keep exactly.
 LARGEST_INTEGER = 2**53 - 1
 
-ChoiceValue: TypeAlias = StrictInt | StrictStr | StrictFloat
+# Databases and JSON libraries keep whole numbers of 64 bits.
+Int64: TypeAlias = Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)]
+ChoiceValue: TypeAlias = Int64 | StrictStr | StrictFloat
 
 
 class _Described(BaseModel):
@@ -90,8 +92,8 @@ class Integer(_Bounded):
 
     kind: Literal["integer"] = "integer"
     default: int | None = None
-    minimum: int | None = None
-    maximum: int | None = None
+    minimum: Int64 | None = None
+    maximum: Int64 | None = None
     step: int | None = Field(default=None, gt=0)
 
     def rule(self) -> Any:

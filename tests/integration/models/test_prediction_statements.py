@@ -1,19 +1,25 @@
 """Acceptance, claim and settle: many rows in one statement. No value changes on the way, and all or none are kept."""
 
+import os
+import signal
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
 
-from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State, clock
 from predictions.models.idempotency_key import KeyTaken
 from predictions.models.ids import new_prediction_id
 from predictions.models.prediction_statements import MOST_INSERTED
 from predictions.serving.engines.predictor import Outcome
 from predictions.serving.schema.errors import ModelFailure
 from tests.integration.conftest import IRIS, make
+from tests.support.waiting import wait_until
 
 Q = Prediction.objects
 VALUES: list[Any] = [
@@ -131,3 +137,64 @@ def test_settle_changes_only_rows_that_the_claim_still_holds(iris: ModelVersion)
 
     assert (settled.count, settled.statuses) == (1, [])
     assert [Q.get(pk=row.pk).state for row in (kept, canceled)] == [State.SUCCEEDED, State.CANCELED]
+
+
+def at(time: datetime) -> None:
+    """The database's time as this process knows it."""
+    clock._known = time, monotonic()
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_rows_get_the_time_of_the_database_after_a_clock_was_set(iris: ModelVersion, hours: int) -> None:
+    """A suspended machine's monotonic clock stands still, too."""
+    at(timezone.now() + timedelta(hours=hours))
+
+    Q.accept([new(iris)])
+
+    assert abs(Q.get().created_at - timezone.now()) < timedelta(seconds=10)
+    assert len(claimed().rows) == 1
+
+
+def test_row_of_another_time_is_refused(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: timezone.now() - timedelta(seconds=5))
+    at(timezone.now() - timedelta(seconds=5))
+
+    with pytest.raises(OperationalError):
+        Q.accept([new(iris)])
+    assert Q.count() == 0
+
+
+def test_no_row_seems_to_be_claimed_before_it_was_accepted(iris: ModelVersion) -> None:
+    clock.now()
+    for _ in range(200):
+        Q.accept([new(iris)])
+        claimed()
+
+    assert Q.filter(started_at__lt=F("created_at")).count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statement_that_a_frozen_server_executes_later_keeps_nothing(iris: ModelVersion) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no server")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [process] = cursor.fetchone()
+    clock.now()
+
+    os.kill(process, signal.SIGSTOP)
+    try:
+        with pytest.raises(OperationalError):
+            Q.accept([new(iris)])
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+    connection.close()
+    wait_until(lambda: not has_backend(process), 10, "the server has executed the statement")
+    assert Q.count() == 0
+
+
+def has_backend(process: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [process])
+        return bool(cursor.fetchone()[0])

@@ -137,8 +137,8 @@ def test_interval_is_clipped_to_what_the_target_can_be_and_holds_the_value(
     assert outcome.output["interval"] == expected
 
 
-@pytest.mark.parametrize("size", [math.inf, math.nan])
-def test_row_whose_difficulty_is_no_number_gets_no_interval(size: float) -> None:
+@pytest.mark.parametrize("size", [math.inf, math.nan, 1e308])
+def test_row_whose_interval_has_no_finite_bounds_gets_no_interval(size: float) -> None:
     class Puzzled:
         def assess(self, rows: Any) -> Assessment:
             return Assessment(np.array([False]), np.array([size]))
