@@ -1,4 +1,4 @@
-"""System checks of the installed software, for `manage.py check --deploy`."""
+"""System checks of the installed software. Every command of Django runs them, those for production with `--deploy`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,20 +7,38 @@ from django.conf import settings
 from django.core import checks
 from django.db import connection
 
+# The first release whose UPDATE returns rows: https://www.sqlite.org/lang_returning.html
+UPDATE_RETURNS = (3, 35, 0)
 # This release fixes a race: a checkpoint and a writer could corrupt the file. Source:
 # https://www.sqlite.org/releaselog/3_51_3.html
 WAL_RESET_FIXED = (3, 51, 3)
 
 
+@checks.register()
+def check_sqlite_can_do_it(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    if connection.vendor != "sqlite" or settings.SQLITE_VERSION >= UPDATE_RETURNS:
+        return []
+    return [
+        checks.Error(
+            f"SQLite {_version()} is too old: its UPDATE returns no rows.",
+            hint="Use a Python with SQLite 3.35 or newer, or set DATABASE_URL to a PostgreSQL server.",
+            id="foretell.E001",
+        )
+    ]
+
+
 @checks.register(checks.Tags.database, deploy=True)
-def check_sqlite_version(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+def check_sqlite_keeps_its_file(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     if connection.vendor != "sqlite" or settings.SQLITE_VERSION >= WAL_RESET_FIXED:
         return []
-    found = ".".join(str(part) for part in settings.SQLITE_VERSION)
     return [
         checks.Warning(
-            f"SQLite {found} has the WAL-reset bug: in rare cases, concurrent connections corrupt the database file.",
+            f"SQLite {_version()} has the WAL-reset bug: in rare cases, connections corrupt the database file.",
             hint="Use SQLite 3.51.3 or newer, or set DATABASE_URL to a PostgreSQL server. Make backups until then.",
             id="foretell.W001",
         )
     ]
+
+
+def _version() -> str:
+    return ".".join(str(part) for part in settings.SQLITE_VERSION)
