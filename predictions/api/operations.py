@@ -17,7 +17,7 @@ from predictions.api.parsers import check_json
 from predictions.api.prediction_body import PredictBody, read_body
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
-from predictions.models.ids import new_prediction_id
+from predictions.models.ids import new_prediction_ids
 from predictions.serving.schema.errors import NotAuthenticated
 from predictions.use_cases import lookup
 from predictions.use_cases.submit import PredictCommand, submit
@@ -44,7 +44,7 @@ async def predict(request: ApiRequest, name: str) -> ApiReply:
     command = PredictCommand(
         version,
         rows,
-        [new_prediction_id() for _ in rows],
+        new_prediction_ids(len(rows)),
         request.caller,
         Source.API,
         options.idempotency_key,

@@ -26,6 +26,11 @@ def new_prediction_id() -> uuid.UUID:
     return uuid.UUID(int=bits & ~_FIXED_BITS | _VERSION_7 | _VARIANT)
 
 
+def new_prediction_ids(count: int) -> list[uuid.UUID]:
+    """For the rows of one request, which have one time of acceptance: sorted, so that lists show the rows in order."""
+    return sorted(new_prediction_id() for _ in range(count))
+
+
 def _random_bytes() -> bytes:
     try:
         return _random.pop()

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from predictions.models import ModelVersion, Prediction, RegisteredModel, Source
-from predictions.models.ids import new_prediction_id
+from predictions.models.ids import new_prediction_id, new_prediction_ids
 from predictions.use_cases import lookup
 from predictions.use_cases.callers import Caller
 from predictions.use_cases.submit import PredictCommand, submit_in_thread, submit_row
@@ -21,5 +21,5 @@ def ask_rows(
     version: ModelVersion, rows: Sequence[list[Any]], caller: Caller, ids: Sequence[UUID] | None = None
 ) -> list[Prediction]:
     """All or none."""
-    command = PredictCommand(version, rows, ids or [new_prediction_id() for _ in rows], caller, Source.API)
+    command = PredictCommand(version, rows, ids or new_prediction_ids(len(rows)), caller, Source.API)
     return submit_in_thread(command)

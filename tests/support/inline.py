@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from predictions import tasks
 from predictions.api import callers, threads
 from predictions.queue import notifications, redis_client
 from predictions.use_cases import lookup, submit
@@ -57,5 +58,5 @@ def run_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_client.helper, "executor", executor)
     monkeypatch.setattr(notifications, "sender", executor)
     monkeypatch.setattr(threads, "threads", executor)
-    for module in (lookup, callers, submit, threads):
+    for module in (lookup, callers, submit, threads, tasks):
         monkeypatch.setattr(module, "close_old_connections", lambda: None)

@@ -4,7 +4,7 @@ import os
 import time
 import uuid
 
-from predictions.models.ids import new_prediction_id
+from predictions.models.ids import new_prediction_id, new_prediction_ids
 
 RANDOM_A = 0xFFF << 64
 RANDOM_B = (1 << 62) - 1
@@ -51,3 +51,10 @@ def test_processes_of_one_parent_share_no_random_bits() -> None:
     os.close(writing)
 
     assert of_child.int & RANDOM_B != own.int & RANDOM_B
+
+
+def test_ids_of_one_request_are_sorted() -> None:
+    ids = new_prediction_ids(300)
+
+    assert ids == sorted(set(ids))
+    assert len(ids) == 300

@@ -10,7 +10,7 @@ from predictions.api.http import ApiReply, ApiRequest
 from predictions.api.inference_protocol import inputs, messages, outputs
 from predictions.api.operations import LARGE_BODY, accept_and_wait
 from predictions.models import ModelVersion, Prediction, Source, State
-from predictions.models.ids import new_prediction_id
+from predictions.models.ids import new_prediction_ids
 from predictions.serving.schema.errors import ERRORS, Canceled, ForetellError, ModelFailure, NotInTime
 from predictions.serving.schema.signature import Value
 from predictions.use_cases import lookup
@@ -27,7 +27,7 @@ async def infer(request: ApiRequest, name: str, number: str | None = None) -> Ap
     options = read_options(request.headers, request.caller)
     version = await lookup.version(name, number, request.caller)
     asked, wanted, rows = await _read(request, version)
-    ids = [new_prediction_id() for _ in rows]
+    ids = new_prediction_ids(len(rows))
     key, allowed = options.idempotency_key, options.time_allowed
     is_pinned = number is not None
     answers = await _answers(

@@ -282,7 +282,7 @@ def test_caller_of_an_accepted_row_is_the_tokens_owner_or_the_address(door: Door
     for headers in ({}, bearer(SimpleNamespace(owner=owner))):
         assert door.ask("POST", PREDICT, sent(ROW), **JSON, **headers).status_code == 202
 
-    found = list(Prediction.objects.order_by("created_at").values_list("caller", "owner"))
+    found = list(Prediction.objects.order_by("created_at", "id").values_list("caller", "owner"))
     assert found[1:] == [(f"user:{owner.pk}", owner.pk)]
     assert found[0][0].startswith("address:")
 

@@ -37,7 +37,7 @@ def ask(client: ApiClient, model: str, inputs: list[Any], outputs: list[Any] | N
 def test_numbers_as_bytes_are_those_numbers(client: ApiClient, datatype: str, dtype: type) -> None:
     given = FLOWERS.astype(dtype)
     result = ask(client, "iris", [tensor("input", given, datatype)])
-    kept = Prediction.objects.order_by("created_at")
+    kept = Prediction.objects.order_by("created_at", "id")
     assert [row.values for row in kept] == given.tolist()
     assert result.as_numpy("predict").tolist() == [[row.output["label"].encode()] for row in kept]
 
@@ -53,7 +53,7 @@ def test_every_kind_of_feature_as_bytes(client: ApiClient, kinds: RegisteredMode
     ]
     result = ask(client, "kinds", inputs)
     assert result.as_numpy("predict").tolist() == [[3.5], [23.0]]
-    assert [row.values for row in Prediction.objects.order_by("created_at")] == [
+    assert [row.values for row in Prediction.objects.order_by("created_at", "id")] == [
         [1.5, 2, "r", True, "grün", None],  # NaN is how a tensor leaves out a number that may be left out
         [20.0, 3, "g", False, "", 0.5],
     ]
@@ -65,7 +65,7 @@ def test_outputs_come_as_each_is_asked_for(client: ApiClient) -> None:
         triton.InferRequestedOutput("predict", binary_data=False),
     ]
     result = ask(client, "iris", [tensor("input", FLOWERS, "FP64")], outputs)
-    kept = [row.output["probabilities"] for row in Prediction.objects.order_by("created_at")]
+    kept = [row.output["probabilities"] for row in Prediction.objects.order_by("created_at", "id")]
     assert result.as_numpy("predict_proba").tolist() == [
         [
             shares[label] for label in ("setosa", "versicolor", "virginica")

@@ -35,7 +35,7 @@ KINDS = {
 
 def answers() -> list[str]:
     """What the rows of the database say, in the order of their asking."""
-    return [row.output["label"] for row in Prediction.objects.order_by("created_at")]
+    return [row.output["label"] for row in Prediction.objects.order_by("created_at", "id")]
 
 
 # --- Forms of a request -----------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_each_kind_of_feature_has_its_datatype(infer: Infer, kinds: RegisteredMo
     tensors = [(name, *rest) for name, rest in KINDS.items()]
     response = infer("kinds", *tensors, ("note", [2, 1], "BYTES", ["fine", None]))
     assert response.json()["outputs"] == [{"name": "predict", "shape": [2, 1], "datatype": "FP64", "data": [3.5, 23.0]}]
-    assert [row.values for row in Prediction.objects.order_by("created_at")] == [
+    assert [row.values for row in Prediction.objects.order_by("created_at", "id")] == [
         [1.5, 2, "r", True, "fine", None],
         [20.0, 3, "g", False, None, None],
     ]
@@ -105,7 +105,7 @@ def test_probabilities_come_when_they_are_asked_for(infer: Infer) -> None:
     (output,) = response.json()["outputs"]
     assert (output["name"], output["shape"], output["datatype"]) == ("predict_proba", [3, 3], "FP64")
     assert output["parameters"] == {f"class_{place}": name for place, name in enumerate(NAMES)}
-    kept = [row.output["probabilities"] for row in Prediction.objects.order_by("created_at")]
+    kept = [row.output["probabilities"] for row in Prediction.objects.order_by("created_at", "id")]
     assert output["data"] == [shares[name] for shares in kept for name in NAMES]
 
 
@@ -285,7 +285,7 @@ def test_what_is_not_finished_in_time_can_be_read_later(
     monkeypatch.setattr(notifications, "notify", lambda lane: True)
     settings.WAIT_MAX = 0.1
     response = infer("iris", INPUT)
-    ids = list(Prediction.objects.order_by("created_at").values_list("pk", flat=True))
+    ids = list(Prediction.objects.order_by("created_at", "id").values_list("pk", flat=True))
     body = response.json()
     assert response.status_code == 504
     assert body["error"].startswith("Not finished within 0.1 s. The work goes on")
@@ -303,7 +303,7 @@ def test_row_without_an_answer_is_named(infer: Infer, kinds: RegisteredModel) ->
             " Check them, or try other values."
         },
     )
-    assert [row.state for row in Prediction.objects.order_by("created_at")] == [State.SUCCEEDED, State.FAILED]
+    assert [row.state for row in Prediction.objects.order_by("created_at", "id")] == [State.SUCCEEDED, State.FAILED]
 
 
 def test_canceled_rows_are_named(infer: Infer, monkeypatch: pytest.MonkeyPatch) -> None:
