@@ -80,7 +80,7 @@ All answers were compared with those of the estimator; {right_answers(results):,
 def _kept(results: Json) -> str:
     rows = [[name, about["keeps"], about["gives"]] for name, about in results["services"].items()]
     return f"""\
-## What each service stores and answers
+## Stored data and responses of each service
 
 A rate alone does not compare these services. A service that keeps nothing does less work for each answer, and it loses
 the waiting requests when a process ends.

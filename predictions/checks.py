@@ -15,8 +15,8 @@ WAL_RESET_FIXED = (3, 51, 3)
 
 
 @checks.register()
-def check_sqlite_can_do_it(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    if connection.vendor != "sqlite" or settings.SQLITE_VERSION >= UPDATE_RETURNS:
+def check_sqlite_returns_rows(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    if not _is_sqlite_before(UPDATE_RETURNS):
         return []
     return [
         checks.Error(
@@ -28,8 +28,8 @@ def check_sqlite_can_do_it(app_configs: Sequence[Any] | None, **kwargs: Any) -> 
 
 
 @checks.register(checks.Tags.database, deploy=True)
-def check_sqlite_keeps_its_file(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    if connection.vendor != "sqlite" or settings.SQLITE_VERSION >= WAL_RESET_FIXED:
+def check_sqlite_wal_reset(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    if not _is_sqlite_before(WAL_RESET_FIXED):
         return []
     return [
         checks.Warning(
@@ -38,6 +38,10 @@ def check_sqlite_keeps_its_file(app_configs: Sequence[Any] | None, **kwargs: Any
             id="foretell.W001",
         )
     ]
+
+
+def _is_sqlite_before(version: tuple[int, int, int]) -> bool:
+    return connection.vendor == "sqlite" and version > settings.SQLITE_VERSION
 
 
 def _version() -> str:

@@ -22,20 +22,21 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def _guarded() -> Iterator[None]:
-    """For the body of a task: a database connection that works, and no exception that leaves the task.
+    """Replace a broken database connection before a task, and log its exceptions instead of raising them.
 
-    A connection that an earlier task has lost is replaced; outside a transaction nobody else does that. An exception is
-    logged here, and what was claimed is left to its lease: Celery would end the whole worker for a MemoryError, and
-    report any other exception to the main process with the code positions of its traceback, often more than the pipe
-    between them holds. At a warm shutdown nobody reads that pipe, and the worker would never end.
+    Django replaces a broken connection only at the end of a transaction, and a task may fail outside one.
+
+    Celery ends the whole worker if a task raises MemoryError. It sends any other exception to the main process through
+    a pipe. The message is often larger than the buffer of the pipe. During a warm shutdown the main process does not
+    read the pipe, so the child process would block and the worker would not exit.
     """
     close_old_connections()
     try:
         yield
     except DATABASE_AWAY as error:
-        logger.warning("the database does not answer (%s); the task comes again", type(error).__name__)
+        logger.warning("a task ended early: the database does not answer (%s)", type(error).__name__)
     except Exception:  # MemoryError is one
-        logger.exception("a task failed; its rows are executed again when their lease is over")
+        logger.exception("a task failed; rows that it has claimed are executed again after their lease")
 
 
 @shared_task(name="predictions.drain", ignore_result=True, bind=True)

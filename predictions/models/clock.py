@@ -13,7 +13,7 @@ STORED_NOW = {
     "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW')",
     "postgresql": "STATEMENT_TIMESTAMP()",
 }
-# A later time likewise: its one parameter is what `interval` makes of a time span.
+# The time after an interval from now, stored in the same way. The parameter is the result of `interval`.
 STORED_LATER = {
     "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW', %s)",
     "postgresql": "STATEMENT_TIMESTAMP() + CAST(%s AS interval)",

@@ -89,7 +89,7 @@ class World:
         return route
 
     def _values(self, route: str) -> dict[str, Callable[[], object]]:
-        """What stands for each part of a route. An object is made only if the route asks for it."""
+        """For each placeholder of a route, a function that returns its value and creates the object that it needs."""
         return {
             "<str:key>": lambda: self.embedding().key,
             "<str:sealed>": self._sealed,

@@ -3,8 +3,8 @@
 import os
 import signal
 import uuid
-from datetime import datetime, timedelta
-from time import monotonic
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -139,15 +139,28 @@ def test_settle_changes_only_rows_that_the_claim_still_holds(iris: ModelVersion)
     assert [Q.get(pk=row.pk).state for row in (kept, canceled)] == [State.SUCCEEDED, State.CANCELED]
 
 
-def at(time: datetime) -> None:
-    """The database's time as this process knows it."""
-    clock._known = time, monotonic()
+@pytest.fixture
+def believe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[timedelta], None]]:
+    """Asks the database for its time, and takes it to be later by a time span. The real time is known again after."""
+    read = clock.read
+
+    def ask(later: timedelta) -> None:
+        monkeypatch.setattr(clock, "read", lambda answer: read(answer) + later)
+        clock.now()
+
+    yield ask
+    monkeypatch.setattr(clock, "read", read)
+    clock.now()
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_rows_get_the_time_of_the_database_after_a_clock_was_set(iris: ModelVersion, hours: int) -> None:
+def test_rows_get_the_time_of_the_database_after_a_clock_was_set(
+    iris: ModelVersion, believe: Callable[[timedelta], None], monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
     """A suspended machine's monotonic clock stands still, too."""
-    at(timezone.now() + timedelta(hours=hours))
+    read = clock.read
+    believe(timedelta(hours=hours))
+    monkeypatch.setattr(clock, "read", read)
 
     Q.accept([new(iris)])
 
@@ -155,9 +168,9 @@ def test_rows_get_the_time_of_the_database_after_a_clock_was_set(iris: ModelVers
     assert len(claimed().rows) == 1
 
 
-def test_row_of_another_time_is_refused(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "now", lambda: timezone.now() - timedelta(seconds=5))
-    at(timezone.now() - timedelta(seconds=5))
+@pytest.mark.parametrize("seconds", [-5, 5])
+def test_row_of_another_time_is_refused(iris: ModelVersion, believe: Callable[[timedelta], None], seconds: int) -> None:
+    believe(timedelta(seconds=seconds))
 
     with pytest.raises(OperationalError):
         Q.accept([new(iris)])

@@ -1,4 +1,4 @@
-"""What becomes of a task that fails, and of its connection to the database."""
+"""Celery tasks that fail: their exceptions are logged, and the next task has a working database connection."""
 
 import logging
 from collections.abc import Callable
@@ -12,37 +12,38 @@ from predictions.models import Lane, ModelVersion, Prediction, State
 from predictions.worker import drain
 from tests.integration.conftest import make
 
+LogOf = Callable[[Exception], logging.LogRecord]
 
-def failing(error: BaseException) -> Callable[[str], None]:
-    def fail(lane: str) -> None:
-        raise error
 
-    return fail
+@pytest.fixture
+def log_of(db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> LogOf:
+    """Runs a task whose body raises an error, and returns its log record."""
+
+    def run(error: Exception) -> logging.LogRecord:
+        def fail(lane: str) -> None:
+            raise error
+
+        monkeypatch.setattr(drain, "drain_lane", fail)
+        tasks.drain_lane(Lane.INTERACTIVE)
+        [record] = [one for one in caplog.records if one.name == "predictions.tasks"]
+        return record
+
+    return run
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), MemoryError("4 GB")])
-def test_failure_is_logged_and_stays_in_the_task(
-    error: BaseException, db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(drain, "drain_lane", failing(error))
+def test_exception_is_logged_and_not_raised(log_of: LogOf, error: Exception) -> None:
+    record = log_of(error)
 
-    tasks.drain_lane(Lane.INTERACTIVE)
-
-    [record] = [one for one in caplog.records if one.name == "predictions.tasks"]
     assert record.levelno == logging.ERROR
     assert record.exc_info
     assert record.exc_info[1] is error
 
 
 @pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("closed")])
-def test_database_that_is_away_is_one_line(
-    error: Exception, db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(drain, "drain_lane", failing(error))
+def test_error_of_the_database_is_logged_without_a_traceback(log_of: LogOf, error: Exception) -> None:
+    record = log_of(error)
 
-    tasks.drain_lane(Lane.INTERACTIVE)
-
-    [record] = [one for one in caplog.records if one.name == "predictions.tasks"]
     assert (record.levelno, record.exc_info) == (logging.WARNING, None)
     assert type(error).__name__ in record.getMessage()
 
