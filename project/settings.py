@@ -19,6 +19,9 @@ make_private(ENV.var_dir)
 # in development; the traceback is in the console.
 DEBUG = False
 DEVELOPMENT = ENV.debug
+PRODUCTION = ENV.production
+# Each request asks this. It is a setting of its own, since Django takes 4 µs to look up a pydantic model such as ENV.
+BEHIND_PROXY = ENV.behind_proxy
 SECRET_KEY = secret_key(ENV)
 ALLOWED_HOSTS = ENV.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
@@ -92,6 +95,7 @@ SQLITE_VERSION = sqlite3.sqlite_version_info
 REDIS_URL = ENV.redis_url or embedded_url(ENV.var_dir)
 
 # --- Celery: the reasons are in docs/decisions/0003-celery.md ---------------------------------------------------------
+HAS_OWN_BROKER = bool(ENV.broker_url)  # Celery's messages are elsewhere than in the Redis above
 CELERY_BROKER_URL = broker_address(ENV.broker_url or REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
@@ -124,7 +128,7 @@ CELERY_TASK_PUBLISH_RETRY = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 0}
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
-    if ENV.broker_url
+    if HAS_OWN_BROKER
     else {
         "socket_timeout": 1.0,
         "socket_connect_timeout": 1.0,
@@ -250,7 +254,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL
 SECURE_REDIRECT_EXEMPT = [f"^{re.escape(PREFIX[1:])}healthz/"]
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.behind_proxy else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
@@ -275,7 +279,7 @@ SPECTACULAR_SETTINGS = openapi.DOCUMENT
 
 LOGGING = logs.config(
     ENV.log_level,
-    as_json=ENV.production,
+    as_json=PRODUCTION,
     secrets=[SECRET_KEY, METRICS_TOKEN, *logs.passwords(REDIS_URL, ENV.broker_url, ENV.database_url)],
 )
 

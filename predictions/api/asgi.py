@@ -104,7 +104,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _request(scope: Scope, headers: dict[str, str]) -> ApiRequest:
-    scheme = headers.get("x-forwarded-proto", "") if settings.ENV.behind_proxy else scope["scheme"]
+    scheme = headers.get("x-forwarded-proto", "") if settings.BEHIND_PROXY else scope["scheme"]
     remote = scope["client"][0] if scope.get("client") else ""
     address = client_ip(remote, headers.get("x-forwarded-for", ""))
     return ApiRequest(scope, scope["method"], normal(scope["path"]), headers, b"", scheme == "https", address)

@@ -159,7 +159,7 @@ def wait_for_work(lane: str) -> bool:
         nonlocal notified
         with client().pipeline(transaction=False) as steps:
             steps.set(_attended(lane), 1, px=int(ATTENDED_SECONDS * 1000))
-            if not settings.ENV.broker_url:
+            if not settings.HAS_OWN_BROKER:
                 steps.llen(lane)
             _, *messages = steps.execute()
         if any(messages):
@@ -172,7 +172,7 @@ def wait_for_work(lane: str) -> bool:
 
 def _messages_waiting(lane: str) -> int:
     """Celery keeps the messages of a queue in a list of its name; another broker than Redis keeps them elsewhere."""
-    return 0 if settings.ENV.broker_url else int(client().llen(lane))
+    return 0 if settings.HAS_OWN_BROKER else int(client().llen(lane))
 
 
 def renotify(lane: str) -> bool:
@@ -194,7 +194,7 @@ def clear_obstacles(lane: str) -> list[str]:
         the names of the keys that were deleted. A worker that lives sets its marks again.
     """
     try:
-        wrong = [] if settings.ENV.broker_url else _keys_of_wrong_type(lane)
+        wrong = [] if settings.HAS_OWN_BROKER else _keys_of_wrong_type(lane)
         marks = [_attended(lane), _wakeups(lane), _message(lane)]
         # Not through the breaker: the error of a key of a wrong type has opened it.
         return [name for name in [*wrong, *marks] if client().delete(name)]

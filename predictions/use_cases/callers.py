@@ -81,7 +81,7 @@ def key_of(user: User) -> str:
 
 def is_this_machine(address: str) -> bool:
     """In development only: behind a proxy on the same machine all clients would seem to be local."""
-    return address in LOCAL_ADDRESSES and settings.DEVELOPMENT and not settings.ENV.production
+    return address in LOCAL_ADDRESSES and settings.DEVELOPMENT and not settings.PRODUCTION
 
 
 def history_of(caller: Caller) -> PredictionQuerySet:

@@ -40,7 +40,7 @@ def set_visitor_cookie(response: HttpResponse, visitor: str) -> None:
         path=settings.SESSION_COOKIE_PATH,
         httponly=True,
         samesite="Lax",
-        secure=settings.ENV.https,
+        secure=settings.SESSION_COOKIE_SECURE,
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import redis
-from django.conf import settings as project_settings
 
 from predictions import context
 from predictions.models import ModelVersion, Prediction, Source
@@ -30,7 +29,7 @@ GENERATED = re.compile(r"[0-9a-f]{32}")
 
 @pytest.fixture
 def proxy(settings: Any) -> None:
-    settings.ENV = project_settings.ENV.model_copy(update={"behind_proxy": True})
+    settings.BEHIND_PROXY = True
 
 
 def request_id_for(client: Client, sent: str | None) -> str:

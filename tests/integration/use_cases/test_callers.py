@@ -60,13 +60,13 @@ def test_addresses_of_one_network_are_one_caller() -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_this_machine_has_a_history_in_development_only(address: str, settings: Any) -> None:
-    settings.DEVELOPMENT, settings.ENV = True, settings.ENV.model_copy(update={"production": False})
+    settings.DEVELOPMENT, settings.PRODUCTION = True, False
     assert of_address(address).has_history
     assert not of_address("192.0.2.1").has_history
 
-    settings.ENV = settings.ENV.model_copy(update={"production": True})
+    settings.PRODUCTION = True
     assert not of_address(address).has_history
-    settings.DEVELOPMENT, settings.ENV = False, settings.ENV.model_copy(update={"production": False})
+    settings.DEVELOPMENT, settings.PRODUCTION = False, False
     assert not of_address(address).has_history
 
 

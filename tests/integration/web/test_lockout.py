@@ -85,7 +85,7 @@ def test_name_of_any_length_is_counted(db: None, length: int) -> None:
 
 @pytest.fixture
 def behind_proxy(settings: Any) -> None:
-    settings.ENV = product.ENV.model_copy(update={"behind_proxy": True})
+    settings.BEHIND_PROXY = True
 
 
 def forwarded(address: str) -> dict[str, str]:

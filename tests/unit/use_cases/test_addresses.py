@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.conf import settings as product
 
 from predictions.use_cases.addresses import client_ip, counted_as
 
@@ -12,7 +11,7 @@ PROXY = "10.0.0.1"
 
 @pytest.fixture
 def behind_proxy(settings: Any) -> None:
-    settings.ENV = product.ENV.model_copy(update={"behind_proxy": True})
+    settings.BEHIND_PROXY = True
 
 
 @pytest.mark.parametrize(
