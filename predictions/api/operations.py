@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import uuid
 import zlib
 from collections.abc import Callable, Mapping
@@ -153,6 +152,6 @@ def _server_timing(row: Prediction) -> Mapping[str, str]:
     """Server-Timing (W3C), in milliseconds; nothing before the end."""
     if not row.is_terminal:
         return {}
-    times: dict[str, Any] = representation.timing(row)
-    marks = {re.sub(r"d?_ms$", "", name): ms for name, ms in times.items() if ms is not None}
-    return {"Server-Timing": ", ".join(f"{name};dur={ms:.3f}" for name, ms in marks.items())}
+    times = representation.timing(row)
+    marks = {"queue": times["queued_ms"], "predict": times["predict_ms"], "total": times["total_ms"]}
+    return {"Server-Timing": ", ".join(f"{name};dur={ms:.3f}" for name, ms in marks.items() if ms is not None)}

@@ -2,9 +2,13 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the web never loads numpy
+    from predictions.serving.engines.predictor import Outcome
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,12 @@ class Claim:
         for row in self.rows:
             groups.setdefault(row.version_id, []).append(row)
         return {version_id: replace(self, rows=rows) for version_id, rows in groups.items()}
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The outcomes of one part of a claim, in the order of its rows, and the milliseconds of their predict call."""
+
+    claim: Claim
+    outcomes: "Sequence[Outcome]"
+    predict_ms: float

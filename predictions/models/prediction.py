@@ -1,7 +1,7 @@
 """Predictions: the queue, and the only lines that change a state."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from predictions.models import clock, prediction_statements
-from predictions.models.claim import Claim
+from predictions.models.claim import Claim, Predicted
 from predictions.models.compiled_query import rows_of
 from predictions.models.guarded import LeasedQuerySet
 from predictions.models.idempotency_key import IdempotencyKey
@@ -27,7 +27,6 @@ from predictions.models.webhook import Webhook
 
 if TYPE_CHECKING:  # the web never loads numpy; and feedback refers to predictions
     from predictions.models.feedback import Feedback
-    from predictions.serving.engines.predictor import Outcome
 
 # The database's time is not asked again within this time, since on PostgreSQL that is a round trip of few.
 CLOCK_SECONDS = 1.0
@@ -35,7 +34,7 @@ CLOCK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How many rows of a claim were settled, and the status of each, in order: empty if any row was lost."""
+    """How many rows were settled, and the status of each, in order: empty if any row was lost."""
 
     count: int
     statuses: list[Status]
@@ -129,11 +128,14 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         taken = prediction_statements.claim(token, lane, limit, settings.LEASE)
         return Claim(token, [row for row, _ in taken], taken[0][1]) if taken else None
 
-    def settle(self, claim: Claim, outcomes: "Iterable[Outcome]", predict_ms: float) -> Settled:
-        """Store each outcome where the claim still holds.
+    def settle(self, parts: Sequence[Predicted]) -> Settled:
+        """Store each outcome of one or more parts of a claim where the claim still holds.
 
         A row that was canceled, expired or given to another worker meanwhile keeps what it has.
         """
+        if not parts:
+            return Settled(0, [])
+        claim = parts[0].claim
         finished_at = claim.now()
         statuses = {
             row.id: (
@@ -142,13 +144,14 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
                 outcome.error.code if outcome.error else "",
                 claim.claimed_at,
                 finished_at,
-                predict_ms,
+                part.predict_ms,
                 row.attempts,
             )
-            for row, outcome in zip(claim.rows, outcomes, strict=True)
+            for part in parts
+            for row, outcome in zip(part.claim.rows, part.outcomes, strict=True)
         }
         with transaction.atomic(savepoint=False):
-            count = prediction_statements.settle(claim.token, statuses, finished_at, predict_ms)
+            count = prediction_statements.settle(claim.token, statuses, finished_at)
         return Settled(count, list(statuses.values()) if count == len(statuses) else [])
 
     def expire(self) -> list[uuid.UUID]:

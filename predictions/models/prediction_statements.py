@@ -61,8 +61,8 @@ RETURNING predictions_prediction.id, version_id,
 """  # noqa: S608 - states of the table
 _SETTLE = f"""
 UPDATE predictions_prediction
-SET state = given.state, output = given.output, error_code = given.error_code, predict_ms = %s,
-    finished_at = %s, machine = %s, claimed_until = NULL
+SET state = given.state, output = given.output, error_code = given.error_code,
+    predict_ms = given.predict_ms, finished_at = %s, machine = %s, claimed_until = NULL
 FROM {{rows}}
 WHERE predictions_prediction.id = given.id AND {_guard(State.SUCCEEDED, State.FAILED)} AND claim = %s
 """  # noqa: S608
@@ -119,12 +119,12 @@ def _claim_statement(vendor: str) -> str:
     return _CLAIM.format(now=clock.STORED_NOW[vendor], until=clock.STORED_LATER[vendor], locked=locked)
 
 
-def settle(token: uuid.UUID, statuses: "Mapping[uuid.UUID, Status]", finished_at: datetime, predict_ms: float) -> int:
+def settle(token: uuid.UUID, statuses: Mapping[uuid.UUID, Status], finished_at: datetime) -> int:
     """Store the status of each row that the claim still holds. How many those were."""
-    database, given = connections[DEFAULT_DB_ALIAS], _recordset("id", "state", "output", "error_code")
+    database, given = connections[DEFAULT_DB_ALIAS], _recordset("id", "state", "output", "error_code", "predict_ms")
     rows = (
-        {"id": own_id, "state": state, "output": output, "error_code": error_code}
-        for own_id, (state, output, error_code, *_) in statuses.items()
+        {"id": own_id, "state": state, "output": output, "error_code": error_code, "predict_ms": predict_ms}
+        for own_id, (state, output, error_code, _, _, predict_ms, _) in statuses.items()
     )
     with database.cursor() as cursor:
         if database.vendor == "postgresql" and any(one[-1] >= settings.MAX_ATTEMPTS for one in statuses.values()):
@@ -133,7 +133,7 @@ def settle(token: uuid.UUID, statuses: "Mapping[uuid.UUID, Status]", finished_at
             cursor.execute("SET LOCAL synchronous_commit = on")
         ended, claim = _prepared("finished_at", finished_at), _prepared("claim", token)
         statement = _SETTLE.format(rows=given.relation(database))
-        cursor.execute(statement, [predict_ms, ended, MACHINE, given.document(rows, database), claim])
+        cursor.execute(statement, [ended, MACHINE, given.document(rows, database), claim])
         return int(cursor.rowcount)
 
 

@@ -7,13 +7,13 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
 
 from predictions.models import Claim, Heartbeat, Lane, Prediction
+from predictions.models.claim import Predicted
 from predictions.models.heartbeat import WORKER
 from predictions.models.prediction import Settled
 from predictions.queue import completions, notifications
@@ -35,15 +35,6 @@ BEAT_SECONDS = 10.0
 _beat_at = -BEAT_SECONDS
 # The milliseconds of each version's last predict call. A version that has none yet must be loaded first.
 _last_ms: defaultdict[int, float] = defaultdict(lambda: float("inf"))
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """The rows of one version, ready to be settled."""
-
-    claim: Claim
-    outcomes: list[Outcome]
-    predict_ms: float
 
 
 def drain_lane(lane: str) -> None:
@@ -104,7 +95,7 @@ def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], No
         ready, error = _predict_groups(claim)
         is_over = error is not None or time.monotonic() >= until
         with transaction.atomic():
-            settled = [_settle(group) for group in ready]
+            settled = Prediction.objects.settle(ready)
             following = None if is_over else Prediction.objects.claim(lane, settings.MICRO_BATCH)
         _announce(ready, settled)
         if error:
@@ -140,26 +131,18 @@ def _predict_groups(claim: Claim) -> tuple[list[Predicted], Exception | None]:
 
 
 def _settle_now(ready: list[Predicted]) -> None:
-    with transaction.atomic():
-        settled = [_settle(group) for group in ready]
-    _announce(ready, settled)
+    _announce(ready, Prediction.objects.settle(ready))
 
 
-def _settle(group: Predicted) -> Settled:
-    return Prediction.objects.settle(group.claim, group.outcomes, group.predict_ms)
-
-
-def _announce(ready: list[Predicted], settled: list[Settled]) -> None:
+def _announce(ready: list[Predicted], settled: Settled) -> None:
     if not ready:
         return
     ids = [row.id for group in ready for row in group.claim.rows]
     # A row that left the claim meanwhile has a status that this worker does not know: then the rows are read.
-    statuses = [status for group in settled for status in group.statuses]
-    completions.announce(ids, statuses if len(statuses) == len(ids) else [])
+    completions.announce(ids, settled.statuses)
     spent = sum(group.predict_ms for group in ready)
     said = {"predictions": ids}
-    count = sum(group.count for group in settled)
-    logger.info("settled %d of %d versions in %.1f ms", count, len(ready), spent, extra=said)
+    logger.info("settled %d of %d versions in %.1f ms", settled.count, len(ready), spent, extra=said)
 
 
 def answer(version_id: int, claim: Claim) -> Predicted:

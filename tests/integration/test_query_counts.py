@@ -8,6 +8,7 @@ from django.db import connection
 
 from predictions.lifecycle import registry
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State, clock
+from predictions.models.claim import Predicted
 from predictions.serving.engines.predictor import Outcome
 from predictions.use_cases.callers import Caller
 from tests.integration.conftest import IRIS, SETOSA, make, statements
@@ -74,7 +75,7 @@ def test_claim_and_settle_send_one_statement_each_for_any_number_of_rows(iris: M
         claim = Prediction.objects.claim(Lane.INTERACTIVE, 64)
     assert claim
     with statements() as settling:
-        Prediction.objects.settle(claim, [Outcome(SETOSA, None)] * count, 1.0)
+        Prediction.objects.settle([Predicted(claim, [Outcome(SETOSA, None)] * count, 1.0)])
 
     assert (len(claiming), len(settling)) == (1, 1)
 

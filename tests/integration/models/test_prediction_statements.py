@@ -13,12 +13,13 @@ from django.db.models import F
 from django.utils import timezone
 
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State, clock
+from predictions.models.claim import Predicted
 from predictions.models.idempotency_key import KeyTaken
 from predictions.models.ids import new_prediction_id
 from predictions.models.prediction_statements import MOST_INSERTED
 from predictions.serving.engines.predictor import Outcome
 from predictions.serving.schema.errors import ModelFailure
-from tests.integration.conftest import IRIS, make
+from tests.integration.conftest import IRIS, make, statements
 from tests.support.waiting import wait_until
 
 Q = Prediction.objects
@@ -52,7 +53,7 @@ def test_output_is_kept_as_it_is(iris: ModelVersion) -> None:
     output = {"label": VALUES[7], "probabilities": {VALUES[7]: 0.1, VALUES[8]: 5e-324}, "empty": [], "none": None}
 
     claim = claimed()
-    Q.settle(claim, [Outcome(output, None)], 0.123456789)
+    Q.settle([Predicted(claim, [Outcome(output, None)], 0.123456789)])
 
     row = Q.get()
     assert (row.state, row.output, row.error_code, row.predict_ms) == (State.SUCCEEDED, output, "", 0.123456789)
@@ -63,7 +64,7 @@ def test_output_is_kept_as_it_is(iris: ModelVersion) -> None:
 def test_row_without_an_output_keeps_none(iris: ModelVersion) -> None:
     make(iris)
 
-    Q.settle(claimed(), [Outcome(None, ModelFailure("of a kind"))], 1.0)
+    Q.settle([Predicted(claimed(), [Outcome(None, ModelFailure("of a kind"))], 1.0)])
 
     row = Q.get()
     assert (row.state, row.output, row.error_code) == (State.FAILED, None, "model_error")
@@ -133,10 +134,35 @@ def test_settle_changes_only_rows_that_the_claim_still_holds(iris: ModelVersion)
     claim = claimed()
     Q.filter(pk=canceled.pk).cancel()
 
-    settled = Q.settle(claim, [Outcome({"label": "a"}, None)] * 2, 1.0)
+    settled = Q.settle([Predicted(claim, [Outcome({"label": "a"}, None)] * 2, 1.0)])
 
     assert (settled.count, settled.statuses) == (1, [])
     assert [Q.get(pk=row.pk).state for row in (kept, canceled)] == [State.SUCCEEDED, State.CANCELED]
+
+
+def test_parts_of_a_claim_are_settled_together_each_with_its_own_time(
+    iris: ModelVersion, registered: dict[str, RegisteredModel]
+) -> None:
+    other = registered["wine"].champion
+    assert other
+    rows = [make(iris, age=3), make(other, age=2), make(iris, age=1)]
+    first, second = claimed().by_version().values()
+    outcome = Outcome({"label": "a"}, None)
+
+    with statements() as sent:
+        settled = Q.settle([Predicted(second, [outcome], 0.25), Predicted(first, [outcome] * 2, 1.5)])
+
+    assert len(sent) == 1
+    stored = Q.fetch_statuses([row.pk for row in rows])
+    assert (settled.count, settled.statuses) == (3, [stored[rows[place].pk] for place in (1, 0, 2)])
+    assert [Q.get(pk=row.pk).predict_ms for row in rows] == [1.5, 0.25, 1.5]
+
+
+def test_nothing_to_settle_asks_nothing(iris: ModelVersion) -> None:
+    with statements() as sent:
+        settled = Q.settle([])
+
+    assert (settled.count, settled.statuses, sent) == (0, [], [])
 
 
 @pytest.fixture

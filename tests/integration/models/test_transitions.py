@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from predictions.models import Lane, ModelVersion, Prediction, State
+from predictions.models.claim import Predicted
 from predictions.models.states import TERMINAL, TRANSITIONS, before
 from predictions.serving.engines.predictor import Outcome
 from predictions.serving.schema.errors import ModelFailure
@@ -129,9 +130,9 @@ def test_settle_stores_each_outcome_once(iris: ModelVersion) -> None:
     taken = claim(iris)
     outcomes = [Outcome(SETOSA, None), Outcome(None, ModelFailure("ValueError"))]
 
-    assert Prediction.objects.settle(taken, outcomes, 1.5).count == 2
+    assert Prediction.objects.settle([Predicted(taken, outcomes, 1.5)]).count == 2
     settled = kept(right), kept(wrong)
-    assert Prediction.objects.settle(taken, good(2), 9.0).count == 0
+    assert Prediction.objects.settle([Predicted(taken, good(2), 9.0)]).count == 0
 
     assert (kept(right), kept(wrong)) == settled
     assert [row["state"] for row in settled] == [State.SUCCEEDED, State.FAILED]
@@ -144,7 +145,9 @@ def test_settle_stores_each_outcome_once(iris: ModelVersion) -> None:
 
 def test_settle_says_what_the_rows_say(iris: ModelVersion) -> None:
     rows = [make(iris, age=2), make(iris, age=1)]
-    settled = Prediction.objects.settle(claim(iris), [Outcome(SETOSA, None), Outcome(None, ModelFailure("x"))], 1.5)
+    settled = Prediction.objects.settle(
+        [Predicted(claim(iris), [Outcome(SETOSA, None), Outcome(None, ModelFailure("x"))], 1.5)]
+    )
 
     stored = Prediction.objects.fetch_statuses([row.pk for row in rows])
     assert settled.statuses == [stored[row.pk] for row in rows]
@@ -153,7 +156,7 @@ def test_settle_says_what_the_rows_say(iris: ModelVersion) -> None:
 def test_settle_of_a_second_attempt_says_so(iris: ModelVersion) -> None:
     row = make(iris)
     Prediction.objects.release(claim(iris).token)
-    settled = Prediction.objects.settle(claim(iris), good(), 1.5)
+    settled = Prediction.objects.settle([Predicted(claim(iris), good(), 1.5)])
 
     assert settled.statuses == [Prediction.objects.fetch_statuses([row.pk])[row.pk]]
     assert settled.statuses[0][-1] == 2
@@ -164,7 +167,7 @@ def test_settle_of_a_claim_that_lost_a_row_says_nothing_of_the_others(iris: Mode
     taken = claim(iris)
     Prediction.objects.filter(pk=canceled.pk).cancel()
 
-    assert Prediction.objects.settle(taken, good(2), 1.0).statuses == []
+    assert Prediction.objects.settle([Predicted(taken, good(2), 1.0)]).statuses == []
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
@@ -174,7 +177,7 @@ def test_settle_of_a_row_that_has_ended_changes_nothing(iris: ModelVersion, stat
     Prediction.objects.filter(pk=row.pk).update(state=state, error_code="timeout")
     was = kept(row)
 
-    assert Prediction.objects.settle(taken, good(), 1.0).count == 0
+    assert Prediction.objects.settle([Predicted(taken, good(), 1.0)]).count == 0
     assert kept(row) == was
 
 
@@ -184,7 +187,7 @@ def test_settle_of_a_canceled_row_among_others_settles_the_others(iris: ModelVer
     assert Prediction.objects.filter(pk=canceled.pk).cancel() == [canceled.pk]
     was = kept(canceled)
 
-    assert Prediction.objects.settle(taken, good(2), 1.0).count == 1
+    assert Prediction.objects.settle([Predicted(taken, good(2), 1.0)]).count == 1
     assert kept(canceled) == was
     assert kept(other)["state"] == State.SUCCEEDED
 
@@ -197,9 +200,9 @@ def test_settle_with_a_claim_that_another_worker_has_now_changes_nothing(iris: M
     present = claim(iris)
     was = kept(row)
 
-    assert Prediction.objects.settle(lost, good(), 1.0).count == 0
+    assert Prediction.objects.settle([Predicted(lost, good(), 1.0)]).count == 0
     assert kept(row) == was
-    assert Prediction.objects.settle(present, good(), 1.0).count == 1
+    assert Prediction.objects.settle([Predicted(present, good(), 1.0)]).count == 1
 
 
 # --- Cancel -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from predictions.models import ApiToken, Feedback, ModelVersion, Prediction, State, Tombstone
+from predictions.models.claim import Predicted
 from predictions.use_cases import erase, export
 from tests.integration.conftest import IRIS, SETOSA, make, signed_in, statements
 from tests.integration.web.conftest import Page
@@ -118,7 +119,7 @@ def test_result_of_a_prediction_removed_while_running_is_dropped(iris: ModelVers
     assert claim
     erase.erase(owner)
 
-    assert Prediction.objects.settle(claim, [Outcome(SETOSA, None)], 1.0).count == 0
+    assert Prediction.objects.settle([Predicted(claim, [Outcome(SETOSA, None)], 1.0)]).count == 0
     assert not Prediction.objects.exists()
 
 

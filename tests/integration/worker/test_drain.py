@@ -231,7 +231,7 @@ def test_row_canceled_while_it_runs_keeps_no_answer(iris: ModelVersion) -> None:
     done = drain.answer(iris.pk, claim)
     Prediction.objects.filter(pk=row.pk).cancel()
 
-    assert Prediction.objects.settle(claim, done.outcomes, done.predict_ms).count == 0
+    assert Prediction.objects.settle([done]).count == 0
 
     row.refresh_from_db()
     assert (row.state, row.output) == (State.CANCELED, None)

@@ -9,6 +9,7 @@ from django.db.backends.signals import connection_created
 from pytest_django.fixtures import Settings
 
 from predictions.models import Lane, ModelVersion, Prediction
+from predictions.models.claim import Predicted
 from predictions.serving.engines.predictor import Outcome
 from predictions.worker import preload
 from tests.integration.conftest import SETOSA, make
@@ -65,6 +66,6 @@ def test_settle_after_the_last_attempt_waits_for_the_disk(
         cursor.execute("SET synchronous_commit = off")
     claim: Any = Prediction.objects.claim(Lane.INTERACTIVE, 64)
     with transaction.atomic(), connection.cursor() as cursor:
-        Prediction.objects.settle(claim, [Outcome(SETOSA, None)], 1.0)
+        Prediction.objects.settle([Predicted(claim, [Outcome(SETOSA, None)], 1.0)])
         cursor.execute("SHOW synchronous_commit")
         assert cursor.fetchone()[0] == expected
