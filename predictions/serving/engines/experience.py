@@ -40,11 +40,11 @@ class Experience:
 
         |a - b|² <= d² is |b|² - 2ab <= d² - |a|², so one matrix product and one comparison decide.
         """
-        near = np.ones((len(points), points.shape[1] + 1), dtype=np.float32)
-        near[:, :-1] = np.clip(points, -FARTHEST, FARTHEST)
+        near = np.empty((len(points), points.shape[1] + 1), dtype=np.float32)
+        near[:, :-1], near[:, -1] = points.clip(-FARTHEST, FARTHEST), 1
         squares = np.einsum("ij,ij->i", near[:, :-1], near[:, :-1])
         limit = np.float32((self.distance * (1 + SLACK)) ** 2 + SLACK) - squares
-        hits = np.count_nonzero(near @ self._product <= limit[:, None], axis=1)
+        hits = (near @ self._product <= limit[:, None]).sum(axis=1)
         return np.asarray(hits < min(NEIGHBOURS, len(self.points)))
 
     @cached_property
@@ -64,4 +64,4 @@ class Experience:
 
 def beyond_range(points: Floats, low: Floats, high: Floats) -> npt.NDArray[np.intp]:
     """How many values of each point lie beyond the range."""
-    return np.asarray(np.count_nonzero((points < low) | (points > high), axis=1))
+    return np.asarray(((points < low) | (points > high)).sum(axis=1))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from predictions.serving.schema import wording
 from predictions.serving.schema.kinds import Integer, Number, Value
@@ -42,13 +42,13 @@ class Advisor:
             elif "categories" in known:
                 self._categories.append((place, [category for category, _ in known["categories"]]))
 
-    def advise(self, values: Sequence[Value]) -> list[Advice]:
+    def advise(self, values: Sequence[Any]) -> list[Advice]:
         """One advice for each of these cleaned values that lies outside the training data, in signature order."""
         # A missing value is None, or NaN in an array of numbers. Every comparison with NaN is false.
         found = {
             place: self._beyond(place, low, high, value)
             for place, low, high in self.ranges
-            if (value := cast(float | None, values[place])) is not None and (value < low or value > high)
+            if (value := values[place]) is not None and (value < low or value > high)
         }
         found |= {
             place: Advice(self._signature.names[place], "unseen_category", wording.UNSEEN_CATEGORY)
