@@ -129,12 +129,10 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         return Claim(token, [row for row, _ in taken], taken[0][1]) if taken else None
 
     def settle(self, parts: Sequence[Predicted]) -> Settled:
-        """Store each outcome of one or more parts of a claim where the claim still holds.
+        """Store each outcome of one or more parts of a claim, where the claim still holds.
 
         A row that was canceled, expired or given to another worker meanwhile keeps what it has.
         """
-        if not parts:
-            return Settled(0, [])
         claim = parts[0].claim
         finished_at = claim.now()
         statuses = {
@@ -150,8 +148,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
             for part in parts
             for row, outcome in zip(part.claim.rows, part.outcomes, strict=True)
         }
-        with transaction.atomic(savepoint=False):
-            count = prediction_statements.settle(claim.token, statuses, finished_at)
+        count = prediction_statements.settle(claim.token, statuses, finished_at)
         return Settled(count, list(statuses.values()) if count == len(statuses) else [])
 
     def expire(self) -> list[uuid.UUID]:

@@ -6,6 +6,7 @@ Django takes several times as long to build such a statement as the database tak
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import cache
 from operator import itemgetter
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from django.apps import apps
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, models
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, models, transaction
 
 from predictions.models import clock
 from predictions.models.claim import ClaimedRow
@@ -126,10 +127,12 @@ def settle(token: uuid.UUID, statuses: Mapping[uuid.UUID, Status], finished_at: 
         {"id": own_id, "state": state, "output": output, "error_code": error_code, "predict_ms": predict_ms}
         for own_id, (state, output, error_code, _, _, predict_ms, _) in statuses.items()
     )
-    with database.cursor() as cursor:
-        if database.vendor == "postgresql" and any(one[-1] >= settings.MAX_ATTEMPTS for one in statuses.values()):
-            # A crash may undo a commit that did not wait for the disk. The row is predicted again, unless this was the
-            # last attempt.
+    # A crash may undo a commit that did not wait for the disk. The row is predicted again, unless this was the last
+    # attempt.
+    waits = database.vendor == "postgresql" and any(one[-1] >= settings.MAX_ATTEMPTS for one in statuses.values())
+    # One statement is a transaction by itself. On PostgreSQL that takes one round trip instead of three.
+    with transaction.atomic(savepoint=False) if waits else nullcontext(), database.cursor() as cursor:
+        if waits:
             cursor.execute("SET LOCAL synchronous_commit = on")
         ended, claim = _prepared("finished_at", finished_at), _prepared("claim", token)
         statement = _SETTLE.format(rows=given.relation(database))

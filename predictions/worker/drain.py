@@ -10,12 +10,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
 
 from predictions.models import Claim, Heartbeat, Lane, Prediction
 from predictions.models.claim import Predicted
 from predictions.models.heartbeat import WORKER
-from predictions.models.prediction import Settled
 from predictions.queue import completions, notifications
 from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.schema.errors import ModelUnavailable
@@ -84,8 +82,8 @@ def _serve_chunks(until: float) -> bool:
 def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], None]) -> bool:
     """Claim, predict and settle until nothing is queued or the time has come.
 
-    A settle and the next claim share one transaction: half as many commits. One worker for a lane is best, since more
-    rows gather for each claim, until it cannot keep up: then it calls `on_saturated`.
+    One worker for a lane is best, since more rows gather for each claim, until it cannot keep up: then it calls
+    `on_saturated`.
     """
     claim = Prediction.objects.claim(lane, settings.MICRO_BATCH)
     while claim:
@@ -93,16 +91,12 @@ def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], No
         if _is_saturating(claim):
             on_saturated(lane)
         ready, error = _predict_groups(claim)
-        is_over = error is not None or time.monotonic() >= until
-        with transaction.atomic():
-            settled = Prediction.objects.settle(ready)
-            following = None if is_over else Prediction.objects.claim(lane, settings.MICRO_BATCH)
-        _announce(ready, settled)
+        _settle(ready)
         if error:
             raise error
-        if is_over:
+        if time.monotonic() >= until:
             return False
-        claim = following
+        claim = Prediction.objects.claim(lane, settings.MICRO_BATCH)
     return True
 
 
@@ -121,7 +115,7 @@ def _predict_groups(claim: Claim) -> tuple[list[Predicted], Exception | None]:
     first_error: Exception | None = None
     for version_id, group in sorted(claim.by_version().items(), key=lambda item: _last_ms[item[0]]):
         if _last_ms[version_id] > LONG_MS and ready:
-            _settle_now(ready)
+            _settle(ready)
             ready = []
         try:
             ready.append(answer(version_id, group))
@@ -130,13 +124,11 @@ def _predict_groups(claim: Claim) -> tuple[list[Predicted], Exception | None]:
     return ready, first_error
 
 
-def _settle_now(ready: list[Predicted]) -> None:
-    _announce(ready, Prediction.objects.settle(ready))
-
-
-def _announce(ready: list[Predicted], settled: Settled) -> None:
+def _settle(ready: list[Predicted]) -> None:
+    """And announce it at once: those who wait need not wait for the next claim."""
     if not ready:
         return
+    settled = Prediction.objects.settle(ready)
     ids = [row.id for group in ready for row in group.claim.rows]
     # A row that left the claim meanwhile has a status that this worker does not know: then the rows are read.
     completions.announce(ids, settled.statuses)

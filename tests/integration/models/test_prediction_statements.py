@@ -158,13 +158,6 @@ def test_parts_of_a_claim_are_settled_together_each_with_its_own_time(
     assert [Q.get(pk=row.pk).predict_ms for row in rows] == [1.5, 0.25, 1.5]
 
 
-def test_nothing_to_settle_asks_nothing(iris: ModelVersion) -> None:
-    with statements() as sent:
-        settled = Q.settle([])
-
-    assert (settled.count, settled.statuses, sent) == (0, [], [])
-
-
 @pytest.fixture
 def believe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[timedelta], None]]:
     """Asks the database for its time, and takes it to be later by a time span. The real time is known again after."""
