@@ -195,6 +195,41 @@ def test_find_remembers_for_a_moment(root: Path, monkeypatch: pytest.MonkeyPatch
     assert len(sent) == 1
 
 
+def test_find_reads_all_models_in_use_in_one_statement(
+    registered: dict[str, RegisteredModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("predictions.lifecycle.registry.time.monotonic", lambda: now)
+    first, second, unused, *_ = registered
+    for name in (first, second, unused, first, second):
+        registry.find(name)
+
+    now += registry.FRESH_SECONDS
+    with statements() as sent:
+        found = [registry.find(name) for name in (second, first)]
+
+    assert len(sent) == 1
+    assert [model.name for model in found] == [second, first]
+    with statements() as sent:
+        registry.find(unused)
+    assert len(sent) == 1
+
+
+def test_find_of_a_model_that_was_removed_raises(
+    registered: dict[str, RegisteredModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("predictions.lifecycle.registry.time.monotonic", lambda: now)
+    for name in ("iris", "wine", "iris", "wine"):
+        registry.find(name)
+    RegisteredModel.objects.filter(name="iris").update(is_present=False)
+
+    now += registry.FRESH_SECONDS
+    assert registry.find("wine").name == "wine"
+    with pytest.raises(RegisteredModel.DoesNotExist):
+        registry.find("iris")
+
+
 def test_find_sees_that_a_version_serves_no_more(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry.sync(root)
     now = 1000.0
