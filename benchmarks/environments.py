@@ -14,9 +14,11 @@ SAME = ("scikit-learn", "numpy")
 
 
 def requirements(name: str) -> list[str]:
-    """The packages of all peers that share this environment."""
-    packages = dict.fromkeys(package for peer in PEERS if peer.venv == name for package in peer.packages)
-    return [f"{package}=={version(package)}" if package in SAME else package for package in packages]
+    """The packages of all peers that share this environment, and the bounds of their versions."""
+    peers = [peer for peer in PEERS if peer.venv == name]
+    packages = dict.fromkeys(package for peer in peers for package in peer.packages)
+    constraints = dict.fromkeys(bound for peer in peers for bound in peer.constraints)
+    return [*(f"{package}=={version(package)}" if package in SAME else package for package in packages), *constraints]
 
 
 def create(folder: Path, name: str) -> None:

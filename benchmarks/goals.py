@@ -60,10 +60,10 @@ def section(results: Json) -> str:
 
 A line "A: B" is the figure of A divided by that of B: the ratio within a round, and its median over the rounds. "/s" is
 the rate of right answers. The model servers are {", ".join(one.service for one in SERVERS)}; the
-best of them in each round counts. "At 32" means 32 connections, and "alone" one. "Half rate" means that all
-connections together send half of the requests per second that {CROWD:,} connections without pauses get answered.
-Without pauses, four times the connections wait about four times as long at any server whose rate has a limit. A star
-marks an other side that gave wrong answers, lost predictions or returned errors.
+best of them in each round counts, and a round in which one of them failed does not. "At 32" means 32 connections, and
+"alone" one. "Half rate" means that all connections together send half of the requests per second that {CROWD:,}
+connections without pauses get answered. Without pauses, four times the connections wait about four times as long at any
+server whose rate has a limit. A star marks an other side that gave wrong answers, lost predictions or returned errors.
 
 {table_of(results)}"""
 
@@ -115,7 +115,7 @@ def _have_faults(results: Json, some: Sequence[Contender], workload: str) -> boo
 def _resources(results: Json) -> Iterator[Goal]:
     """The page under load, memory, and the start."""
     path = ("saturated", "page_ms", "p99")
-    servers = _best_of([service_series(results, one.service, *path) for one in SERVERS], min)
+    servers = _best_of(results, SERVERS, [service_series(results, one.service, *path) for one in SERVERS], min)
     page = median_ratio(service_series(results, WAITING.service, *path), servers)
     yield Goal("page p99 under load: best of the model servers", page, 1.0)
     memory = median_of_known(service_series(results, WAITING.service, "saturated", "pss_mb"))
@@ -151,10 +151,17 @@ def _best(
     results: Json, some: Sequence[Contender], workload: str, connections: str, figure: str,
     choose: Callable[[Sequence[float]], float],
 ) -> Series:  # fmt: skip
-    return _best_of([load_series(results, one, workload, connections, figure) for one in some], choose)
+    return _best_of(results, some, [load_series(results, one, workload, connections, figure) for one in some], choose)
 
 
-def _best_of(series: Sequence[Series], choose: Callable[[Sequence[float]], float]) -> Series:
-    """The best figure of each round; None for rounds without any."""
-    rounds = [[value for value in round_ if value is not None] for round_ in zip(*series, strict=True)]
-    return [choose(known) if known else None for known in rounds]
+def _best_of(
+    results: Json, some: Sequence[Contender], series: Sequence[Series], choose: Callable[[Sequence[float]], float]
+) -> Series:
+    """The best figure of each round; None for a round without any, or in which one of them failed: it might have been
+    the best."""
+    found: list[float | None] = []
+    for round_, figures in zip(results["rounds"], zip(*series, strict=True), strict=True):
+        known = [value for value in figures if value is not None]
+        is_whole = round_["failed"].keys().isdisjoint(one.service for one in some)
+        found.append(choose(known) if known and is_whole else None)
+    return found

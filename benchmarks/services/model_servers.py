@@ -47,6 +47,8 @@ class MLServer(ModelServer):
     name = venv = "mlserver"
     text = "2 parallel workers, batches of up to 32 gathered for 5 ms"
     packages = ("mlserver", "mlserver-sklearn", "scikit-learn", "numpy", "uvloop")
+    # The workers of MLServer 1.7 expect an event loop in their main thread, where older versions of uvloop leave one.
+    constraints = ("uvloop<0.22",)
     page = "/v2/health/live"
 
     def prepare(self) -> None:

@@ -16,9 +16,11 @@ CODE = Path(__file__).parent.parent / "peers"
 
 
 class Peer(Service):
-    """`venv` names the virtual environment below BENCH_VENVS. `benchmarks.environments` installs `packages` there."""
+    """`venv` names the virtual environment below BENCH_VENVS. `benchmarks.environments` installs `packages` there, in
+    versions that keep to `constraints`."""
 
     venv: ClassVar[str]
+    constraints: ClassVar[Sequence[str]] = ()
 
     def environment(self) -> Mapping[str, str]:
         path = f"{self.program('python').parent}:{os.environ['PATH']}"

@@ -303,6 +303,15 @@ def test_goal_takes_the_best_model_server_of_each_round(results: dict[str, Any])
     assert _row(results, RATE) == ["0.600\\*", "≥ 1.5", "**not met**"]  # the median of 0.4 and 0.8
 
 
+def test_goal_does_not_count_a_round_in_which_a_model_server_failed(results: dict[str, Any]) -> None:
+    first, second, _ = results["rounds"]
+    second["services"]["litserve"] = _service({"one request": 1.0})
+    second["failed"] = {"mlserver": "a process ended"}
+    assert _row(results, RATE)[0] == "0.800\\*"
+    first["failed"] = {"mlserver": "a process ended"}
+    assert _row(results, RATE) == ["-", "≥ 1.5", "not measured"]
+
+
 def test_goal_is_met_at_its_bound(results: dict[str, Any]) -> None:
     for round_, slow in zip(results["rounds"], (1, 2), strict=False):
         round_["services"]["litserve"] = _service({"one request": 400.0 / 1.5 / slow})
