@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,31 +181,40 @@ def test_promote_after_somebody_else_did_says_so(root: Path) -> None:
 
 
 # --- Looking up -------------------------------------------------------------------------------------------------------
-def test_find_remembers_for_a_moment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    registry.sync(root)
+@pytest.fixture
+def outdate(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let what was read so far be out of date. No other time passes."""
     now = 1000.0
+
+    def pass_time() -> None:
+        nonlocal now
+        now += registry.FRESH_SECONDS
+
     monkeypatch.setattr("predictions.lifecycle.registry.time.monotonic", lambda: now)
+    return pass_time
+
+
+def test_find_remembers_for_a_moment(root: Path, outdate: Callable[[], None]) -> None:
+    registry.sync(root)
     registry.find("iris")
     with statements() as sent:
         registry.find("iris")
     assert sent == []
 
-    now += registry.FRESH_SECONDS
+    outdate()
     with statements() as sent:
         registry.find("iris")
     assert len(sent) == 1
 
 
 def test_find_reads_all_models_in_use_in_one_statement(
-    registered: dict[str, RegisteredModel], monkeypatch: pytest.MonkeyPatch
+    registered: dict[str, RegisteredModel], outdate: Callable[[], None]
 ) -> None:
-    now = 1000.0
-    monkeypatch.setattr("predictions.lifecycle.registry.time.monotonic", lambda: now)
     first, second, unused, *_ = registered
     for name in (first, second, unused, first, second):
         registry.find(name)
 
-    now += registry.FRESH_SECONDS
+    outdate()
     with statements() as sent:
         found = [registry.find(name) for name in (second, first)]
 
@@ -216,28 +226,24 @@ def test_find_reads_all_models_in_use_in_one_statement(
 
 
 def test_find_of_a_model_that_was_removed_raises(
-    registered: dict[str, RegisteredModel], monkeypatch: pytest.MonkeyPatch
+    registered: dict[str, RegisteredModel], outdate: Callable[[], None]
 ) -> None:
-    now = 1000.0
-    monkeypatch.setattr("predictions.lifecycle.registry.time.monotonic", lambda: now)
     for name in ("iris", "wine", "iris", "wine"):
         registry.find(name)
     RegisteredModel.objects.filter(name="iris").update(is_present=False)
 
-    now += registry.FRESH_SECONDS
+    outdate()
     assert registry.find("wine").name == "wine"
     with pytest.raises(RegisteredModel.DoesNotExist):
         registry.find("iris")
 
 
-def test_find_sees_that_a_version_serves_no_more(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_sees_that_a_version_serves_no_more(root: Path, outdate: Callable[[], None]) -> None:
     registry.sync(root)
-    now = 1000.0
-    monkeypatch.setattr("predictions.lifecycle.registry.time.monotonic", lambda: now)
     assert registry.champion(registry.find("iris")) is not None
     ModelVersion.objects.mark_unavailable(ModelVersion.objects.get().pk, "broken")
 
-    now += registry.FRESH_SECONDS
+    outdate()
     assert registry.champion(registry.find("iris")) is None
 
 

@@ -122,6 +122,19 @@ def test_rows_of_several_versions_are_each_answered_by_their_own(iris: ModelVers
     assert len({row.claim for row in rows}) == 1
 
 
+def test_answers_are_announced_before_the_next_claim(
+    iris: ModelVersion, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MICRO_BATCH = 1
+    make(iris, age=2), make(iris, age=1)
+    when_announced: list[list[str]] = []
+    monkeypatch.setattr(drain.completions, "announce", lambda *_: when_announced.append(states()))
+
+    run_worker(iris)
+
+    assert when_announced == [["succeeded", "queued"], ["succeeded", "succeeded"]]
+
+
 def test_quick_versions_are_predicted_and_settled_before_a_long_one(
     iris: ModelVersion,
     wine: ModelVersion,
