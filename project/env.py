@@ -4,36 +4,32 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from project.production import brokers, unsafe
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-CommaSeparated = Annotated[list[str], NoDecode]
-Json = Annotated[dict[str, Any], NoDecode]
 
-
-class Env(BaseSettings):
-    """Read from the process's environment, then from `.env` at the top of the checkout."""
-
-    model_config = SettingsConfigDict(env_file=BASE_DIR / ".env", extra="ignore", env_ignore_empty=True)
+class Env(BaseModel):
+    """Every variable by its name in lower case. `read_env` reads them."""
 
     debug: bool = Field(True, description="Development: the first start makes a demo analyst and prints the sign-in.")
     secret_key: str = Field("", description="Signs sessions and forms. Empty: one is made and kept in var/.")
-    allowed_hosts: CommaSeparated = Field(
+    allowed_hosts: list[str] = Field(
         ["localhost", "127.0.0.1", "[::1]"], description="Host names that this site answers to, separated by commas."
     )
-    csrf_trusted_origins: CommaSeparated = Field(
+    csrf_trusted_origins: list[str] = Field(
         [], description="Origins (https://…) that may post forms, when a proxy changes the host; separated by commas."
     )
-    cors_allowed_origins: CommaSeparated = Field(
+    cors_allowed_origins: list[str] = Field(
         [],
         description="Sites (https://…) whose scripts may use the API from a browser, or *; separated by commas."
         " Empty: none.",
@@ -49,7 +45,7 @@ class Env(BaseSettings):
 
     var_dir: Path = Field(BASE_DIR / "var", description="Where the SQLite file, the secret key and Redis's data lie.")
     models_dir: Path = Field(BASE_DIR / "ml_models", description="The folder of registered models.")
-    artefact_storage: Json = Field(
+    artefact_storage: dict[str, Any] = Field(
         {},
         description="Where machines share versions, as an entry of Django's STORAGES in JSON:"
         ' {"BACKEND": …, "OPTIONS": {…}}. Empty: MODELS_DIR has them.',
@@ -80,7 +76,7 @@ class Env(BaseSettings):
     waiters_max: int = Field(40, ge=0, description="Threads that may wait at one time, in each web process.")
 
     submit_rate: str = Field("", description="Predictions that one caller may ask for, e.g. 600/min. Empty: any.")
-    webhook_allowed_hosts: CommaSeparated = Field(
+    webhook_allowed_hosts: list[str] = Field(
         [],
         description="Hosts on private addresses that webhooks may be sent to, separated by commas. Public ones may be"
         " without this.",
@@ -215,14 +211,20 @@ def _is_installed(package: str) -> bool:
 
 
 def read_env() -> Env:
-    """The environment, or the end of the process with a sentence for each variable that is wrong."""
+    """The process's environment, and for what it does not have, `.env` at the top of the checkout. A variable that is
+    empty counts as absent. Ends the process with a sentence for each variable that is wrong."""
     try:
-        env = Env()
+        env = Env.model_validate({**_given(dotenv_values(BASE_DIR / ".env")), **_given(os.environ)})
     except ValidationError as error:
         refuse([f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)])
     if env.production and (problems := unsafe(env)):
         refuse(problems)
     return env
+
+
+def _given(variables: Mapping[str, str | None]) -> dict[str, str]:
+    names = Env.model_fields
+    return {name.lower(): value for name, value in variables.items() if value and name.lower() in names}
 
 
 def refuse(problems: list[str]) -> NoReturn:

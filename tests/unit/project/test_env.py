@@ -55,6 +55,19 @@ def test_all_invalid_variables_are_named(monkeypatch: pytest.MonkeyPatch, capsys
     assert [line.split(":")[0].strip() for line in capsys.readouterr().err.splitlines()[1:]] == ["PORT", "TIME_LIMIT"]
 
 
+def test_file_gives_what_the_environment_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=9001\nHOST=::1\nMAX_QUEUED=5\nUNKNOWN=1\n")
+    monkeypatch.setattr("project.env.BASE_DIR", tmp_path)
+    monkeypatch.setenv("PORT", "9002")
+    monkeypatch.setenv("HOST", "")
+    monkeypatch.delenv("MAX_QUEUED", raising=False)
+    monkeypatch.delenv("MICRO_BATCH", raising=False)
+
+    env = read_env()
+
+    assert (env.port, env.host, env.max_queued, env.micro_batch) == (9002, "::1", 5, 64)
+
+
 @pytest.mark.parametrize(
     ("text", "rate"),
     [("600/min", "600/minute"), ("10/s", "10/second"), ("5 / h", "5/hour"), ("7/day", "7/day"), ("", "")],
