@@ -86,6 +86,7 @@ def prepare(sender: WorkController, **_: object) -> None:
     if Lane.INTERACTIVE in sender.app.amqp.queues.consume_from:
         preload.load_champions()
         worker_process_init.connect(prepare_child, weak=False)
+    preload.share_memory()
 
 
 def prepare_child(**_: object) -> None:

@@ -69,6 +69,11 @@ class Env(BaseModel):
     )
     worker_processes: int = Field(2, ge=1, description="Processes of the worker of the lane `interactive`.")
     bulk_processes: int = Field(1, ge=1, description="Processes of the worker of the lane `bulk`.")
+    bulk_idle_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds without work after which the worker of the lane `bulk` ends, until there is work again.",
+    )
 
     public_predictions: bool = Field(True, description="Whoever has no account may ask too.")
     poll_attempts: int = Field(40, ge=1, description="How often a page asks by itself before it offers a button.")

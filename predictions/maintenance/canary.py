@@ -1,4 +1,7 @@
-"""Canaries: predictions of our own on each lane, through the same path as those of people. They measure health."""
+"""Canaries: predictions of our own, through the same path as those of people. They measure health.
+
+There are none on the lane of files: its worker starts when it is needed, and canaries would keep it running.
+"""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,32 +16,31 @@ from predictions.serving.schema.errors import InvalidInput
 from predictions.serving.schema.signature import Value
 
 CALLER = "canary"
+LANE = Lane.INTERACTIVE
 EVERY = timedelta(seconds=15)
 KEPT_FOR = timedelta(minutes=10)
-# A lane whose newest successful canary is older does not work.
+# If the newest successful canary is older, people are not answered.
 STALE = timedelta(seconds=60)
 
 
 def send() -> int:
-    """Submit a canary on each lane that is due, and delete old ones. Returns the number of new ones."""
+    """Submit a canary if it is due, and delete old ones. Returns the number of new ones."""
     _all().filter(created_at__lt=Now() - KEPT_FOR).delete()
-    due = [lane for lane in Lane.values if not _all(lane).filter(created_at__gt=Now() - EVERY).exists()]
-    if not due or (example := _example()) is None:
+    if _all().filter(created_at__gt=Now() - EVERY).exists() or (example := _example()) is None:
         return 0
-    for lane in due:
-        Prediction.objects.accept([_canary(example, lane)])
-        notifications.notify(lane)
-    return len(due)
+    Prediction.objects.accept([_canary(example)])
+    notifications.notify(LANE)
+    return 1
 
 
-def age(lane: str) -> timedelta | None:
-    """The age of the lane's newest canary that succeeded; None if there is none."""
-    return _age_of_first(_all(lane).filter(state=State.SUCCEEDED).order_by("-created_at"))
+def age() -> timedelta | None:
+    """The age of the newest canary that succeeded; None if there is none."""
+    return _age_of_first(_all().filter(state=State.SUCCEEDED).order_by("-created_at"))
 
 
-def delay(lane: str) -> timedelta:
+def delay() -> timedelta:
     """How late answers are now: the age of the oldest unfinished canary, or zero."""
-    return _age_of_first(_all(lane).unfinished().order_by("created_at")) or timedelta(0)
+    return _age_of_first(_all().unfinished().order_by("created_at")) or timedelta(0)
 
 
 def _age_of_first(canaries: PredictionQuerySet) -> timedelta | None:
@@ -47,9 +49,8 @@ def _age_of_first(canaries: PredictionQuerySet) -> timedelta | None:
     return times[1] - times[0] if times else None
 
 
-def _all(lane: str | None = None) -> PredictionQuerySet:
-    found = Prediction.objects.filter(caller=CALLER)
-    return found.filter(lane=lane) if lane else found
+def _all() -> PredictionQuerySet:
+    return Prediction.objects.filter(caller=CALLER)
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,11 @@ def _example() -> Example | None:
     return None
 
 
-def _canary(example: Example, lane: str) -> Prediction:
+def _canary(example: Example) -> Prediction:
     return Prediction(
         version=example.version,
         caller=CALLER,
         source=Source.CANARY,
-        lane=lane,
+        lane=LANE,
         values=example.values,
     )

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from predictions.maintenance import canary
-from predictions.models import Heartbeat, Lane
+from predictions.maintenance import canary, lanes
+from predictions.models import Heartbeat
 from predictions.models.heartbeat import WORKER
 from predictions.queue import redis_client
 
@@ -25,6 +25,7 @@ class Health:
     keeper_seconds: float | None
     worker_seconds: float | None
     canary_seconds: dict[str, float | None]
+    stalled: list[str]
 
     @property
     def is_ready(self) -> bool:
@@ -55,30 +56,36 @@ def clear_cache() -> None:
 
 
 def examine() -> Health:
-    """Write to the database, ping the broker, and read the ages of the last keeper sweep and of the last canaries.
+    """Write to the database, ping the broker, and read the ages of the last keeper sweep and of the last canary, and
+    the lanes that stand still.
 
-    Canaries alone decide whether workers answer: a worker may send heartbeats and still answer nothing.
+    Canaries alone decide whether people are answered: a worker may send heartbeats and still answer nothing.
     """
     reachable = redis_client.is_reachable()
     try:
         Heartbeat.objects.beat("web")
         keeper = Heartbeat.objects.age("keeper")
         worker = min(Heartbeat.objects.ages(WORKER).values(), default=None)
-        ages = {lane: canary.age(lane) for lane in Lane.values}
+        age = canary.age()
+        stalled = lanes.stalled(canary.STALE)
         fallback = Heartbeat.objects.fallback_lanes()
     except DatabaseError:
-        return Health("down", "away", _broker_state(reachable), None, None, {})
-    fresh = {name: age is not None and age < canary.STALE for name, age in {**ages, "keeper": keeper}.items()}
-    is_well = reachable and all(fresh.values()) and not fallback
-    status = "down" if not fresh[Lane.INTERACTIVE] else "ready" if is_well else "degraded"
+        return Health("down", "away", _broker_state(reachable), None, None, {}, [])
+    is_well = reachable and _is_fresh(keeper) and not (fallback or stalled)
+    status = "down" if not _is_fresh(age) else "ready" if is_well else "degraded"
     return Health(
         status,
         "writable",
         _broker_state(reachable),
         _seconds(keeper),
         _seconds(worker),
-        {lane: _seconds(age) for lane, age in ages.items()},
+        {canary.LANE: _seconds(age)},
+        stalled,
     )
+
+
+def _is_fresh(age: timedelta | None) -> bool:
+    return age is not None and age < canary.STALE
 
 
 def _seconds(age: timedelta | None) -> float | None:

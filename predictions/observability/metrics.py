@@ -98,10 +98,9 @@ def _process_metrics() -> Iterator[Metric]:
         "foretell_canary_age_seconds", "Time since the last canary was answered.", labels=["lane"]
     )
     delays = GaugeMetricFamily("foretell_canary_delay_seconds", "Current delay of answers.", labels=["lane"])
-    for lane in Lane.values:
-        if (age := canary.age(lane)) is not None:
-            canaries.add_metric([lane], age.total_seconds())
-        delays.add_metric([lane], canary.delay(lane).total_seconds())
+    if (age := canary.age()) is not None:
+        canaries.add_metric([canary.LANE], age.total_seconds())
+    delays.add_metric([canary.LANE], canary.delay().total_seconds())
     beats = GaugeMetricFamily(
         "foretell_heartbeat_age_seconds", "Time since the last heartbeat of a process.", labels=["process"]
     )

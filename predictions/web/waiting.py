@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from predictions.maintenance import canary
-from predictions.models import Lane, State, clock
+from predictions.models import State, clock
 from predictions.web.formatting import duration_text
 
 # Answers that take longer than this are worth a word before one asks.
@@ -59,7 +59,7 @@ def capped_note(deadline_at: datetime, now: datetime, late_since: datetime | Non
 
 def workers_late_since(now: datetime) -> datetime | None:
     """When the oldest test prediction that workers have not answered was sent; None if they are not late."""
-    delay = canary.delay(Lane.INTERACTIVE)
+    delay = canary.delay()
     return now - delay if delay > LATE else None
 
 

@@ -96,6 +96,10 @@ def load_champions() -> None:
     limit_threads()
     _examine_all(ModelVersion.objects.champions(), lambda version: not _breaks_in_a_fork(version))
     connections.close_all()
+
+
+def share_memory() -> None:
+    """Before the pool forks: what its processes have in common is left alone by their garbage collectors."""
     gc.collect()
     gc.freeze()
 

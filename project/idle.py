@@ -1,0 +1,51 @@
+"""The end of a worker that has nothing to do."""
+
+import time
+from typing import Any
+
+from celery import signals
+from celery.exceptions import WorkerShutdown
+from celery.platforms import EX_OK
+from celery.worker import state
+
+CHECK_SECONDS = 1.0
+
+
+class Idleness:
+    """Ends the worker of this process, warmly, when it has had no task for so many seconds.
+
+    Attributes:
+        ended_the_worker: whether it was this, and no signal, that ended the worker.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.ended_the_worker = False
+        self._is_ending = False
+        self._seconds = seconds
+        self._received = 0
+        self._busy_at = time.monotonic()
+        self._timer: Any = None
+
+    def watch(self) -> None:
+        """Call it before the worker starts."""
+        signals.worker_ready.connect(self._begin, weak=False)
+        signals.worker_shutting_down.connect(self._told_to_end, weak=False)
+
+    def _begin(self, sender: Any, **_: object) -> None:
+        """Called after each new connection to the broker too."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = sender.timer.call_repeatedly(CHECK_SECONDS, self._check)
+
+    def _check(self) -> None:
+        if self._is_ending:  # timers go on in a thread, where this one must not raise
+            return
+        received = sum(state.total_count.values())
+        if state.reserved_requests or received != self._received:
+            self._received, self._busy_at = received, time.monotonic()
+        elif time.monotonic() - self._busy_at > self._seconds:
+            self._is_ending = self.ended_the_worker = True
+            raise WorkerShutdown(EX_OK)
+
+    def _told_to_end(self, **_: object) -> None:
+        self._is_ending, self.ended_the_worker = True, False
