@@ -43,5 +43,9 @@ def artefacts_are_damaged(scene: Scene) -> None:
     for _ in scene.every(1.0):
         for model in DAMAGES:
             scene.submit(model=model, allowed_errors=ALLOWED_ERRORS)
-    accepted = [scene.submit(model=model, allowed_errors=ALLOWED_ERRORS) for model in DAMAGES]
-    scene.check(not any(accepted), "rows for a damaged version are refused")
+
+    def are_refused() -> bool:
+        return not any(scene.submit(model=model, allowed_errors=ALLOWED_ERRORS) for model in DAMAGES)
+
+    # The workers may take longer to start than the fault lasts.
+    scene.wait_until(are_refused, 30, "rows for a damaged version are refused")
