@@ -62,9 +62,14 @@ def preload() -> None:
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     import django  # noqa: PLC0415 - the settings are read at the first import
+    from django.db import connection  # noqa: PLC0415
     from django.urls import get_resolver  # noqa: PLC0415
 
     django.setup()
+    if connection.vendor != "postgresql":
+        # REST framework imports psycopg wherever it can, for a field that nobody uses here: a tenth of the start. It
+        # takes a module that is None for one that is not installed.
+        sys.modules.setdefault("django.contrib.postgres", None)  # type: ignore[arg-type]
     import project.server.dispatch  # noqa: F401, PLC0415 - the settings first
 
     _ = get_resolver().url_patterns
