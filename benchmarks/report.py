@@ -71,10 +71,27 @@ the ratios are claims: the absolute figures depend on the machine and the day.
 {results["started"][:10]}, `{results["command"]}`, at {results["revision"] or "an unknown revision"}, rounds: {rounds}.
 {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB, {machine["system"]}, {machine["file_system"]},
 Python {machine["python"]}.
+{_speed(results)}
 All answers were compared with those of the estimator; {right_answers(results):,} were right.
 
 ![Predictions per second at 32 connections](performance.svg)
 """
+
+
+def _speed(results: Json) -> str:
+    """Between which times the fixed calculation took, over all loads."""
+    times = [
+        style["calibration_ms"]
+        for round_ in results["rounds"]
+        for service in round_["services"].values()
+        for workload in service["workloads"].values()
+        for style in workload.values()
+    ]
+    if not times:
+        return ""
+    return f"""\
+A fixed calculation on all cores took {min(times):.0f} to {max(times):.0f} ms beside these loads. The more these differ,
+the less a ratio says of services that were measured one after the other."""
 
 
 def _kept(results: Json) -> str:

@@ -22,8 +22,8 @@ TERMINAL = {"succeeded", "failed", "canceled", "expired"}
 class Foretell(Service):
     name = "foretell"
     text = (
-        "the lines of the Procfile: 2 web processes, 2 workers, 1 bulk worker, keeper, Redis. All variables have their "
-        "defaults, except CONNECTIONS_PER_ADDRESS: the load client is one address"
+        "the lines of the Procfile: 2 web processes, 2 workers, keeper, Redis, and what waits for files. All variables "
+        "have their defaults, except CONNECTIONS_PER_ADDRESS: the load client is one address"
     )
     keeps = "a row in SQLite, committed before the 202, and again with its result"
     gives = (
