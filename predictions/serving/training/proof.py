@@ -120,11 +120,14 @@ def _other_column(engine: SklearnEngine, x: Any, row: Row, position: int) -> str
 
 
 def _named(engine: SklearnEngine, answer: str) -> str:
-    """A class by its name, where the answer is its position."""
+    """A class by its name, where the answer is its position; -1 is none of them."""
     try:
-        return repr(engine.classes[int(float(answer))]) if engine.classes else answer
-    except (ValueError, IndexError):
+        position = int(float(answer))
+    except ValueError:
         return answer
+    if not engine.classes:
+        return answer
+    return repr(engine.classes[position]) if position >= 0 else "a class that it was not fitted with"
 
 
 def _first(answers: RawPredictions, count: int) -> RawPredictions:

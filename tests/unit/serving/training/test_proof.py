@@ -1,0 +1,210 @@
+"""The comparison of what is served with what the estimator answers, and its sentences."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from predictions.serving.engines.sklearn import SklearnEngine
+from predictions.serving.registration import CannotRegister
+from predictions.serving.schema.signature import Signature
+from predictions.serving.training.input_types import clean_rows, read_schema
+from predictions.serving.training.proof import (
+    compare_with_estimator,
+    estimator_answers,
+    is_independent,
+    row_count,
+    said,
+)
+
+NUMBERS = Signature.model_validate([{"kind": "number", "name": name, "minimum": 0, "maximum": 9999} for name in "ab"])
+X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+SECOND_HIGHER = X + np.array([[0, 0], [0, 1], [0, 0]])
+Answer = Callable[[Any], Any]
+
+
+class By:
+    """An estimator that answers by a function of the table."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.predict = answer
+
+
+def engine(answer: Answer, x: Any = X, classes: tuple[str, ...] = ()) -> SklearnEngine:
+    return SklearnEngine(By(answer), NUMBERS, list(classes), read_schema("training", x, NUMBERS))
+
+
+def total(table: Any) -> Any:
+    return table.sum(axis=1)
+
+
+def fails_from(bound: float) -> Answer:
+    def answer(table: Any) -> Any:
+        if (table[:, 0] >= bound).any():
+            raise ValueError("too wide,\n  by far.")
+        return total(table)
+
+    return answer
+
+
+def throws_dice() -> Answer:
+    random = np.random.default_rng(0)
+    return lambda table: random.random(len(table))
+
+
+# --- The estimator's own answers --------------------------------------------------------------------------------------
+def test_answers_are_those_to_the_raw_data() -> None:
+    assert estimator_answers(engine(total), "training", X).outputs.tolist() == [3, 7, 11]
+
+
+def test_row_on_which_the_estimator_fails_is_named_with_its_error() -> None:
+    with pytest.raises(CannotRegister) as caught:
+        estimator_answers(engine(fails_from(3)), "held-out", X)
+
+    assert str(caught.value) == "The estimator fails on row 2 of the held-out data: ValueError: too wide, by far."
+
+
+def test_estimator_that_fails_on_no_single_row_fails_on_the_data() -> None:
+    def answer(table: Any) -> Any:
+        if len(table) > 1:
+            raise ValueError
+        return total(table)
+
+    with pytest.raises(CannotRegister, match=r"^The estimator fails on the training data: ValueError\.$"):
+        estimator_answers(engine(answer), "training", X)
+
+
+@pytest.mark.parametrize(("failing", "place"), [(999, "row 1000 of the"), (1000, "the")])
+def test_failing_row_is_sought_among_the_first_thousand(failing: int, place: str) -> None:
+    x = np.column_stack([np.arange(1001.0), np.zeros(1001)])
+
+    with pytest.raises(CannotRegister, match=f"^The estimator fails on {place} training data: "):
+        estimator_answers(engine(fails_from(failing)), "training", x)
+
+
+def test_answers_in_another_number_than_rows_are_refused_by_their_shape() -> None:
+    shape = r"^Of the training data: the estimator answers in shape \(4,\) where \(3,\) is due\. "
+    with pytest.raises(CannotRegister, match=shape):
+        estimator_answers(engine(lambda table: np.zeros(len(table) + 1)), "training", X)
+
+
+# --- Served and own answers -------------------------------------------------------------------------------------------
+def compare(answer: Answer, built: Any, classes: tuple[str, ...] = ()) -> None:
+    """As if the rows of X became these when they are built as for serving."""
+    own = engine(answer, classes=classes)
+    rows = clean_rows("training", built, NUMBERS)
+    compare_with_estimator(own, "training", X, rows, estimator_answers(own, "training", X))
+
+
+def test_same_answers_pass() -> None:
+    compare(total, X)
+
+
+def test_other_answer_names_row_column_and_both_answers() -> None:
+    built = X + np.array([[0, 0], [0, 1], [0, 1]])
+
+    with pytest.raises(CannotRegister) as caught:
+        compare(total, built)
+
+    assert str(caught.value) == (
+        "Row 2 of the training data, column b (4.0 became 5.0): the estimator answers 7.0, and 8.0 when the row is "
+        "built as for serving (2 of 3 rows differ). Give each column one type, and write its missing values in one "
+        "way, in training and held-out data."
+    )
+
+
+def test_other_answer_to_equal_values_names_no_column() -> None:
+    calls = []
+
+    def answer(table: Any) -> Any:
+        calls.append(table)
+        return total(table) + (len(calls) == 2)  # the call for what is built
+
+    with pytest.raises(CannotRegister, match=r"^Row 1 of the training data: the estimator answers 3\.0, and 4\.0 when"):
+        compare(answer, X)
+
+
+def test_other_class_is_named_by_its_label() -> None:
+    with pytest.raises(CannotRegister, match="the estimator answers 'low', and 'high' when"):
+        compare(lambda table: np.where(table[:, 1] > 4, "high", "low"), SECOND_HIGHER, ("low", "high"))
+
+
+def test_class_that_the_estimator_was_not_fitted_with_is_none_of_its_classes() -> None:
+    with pytest.raises(CannotRegister, match="answers 'low', and a class that it was not fitted with when"):
+        compare(lambda table: np.where(table[:, 1] > 4, "new", "low"), SECOND_HIGHER, ("low", "high"))
+
+
+def test_estimator_that_throws_dice_is_refused_for_that() -> None:
+    sentence = r"^The estimator gives two answers to the same row \(0\.\d+, then 0\.\d+\): fix its random_state\.$"
+    with pytest.raises(CannotRegister, match=sentence):
+        compare(throws_dice(), X)
+
+
+def test_estimator_that_fails_on_what_is_built_is_refused_for_that() -> None:
+    sentence = (
+        "The estimator answers the training data as train() gave it, and fails when it is built as for serving: "
+        "ValueError: too wide, by far. Give each column one type."
+    )
+    with pytest.raises(CannotRegister, match=f"^{re.escape(sentence)}$"):
+        compare(fails_from(9), X + 8)
+
+
+# --- Alone and in company ---------------------------------------------------------------------------------------------
+MANY = np.column_stack([np.arange(200.0), np.ones(200)])
+
+
+def independent(answer: Answer) -> bool:
+    rows = clean_rows("training", MANY, NUMBERS)
+    return is_independent(engine(answer, MANY), rows[:2], rows)
+
+
+def test_answer_by_the_row_alone_is_independent() -> None:
+    assert independent(total)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda table: total(table) - total(table).mean(),
+        lambda table: total(table) + (len(table) > 100),
+        lambda table: total(table) + (len(table) == 66),
+        lambda table: np.zeros(len(table) + (len(table) > 1)),
+    ],
+    ids=["the mean of the call", "many rows", "the rows that are compared", "a failure in company"],
+)
+def test_answer_that_depends_on_the_company_is_not_independent(answer: Answer) -> None:
+    assert not independent(answer)
+
+
+def test_row_alone_that_gets_two_answers_is_refused() -> None:
+    with pytest.raises(CannotRegister, match="two answers to the same row"):
+        independent(throws_dice())
+
+
+# --- Words and counts -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("x", [X, X.tolist(), csr_matrix(X)], ids=["array", "list", "sparse"])
+def test_rows_of_each_kind_of_table_are_counted(x: Any) -> None:
+    assert row_count(x) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("two\nlines  of it. "), "ValueError: two lines of it"),
+        (ValueError(" : "), "ValueError"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_error_is_said_on_one_line(error: Exception, words: str) -> None:
+    assert said(error) == words
+
+
+def test_long_error_is_cut() -> None:
+    words = said(ValueError("word " * 100))
+
+    assert len(words) <= 240
+    assert words.startswith("ValueError: word word")
+    assert words.endswith("word…")
