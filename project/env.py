@@ -16,6 +16,8 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 from project.production import brokers, unsafe
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# What the environment of the process lacks is read from here.
+FILE = BASE_DIR / ".env"
 
 
 class Env(BaseModel):
@@ -219,7 +221,7 @@ def read_env() -> Env:
     """The process's environment, and for what it does not have, `.env` at the top of the checkout. A variable that is
     empty counts as absent. Ends the process with a sentence for each variable that is wrong."""
     try:
-        env = Env.model_validate({**_given(dotenv_values(BASE_DIR / ".env")), **_given(os.environ)})
+        env = Env.model_validate({**_given(dotenv_values(FILE)), **_given(os.environ)})
     except ValidationError as error:
         refuse([f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)])
     if env.production and (problems := unsafe(env)):

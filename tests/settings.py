@@ -7,13 +7,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from project.env import Env
+from project import env
 
 TESTS_DIR = Path(tempfile.mkdtemp(prefix="foretell-tests-"))
 atexit.register(shutil.rmtree, TESTS_DIR, ignore_errors=True)
 
-Env.model_config["env_file"] = None
-for name in Env.model_fields.keys() - {"database_url"}:
+env.FILE = Path(os.devnull)
+for name in env.Env.model_fields.keys() - {"database_url"}:
     os.environ.pop(name.upper(), None)
 os.environ |= {
     "VAR_DIR": str(TESTS_DIR / "var"),
@@ -35,6 +35,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
 # A file: threads then meet at the locks that the product has, not at those of a shared memory.
 if DATABASES["default"]["ENGINE"] == "project.db.sqlite":
     DATABASES["default"]["TEST"] = {"NAME": str(TESTS_DIR / "test.sqlite3")}
+else:  # most tests are one transaction, and a busy machine may leave it alone for longer than a request should
+    DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=0"
 # Pages name files of static/ without having collected them.
 (TESTS_DIR / "var/staticfiles").mkdir()
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -57,7 +57,7 @@ def test_all_invalid_variables_are_named(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_file_gives_what_the_environment_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PORT=9001\nHOST=::1\nMAX_QUEUED=5\nUNKNOWN=1\n")
-    monkeypatch.setattr("project.env.BASE_DIR", tmp_path)
+    monkeypatch.setattr("project.env.FILE", tmp_path / ".env")
     monkeypatch.setenv("PORT", "9002")
     monkeypatch.setenv("HOST", "")
     monkeypatch.delenv("MAX_QUEUED", raising=False)
