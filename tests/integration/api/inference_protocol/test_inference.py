@@ -90,13 +90,18 @@ def test_each_kind_of_feature_has_its_datatype(infer: Infer, kinds: RegisteredMo
 
 
 def test_statements_do_not_grow_with_the_rows(infer: Infer) -> None:
+    """Of several requests the one with the fewest: what is remembered for a second may have to be read again."""
     infer("iris", INPUT)
-    counts = []
-    for rows in (1, 40):
-        with statements() as made:
-            assert infer("iris", ("input", [rows, 4], "FP64", FLOWERS[0] * rows)).status_code == 200
-        counts.append(len(made))
-    assert counts[0] == counts[1]
+
+    def fewest(rows: int) -> int:
+        counts = []
+        for _ in range(3):
+            with statements() as made:
+                assert infer("iris", ("input", [rows, 4], "FP64", FLOWERS[0] * rows)).status_code == 200
+            counts.append(len(made))
+        return min(counts)
+
+    assert fewest(1) == fewest(40)
 
 
 # --- Outputs and names ------------------------------------------------------------------------------------------------
