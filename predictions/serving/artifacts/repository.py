@@ -14,7 +14,7 @@ import logging
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -197,20 +197,27 @@ def is_name(name: str) -> bool:
 def describe(root: Path, name: str) -> Description:
     """The description of one model. Raises NoSuchModel, or BrokenFile naming each place."""
     home = folder(root, name)
-    path = home / DESCRIPTION
+    path, card = home / DESCRIPTION, home / CARD
+    text = _text(path)
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return _description(name, text, _text(card) if card.is_file() else "")
+    except tomllib.TOMLDecodeError as error:
         raise BrokenFile(path, [str(error)]) from error
-    card = home / CARD
-    try:
-        text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    except UnicodeDecodeError as error:
-        raise BrokenFile(card, [str(error)]) from error
-    try:
-        return Description.model_validate({**said, "name": name, "card": text})
     except ValidationError as error:
         raise BrokenFile(path, _places(error)) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BrokenFile(path, [str(error)]) from error
+
+
+@lru_cache(maxsize=256)
+def _description(name: str, text: str, card: str) -> Description:
+    """What these texts say. To check it takes ten times as long as to compare the texts."""
+    return Description.model_validate({**tomllib.loads(text), "name": name, "card": card})
 
 
 def descriptions(root: Path, on_broken: Callable[[BrokenFile], None] | None = None) -> list[Description]:
