@@ -121,11 +121,11 @@ def _other_column(engine: SklearnEngine, x: Any, row: Row, position: int) -> str
 
 def _named(engine: SklearnEngine, answer: str) -> str:
     """A class by its name, where the answer is its position; -1 is none of them."""
+    if not engine.classes:
+        return answer
     try:
         position = int(float(answer))
     except ValueError:
-        return answer
-    if not engine.classes:
         return answer
     return repr(engine.classes[position]) if position >= 0 else "a class that it was not fitted with"
 

@@ -152,6 +152,12 @@ def test_estimator_that_fails_on_what_is_built_is_refused_for_that() -> None:
         compare(fails_from(9), X + 8)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_infinite_answer_differs_and_is_said() -> None:
+    with pytest.raises(CannotRegister, match=r"two answers to the same row \(inf, then inf\)"):
+        compare(lambda table: total(table) / np.array([1, 0, 1]), X)
+
+
 # --- Alone and in company ---------------------------------------------------------------------------------------------
 MANY = np.column_stack([np.arange(200.0), np.ones(200)])
 
