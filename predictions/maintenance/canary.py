@@ -25,7 +25,7 @@ STALE = timedelta(seconds=60)
 
 def send() -> int:
     """Submit a canary if it is due, and delete old ones. Returns the number of new ones."""
-    _all().filter(created_at__lt=Now() - KEPT_FOR).delete()
+    Prediction.objects.filter(caller=CALLER, created_at__lt=Now() - KEPT_FOR).delete()
     if _all().filter(created_at__gt=Now() - EVERY).exists() or (example := _example()) is None:
         return 0
     Prediction.objects.accept([_canary(example)])
@@ -50,7 +50,7 @@ def _age_of_first(canaries: PredictionQuerySet) -> timedelta | None:
 
 
 def _all() -> PredictionQuerySet:
-    return Prediction.objects.filter(caller=CALLER)
+    return Prediction.objects.filter(caller=CALLER, lane=LANE)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
-from predictions.models import BatchChunk, Lane, Prediction
+from predictions.models import BatchChunk, Comparison, Lane, Prediction
+
+# Comparisons wait while predictions have waited for about this long.
+MOMENT = timedelta(seconds=1)
 
 
 def waiting(older_than: timedelta) -> list[str]:
@@ -19,5 +22,14 @@ def stalled(bound: timedelta) -> list[str]:
     if BatchChunk.objects.is_moving(bound):
         return [lane for lane in lanes if lane != Lane.BULK]
     if Lane.BULK not in lanes and BatchChunk.objects.is_waiting(bound):
+        lanes.append(Lane.BULK)
+    return lanes
+
+
+def standing_still(bound: timedelta) -> list[str]:
+    """`stalled`, and the lane of comparisons if one is due that nobody serves: no fallback worker does them."""
+    lanes = stalled(bound)
+    is_calm = not Prediction.objects.waiting_lanes(MOMENT)
+    if Lane.BULK not in lanes and is_calm and Comparison.objects.is_neglected(bound):
         lanes.append(Lane.BULK)
     return lanes

@@ -50,6 +50,11 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
         """Whether a worker could do something now."""
         return next(self._due(), None) is not None
 
+    def is_neglected(self, bound: timedelta) -> bool:
+        """Whether one has been due for longer than `bound`, and nobody has served it."""
+        waiting = self.open().filter(_free(), served_at__lt=Now() - bound)
+        return any(found.is_due(bound) for found in waiting)
+
     def _due(self) -> Iterator["Comparison"]:
         free = self.open().filter(_free()).order_by("served_at", "pk")
         return (found for found in free if found.is_due())
@@ -104,9 +109,10 @@ class Comparison(models.Model):
         return self.finished_at is not None
 
     # --- The predictions that it walks over ---------------------------------------------------------------------------
-    def is_due(self) -> bool:
-        """A replay always is, also to be ended; a shadow when it has gathered predictions for `GATHER`."""
-        return self.kind == Kind.REPLAY or self.following().filter(finished_at__lte=Now() - LAG - GATHER).exists()
+    def is_due(self, since: timedelta = timedelta(0)) -> bool:
+        """A replay always is, also to be ended; a shadow when it has gathered predictions for `GATHER`, `since` ago."""
+        gathered = self.following().filter(finished_at__lte=Now() - LAG - GATHER - since)
+        return self.kind == Kind.REPLAY or gathered.exists()
 
     def following(self) -> PredictionQuerySet:
         """What comes next: answered by other versions; of a shadow the oldest first, of a replay the newest first."""

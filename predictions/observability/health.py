@@ -67,7 +67,7 @@ def examine() -> Health:
         keeper = Heartbeat.objects.age("keeper")
         worker = min(Heartbeat.objects.ages(WORKER).values(), default=None)
         age = canary.age()
-        stalled = lanes.stalled(canary.STALE)
+        stalled = lanes.standing_still(canary.STALE)
         fallback = Heartbeat.objects.fallback_lanes()
     except DatabaseError:
         return Health("down", "away", _broker_state(reachable), None, None, {}, [])

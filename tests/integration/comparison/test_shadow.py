@@ -61,6 +61,17 @@ def test_shadow_gathers_predictions_before_it_answers_them(shadowed: Versions) -
     assert ComparedAnswer.objects.count() == 2
 
 
+@pytest.mark.parametrize(("age", "served", "is_neglected"), [(100.0, 70, True), (70.0, 70, False), (100.0, 50, False)])
+def test_shadow_is_neglected_if_it_was_due_for_long_and_not_served(
+    shadowed: Versions, age: float, served: int, is_neglected: bool
+) -> None:
+    """It is due once the first prediction that it has not seen ended 12 seconds ago."""
+    answered(shadowed[0], age=age)
+    Comparison.objects.update(served_at=timezone.now() - timedelta(seconds=served))
+
+    assert Comparison.objects.is_neglected(timedelta(seconds=60)) == is_neglected
+
+
 def test_shadow_takes_the_share_that_was_asked_for(shadowed: Versions) -> None:
     for _ in range(300):
         answered(shadowed[0])

@@ -9,11 +9,12 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from predictions.maintenance import canary
-from predictions.models import Heartbeat, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.models import Comparison, Heartbeat, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
+from predictions.models.comparison import Kind
 from predictions.observability import health
 from predictions.queue import redis_client
 from predictions.worker import drain
-from tests.integration.conftest import statements
+from tests.integration.conftest import make, statements
 from tests.support.site_client import Client
 
 
@@ -120,6 +121,28 @@ def test_ready_while_the_lane_of_files_stands_still_is_degraded(
 
     assert (response.status_code, response.json()["status"]) == (200, "degraded")
     assert response.json()["stalled"] == ["bulk"]
+
+
+@pytest.mark.usefixtures("redis_server")
+def test_ready_while_a_replay_is_served_by_nobody_is_degraded(
+    client: Client, registered: dict[str, RegisteredModel]
+) -> None:
+    """The fallback worker replays nothing. While predictions wait, replays do too."""
+    answer_canaries()
+    Heartbeat.objects.beat("keeper")
+    version = registered["iris"].champion
+    assert version
+    Comparison.objects.create(version=version, kind=Kind.REPLAY, wanted=10)
+    assert health.examine().status == "ready"
+
+    Comparison.objects.update(served_at=timezone.now() - canary.STALE - timedelta(seconds=1))
+
+    assert (health.examine().status, health.examine().stalled) == ("degraded", ["bulk"])
+    late = make(version, age=2)
+    assert health.examine().stalled == []
+    Prediction.objects.filter(pk=late.pk).delete()
+    Comparison.objects.end()
+    assert health.examine().status == "ready"
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
