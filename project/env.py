@@ -224,6 +224,10 @@ def read_env() -> Env:
         env = Env.model_validate({**_given(dotenv_values(FILE)), **_given(os.environ)})
     except ValidationError as error:
         refuse([f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)])
+    if os.environ.get("CELERY_BROKER_URL"):
+        refuse(
+            ["CELERY_BROKER_URL: Celery would send to another broker than Foretell looks at; set BROKER_URL instead"]
+        )
     if env.production and (problems := unsafe(env)):
         refuse(problems)
     return env
@@ -251,7 +255,8 @@ def _broker_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
         return urlunsplit(parts._replace(query=f"{parts.query}&ssl_cert_reqs=required".lstrip("&")))
-    return url.replace("unix://", "redis+socket://")
+    # kombu takes the number of a socket's database from another word.
+    return url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 
 
 def secret_key(env: Env) -> str:

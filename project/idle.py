@@ -18,24 +18,22 @@ class Idleness:
         ended_the_worker: whether it was this, and no signal, that ended the worker.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self) -> None:
         self.ended_the_worker = False
         self._is_ending = False
-        self._seconds = seconds
+        self._seconds = float("inf")
         self._received = 0
-        self._busy_at = time.monotonic()
-        self._timer: Any = None
+        self._busy_at = 0.0
 
-    def watch(self) -> None:
+    def watch(self, seconds: float) -> None:
         """Call it before the worker starts."""
+        self._seconds = seconds
         signals.worker_ready.connect(self._begin, weak=False)
         signals.worker_shutting_down.connect(self._told_to_end, weak=False)
 
     def _begin(self, sender: Any, **_: object) -> None:
-        """Called after each new connection to the broker too."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = sender.timer.call_repeatedly(CHECK_SECONDS, self._check)
+        self._busy_at = time.monotonic()
+        sender.timer.call_repeatedly(CHECK_SECONDS, self._check)
 
     def _check(self) -> None:
         if self._is_ending:  # timers go on in a thread, where this one must not raise
@@ -48,4 +46,8 @@ class Idleness:
             raise WorkerShutdown(EX_OK)
 
     def _told_to_end(self, **_: object) -> None:
+        """Called at SIGTERM and the like."""
         self._is_ending, self.ended_the_worker = True, False
+
+
+idleness = Idleness()

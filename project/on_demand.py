@@ -6,6 +6,7 @@ supervisor sees one process. Where BROKER_URL names another broker, whose queues
 worker always runs.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -20,25 +21,27 @@ from project.env import Env, read_env
 POLL_SECONDS = 0.2
 # A Redis that takes longer to answer is asked again.
 ANSWER_SECONDS = 1.0
+# When Redis has not answered for so many times, its error is said once.
+MANY_ERRORS = 50
+END = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> NoReturn:
-    queue, *arguments = sys.argv[1:]
+    # What Python is started with to begin again. Celery does so at SIGHUP.
+    sys.argv[:1] = ["-m", "project.on_demand"]
+    _, _, queue, *arguments = sys.argv
     env = read_env()
-    if not env.broker_url:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        wait_for_message(env, queue)
-    from project.celery import app  # noqa: PLC0415 - Celery is not needed to wait
-    from project.idle import Idleness  # noqa: PLC0415
+    if env.broker_url:
+        sys.exit(_work(arguments))
+    for number in END:  # by default the first process of a container ignores them
+        signal.signal(number, lambda *_: sys.exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, END)
+    wait_for_message(env, queue)
+    atexit.register(_wait_again)  # before Celery's own, and so called after them
+    from project.idle import idleness  # noqa: PLC0415 - Celery is not needed to wait
 
-    idleness = Idleness(env.bulk_idle_seconds)
-    if not env.broker_url:
-        idleness.watch()
-    status = app.start(["-q", *arguments])
-    if idleness.ended_the_worker:
-        command = [sys.executable, "-m", "project.on_demand", *sys.argv[1:]]
-        os.execv(command[0], command)  # noqa: S606 - the same program again
-    sys.exit(status)
+    idleness.watch(env.bulk_idle_seconds)
+    sys.exit(_work(arguments))
 
 
 def wait_for_message(env: Env, queue: str) -> None:
@@ -47,16 +50,35 @@ def wait_for_message(env: Env, queue: str) -> None:
     A Redis that is away, or a key of another type, is the keeper's affair: here it counts as an empty queue.
     """
     address = env.redis_url or embedded_url(env.var_dir)
+    errors = 0
     with redis.Redis.from_url(address, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS) as client:
-        while not _has_message(client, queue):
+        while True:
+            try:
+                if client.llen(queue):
+                    return
+                errors = 0
+            except redis.RedisError as error:
+                errors += 1
+                if errors == MANY_ERRORS:
+                    print(f"The queue {queue} cannot be looked at: {error}", file=sys.stderr, flush=True)
             time.sleep(POLL_SECONDS)
 
 
-def _has_message(client: "redis.Redis", queue: str) -> bool:
-    try:
-        return bool(client.llen(queue))
-    except redis.RedisError:
-        return False
+def _work(arguments: list[str]) -> int:
+    from project.celery import app  # noqa: PLC0415
+
+    # Without the name of the application, Celery would look for the one that the variable APP names.
+    return int(app.start(["-A", "project", "-q", *arguments]) or 0)
+
+
+def _wait_again() -> None:
+    """Replace a process whose worker was idle. A signal to end it waits until the new one can take it."""
+    from project.idle import idleness  # noqa: PLC0415
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, END)
+    if idleness.ended_the_worker:
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606 - the same program again
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from project.dev_redis import server_binary
 from project.env import BASE_DIR, broker_address
 from tests.support.certificate import self_signed
+from tests.support.files import GOOD, NAMES, text
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
@@ -109,7 +110,10 @@ def test_predictions_need_no_other_permission(
         for number in range(3):
             response = stack.post("probe", {"x": number, "seconds": 0}, Prefer="wait=20")
             assert (response.status_code, denied(admin)) == (200, set())
-        wait_until(lambda: admin.exists("_kombu.binding.bulk"), 30, "the bulk worker is connected")
+        files = {"file": ("rows.csv", text([GOOD], NAMES), "text/csv")}
+        job = stack.client.post("/api/v1/batches/", data={"model": "iris"}, files=files).json()
+        wait_until(lambda: stack.client.get(job["urls"]["self"]).json()["status"] == "finished", 60, "a file is scored")
+        assert admin.exists("_kombu.binding.bulk")
         assert admin.pubsub_numsub("foretell:settled")[0][1] >= 1
         assert any(str(key).startswith("LIMITS:") for key in admin.scan_iter())
         stack["worker"].terminate()

@@ -55,6 +55,17 @@ def test_all_invalid_variables_are_named(monkeypatch: pytest.MonkeyPatch, capsys
     assert [line.split(":")[0].strip() for line in capsys.readouterr().err.splitlines()[1:]] == ["PORT", "TIME_LIMIT"]
 
 
+def test_variable_that_only_celery_reads_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://elsewhere/0")
+
+    with pytest.raises(SystemExit):
+        read_env()
+
+    assert "CELERY_BROKER_URL: Celery would send to another broker" in capsys.readouterr().err
+
+
 def test_file_gives_what_the_environment_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PORT=9001\nHOST=::1\nMAX_QUEUED=5\nUNKNOWN=1\n")
     monkeypatch.setattr("project.env.FILE", tmp_path / ".env")
@@ -85,6 +96,7 @@ def test_list_is_comma_separated() -> None:
     [
         ("redis://:p@h/0", "redis://:p@h/0"),
         ("unix:///run/redis.sock", "redis+socket:///run/redis.sock"),
+        ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
         ("rediss://u:p@h:6380/0", "rediss://u:p@h:6380/0?ssl_cert_reqs=required"),
         ("rediss://h/0?ssl_ca_certs=/ca.pem", "rediss://h/0?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
         ("rediss://h/0?ssl_cert_reqs=none", "rediss://h/0?ssl_cert_reqs=none"),
