@@ -68,7 +68,12 @@ def test_worker_that_is_told_to_end_does_not_wait_for_more_work(site: Stack) -> 
 def test_process_ends_and_begins_again_at_any_time(site: Stack, tmp_path: Path) -> None:
     """While it waits, it ends at once; a worker begins again at SIGHUP, and leaves no folder behind when it is idle."""
     site["bulk"].wipe_out()
-    line = Line("another", site["bulk"].command, {**site.env, "APP": "x", "TMPDIR": str(tmp_path)}, site["bulk"].log)
+    line = Line(
+        "another",
+        site["bulk"].command,
+        {**site.env, "APP": "x", "TMPDIR": str(tmp_path), "REDIS_URL": site.redis_url},
+        site["bulk"].log,
+    )
 
     def has_begun() -> bool:
         return "project.on_demand" in line.process.cmdline()
@@ -83,10 +88,11 @@ def test_process_ends_and_begins_again_at_any_time(site: Stack, tmp_path: Path) 
         wait_until(lambda: pool(line), SECONDS, "the worker has started")
         line.process.send_signal(signal.SIGHUP)
         wait_until(has_begun, SECONDS, "it has begun again")
+        left = set(tmp_path.glob("pymp-*"))  # by Celery's own way to begin again
         send(site, 3)
         wait_until(lambda: pool(line), SECONDS, "the worker has started again")
         wait_until(has_begun, SECONDS, "the worker has ended because it is idle")
-        assert list(tmp_path.glob("pymp-*")) == []
+        assert set(tmp_path.glob("pymp-*")) == left
         line.terminate()
     finally:
         line.wipe_out()
