@@ -224,7 +224,8 @@ def read_env() -> Env:
         env = Env.model_validate({**_given(dotenv_values(FILE)), **_given(os.environ)})
     except ValidationError as error:
         refuse([f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)])
-    if os.environ.get("CELERY_BROKER_URL"):
+    # Celery's command sets it itself, to BROKER_URL.
+    if os.environ.get("CELERY_BROKER_URL") and not env.broker_url:
         refuse(
             ["CELERY_BROKER_URL: Celery would send to another broker than Foretell looks at; set BROKER_URL instead"]
         )

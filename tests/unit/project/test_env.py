@@ -64,6 +64,8 @@ def test_variable_that_only_celery_reads_is_refused(
         read_env()
 
     assert "CELERY_BROKER_URL: Celery would send to another broker" in capsys.readouterr().err
+    monkeypatch.setenv("BROKER_URL", "redis://elsewhere/0")  # then Celery's command sets the other one too
+    assert read_env().broker_url == "redis://elsewhere/0"
 
 
 def test_file_gives_what_the_environment_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
