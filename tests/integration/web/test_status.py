@@ -1,11 +1,13 @@
 """The status fragment and the page of a prediction: what each state says, and when it stops asking."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.utils import timezone
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, Prediction, RegisteredModel, State
@@ -207,7 +209,9 @@ def test_page_that_is_capped_says_since_when_workers_are_late(client: Client, ir
     row = make(iris)
     address = f"/predictions/{row.pk}/?attempt=9999"
     assert "late since" not in Page(client.get(address)).text
-    late = make(iris, caller="canary", source="canary", age=90)
+    # Late in its second: the page reckons back from a time that may be a little older than the database's.
+    sent = (timezone.now() - timedelta(seconds=90)).replace(microsecond=900_000)
+    late = make(iris, caller="canary", source="canary", created_at=sent)
 
     text = Page(client.get(address)).text
 
