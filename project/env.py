@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 from project.production import brokers, unsafe
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-# What the environment of the process lacks is read from here.
+# Variables that the process's environment does not set are read from this file.
 FILE = BASE_DIR / ".env"
 
 
@@ -256,8 +256,9 @@ def _broker_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
         return urlunsplit(parts._replace(query=f"{parts.query}&ssl_cert_reqs=required".lstrip("&")))
-    # kombu takes the number of a socket's database from another word.
-    return url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+    if parts.scheme == "unix":  # kombu reads the number of the database from `virtual_host`, redis-py from `db`
+        return url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+    return url
 
 
 def secret_key(env: Env) -> str:

@@ -27,7 +27,7 @@ END = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> NoReturn:
-    # What Python is started with to begin again. Celery does so at SIGHUP.
+    # Arguments for a restart by exec: by `_wait_again`, and by Celery at SIGHUP.
     sys.argv[:1] = ["-m", "project.on_demand"]
     _, _, queue, *arguments = sys.argv
     env = read_env()

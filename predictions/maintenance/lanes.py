@@ -27,7 +27,7 @@ def stalled(bound: timedelta) -> list[str]:
 
 
 def standing_still(bound: timedelta) -> list[str]:
-    """`stalled`, and the lane of comparisons if one is due that nobody serves: no fallback worker does them."""
+    """The stalled lanes, and the bulk lane if a due comparison is unclaimed. The fallback worker runs none of these."""
     lanes = stalled(bound)
     is_calm = not Prediction.objects.waiting_lanes(MOMENT)
     if Lane.BULK not in lanes and is_calm and Comparison.objects.is_neglected(bound):

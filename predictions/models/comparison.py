@@ -51,7 +51,7 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
         return next(self._due(), None) is not None
 
     def is_neglected(self, bound: timedelta) -> bool:
-        """Whether one has been due for longer than `bound`, and nobody has served it."""
+        """Whether a comparison has been due for longer than `bound` and no worker has claimed it since."""
         waiting = self.open().filter(_free(), served_at__lt=Now() - bound)
         return any(found.is_due(bound) for found in waiting)
 

@@ -67,8 +67,8 @@ def preload() -> None:
 
     django.setup()
     if connection.vendor != "postgresql":
-        # REST framework imports psycopg wherever it can, for a field that nobody uses here: a tenth of the start. It
-        # takes a module that is None for one that is not installed.
+        # REST framework imports psycopg if it is installed, for a field type that this project does not use. The import
+        # is a tenth of the start time. A module that is None in sys.modules cannot be imported.
         sys.modules.setdefault("django.contrib.postgres", None)  # type: ignore[arg-type]
     import project.server.dispatch  # noqa: F401, PLC0415 - the settings first
 

@@ -216,7 +216,7 @@ def _text(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _description(name: str, text: str, card: str) -> Description:
-    """What these texts say. To check it takes ten times as long as to compare the texts."""
+    """The validated description. Cached, because validation is slow and the same text always gives the same result."""
     return Description.model_validate({**tomllib.loads(text), "name": name, "card": card})
 
 

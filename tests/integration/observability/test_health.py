@@ -18,6 +18,11 @@ from tests.integration.conftest import make, statements
 from tests.support.site_client import Client
 
 
+def champion_of(model: RegisteredModel) -> ModelVersion:
+    assert model.champion
+    return model.champion
+
+
 def answer_canaries() -> None:
     canary.send()
     drain.serve(canary.LANE, time.monotonic() + 10)
@@ -109,8 +114,7 @@ def test_ready_while_the_lane_of_files_stands_still_is_degraded(
 ) -> None:
     answer_canaries()
     Heartbeat.objects.beat("keeper")
-    version = registered["iris"].champion
-    assert version
+    version = champion_of(registered["iris"])
     row = Prediction(version=version, caller="user:1", source=Source.API, lane=Lane.BULK, values=[5.1, 3.5, 1.4, 0.2])
     Prediction.objects.accept([row])
     assert client.get("/healthz/ready").json()["status"] == "ready"
@@ -130,8 +134,7 @@ def test_ready_while_a_replay_is_served_by_nobody_is_degraded(
     """The fallback worker replays nothing. While predictions wait, replays do too."""
     answer_canaries()
     Heartbeat.objects.beat("keeper")
-    version = registered["iris"].champion
-    assert version
+    version = champion_of(registered["iris"])
     Comparison.objects.create(version=version, kind=Kind.REPLAY, wanted=10)
     assert health.examine().status == "ready"
 
