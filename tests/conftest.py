@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+from django.apps import apps
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Model
 from pytest_django import DjangoDbBlocker
 
 from predictions import context
@@ -106,10 +108,23 @@ def models_dir(trained_models: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def rows_of_registry() -> list[list[Model]]:
+    """What the registry wrote for the demo models, a list for each table. The first test that needs it fills it."""
+    return []
+
+
 @pytest.fixture
-def registered(db: None, models_dir: Path) -> dict[str, RegisteredModel]:
-    """The demo models by name, registered and serving."""
-    assert registry.sync(models_dir) == []
+def registered(db: None, models_dir: Path, rows_of_registry: list[list[Model]]) -> dict[str, RegisteredModel]:
+    """The demo models by name, registered and serving. After the first test the same rows are written again."""
+    if not rows_of_registry:
+        assert registry.sync(models_dir) == []
+        tables = (table._default_manager.all() for table in apps.get_app_config("predictions").get_models())
+        rows_of_registry += [list(rows) for rows in tables if rows]
+    else:
+        with transaction.atomic():  # two tables refer to each other
+            for rows in rows_of_registry:
+                type(rows[0])._default_manager.bulk_create(rows)
     return {model.name: model for model in RegisteredModel.objects.listed()}
 
 

@@ -27,7 +27,7 @@ os.environ |= {
 }
 
 from project.settings import *  # noqa: E402, F403 - the environment first
-from project.settings import DATABASES, STORAGES  # noqa: E402
+from project.settings import DATABASES, INSTALLED_APPS, STORAGES  # noqa: E402
 
 # Child processes run the product's own settings, with the environment from above.
 os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
@@ -40,6 +40,10 @@ else:  # most tests are one transaction, and a busy machine may leave it alone f
 # Pages name files of static/ without having collected them.
 (TESTS_DIR / "var/staticfiles").mkdir()
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+# Each client of a test would look for all files of all apps.
+WHITENOISE_AUTOREFRESH = True
+# Its `flush` is quicker than Django's.
+INSTALLED_APPS = ["tests.support.emptying", *INSTALLED_APPS]
 # Sign-ins by the hundred: a slow hash protects nobody here.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Knox's own table, which ApiToken replaces, would be left out of the flush between tests although it refers to users.
