@@ -1,0 +1,142 @@
+"""The proof of a stored version, as the process of its own makes it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from predictions.serving.artifacts import repository
+from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.engines import loader, opening
+from predictions.serving.engines.base import RawPredictions
+from predictions.serving.training.prove_version import prove
+from project.env import BASE_DIR
+from tests.support.loading import change_manifest
+from tests.unit.serving.estimators import HEAVY_BYTES, Heavy
+
+Store = Callable[..., Manifest]
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Callable[[Golden], Path]:
+    """Writes the rows that are asked, with the answers that are expected."""
+
+    def write(golden: Golden) -> Path:
+        path = tmp_path / "rows.json"
+        path.write_text(golden.model_dump_json())
+        return path
+
+    return write
+
+
+def other_class(golden: Golden) -> Golden:
+    """Another class for the first row, with the same probabilities."""
+    first, *others = golden.outputs
+    assert isinstance(first, float)
+    return golden.model_copy(update={"outputs": [1.0 - first, *others]})
+
+
+def only_own(manifest: Manifest, root: Path) -> Manifest:
+    """The version without its compiled estimator."""
+    change_manifest(root, manifest.version, compiled=None)
+    return repository.manifest(root, manifest.model, manifest.version)
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_version_that_answers_as_expected_may_serve(
+    root: Path, store: Store, rows: Callable[[Golden], Path], is_compiled: bool
+) -> None:
+    version = store() if is_compiled else only_own(store(), root)
+    assert (version.compiled is not None) is is_compiled
+
+    reason, memory = prove(root, "fruit", 1, rows(version.golden))
+
+    assert reason == ""
+    assert memory
+    assert memory.serving >= (version.compiled.bytes if version.compiled else version.bytes)
+    assert (memory.estimator >= version.bytes) is is_compiled
+
+
+def test_memory_is_what_the_process_grows_by(root: Path, store: Store, rows: Callable[[Golden], Path]) -> None:
+    version = only_own(store(Heavy()), root)
+
+    _, memory = prove(root, "fruit", 1, rows(version.golden))
+
+    assert memory
+    assert HEAVY_BYTES <= memory.serving < 3 * HEAVY_BYTES
+
+
+def test_difference_names_the_arrangements_and_the_row(
+    root: Path, store: Store, rows: Callable[[Golden], Path]
+) -> None:
+    version = store()
+
+    reason, memory = prove(root, "fruit", 1, rows(other_class(version.golden)))
+
+    differences = [difference.partition(", row 1: ") for difference in reason.split("; ")]
+    assert [how for how, _, _ in differences] == ["alone", "together", "shuffled"]
+    assert all(said for _, _, said in differences)
+    assert memory is None
+
+
+@pytest.mark.parametrize("engine", ["onnx.OnnxEngine", "sklearn.SklearnEngine"])
+def test_estimator_and_its_compiled_form_are_both_asked(
+    root: Path, store: Store, rows: Callable[[Golden], Path], monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """The estimator predicts the rows that its compiled form leaves to it."""
+    version = store()
+    monkeypatch.setattr(opening, "check_golden", lambda *_: None)
+    monkeypatch.setattr(
+        f"predictions.serving.engines.{engine}.predict",
+        lambda self, asked: RawPredictions(np.full(len(asked), np.nan), None),
+    )
+
+    reason, _ = prove(root, "fruit", 1, rows(version.golden))
+
+    assert reason.startswith("alone, row 1: ")
+
+
+def test_version_that_cannot_be_opened_is_refused_with_its_reason(
+    root: Path, store: Store, rows: Callable[[Golden], Path]
+) -> None:
+    version = store()
+    change_manifest(root, 1, libraries={**version.libraries, "scikit-learn": "0.1"})
+
+    reason, memory = prove(root, "fruit", 1, rows(version.golden))
+
+    assert "scikit-learn" in reason
+    assert memory is None
+
+
+@pytest.mark.parametrize("error", [KeyError("colour"), ZeroDivisionError()])
+def test_error_of_an_estimator_is_named(
+    root: Path, store: Store, rows: Callable[[Golden], Path], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    version = store()
+    monkeypatch.setattr(loader, "open_version", fail)
+
+    reason, memory = prove(root, "fruit", 1, rows(version.golden))
+
+    assert type(error).__name__ in reason
+    assert memory is None
+
+
+def test_verdict_is_written_as_json(root: Path, store: Store, rows: Callable[[Golden], Path]) -> None:
+    version = store()
+    verdict = root / "verdict.json"
+    words = [str(root), "fruit", "1", str(rows(version.golden)), str(verdict)]
+
+    subprocess.run(
+        [sys.executable, "-m", "predictions.serving.training.prove_version", *words], cwd=BASE_DIR, check=True
+    )
+
+    said = json.loads(verdict.read_text())
+    assert said["reason"] == ""
+    assert set(said["memory"]) == {"serving", "estimator"}
