@@ -13,6 +13,8 @@ from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.repository import Golden, Manifest
 from predictions.serving.engines import loader, opening
 from predictions.serving.engines.base import RawPredictions
+from predictions.serving.schema.errors import ModelUnavailable
+from predictions.serving.schema.sentences import english
 from predictions.serving.training.prove_version import prove
 from project.env import BASE_DIR
 from tests.support.loading import change_manifest
@@ -126,6 +128,20 @@ def test_error_of_an_estimator_is_named(
 
     assert type(error).__name__ in reason
     assert memory is None
+
+
+def test_cause_of_a_refusal_is_named(
+    root: Path, store: Store, rows: Callable[[Golden], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ModelUnavailable(english("The golden rows fail; the log says why.")) from ValueError("no header")
+
+    version = store()
+    monkeypatch.setattr(loader, "open_version", fail)
+
+    reason, _ = prove(root, "fruit", 1, rows(version.golden))
+
+    assert reason == "The golden rows fail; the log says why. (ValueError: no header)"
 
 
 def test_verdict_is_written_as_json(root: Path, store: Store, rows: Callable[[Golden], Path]) -> None:
