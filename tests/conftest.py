@@ -1,5 +1,6 @@
 """What all tests share: a Redis of their own, the registered models, and a process without memories."""
 
+import gc
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from predictions.lifecycle import registry
 from predictions.models import RegisteredModel
 from predictions.observability import health
 from predictions.queue import redis_client
+from predictions.serving.engines.loader import Loader
 from project.dev_redis import server_binary
 from project.env import BASE_DIR
 from tests.support.cases import CASES, train_elsewhere
@@ -144,4 +146,12 @@ def _forget() -> None:
     redis_client.breaker.reset()
     if preload := sys.modules.get("predictions.worker.preload"):
         preload.version_key.cache_clear()
-        preload.loader.release()
+        _release(preload.loader)
+
+
+def _release(loader: Loader) -> None:
+    """A release collects garbage. What is left then is imported code: the next collection need not look at it again."""
+    had_versions = loader.size > 0
+    loader.release()
+    if had_versions:
+        gc.freeze()
