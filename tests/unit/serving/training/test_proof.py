@@ -143,6 +143,19 @@ def test_estimator_that_throws_dice_is_refused_for_that() -> None:
         compare(throws_dice(), X)
 
 
+def test_estimator_that_fails_when_it_is_asked_again_fails_on_that_data() -> None:
+    calls = []
+
+    def answer(table: Any) -> Any:
+        calls.append(table)
+        if len(calls) > 2:
+            raise ValueError
+        return total(table) + (len(calls) == 2)
+
+    with pytest.raises(CannotRegister, match=r"^The estimator fails on row 1 of the training data: ValueError\.$"):
+        compare(answer, X)
+
+
 def test_estimator_that_fails_on_what_is_built_is_refused_for_that() -> None:
     sentence = (
         "The estimator answers the training data as train() gave it, and fails when it is built as for serving: "
