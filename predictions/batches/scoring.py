@@ -13,7 +13,7 @@ from predictions.batches.cells import Checked, check, what_stood_there
 from predictions.batches.downloads import of_target, result_columns
 from predictions.batches.histograms import NOTHING, Histogram
 from predictions.batches.layout import Layout
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.predictor import Outcome, predict, takes_array
 from predictions.serving.schema.advice import Advisor

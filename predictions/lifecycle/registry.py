@@ -14,7 +14,8 @@ from django.db import transaction
 from predictions.models import ModelVersion, Prediction, RegisteredModel, version_files
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description
-from predictions.serving.artifacts.repository import BrokenFile, Manifest, OutdatedVersion
+from predictions.serving.artifacts.manifest import Manifest
+from predictions.serving.artifacts.repository import BrokenFile, OutdatedVersion
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,8 @@ from django.core.files.base import File
 from django.core.files.storage import storages
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import BrokenFile, Manifest
+from predictions.serving.artifacts.manifest import Manifest
+from predictions.serving.artifacts.repository import BrokenFile
 from predictions.serving.schema.errors import ModelUnavailable
 
 logger = logging.getLogger(__name__)

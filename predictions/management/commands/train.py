@@ -11,7 +11,7 @@ from predictions.serving.artifacts.repository import BrokenFile, NoSuchModel
 from predictions.serving.registration import CannotRegister
 
 if TYPE_CHECKING:
-    from predictions.serving.artifacts.repository import Manifest
+    from predictions.serving.artifacts.manifest import Manifest
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import CODE, COMPILED, ESTIMATOR, Manifest
 from predictions.serving.artifacts.sureness import ARRAYS
 
 
@@ -30,13 +30,13 @@ def write_version(
     versions.mkdir(exist_ok=True)
     incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=versions))
     try:
-        _write(incoming / repository.ESTIMATOR, estimator)
+        _write(incoming / ESTIMATOR, estimator)
         if compiled is not None:
-            _write(incoming / repository.COMPILED, compiled)
+            _write(incoming / COMPILED, compiled)
         if sureness is not None:
             _write(incoming / ARRAYS, sureness)
         for path, source in code.items():
-            _write(incoming / repository.CODE / path, source)
+            _write(incoming / CODE / path, source)
         return _claim_number(versions, incoming, draft)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)

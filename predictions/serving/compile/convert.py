@@ -10,7 +10,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import is_classifier
 
-from predictions.serving.artifacts.repository import Compiled, FloatType, Layout
+from predictions.serving.artifacts.manifest import Compiled, FloatType, Layout
 from predictions.serving.compile import trees
 from predictions.serving.compile.equivalence import NotCompiled, Rows, prove, said
 from predictions.serving.engines.base import is_numeric

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import CODE, COMPILED, Manifest
 from predictions.serving.artifacts.sureness import ARRAYS
 from predictions.serving.engines.opening import Files, Loaded, open_version
 from predictions.serving.schema.errors import ModelUnavailable
@@ -180,8 +180,8 @@ def _files(root: Path, manifest: Manifest, *, use_compiled: bool) -> Files:
     find = partial(repository.artefact, root, manifest.model, manifest.version)
     return Files(
         estimator=find().read_bytes,
-        compiled=find(repository.COMPILED).read_bytes() if use_compiled and manifest.compiled else None,
+        compiled=find(COMPILED).read_bytes() if use_compiled and manifest.compiled else None,
         sureness=find(ARRAYS).read_bytes() if manifest.sureness and manifest.sureness.sha256 else None,
-        code={path: (find(repository.CODE) / path).read_bytes() for path in manifest.code},
-        code_folder=find(repository.CODE),
+        code={path: (find(CODE) / path).read_bytes() for path in manifest.code},
+        code_folder=find(CODE),
     )

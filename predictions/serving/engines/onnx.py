@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from predictions.serving.artifacts.repository import FloatType, Layout
+from predictions.serving.artifacts.manifest import FloatType, Layout
 from predictions.serving.engines.base import Engine, Floats, RawPredictions, expect, is_numeric
 from predictions.serving.schema.signature import Signature, Value
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from predictions.serving.artifacts.repository import Compiled, Manifest
+from predictions.serving.artifacts.manifest import Compiled, Manifest
 from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, Engine
 from predictions.serving.engines.bundled_code import importable

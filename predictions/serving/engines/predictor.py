@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from predictions.serving.artifacts.repository import Manifest, TargetOutput
+from predictions.serving.artifacts.manifest import Manifest, TargetOutput
 from predictions.serving.artifacts.sureness import Interval, Sureness
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.opening import Loaded

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.manifest import Golden, Manifest
 from predictions.serving.engines.base import Difference, Engine, RawPredictions, differences
 from predictions.serving.schema.errors import ModelUnavailable
 from predictions.serving.schema.sentences import english

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import Manifest
 
 TO_WRITE = "*To be written by a person:*"
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description, Target, Task, together
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.importing import inputs, readers
 from predictions.serving.importing.card import card
 from predictions.serving.importing.code import Code, brought_along, read_code

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import predictions
 from predictions.serving.artifacts import publication, repository
-from predictions.serving.artifacts.repository import Golden, Manifest, Memory
+from predictions.serving.artifacts.manifest import Golden, Manifest, Memory
 from predictions.serving.registration import CannotRegister
 
 # A proof is some hundred predict calls; what takes longer could not serve.

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Golden, Manifest, Memory
+from predictions.serving.artifacts.manifest import Golden, Manifest, Memory
 from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, Engine
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.opening import Loaded, limit_threads

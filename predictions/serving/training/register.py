@@ -15,7 +15,7 @@ import numpy as np
 from predictions.serving.artifacts import publication, repository
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.figures import Figures
-from predictions.serving.artifacts.repository import Golden, Manifest, Memory
+from predictions.serving.artifacts.manifest import Golden, Manifest, Memory
 from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled

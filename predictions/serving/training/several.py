@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.figures import Figures
-from predictions.serving.artifacts.repository import TargetOutput
+from predictions.serving.artifacts.manifest import TargetOutput
 from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.engines.base import Floats, RawPredictions
 from predictions.serving.engines.predictor import by_target

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel, version_files
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import COMPILED, ESTIMATOR, Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.predictor import predict
 from predictions.serving.schema.errors import ModelUnavailable
@@ -90,7 +90,7 @@ def test_machine_that_starts_trains_nothing_that_is_stored(
     assert (model.is_present, model.champion and model.champion.sha256) == (True, manifest(first).sha256)
 
 
-@pytest.mark.parametrize("file", [repository.ESTIMATOR, repository.COMPILED, "sureness.npz"])
+@pytest.mark.parametrize("file", [ESTIMATOR, COMPILED, "sureness.npz"])
 def test_changed_file_of_the_storage_is_neither_kept_nor_opened(
     shared: Path, first: Path, second: Path, file: str
 ) -> None:

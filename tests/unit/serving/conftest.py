@@ -7,7 +7,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from predictions.serving.artifacts.description import Description
-from predictions.serving.artifacts.repository import Manifest, describe, manifest, manifests
+from predictions.serving.artifacts.manifest import Manifest
+from predictions.serving.artifacts.repository import describe, manifest, manifests
 from predictions.serving.registration import Split
 from predictions.serving.training.register import register
 from tests.support.loading import unproved

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.predictor import Outcome, predict

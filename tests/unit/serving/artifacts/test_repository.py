@@ -6,10 +6,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from predictions.serving.artifacts.description import Description
+from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.artifacts.publication import write_version
 from predictions.serving.artifacts.repository import (
     BrokenFile,
-    Manifest,
     NoSuchModel,
     NoSuchVersion,
     artefact,

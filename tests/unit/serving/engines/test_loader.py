@@ -12,7 +12,7 @@ from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.sklearn import parts, use_one_job
 from predictions.serving.schema.errors import ModelUnavailable

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import COMPILED, Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.onnx import LARGEST, OnnxEngine, open_session
 from predictions.serving.engines.predictor import predict
@@ -45,7 +45,7 @@ def usual() -> RandomForestClassifier:
 
 
 def compiled_file(root: Path) -> Path:
-    path = repository.artefact(root, "fruit", 1, repository.COMPILED)
+    path = repository.artefact(root, "fruit", 1, COMPILED)
     path.chmod(0o644)
     return path
 
@@ -91,7 +91,7 @@ def test_version_that_could_not_be_compiled_says_why(root: Path, store: Callable
     manifest = store(estimators.Cautious())
     assert manifest.compiled is None
     assert (manifest.not_compiled or "").startswith("ONNX cannot express it: ")
-    assert not repository.artefact(root, "fruit", 1, repository.COMPILED).exists()
+    assert not repository.artefact(root, "fruit", 1, COMPILED).exists()
     assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).engine, SklearnEngine)
 
 

@@ -14,7 +14,8 @@ import pytest
 import sklearn
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import BrokenFile, Manifest
+from predictions.serving.artifacts.manifest import CODE, COMPILED, ESTIMATOR, Manifest
+from predictions.serving.artifacts.repository import BrokenFile
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.verify import check_golden, stored_answers
@@ -66,7 +67,7 @@ def test_reason_of_a_broken_manifest_has_each_problem(root: Path, store: Callabl
 
 def test_reason_of_a_changed_estimator(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
-    found = replace(root, repository.ESTIMATOR, b"other")
+    found = replace(root, ESTIMATOR, b"other")
     assert reason(opener(root, PLENTY), 1, manifest.sha256) == (
         f"The artefact has SHA-256 {found}, registered is {manifest.sha256}. It was changed or damaged: bring the"
         " original back, or train a new version."
@@ -85,7 +86,7 @@ def test_reason_of_another_scikit_learn(root: Path, store: Callable[[], Manifest
 def test_reason_of_a_compiled_estimator_that_cannot_be_opened(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
     assert manifest.compiled
-    sha256 = replace(root, repository.COMPILED, b"no graph")
+    sha256 = replace(root, COMPILED, b"no graph")
     change_manifest(root, 1, compiled=manifest.compiled.model_copy(update={"sha256": sha256}))
     assert reason(Loader(root, PLENTY), 1, manifest.sha256) == (
         "The compiled estimator cannot be opened; the log says why. INFERENCE_ENGINE=sklearn serves without it."
@@ -149,11 +150,11 @@ def test_golden_rows_on_which_the_engine_fails(store: Callable[[], Manifest]) ->
 # --- The files --------------------------------------------------------------------------------------------------------
 def test_module_of_a_version_is_read_from_its_folder_and_checked(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
-    sha256 = replace(root, f"{repository.CODE}/squares.py", b"x = 1\n")
+    sha256 = replace(root, f"{CODE}/squares.py", b"x = 1\n")
     change_manifest(root, 1, code={"squares.py": sha256})
     assert opener(root, PLENTY).get("fruit", 1, manifest.sha256).manifest.code == {"squares.py": sha256}
 
-    found = replace(root, f"{repository.CODE}/squares.py", b"x = 2\n")
+    found = replace(root, f"{CODE}/squares.py", b"x = 2\n")
     said = reason(opener(root, PLENTY), 1, manifest.sha256)
     assert said.startswith(f"The module squares.py has SHA-256 {found}, registered is {sha256}. ")
 

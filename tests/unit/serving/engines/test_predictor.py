@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from predictions.serving.artifacts.description import Target
-from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.manifest import Golden, Manifest
 from predictions.serving.artifacts.sureness import (
     Calibration,
     ClassMap,

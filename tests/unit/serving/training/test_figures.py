@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.schema.signature import Signature
 from predictions.serving.training.figures import HeldOut, distribution, importances

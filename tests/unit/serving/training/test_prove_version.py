@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.repository import Golden, Manifest
+from predictions.serving.artifacts.manifest import Golden, Manifest
 from predictions.serving.engines import loader, opening
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.schema.errors import ModelUnavailable

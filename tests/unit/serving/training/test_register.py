@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description
-from predictions.serving.artifacts.repository import Manifest
+from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.loader import Loader
 from predictions.serving.registration import CannotRegister, Split
