@@ -251,7 +251,7 @@ CONTENT_SECURITY_POLICY = {
 }
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
 # A supervisor asks the process itself, not the proxy in front of it.
-SECURE_REDIRECT_EXEMPT = [f"^{re.escape(PREFIX[1:])}healthz/"]
+SECURE_REDIRECT_EXEMPT = [f"^{re.escape(PREFIX[1:])}(healthz|v2/health)/"]
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None

@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
+from predictions.api.described import live
 from predictions.api.inference_protocol.views import Server
 from predictions.web.views.language import choose
 from predictions.web.views.password_change import PasswordChangeView
@@ -23,6 +24,7 @@ urlpatterns = [
     # Clients of the Open Inference Protocol do not follow the redirect to a trailing slash.
     path("v2", Server.as_view()),
     path("v2/", include("predictions.api.inference_protocol.urls")),
+    path("healthz/live", live),
     path("accounts/", include(accounts)),
     # The admin's own page would let old passwords be guessed uncounted.
     path("admin/password_change/", admin.site.admin_view(PasswordChangeView.as_view())),

@@ -20,7 +20,7 @@ from predictions.batches.limits import takes_file
 from predictions.use_cases.addresses import client_ip
 
 PREFIXES = ("/api/", "/v2/", "/mcp/")
-WHOLE_PATHS = ("/v2", "/mcp")
+WHOLE_PATHS = ("/v2", "/mcp", "/healthz/live")
 # The page of the API for people is a page of the site.
 PAGES = ("/api/v1/docs/",)
 

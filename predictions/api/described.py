@@ -6,7 +6,7 @@
 import uuid
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -68,3 +68,9 @@ def prediction(request: Request, prediction_id: uuid.UUID) -> Response:
     """GET is answered on the event loop. DELETE removes the prediction with its feedback, and cancels it before."""
     remove(find_prediction(prediction_id, caller_of(request)), caller_of(request))
     return Response(status=204)
+
+
+@extend_schema(exclude=True)  # of the site, not of the API's version
+@api_view(["GET"])
+def live(request: Request) -> Response:
+    raise NotImplementedError

@@ -55,7 +55,7 @@ EXPOSED = (
     " Inference-Header-Content-Length"
 )
 # Operations that need no permission to predict: health for every probe, and the schema with its page.
-OPEN = re.compile(r"/v2/health/(live|ready)|/api/v1/schema/")
+OPEN = re.compile(r"/healthz/live|/v2/health/(live|ready)|/api/v1/schema/")
 
 
 async def identify_request(call_next: Handler, request: ApiRequest) -> ApiReply:
@@ -160,13 +160,18 @@ def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
 
 
 async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply:
-    if settings.SECURE_SSL_REDIRECT and not request.is_secure:
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure and not _may_be_plain(request.prefix + request.path):
         query = request.scope["query_string"].decode("latin-1")
         raw_path = request.scope["raw_path"].decode("latin-1").removeprefix(request.prefix)
         path = request.prefix + raw_path + (f"?{query}" if query else "")
         # Not 301, after which programs repeat a POST as a GET.
         return ApiReply(308, headers={"Location": f"https://{request.headers['host']}{path}"})
     return await call_next(request)
+
+
+def _may_be_plain(path: str) -> bool:
+    """As Django's SecurityMiddleware reads the setting."""
+    return any(re.search(pattern, path.lstrip("/")) for pattern in settings.SECURE_REDIRECT_EXEMPT)
 
 
 async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:

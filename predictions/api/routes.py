@@ -1,10 +1,10 @@
-"""From an address to the operation that answers it: the frequent ones here, on the event loop; the rest in threads."""
+"""From an address to the operation that answers it: some here, on the event loop; the rest in threads."""
 
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from predictions.api import operations
+from predictions.api import health, operations
 from predictions.api.events import events
 from predictions.api.http import ApiReply, ApiRequest
 from predictions.api.inference_protocol import inference
@@ -15,19 +15,22 @@ Operation = Callable[..., Awaitable[ApiReply]]
 
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
-# Pattern, methods, operation. The groups of the pattern are the operation's arguments.
-FREQUENT: list[tuple[re.Pattern[str], tuple[str, ...], Operation]] = [
+# What is asked often, and liveness, which waits for no thread. A pattern, methods, and an operation, whose arguments
+# are the groups of the pattern.
+ON_THE_LOOP: list[tuple[re.Pattern[str], tuple[str, ...], Operation]] = [
     (re.compile(r"/api/v1/models/([-a-zA-Z0-9_]+)/predictions/"), ("POST",), operations.predict),
     (re.compile(rf"/api/v1/predictions/({_UUID})/"), ("GET", "HEAD"), operations.fetch),
     (re.compile(rf"/api/v1/predictions/({_UUID})/events/"), ("GET", "HEAD"), events),
     (re.compile(r"/v2/models/([^/]+)/infer"), ("POST",), inference.infer),
     (re.compile(r"/v2/models/([^/]+)/versions/([^/]+)/infer"), ("POST",), inference.infer),
+    (re.compile(r"/healthz/live"), ("GET", "HEAD"), health.live),
+    (re.compile(r"/v2/health/live"), ("GET", "HEAD"), health.protocol_live),
 ]
 
 
 async def answer(request: ApiRequest) -> ApiReply:
     """Raises what the operation raises."""
-    for pattern, methods, operation in FREQUENT:
+    for pattern, methods, operation in ON_THE_LOOP:
         if request.method in methods and (found := pattern.fullmatch(request.path)):
             if request.path.startswith("/api/"):
                 check_query(request, ())

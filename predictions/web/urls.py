@@ -79,7 +79,6 @@ urlpatterns = [
     path("accounts/tokens/", tokens.tokens, name="tokens"),
     path("accounts/tokens/<str:token_key>/revoke/", tokens.revoke, name="revoke-token"),
     path("favicon.ico", assets.icon, name="icon"),
-    path("healthz/live", health.live, name="live"),
     path("healthz/ready", health.ready, name="ready"),
     path("metrics", metrics.metrics, name="metrics"),
     path("monitor/", monitor.monitor, name="monitor"),

@@ -23,7 +23,7 @@ class Row:
 
 
 def is_api(route: str) -> bool:
-    return route.startswith(("/api/", "/v2"))
+    return route.startswith(("/api/", "/v2")) or route == "/healthz/live"
 
 
 @cache

@@ -24,8 +24,10 @@ class ProtocolView(APIView):
 
 
 class Live(ProtocolView):
+    """`predictions.api.routes` answers it."""
+
     def get(self, request: Request) -> Response:
-        return Response({"live": True})
+        raise NotImplementedError
 
 
 class Ready(ProtocolView):

@@ -1,16 +1,10 @@
-"""Health checks for supervisors and load balancers: `live` for this process, `ready` for predictions."""
+"""The health check of predictions, for load balancers. `predictions.api.health` has that of the process."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from predictions.observability import health
-
-
-@require_safe
-@never_cache
-def live(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("ok", content_type="text/plain")
 
 
 @require_safe

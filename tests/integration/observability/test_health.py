@@ -1,5 +1,6 @@
 """The health endpoints."""
 
+import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from predictions.api import threads
 from predictions.maintenance import canary
 from predictions.models import Comparison, Heartbeat, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
 from predictions.models.comparison import Kind
@@ -15,6 +17,7 @@ from predictions.observability import health
 from predictions.queue import redis_client
 from predictions.worker import drain
 from tests.integration.conftest import make, statements
+from tests.support.door import SECONDS, open_door
 from tests.support.site_client import Client
 
 
@@ -169,17 +172,38 @@ def test_ready_is_cached(client: Client) -> None:
     assert sent == []
 
 
+MORE_THAN_THREADS = 64
+LIVE = {"/healthz/live": b"ok", "/v2/health/live": b'{"live":true}'}
+
+
 def test_live_is_not_redirected_to_https(client: Client, settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
 
-    assert client.get("/healthz/live").status_code == 200
-    assert client.get("/").status_code == 301
+    assert [client.get(address).status_code for address in LIVE] == [200, 200]
+    assert [client.get(address).status_code for address in ("/", "/api/v1/models/")] == [301, 308]
 
 
 def test_live_needs_no_database(client: Client) -> None:
-    response = client.get("/healthz/live")
+    assert {address: client.get(address).content for address in LIVE} == LIVE
 
-    assert (response.status_code, response.content) == (200, b"ok")
+
+def test_live_waits_for_no_thread() -> None:
+    """Pages and rare operations may be slow. That is no reason to end the process."""
+    go_on = threading.Event()
+    with open_door() as door:
+        pools = [door.handler.pages.threads, threads.threads]
+        taken = [pool.submit(go_on.wait, SECONDS) for pool in pools for _ in range(MORE_THAN_THREADS)]
+        try:
+            answers = {address: door.ask("GET", address).content for address in LIVE}
+            assert not any(one.done() for one in taken)
+        finally:
+            go_on.set()
+    assert answers == LIVE
+
+
+def test_live_is_only_read(client: Client) -> None:
+    assert {client.post(address).status_code for address in LIVE} == {405}
+    assert [client.head(address).content for address in LIVE] == [b"", b""]
 
 
 @pytest.mark.usefixtures("registered", "redis_server")
