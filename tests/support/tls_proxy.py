@@ -1,6 +1,6 @@
 """`python -m tests.support.tls_proxy CERTIFICATE KEY TARGET`: TLS for a local server at port TARGET.
 
-The Redis in the wheels is built without TLS. The proxy prints its port. It listens on `localhost`, the name in the
+The Valkey in the wheel is built without TLS. The proxy prints its port. It listens on `localhost`, the name in the
 certificate.
 """
 
