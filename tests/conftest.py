@@ -5,12 +5,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
-from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Model
@@ -18,7 +18,7 @@ from pytest_django import DjangoDbBlocker
 
 from predictions import context
 from predictions.lifecycle import registry
-from predictions.models import RegisteredModel
+from predictions.models import Alias, LifecycleEvent, ModelVersion, RegisteredModel
 from predictions.observability import health
 from predictions.queue import redis_client
 from predictions.serving.engines.loader import Loader
@@ -110,23 +110,35 @@ def models_dir(trained_models: Path) -> Path:
     return root
 
 
+@dataclass
+class Registration:
+    """What the registry wrote for the demo models: a list of rows for each table, and the version folders it read."""
+
+    rows: list[list[Model]] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+
+
 @pytest.fixture(scope="session")
-def rows_of_registry() -> list[list[Model]]:
-    """What the registry wrote for the demo models, a list for each table. The first test that needs it fills it."""
-    return []
+def first_registration() -> Registration:
+    """Filled by the first test that needs the demo models."""
+    return Registration()
 
 
 @pytest.fixture
-def registered(db: None, models_dir: Path, rows_of_registry: list[list[Model]]) -> dict[str, RegisteredModel]:
-    """The demo models by name, registered and serving. After the first test the same rows are written again."""
-    if not rows_of_registry:
-        assert registry.sync(models_dir) == []
-        tables = (table._default_manager.all() for table in apps.get_app_config("predictions").get_models())
-        rows_of_registry += [list(rows) for rows in tables if rows]
-    else:
+def registered(db: None, models_dir: Path, first_registration: Registration) -> dict[str, RegisteredModel]:
+    """The demo models by name, registered and serving. Their files are read once; later tests get the same rows."""
+    folders = sorted(models_dir.glob("*/versions/*"))
+    if first_registration.rows:
+        assert folders == first_registration.folders, "an earlier test left other versions behind"
         with transaction.atomic():  # two tables refer to each other
-            for rows in rows_of_registry:
+            for rows in first_registration.rows:
                 type(rows[0])._default_manager.bulk_create(rows)
+    else:
+        assert registry.sync(models_dir) == []
+        first_registration.folders = folders
+        first_registration.rows = [list(table.objects.all()) for table in (RegisteredModel, ModelVersion)]
+        assert not LifecycleEvent.objects.exists()
+        assert not Alias.objects.exists()
     return {model.name: model for model in RegisteredModel.objects.listed()}
 
 
@@ -150,8 +162,8 @@ def _forget() -> None:
 
 
 def _release(loader: Loader) -> None:
-    """A release collects garbage. What is left then is imported code: the next collection need not look at it again."""
+    """A release collects garbage. What is left the first time is frozen: most of it is imported libraries."""
     had_versions = loader.size > 0
     loader.release()
-    if had_versions:
+    if had_versions and not gc.get_freeze_count():
         gc.freeze()

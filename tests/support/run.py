@@ -28,16 +28,15 @@ PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes", "--dur
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
 IN_PROCESS = ["tests/unit", "tests/integration"]
 OF_PROCESSES = ["tests/worker", "tests/chaos", "tests/siege", "tests/browser"]
-# Tests of estimators, of settings, of the permissions of each route, of Redis and its messages, of a proxy, of clients,
-# and of the start and end of processes would do the same on another database.
+# Tests of estimators, of settings, of the permissions of each route, of Redis and its messages, of a proxy, of the end
+# of a web process and of clients would do the same on another database.
 SAME_ON_POSTGRESQL = [
     "tests/integration/importing", "tests/integration/project", "tests/integration/test_access.py",
     "tests/integration/test_error_hygiene.py", "tests/integration/web/test_languages.py",
     "tests/integration/web/test_why.py", "tests/worker/test_behind_nginx.py", "tests/worker/test_boosters.py",
     "tests/worker/test_broker_away.py", "tests/worker/test_cases.py", "tests/worker/test_draining.py",
     "tests/worker/test_client.py", "tests/worker/test_garbage.py", "tests/worker/test_mcp.py",
-    "tests/worker/test_on_demand.py", "tests/worker/test_operation.py", "tests/worker/test_own_model_tutorial.py",
-    "tests/worker/test_redis_guarded.py",
+    "tests/worker/test_own_model_tutorial.py", "tests/worker/test_redis_guarded.py",
 ]  # fmt: skip
 ON_POSTGRESQL = ["tests/integration", "tests/worker", *(f"--ignore={path}" for path in SAME_ON_POSTGRESQL)]
 

@@ -15,10 +15,11 @@ from predictions.serving.engines import loader, opening
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.schema.errors import ModelUnavailable
 from predictions.serving.schema.sentences import english
+from predictions.serving.training import prove_version
 from predictions.serving.training.prove_version import prove
 from project.env import BASE_DIR
 from tests.support.loading import change_manifest
-from tests.unit.serving.estimators import HEAVY_BYTES, Heavy
+from tests.unit.serving.estimators import HEAVY_BYTES
 
 Store = Callable[..., Manifest]
 
@@ -48,28 +49,61 @@ def only_own(manifest: Manifest, root: Path) -> Manifest:
     return repository.manifest(root, manifest.model, manifest.version)
 
 
-@pytest.mark.parametrize("is_compiled", [True, False])
-def test_version_that_answers_as_expected_may_serve(
-    root: Path, store: Store, rows: Callable[[Golden], Path], is_compiled: bool
-) -> None:
-    version = store() if is_compiled else only_own(store(), root)
-    assert (version.compiled is not None) is is_compiled
-
-    reason, memory = prove(root, "fruit", 1, rows(version.golden))
+def test_version_that_answers_as_expected_may_serve(root: Path, store: Store, rows: Callable[[Golden], Path]) -> None:
+    reason, memory = prove(root, "fruit", 1, rows(store().golden))
 
     assert reason == ""
-    assert memory
-    assert memory.serving >= (version.compiled.bytes if version.compiled else version.bytes)
-    assert (memory.estimator >= version.bytes) is is_compiled
+    assert memory is not None
 
 
-def test_memory_is_what_the_process_grows_by(root: Path, store: Store, rows: Callable[[Golden], Path]) -> None:
-    version = only_own(store(Heavy()), root)
+GROWTH = 5 * 10**6  # more than the files of the version have
+
+
+@pytest.mark.parametrize(
+    ("is_compiled", "expected"),
+    [
+        (True, {"serving": 2 * GROWTH, "estimator": 3 * GROWTH}),
+        (False, {"serving": 2 * GROWTH, "estimator": 0}),
+    ],
+)
+def test_memory_is_what_the_process_grows_by(
+    root: Path,
+    store: Store,
+    rows: Callable[[Golden], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    is_compiled: bool,
+    expected: dict[str, int],
+) -> None:
+    """Before it is opened once more, after that, and after its estimator was opened."""
+    version = store() if is_compiled else only_own(store(), root)
+    sizes = iter([GROWTH, 3 * GROWTH, 6 * GROWTH])
+    monkeypatch.setattr(prove_version, "_resident", lambda: next(sizes))
 
     _, memory = prove(root, "fruit", 1, rows(version.golden))
 
     assert memory
-    assert HEAVY_BYTES <= memory.serving < 3 * HEAVY_BYTES
+    assert memory.model_dump() == expected
+
+
+def test_memory_is_never_less_than_the_files(
+    root: Path, store: Store, rows: Callable[[Golden], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = store()
+    assert version.compiled
+    monkeypatch.setattr(prove_version, "_resident", lambda: GROWTH)
+
+    _, memory = prove(root, "fruit", 1, rows(version.golden))
+
+    assert memory
+    assert memory.serving >= version.compiled.bytes > 0
+    assert memory.estimator == version.bytes
+
+
+def test_resident_memory_grows_with_what_is_held() -> None:
+    before = prove_version._resident()
+    held = np.ones(HEAVY_BYTES, dtype=np.uint8)
+    assert HEAVY_BYTES <= prove_version._resident() - before < 2 * HEAVY_BYTES
+    assert held.all()
 
 
 def test_difference_names_the_arrangements_and_the_row(
