@@ -19,7 +19,7 @@ from django.core.files.base import File
 from django.core.files.storage import storages
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.manifest import Manifest
+from predictions.serving.artifacts.manifest import MANIFEST, Manifest
 from predictions.serving.artifacts.repository import BrokenFile
 from predictions.serving.schema.errors import ModelUnavailable
 
@@ -96,7 +96,7 @@ def _bring_words(root: Path, name: str, number: int) -> None:
     _copy(root, f"{name}/{repository.DESCRIPTION}")
     with suppress(FileNotFoundError):  # not every model has a card
         _copy(root, f"{name}/{repository.CARD}")
-    _copy(root, f"{_folder(name, number)}/{repository.MANIFEST}")
+    _copy(root, f"{_folder(name, number)}/{MANIFEST}")
 
 
 def _copy(root: Path, path: str, sha256: str | None = None) -> None:
@@ -157,18 +157,18 @@ def _manifests(root: Path) -> Iterator[Manifest]:
 
 def _is_stored(manifest: Manifest) -> bool:
     """The manifest is stored last, so all other files are there too."""
-    return bool(storages[STORAGE].exists(f"{_folder(manifest.model, manifest.version)}/{repository.MANIFEST}"))
+    return bool(storages[STORAGE].exists(f"{_folder(manifest.model, manifest.version)}/{MANIFEST}"))
 
 
 def _stored_hash(manifest: Manifest) -> str:
-    with storages[STORAGE].open(f"{_folder(manifest.model, manifest.version)}/{repository.MANIFEST}") as file:
+    with storages[STORAGE].open(f"{_folder(manifest.model, manifest.version)}/{MANIFEST}") as file:
         return Manifest.model_validate_json(file.read()).sha256
 
 
 def _store(root: Path, manifest: Manifest) -> None:
     folder = _folder(manifest.model, manifest.version)
     words = [f"{manifest.model}/{name}" for name in WORDS if (root / manifest.model / name).is_file()]
-    for path in [*(f"{folder}/{file}" for file in manifest.files), *words, f"{folder}/{repository.MANIFEST}"]:
+    for path in [*(f"{folder}/{file}" for file in manifest.files), *words, f"{folder}/{MANIFEST}"]:
         storage = storages[STORAGE]
         if storage.exists(path):  # of an attempt that broke off, or an earlier wording
             storage.delete(path)
@@ -177,7 +177,7 @@ def _store(root: Path, manifest: Manifest) -> None:
 
 
 def _taken(root: Path, manifest: Manifest) -> BrokenFile:
-    path = repository.artefact(root, manifest.model, manifest.version, repository.MANIFEST)
+    path = repository.artefact(root, manifest.model, manifest.version, MANIFEST)
     problem = (
         f"the storage of artefacts has another version {manifest.version} of {manifest.model}, from another machine: "
         f"remove this folder, and register it again"

@@ -11,7 +11,8 @@ from predictions.serving.artifacts.sureness import ARRAYS, Sureness
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature, Value
 
-# Names of files beside version.json.
+# The files of a version, by their names.
+MANIFEST = "version.json"
 ESTIMATOR = "estimator.joblib"
 COMPILED = "estimator.onnx"
 CODE = "code"

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.manifest import CODE, COMPILED, ESTIMATOR, Manifest
+from predictions.serving.artifacts.manifest import CODE, COMPILED, ESTIMATOR, MANIFEST, Manifest
 from predictions.serving.artifacts.sureness import ARRAYS
 
 
@@ -47,7 +47,7 @@ def _claim_number(versions: Path, incoming: Path, draft: Manifest) -> Manifest:
     while True:
         number = max(repository.numbers(versions), default=0) + 1
         numbered = draft.model_copy(update={"version": number})
-        _write(incoming / repository.MANIFEST, numbered.model_dump_json(indent=1).encode())
+        _write(incoming / MANIFEST, numbered.model_dump_json(indent=1).encode())
         try:
             # Renaming onto a folder that is not empty fails: the second of two takes the next number.
             incoming.rename(versions / str(number))

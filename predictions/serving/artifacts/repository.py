@@ -20,14 +20,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from predictions.serving.artifacts.description import Description
-from predictions.serving.artifacts.manifest import ESTIMATOR, Manifest
+from predictions.serving.artifacts.manifest import ESTIMATOR, MANIFEST, Manifest
 
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = "model.toml"
 CARD = "CARD.md"
 VERSIONS = "versions"
-MANIFEST = "version.json"
 
 # Names come from URLs too: what does not match is no model, whatever the file system would make of it.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.manifest import CODE, COMPILED, Manifest
+from predictions.serving.artifacts.manifest import CODE, COMPILED, MANIFEST, Manifest
 from predictions.serving.artifacts.sureness import ARRAYS
 from predictions.serving.engines.opening import Files, Loaded, open_version
 from predictions.serving.schema.errors import ModelUnavailable
@@ -142,7 +142,7 @@ def _read(root: Path, name: str, number: int, sha256: str, *, use_compiled: bool
             raise ModelUnavailable(
                 english(
                     "{file} of {name} version {number} names SHA-256 {found}, registered is {sha256}.",
-                    file=repository.MANIFEST,
+                    file=MANIFEST,
                     name=name,
                     number=number,
                     found=manifest.sha256,

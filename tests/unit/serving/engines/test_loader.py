@@ -12,7 +12,7 @@ from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.manifest import Manifest
+from predictions.serving.artifacts.manifest import MANIFEST, Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.sklearn import parts, use_one_job
 from predictions.serving.schema.errors import ModelUnavailable
@@ -88,7 +88,7 @@ def test_get_other_scikit_learn(root: Path, store: Callable[[], Manifest]) -> No
 
 def test_get_version_of_an_earlier_release_says_to_train_again(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
-    make_outdated(repository.artefact(root, "fruit", 1, repository.MANIFEST))
+    make_outdated(repository.artefact(root, "fruit", 1, MANIFEST))
     assert reason(opener(root, PLENTY), 1, manifest.sha256) == (
         "Version 1 of fruit does not serve: it was made by an earlier Foretell: run manage.py train fruit."
     )

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description
-from predictions.serving.artifacts.manifest import COMPILED, Manifest
+from predictions.serving.artifacts.manifest import COMPILED, MANIFEST, Manifest
 from predictions.serving.engines.loader import Loader
 from predictions.serving.engines.onnx import LARGEST, OnnxEngine, open_session
 from predictions.serving.engines.predictor import predict
@@ -97,7 +97,7 @@ def test_version_that_could_not_be_compiled_says_why(root: Path, store: Callable
 
 def test_manifest_of_before_serves_by_the_estimator(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
-    path = repository.artefact(root, "fruit", 1, repository.MANIFEST)
+    path = repository.artefact(root, "fruit", 1, MANIFEST)
     path.chmod(0o644)
     path.write_text(manifest.model_dump_json(exclude={"compiled", "not_compiled"}))
     assert isinstance(Loader(root, PLENTY).get("fruit", 1, manifest.sha256).engine, SklearnEngine)

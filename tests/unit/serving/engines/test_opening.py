@@ -14,7 +14,7 @@ import pytest
 import sklearn
 
 from predictions.serving.artifacts import repository
-from predictions.serving.artifacts.manifest import CODE, COMPILED, ESTIMATOR, Manifest
+from predictions.serving.artifacts.manifest import CODE, COMPILED, ESTIMATOR, MANIFEST, Manifest
 from predictions.serving.artifacts.repository import BrokenFile
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.loader import Loader
@@ -54,9 +54,9 @@ def test_reason_of_a_missing_version(root: Path, store: Callable[[], Manifest]) 
 
 def test_reason_of_a_broken_manifest_has_each_problem(root: Path, store: Callable[[], Manifest]) -> None:
     manifest = store()
-    path = repository.artefact(root, "fruit", 1, repository.MANIFEST)
+    path = repository.artefact(root, "fruit", 1, MANIFEST)
     broken = {**json.loads(path.read_text()), "bytes": "many", "batching": "perhaps"}
-    replace(root, repository.MANIFEST, json.dumps(broken).encode())
+    replace(root, MANIFEST, json.dumps(broken).encode())
     with pytest.raises(BrokenFile) as found:
         repository.manifest(root, "fruit", 1)
     assert len(found.value.problems) == 2

@@ -229,7 +229,7 @@ def test_advise_without_profile_is_silent() -> None:
     assert Advisor(SIGNATURE, {}).advise([30.0, 18, 2, None, True, "new"]) == []
 
 
-@pytest.mark.parametrize("module", ["schema.signature", "artifacts.repository", "schema.errors"])
+@pytest.mark.parametrize("module", ["schema.signature", "artifacts.manifest", "artifacts.repository", "schema.errors"])
 def test_module_of_the_web_imports_no_numpy(module: str) -> None:
     code = f"import sys, predictions.serving.{module}; print('numpy' in sys.modules or 'django' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
