@@ -137,7 +137,7 @@ async def catch_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 def _log(status: int, path: str, error: Exception | None = None) -> None:
     """One line for a refusal, which says why if a note does; the traceback too if the error was not expected."""
-    line = ": ".join([HTTPStatus(status).phrase, ascii(path)[1:-1], *problems.notes(error)])
+    line = ": ".join([problems.phrase(status), ascii(path)[1:-1], *problems.notes(error)])
     level = logging.ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
     logger.log(level, "%s", line, exc_info=error if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
 

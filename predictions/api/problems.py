@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 NO_CONTENT = HTTPStatus.NO_CONTENT
 NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
+# As RFC 9110 calls them. Python's own names depend on its version: it follows from 3.13 on.
+RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
 CHALLENGE = 'Bearer realm="foretell"'
 
 STATUS: Mapping[type[ForetellError], int] = {
@@ -74,7 +76,7 @@ def reply(error: Exception, path: str) -> ApiReply:
     if path.startswith("/v2"):
         return _protocol_reply(known)
     status = STATUS[type(known)]
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": known.code}
+    body = {"type": "about:blank", "title": phrase(status), "status": status, "code": known.code}
     more = {"errors": [entry(problem) for problem in known.problems]} if isinstance(known, InvalidInput) else {}
     return json_reply(status, {**body, "detail": known.sentence, **more}, _headers(known), MEDIA_TYPE)
 
@@ -85,6 +87,11 @@ def _protocol_reply(error: ForetellError) -> ApiReply:
     if isinstance(error, errors.NotInTime):
         body["predictions"], headers["Location"] = error.addresses, error.addresses[0]
     return json_reply(PROTOCOL_STATUS[type(error)], body, headers)
+
+
+def phrase(status: int) -> str:
+    """The name of an HTTP status."""
+    return RENAMED.get(status) or HTTPStatus(status).phrase
 
 
 def notes(error: BaseException | None) -> list[str]:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -30,7 +29,7 @@ class Errors:
         status = problems.STATUS[type(known)]
         if isinstance(known, InternalError) or status not in PAGES:
             return None
-        logger.warning("%s: %s", HTTPStatus(status).phrase, request.path)
+        logger.warning("%s: %s", problems.phrase(status), request.path)
         response = render(request, f"{status}.html", {"sentence": localized(known.sentence)}, status=status)
         if known.retry_after is not None:
             response["Retry-After"] = str(known.retry_after)

@@ -592,7 +592,7 @@ def test_refusal_is_logged_with_its_path(door: Door, caplog: pytest.LogCaptureFi
 
     assert answer.status_code == 422
     assert [record.getMessage() for record in caplog.records if record.name == "django.request"] == [
-        f"Unprocessable Entity: {PREDICT}"
+        f"Unprocessable Content: {PREDICT}"
     ]
 
 

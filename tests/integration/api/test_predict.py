@@ -299,7 +299,7 @@ def test_all_errors_of_all_fields_are_named_at_once(ask: Ask, kinds: RegisteredM
 
     body = problem(ask({"features": given}, "kinds"), 422)
 
-    assert (body["code"], body["title"]) == ("invalid_input", "Unprocessable Entity")
+    assert (body["code"], body["title"]) == ("invalid_input", "Unprocessable Content")
     assert body["errors"] == [
         {"pointer": "/features/long side", "code": "below_minimum", "message": "Must be at least 0 (mm)."},
         {"pointer": "/features/count", "code": "wrong_type", "message": "Must be a whole number."},
