@@ -187,6 +187,7 @@ def test_live_needs_no_database(client: Client) -> None:
     assert {address: client.get(address).content for address in LIVE} == LIVE
 
 
+@pytest.mark.django_db(transaction=True)  # with threads as they are: others have none
 def test_live_waits_for_no_thread() -> None:
     """Pages and rare operations may be slow. That is no reason to end the process."""
     go_on = threading.Event()
