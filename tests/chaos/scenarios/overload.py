@@ -12,6 +12,7 @@ import psutil
 from tests.chaos.scenario import Scene, scenario
 from tests.chaos.stage import Stage
 from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 # One row per predict call and four processes: this gives the capacity.
 ROW_SECONDS = 0.1
@@ -37,6 +38,8 @@ def tenfold_overload(scene: Scene) -> None:
     """Clients submit ten times as many rows as the workers can predict. Excess rows are refused with Retry-After.
     Accepted rows keep their deadline, memory stays bounded, pages respond, and half a minute later all rows are
     finished."""
+    # It starts after the others, and would be taken for growth.
+    wait_until(lambda: _keeper_is_there(scene.stack), SETTLE_SECONDS, "the keeper has started")
     with _page_visitor(scene.stack) as page_seconds:
         scene.mark_fault()
         used = [memory_megabytes(scene.stack) for _ in scene.every(1.0)]
@@ -51,6 +54,10 @@ def tenfold_overload(scene: Scene) -> None:
     scene.check(scene.ledger.refused, "excess rows are refused")
     scene.check(most < warm + GROWTH_MEGABYTES, f"memory grows by less than {GROWTH_MEGABYTES} MB")
     scene.check(max(page_seconds) < 5 * scene.stage.time_factor, "a page responds within 5 s")
+
+
+def _keeper_is_there(stack: Stack) -> bool:
+    return stack.client.get("/healthz/ready").json()["keeper_seconds"] is not None
 
 
 @contextmanager
