@@ -183,8 +183,9 @@ def test_live_is_not_redirected_to_https(client: Client, settings: Any) -> None:
     assert [client.get(address).status_code for address in ("/", "/api/v1/models/")] == [301, 308]
 
 
-def test_live_needs_no_database(client: Client) -> None:
-    assert {address: client.get(address).content for address in LIVE} == LIVE
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer ft_of-nobody"}, {"Authorization": "Basic eDp5"}])
+def test_live_needs_no_database(client: Client, headers: dict[str, str]) -> None:
+    assert {address: client.get(address, headers=headers).content for address in LIVE} == LIVE
 
 
 @pytest.mark.django_db(transaction=True)  # with threads as they are: others have none
