@@ -54,10 +54,10 @@ EXPOSED = (
     " RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Content-Disposition, Allow, Accept, Accept-Encoding,"
     " Inference-Header-Content-Length"
 )
-# Health is for every probe. Whose token it may send is not asked, since that would need the database.
-PROBED = re.compile(r"/healthz/live|/v2/health/(live|ready)")
-# Operations that need no permission to predict.
-OPEN = re.compile(rf"{PROBED.pattern}|/api/v1/schema/")
+# Of the site, not of the API: a probe may send the password of a proxy, and whose it is would need the database.
+LIVENESS = "/healthz/live"
+# Operations that need no permission to predict: health for every probe, and the schema with its page.
+OPEN = re.compile(rf"{LIVENESS}|/v2/health/(live|ready)|/api/v1/schema/")
 
 
 async def identify_request(call_next: Handler, request: ApiRequest) -> ApiReply:
@@ -208,7 +208,7 @@ async def add_rate_limit(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 
 async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:
-    if not PROBED.fullmatch(request.path):
+    if request.path != LIVENESS:
         request.caller = await callers.identify(request)
     return await call_next(request)
 
