@@ -1,0 +1,31 @@
+"""What manage.py sets for the libraries that its commands import."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from project.env import BASE_DIR
+
+SHOW = "import os; print(os.environ['OMP_WAIT_POLICY'])"
+
+
+@pytest.mark.parametrize(("chosen", "policy"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")])
+def test_threads_that_wait_leave_their_core_unless_told_otherwise(
+    tmp_path: Path, chosen: dict[str, str], policy: str
+) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", SHOW]
+
+    done = subprocess.run(
+        command,
+        cwd=BASE_DIR,
+        env={**env, **chosen, "VAR_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.split() == [policy]
