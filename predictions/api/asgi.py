@@ -10,7 +10,7 @@ from functools import partial, reduce
 
 from django.conf import settings
 
-from predictions.api import layers, problems
+from predictions.api import health, layers, problems
 from predictions.api.codings import IDENTITY, coding_of, codings_for, compress
 from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
 from predictions.api.routes import answer, normal
@@ -20,7 +20,7 @@ from predictions.batches.limits import takes_file
 from predictions.use_cases.addresses import client_ip
 
 PREFIXES = ("/api/", "/v2/", "/mcp/")
-WHOLE_PATHS = ("/v2", "/mcp", "/healthz/live")
+WHOLE_PATHS = ("/v2", "/mcp", health.LIVE)
 # The page of the API for people is a page of the site.
 PAGES = ("/api/v1/docs/",)
 

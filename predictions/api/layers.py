@@ -14,7 +14,7 @@ from django.http.request import split_domain_port, validate_host
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
-from predictions.api import callers, problems
+from predictions.api import callers, health, problems
 from predictions.api.codings import coding_of, codings_for, unpack
 from predictions.api.http import ApiReply, ApiRequest, Handler, content_length, vary_by
 from predictions.api.uploads import BROKEN_BODY
@@ -54,10 +54,8 @@ EXPOSED = (
     " RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Content-Disposition, Allow, Accept, Accept-Encoding,"
     " Inference-Header-Content-Length"
 )
-# Of the site, not of the API: a probe may send the password of a proxy, and whose it is would need the database.
-LIVENESS = "/healthz/live"
 # Operations that need no permission to predict: health for every probe, and the schema with its page.
-OPEN = re.compile(rf"{LIVENESS}|/v2/health/(live|ready)|/api/v1/schema/")
+OPEN = re.compile(rf"{health.LIVE}|/v2/health/(live|ready)|/api/v1/schema/")
 
 
 async def identify_request(call_next: Handler, request: ApiRequest) -> ApiReply:
@@ -208,7 +206,8 @@ async def add_rate_limit(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 
 async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:
-    if request.path != LIVENESS:
+    # Liveness must not need the database, and a probe may send the credentials of a proxy.
+    if request.path != health.LIVE:
         request.caller = await callers.identify(request)
     return await call_next(request)
 

@@ -15,16 +15,16 @@ Operation = Callable[..., Awaitable[ApiReply]]
 
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
-# What is asked often, and liveness, which waits for no thread. A pattern, methods, and an operation, whose arguments
-# are the groups of the pattern.
+# Operations that run on the event loop: the frequent ones, and liveness. Each entry has a pattern, its methods and the
+# operation. The groups of the pattern are the arguments of the operation.
 ON_THE_LOOP: list[tuple[re.Pattern[str], tuple[str, ...], Operation]] = [
     (re.compile(r"/api/v1/models/([-a-zA-Z0-9_]+)/predictions/"), ("POST",), operations.predict),
     (re.compile(rf"/api/v1/predictions/({_UUID})/"), ("GET", "HEAD"), operations.fetch),
     (re.compile(rf"/api/v1/predictions/({_UUID})/events/"), ("GET", "HEAD"), events),
     (re.compile(r"/v2/models/([^/]+)/infer"), ("POST",), inference.infer),
     (re.compile(r"/v2/models/([^/]+)/versions/([^/]+)/infer"), ("POST",), inference.infer),
-    (re.compile(r"/healthz/live"), ("GET", "HEAD"), health.live),
-    (re.compile(r"/v2/health/live"), ("GET", "HEAD"), health.protocol_live),
+    (re.compile(health.LIVE), ("GET", "HEAD"), health.live),
+    (re.compile("/v2/health/live"), ("GET", "HEAD"), health.protocol_live),
 ]
 
 

@@ -52,7 +52,7 @@ class Compiled(Frozen):
 
 
 class Memory(Frozen):
-    """What a version takes of a worker's memory, as it was measured where it was proved, in bytes.
+    """The memory that a version takes in a worker, in bytes, measured by the process that proved the version.
 
     `serving` is held while it serves. `estimator` comes to it when a compiled version has to open its estimator.
     """

@@ -38,8 +38,8 @@ def tenfold_overload(scene: Scene) -> None:
     """Clients submit ten times as many rows as the workers can predict. Excess rows are refused with Retry-After.
     Accepted rows keep their deadline, memory stays bounded, pages respond, and half a minute later all rows are
     finished."""
-    # It starts after the others, and would be taken for growth.
-    wait_until(lambda: _keeper_is_there(scene.stack), SETTLE_SECONDS, "the keeper has started")
+    # The keeper starts after the other processes. Its memory must not count as growth.
+    wait_until(lambda: _has_keeper_started(scene.stack), SETTLE_SECONDS, "the keeper has started")
     with _page_visitor(scene.stack) as page_seconds:
         scene.mark_fault()
         used = [memory_megabytes(scene.stack) for _ in scene.every(1.0)]
@@ -56,7 +56,7 @@ def tenfold_overload(scene: Scene) -> None:
     scene.check(max(page_seconds) < 5 * scene.stage.time_factor, "a page responds within 5 s")
 
 
-def _keeper_is_there(stack: Stack) -> bool:
+def _has_keeper_started(stack: Stack) -> bool:
     return stack.client.get("/healthz/ready").json()["keeper_seconds"] is not None
 
 

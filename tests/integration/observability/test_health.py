@@ -187,13 +187,13 @@ def test_live_needs_no_database(client: Client) -> None:
     assert {address: client.get(address).content for address in LIVE} == LIVE
 
 
-@pytest.mark.parametrize("authorization", ["Bearer ft_of-nobody", "Basic eDp5"])
-def test_live_asks_nobody_who_they_are(client: Client, authorization: str) -> None:
+@pytest.mark.parametrize("authorization", ["Bearer ft_unknown", "Basic eDp5"])
+def test_live_ignores_the_authorization_header(client: Client, authorization: str) -> None:
     assert client.get("/healthz/live", headers={"Authorization": authorization}).content == b"ok"
 
 
-@pytest.mark.django_db(transaction=True)  # with threads as they are: others have none
-def test_live_waits_for_no_thread() -> None:
+@pytest.mark.django_db(transaction=True)  # without it, calls of other threads would run in this one
+def test_live_is_answered_while_all_threads_are_busy() -> None:
     """Pages and rare operations may be slow. That is no reason to end the process."""
     go_on = threading.Event()
     with open_door() as door:
@@ -207,7 +207,7 @@ def test_live_waits_for_no_thread() -> None:
     assert answers == LIVE
 
 
-def test_live_is_only_read(client: Client) -> None:
+def test_live_allows_only_get_and_head(client: Client) -> None:
     assert {client.post(address).status_code for address in LIVE} == {405}
     assert [client.head(address).content for address in LIVE] == [b"", b""]
 

@@ -1,4 +1,4 @@
-"""What manage.py sets for the libraries that its commands import."""
+"""manage.py sets the wait policy of OpenMP, unless the environment has one."""
 
 import os
 import subprocess
@@ -13,9 +13,7 @@ SHOW = "import os; print(os.environ['OMP_WAIT_POLICY'])"
 
 
 @pytest.mark.parametrize(("chosen", "policy"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")])
-def test_threads_that_wait_leave_their_core_unless_told_otherwise(
-    tmp_path: Path, chosen: dict[str, str], policy: str
-) -> None:
+def test_wait_policy_is_passive_unless_it_is_set(tmp_path: Path, chosen: dict[str, str], policy: str) -> None:
     env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", SHOW]
 
