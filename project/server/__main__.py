@@ -10,7 +10,7 @@ from uvicorn import Config
 
 from project.env import Env, read_env
 from project.server.guard import Addresses, GuardedProtocol
-from project.server.processes import ACCEPTED_AT_ONCE, GuardedServer, Processes, allow_many_connections, listen
+from project.server.processes import QUEUE, GuardedServer, Processes, allow_many_connections, listen
 
 # honcho gives its first process this PORT when nobody chose one: it is not a wish.
 HONCHO_DEFAULT_PORT = "5000"
@@ -26,22 +26,22 @@ def main() -> None:
     preload()
     allow_many_connections()
     try:
-        listener = listen(env.host, env.port)
+        listeners = listen(env.host, env.port, env.web_processes)
     except OSError as error:
         sys.exit(f"Foretell cannot listen on {env.host}:{env.port}: {error.strerror}. Set HOST or PORT otherwise.")
     print(f"Foretell answers on http://{env.host}:{env.port}/", flush=True)
     drain_seconds = env.wait_max + ANSWER_SECONDS
-    Processes(listener, partial(serve, listener, env, drain_seconds), env.web_processes, drain_seconds).serve()
+    Processes(listeners, partial(serve, env, drain_seconds), drain_seconds).serve()
 
 
-def serve(listener: socket.socket, env: Env, drain_seconds: float) -> None:
+def serve(env: Env, drain_seconds: float, listener: socket.socket) -> None:
     """One web process, until SIGTERM and until what it has accepted is answered."""
     addresses = Addresses(None if env.behind_proxy else env.connections_per_address or None)
     config = Config(
         "project.asgi:application",
         http=partial(GuardedProtocol, addresses),  # type: ignore[arg-type]  # a factory will do
         loop="asyncio",
-        backlog=ACCEPTED_AT_ONCE,
+        backlog=QUEUE,
         lifespan="off",
         ws="none",
         log_config=None,

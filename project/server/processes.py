@@ -1,4 +1,4 @@
-"""The web processes: forked from one that has imported everything, with one listening socket."""
+"""The web processes: forked from one that has imported everything, each with a listening socket of its own."""
 
 import asyncio
 import logging
@@ -7,8 +7,9 @@ import os
 import resource
 import signal
 import socket
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -17,13 +18,12 @@ from uvicorn import Config, Server
 from project.server.guard import end_slow
 
 SWEEP_SECONDS = 1.0
+# A process that ends sooner than this after its start is replaced when so much time has passed.
 RESPAWN_SECONDS = 1.0
 # What a process may need after the end of its last request.
 SPARE_SECONDS = 5.0
 # Connections that wait until a process accepts them.
 QUEUE = 2048
-# A process that accepts all that wait when it wakes up leaves none to the others: they would be idle while it is busy.
-ACCEPTED_AT_ONCE = 4
 
 
 class GuardedServer(Server):
@@ -55,19 +55,22 @@ class GuardedServer(Server):
 
 
 class Processes:
-    """Starts processes, starts another for each that ends by itself, and ends all at SIGTERM or SIGINT.
+    """Starts a process for each socket, another when one ends by itself, and ends all at SIGTERM or SIGINT.
 
     Args:
-        run: serves from the socket until SIGTERM; called in each process.
+        listeners: stay open here, so that connections wait for the next process when one has ended.
+        run: serves from a socket until SIGTERM; called in each process.
         drain_seconds: how long the processes may take to answer what they have accepted, before they are killed.
     """
 
-    def __init__(self, listener: socket.socket, run: Callable[[], None], count: int, drain_seconds: float) -> None:
-        self._listener = listener
+    def __init__(
+        self, listeners: Sequence[socket.socket], run: Callable[[socket.socket], None], drain_seconds: float
+    ) -> None:
+        self._listeners = listeners
         self._run = run
-        self._count = count
         self._drain_seconds = drain_seconds
-        self._running: set[int] = set()
+        # The socket of each process and the time of its start, by process id.
+        self._running: dict[int, tuple[socket.socket, float]] = {}
         self._is_ending = False
 
     def serve(self) -> None:
@@ -75,34 +78,38 @@ class Processes:
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, self._end)
         signal.signal(signal.SIGALRM, lambda *_: self._signal(signal.SIGKILL))
-        for _ in range(self._count):
-            self._start()
+        for listener in self._listeners:
+            self._start(listener)
         while self._running:
             pid, _ = os.wait()
-            self._running.discard(pid)
+            listener, started_at = self._running.pop(pid)
             if not self._is_ending:
-                time.sleep(RESPAWN_SECONDS)
+                time.sleep(max(0, started_at + RESPAWN_SECONDS - time.monotonic()))
             if not self._is_ending:
-                self._start()
+                self._start(listener)
 
-    def _start(self) -> None:
+    def _start(self, listener: socket.socket) -> None:
         if pid := os.fork():
-            self._running.add(pid)
+            self._running[pid] = listener, time.monotonic()
             return
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
+        for other in self._listeners:
+            if other is not listener:  # it would go on listening here when its own process has closed it
+                other.close()
         try:
-            self._run()
+            self._run(listener)
         except Exception:
             logging.getLogger(__name__).exception("a web process failed and is replaced")
         finally:
             os._exit(1)  # a process that ended as it was told to has done so by its signal
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        """The socket is closed here too, or connections would wait in it for a process that never takes them."""
+        """The sockets are closed here too, or connections would wait in them for a process that never takes them."""
         if not self._is_ending:
             self._is_ending = True
-            self._listener.close()
+            for listener in self._listeners:
+                listener.close()
             signal.alarm(math.ceil(self._drain_seconds + SPARE_SECONDS))
         self._signal(signal.SIGTERM)
 
@@ -112,25 +119,44 @@ class Processes:
                 os.kill(pid, number)
 
 
-class Listener(socket.socket):
-    """A listening socket that several processes accept from.
+def listen(host: str, port: int, count: int) -> list[socket.socket]:
+    """A listening socket for each of `count` processes, all on one address: Linux spreads the connections over them.
 
-    asyncio takes one number, its `backlog`, for two things: the queue of the kernel, and how many connections a process
-    accepts when it wakes up. Here the queue always has the same length, so that `ACCEPTED_AT_ONCE` can be the number.
+    Of one socket that all processes accept from, the process that wakes up first would take most connections, while
+    the others are idle (SO_REUSEPORT in socket(7)). Other systems do not spread connections: there all share one.
+
+    Raises:
+        OSError: the address is not one of this machine, or another program listens there.
     """
+    # Without the option at first, or a second server would take half of the connections of one that runs.
+    first = _bind(host, port)
+    first.listen(QUEUE)
+    if sys.platform != "linux":
+        return [first] * count
+    _share_port(first)
+    others = [_bind(host, first.getsockname()[1], is_shared=True) for _ in range(count - 1)]
+    for other in others:
+        other.listen(QUEUE)
+    return [first, *others]
 
-    def listen(self, backlog: int = QUEUE, /) -> None:
-        super().listen(QUEUE)
 
-
-def listen(host: str, port: int) -> Listener:
+def _bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sends without delay (TCP_NODELAY) on sockets of this protocol only.
-    listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    listener.set_inheritable(True)
+    if is_shared:
+        _share_port(listener)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
     return listener
+
+
+def _share_port(listener: socket.socket) -> None:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 
 def allow_many_connections() -> None:

@@ -85,6 +85,16 @@ def test_killed_web_process_is_replaced(web: Stack) -> None:
     wait_until(web.is_answering, 20, "another process answers")
 
 
+def test_connections_wait_for_the_process_that_replaces_a_killed_one(web: Stack) -> None:
+    def health(client: httpx.Client) -> int:
+        return client.get("/healthz/live", headers={"Connection": "close"}).status_code
+
+    with httpx.Client(base_url=web.client.base_url, timeout=20) as client, ThreadPoolExecutor(WAITING) as pool:
+        web["web"].kill_children()
+
+        assert list(pool.map(health, [client] * WAITING)) == [200] * WAITING
+
+
 def test_web_processes_end_with_the_one_that_started_them(web: Stack) -> None:
     children = web["web"].process.children()
     assert children

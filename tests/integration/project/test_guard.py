@@ -2,12 +2,10 @@
 
 import asyncio
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from uvicorn import Config
 
 from project.server import guard
 from project.server.guard import Addresses, GuardedProtocol
-from project.server.processes import ACCEPTED_AT_ONCE, QUEUE, GuardedServer, listen
+from project.server.processes import GuardedServer, listen
 from tests.support.waiting import wait_until
 
 SECONDS = 15.0
@@ -51,7 +49,7 @@ class Site:
 class Running:
     def __init__(self, most: int | None) -> None:
         self.site = Site()
-        self.listener = listen("127.0.0.1", 0)
+        [self.listener] = listen("127.0.0.1", 0, 1)
         self.addresses = Addresses(most)
         protocol: Any = partial(GuardedProtocol, self.addresses)
         config = Config(self.site, http=protocol, loop="asyncio", lifespan="off", ws="none", log_config=None)
@@ -217,59 +215,3 @@ def test_addresses_are_not_counted_behind_a_proxy(run: Callable[..., Running]) -
 
 def test_http2_with_prior_knowledge_is_refused(run: Callable[..., Running]) -> None:
     assert run().ask(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").startswith(b"HTTP/1.1 400 Bad Request")
-
-
-class Refusing(asyncio.Protocol):
-    """Ends each connection. `ended` has a future for each, which is resolved when its socket is closed."""
-
-    def __init__(self, ended: "list[asyncio.Future[None]]", first: asyncio.Event) -> None:
-        self._ended, self._first = ended, first
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._own = asyncio.get_running_loop().create_future()
-        self._ended.append(self._own)
-        self._first.set()
-        transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._own.set_result(None)
-
-
-# --- One listening socket for several processes -----------------------------------------------------------------------
-async def wake_up(listener: socket.socket) -> int:
-    """Accept until the first connection is made, then no more. How many connections are left to other processes."""
-    ended: list[asyncio.Future[None]] = []
-    first, left = asyncio.Event(), 0
-    serve = partial(Refusing, ended, first)
-    server = await asyncio.get_running_loop().create_server(serve, sock=listener, backlog=ACCEPTED_AT_ONCE)
-    others = listener.dup()
-    await asyncio.wait_for(first.wait(), SECONDS)
-    with closing(others), suppress(BlockingIOError):
-        while True:
-            others.accept()[0].close()
-            left += 1
-    await asyncio.wait_for(asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}), SECONDS)
-    await asyncio.wait_for(asyncio.gather(*ended), SECONDS)
-    server.close()
-    return left
-
-
-def test_process_that_wakes_up_leaves_connections_to_the_others() -> None:
-    """64 clients have connected before it looks."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(listen("127.0.0.1", 0))
-        listener.setblocking(False)
-        listener.listen(ACCEPTED_AT_ONCE)
-        for _ in range(64):
-            stack.enter_context(socket.create_connection(listener.getsockname()))
-
-        assert asyncio.run(wake_up(listener)) > 0
-
-
-def test_kernel_keeps_a_long_queue_whatever_a_process_accepts_at_once() -> None:
-    with closing(listen("127.0.0.1", 0)) as listener:
-        listener.listen(ACCEPTED_AT_ONCE)
-        # Of a listening socket Linux gives the length of the queue as tcpi_sacked: eight bytes, then the sixth number.
-        queue = struct.unpack_from("@6I", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 8)[5]
-
-    assert queue == min(QUEUE, int(Path("/proc/sys/net/core/somaxconn").read_text()))
