@@ -49,8 +49,14 @@ def main() -> int:
             "revision": machine.revision(BASE_DIR),
             "machine": machine.describe(folder),
             "rows": [line for name in options.databases for line in _rows(name, options, folder, workload)],
-            "models": [_models(count, options, folder, workload) for count in options.models],
-            "workers": [_workers(count, options, folder, workload) for count in options.workers],
+            "models": [
+                _models(count, name, options, folder, workload) for name in options.databases for count in options.models
+            ],
+            "workers": [
+                _workers(count, name, options, folder, workload)
+                for name in options.databases
+                for count in options.workers
+            ],
         }
         (folder / "results.json").write_text(json.dumps(results, indent=1))
         files = section(PAGE.read_text(), FILES)
@@ -74,9 +80,12 @@ def _options() -> argparse.Namespace:
 
 
 # --- Dimensions of growth -------------------------------------------------------------------------------------------
+def _kind(database: str) -> type[ConfiguredForetell]:
+    return OnPostgres if database == "PostgreSQL" else ConfiguredForetell
+
+
 def _rows(database: str, options: argparse.Namespace, folder: Path, workload: Workload) -> Iterator[Json]:
-    kind = OnPostgres if database == "PostgreSQL" else ConfiguredForetell
-    with _running(folder / database, kind, folder) as service:
+    with _running(folder / database, _kind(database), folder) as service:
         _warm_up(service, workload)
         for count in options.rows:
             start = time.perf_counter()
@@ -85,17 +94,18 @@ def _rows(database: str, options: argparse.Namespace, folder: Path, workload: Wo
             yield {"what": f"{count:,} predictions, {database}", **_measure(service, options, workload)}
 
 
-def _models(count: int, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
-    with _running(folder / f"{count}-models", ManyModels.of(count), folder) as service:
+def _models(count: int, database: str, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
+    kind = ManyModels.of(count, _kind(database))
+    with _running(folder / f"{count}-models-{database}", kind, folder) as service:
         _warm_up(service, workload)
-        return {"what": f"{count} models, requested in turn", **_measure(service, options, workload)}
+        return {"what": f"{count} models, {database}", **_measure(service, options, workload)}
 
 
-def _workers(count: int, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
-    variables = ConfiguredForetell.with_variables(WORKER_PROCESSES=str(count))
-    with _running(folder / f"{count}-workers", variables, folder) as service:
+def _workers(count: int, database: str, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
+    kind = _kind(database).with_variables(WORKER_PROCESSES=str(count))
+    with _running(folder / f"{count}-workers-{database}", kind, folder) as service:
         _warm_up(service, workload)
-        return {"what": f"WORKER_PROCESSES={count}", **_measure(service, options, workload)}
+        return {"what": f"WORKER_PROCESSES={count}, {database}", **_measure(service, options, workload)}
 
 
 @contextmanager
@@ -198,7 +208,7 @@ meanwhile: trends matter, single digits do not.
 {_table(results["rows"])}
 ## Registered models
 
-With the defaults, on SQLite. Requests go to all models in turn.
+With the defaults. Requests go to all models in turn.
 
 {_table(results["models"])}
 ## Worker processes

@@ -84,8 +84,9 @@ class ManyModels(ConfiguredForetell):
     warm_up_requests = 8 * 50
 
     @classmethod
-    def of(cls, count: int) -> type["ManyModels"]:
-        return type("ManyModels", (cls,), {"count": count, "warm_up_requests": max(200, 8 * count)})
+    def of(cls, count: int, kind: type[ConfiguredForetell]) -> type["ManyModels"]:
+        """As `kind`, with so many models."""
+        return type("ManyModels", (cls, kind), {"count": count, "warm_up_requests": max(200, 8 * count)})
 
     @property
     def models(self) -> Path:

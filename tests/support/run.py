@@ -1,6 +1,6 @@
 """`python -m tests.support.run`: the whole suite on SQLite, beside it the tests that use the database on PostgreSQL.
 
-It has four parts, of which three run at the same time, since tests of processes mostly wait. The output of each is
+It has five parts, of which three run at the same time, since tests of processes mostly wait. The output of each is
 printed after that of the one before. A part runs once. Tests that failed run once more, by name, in a new process. A
 test that passes then is printed as FLAKY; one that fails again fails the run.
 """
@@ -28,7 +28,8 @@ PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes", "--dur
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
 IN_PROCESS = ["tests/unit", "tests/integration"]
 OF_WORKERS = ["tests/worker"]
-OF_FAULTS_AND_BROWSERS = ["tests/chaos", "tests/siege", "tests/browser"]
+OF_FAULTS = ["tests/chaos", "tests/siege"]
+OF_BROWSERS = ["tests/browser"]
 # Tests of estimators, of settings, of the permissions of each route, of Redis and its messages, of a proxy, of the end
 # of a web process and of clients would do the same on another database.
 SAME_ON_POSTGRESQL = [
@@ -112,14 +113,15 @@ def main() -> int:
     missing = provide.missing()
     notes = [f"MISSING {sentence}" for sentence in missing]
     with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(2) as beside:
-        names = ("workers", "postgresql", "browsers")
-        workers, postgresql, browsers = (_later(Path(folder), name) for name in names)
+        workers, postgresql, faults, browsers = (
+            _later(Path(folder), name) for name in ("workers", "postgresql", "faults", "browsers")
+        )
         parts = {"Of workers, on SQLite": (workers, beside.submit(_run_on_sqlite, workers, OF_WORKERS))}
         if provide.postgresql():
             parts["On PostgreSQL"] = (postgresql, beside.submit(_run_on_postgresql, postgresql))
-        # The last one begins when one of these two has ended.
-        waiting = beside.submit(_run_on_sqlite, browsers, OF_FAULTS_AND_BROWSERS)
-        parts["Of faults and browsers, on SQLite"] = (browsers, waiting)
+        # Each of these begins when one of the parts before it has ended.
+        parts["Of faults, on SQLite"] = (faults, beside.submit(_run_on_sqlite, faults, OF_FAULTS))
+        parts["Of browsers, on SQLite"] = (browsers, beside.submit(_run_on_sqlite, browsers, OF_BROWSERS))
         first = Suite(Path(folder), notes)
         status = _run_on_sqlite(first, IN_PROCESS)
         for title, (suite, running) in parts.items():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from predictions.models import Feedback, Prediction, RegisteredModel, State
 from predictions.use_cases.callers import of_address
 from tests.integration.conftest import make
+from tests.support.api_client import ApiClient
 from tests.support.door import Door, open_door
 from tests.support.fuzzing import asked, examples
 from tests.support.site_client import Client
@@ -43,7 +44,7 @@ PAGES = ["/models/kinds/", "/predictions/", "/predictions/{}/", "/monitor/feed/"
 often, now_and_then = examples(40), examples(16)
 
 
-def post(client: Client, address: str, body: Any) -> Any:
+def post(client: ApiClient, address: str, body: Any) -> Any:
     """NaN and the infinities are written as Python writes them, which is no JSON."""
     return client.post(address, json.dumps(body), content_type="application/json")
 
@@ -51,7 +52,7 @@ def post(client: Client, address: str, body: Any) -> Any:
 @often
 @given(body=bodies)
 @example(body={"features": [0.0, 0, "r", False, "", None]})  # one that is accepted, however few are tried
-def test_any_body_gets_a_documented_answer(client: Client, kinds: RegisteredModel, body: Any) -> None:
+def test_any_body_gets_a_documented_answer(client: ApiClient, kinds: RegisteredModel, body: Any) -> None:
     asked["API, any JSON"] += 1
     before = Prediction.objects.count()
 
@@ -88,7 +89,7 @@ headers = st.fixed_dictionaries(
 @often
 @given(content=bodies.map(json.dumps).map(str.encode) | st.binary(max_size=40), said=headers)
 def test_whatever_is_asked_gets_the_same_answer_either_way(
-    client: Client, kinds: RegisteredModel, door: Door, content: bytes, said: dict[str, str]
+    client: ApiClient, kinds: RegisteredModel, door: Door, content: bytes, said: dict[str, str]
 ) -> None:
     asked["API, the short way and the long"] += 2
     address = "/api/v1/models/kinds/predictions/"
@@ -103,7 +104,7 @@ def test_whatever_is_asked_gets_the_same_answer_either_way(
 
 @often
 @given(body=st.fixed_dictionaries({}, optional=dict.fromkeys(["was_right", "actual", "comment"], anything)) | anything)
-def test_any_feedback_gets_a_documented_answer(client: Client, kinds: RegisteredModel, body: Any) -> None:
+def test_any_feedback_gets_a_documented_answer(client: ApiClient, kinds: RegisteredModel, body: Any) -> None:
     asked["API, any JSON"] += 1
     assert kinds.champion
     caller = of_address("127.0.0.1").key
