@@ -50,7 +50,9 @@ def main() -> int:
             "machine": machine.describe(folder),
             "rows": [line for name in options.databases for line in _rows(name, options, folder, workload)],
             "models": [
-                _models(count, name, options, folder, workload) for name in options.databases for count in options.models
+                _models(count, name, options, folder, workload)
+                for name in options.databases
+                for count in options.models
             ],
             "workers": [
                 _workers(count, name, options, folder, workload)
