@@ -56,8 +56,8 @@ def run(path: Path) -> TrainingData:
 def modules_beside(folder: Path) -> dict[str, bytes]:
     """The sources that the version takes along, by relative path: all of the folder, if any of them was imported."""
     sources = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.py")) if _is_source(path, folder)}
-    imported = {name for name, module in list(sys.modules.items()) if _is_inside(module, folder)}
-    if not imported & {module_name(path) for path in sources}:
+    found = [sys.modules.get(module_name(path)) for path in sources]
+    if not any(module and _is_inside(module, folder) for module in found):
         return {}
     return {path: file.read_bytes() for path, file in sources.items()}
 
