@@ -4,12 +4,15 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from predictions.serving.artifacts.figures import Distribution, Figures, ReliabilityBin
 from predictions.serving.artifacts.sureness import Calibration
 from predictions.serving.engines.base import Engine, Floats, RawPredictions
+from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.engines.sureness import calibrated
 from predictions.serving.schema.signature import Signature, Value
 
@@ -33,10 +36,9 @@ class HeldOut:
     answers: RawPredictions
 
 
-def figures(
-    engine: Engine, signature: Signature, classes: int, calibration: Calibration | None, held_out: HeldOut
-) -> Figures:
-    shares = importances(engine, signature, held_out, is_classifier=bool(classes))
+def figures(engine: SklearnEngine, calibration: Calibration | None, held_out: HeldOut) -> Figures:
+    classes, takes_array = len(engine.classes), engine.schema.is_plain
+    shares = importances(engine, engine.signature, held_out, is_classifier=bool(classes), takes_array=takes_array)
     return counted(classes, calibration, held_out).model_copy(update={"importances": shares})
 
 
@@ -89,20 +91,28 @@ def reliability(held_out: HeldOut, calibration: Calibration | None) -> list[Reli
     ]
 
 
-def importances(engine: Engine, signature: Signature, held_out: HeldOut, *, is_classifier: bool) -> dict[str, float]:
+def importances(
+    engine: Engine, signature: Signature, held_out: HeldOut, *, is_classifier: bool, takes_array: bool = False
+) -> dict[str, float]:
     """Permutation importance (Breiman 2001, section 10) of each feature; fewer features if they take too long, and none
-    if the estimator fails on the shuffled rows."""
+    if the estimator fails on the shuffled rows.
+
+    With `takes_array` the engine gets the rows as one array of float64, which is much quicker for many features.
+    """
     random = np.random.default_rng(0)
     chosen = np.sort(random.permutation(len(held_out.rows))[:IMPORTANCE_ROWS])
-    rows, truth = [list(held_out.rows[place]) for place in chosen], held_out.truth[chosen]
+    truth = held_out.truth[chosen]
+    rows = np.array([held_out.rows[place] for place in chosen], dtype=np.float64 if takes_array else object)
     usual = _loss(held_out.answers.outputs[chosen], truth, is_classifier=is_classifier)
     until = time.monotonic() + IMPORTANCE_SECONDS
     found: dict[str, float] = {}
     for column, name in enumerate(signature.names):
         if time.monotonic() > until:
             break
+        shuffled = _shuffled(rows, column, random)
+        asked: Any = shuffled if takes_array else shuffled.tolist()
         try:
-            answers = engine.predict(_shuffled(rows, column, random)).outputs.reshape(SHUFFLES, -1)
+            answers = engine.predict(asked).outputs.reshape(SHUFFLES, -1)
         except MemoryError:
             raise
         except Exception as error:  # an estimator may raise anything
@@ -113,13 +123,11 @@ def importances(engine: Engine, signature: Signature, held_out: HeldOut, *, is_c
     return found
 
 
-def _shuffled(rows: list[list[Value]], column: int, random: np.random.Generator) -> list[list[Value]]:
+def _shuffled(rows: npt.NDArray[Any], column: int, random: np.random.Generator) -> npt.NDArray[Any]:
     """`SHUFFLES` copies of the rows, one after another, each with this column in another order."""
-    return [
-        [*row[:column], rows[other][column], *row[column + 1 :]]
-        for _ in range(SHUFFLES)
-        for row, other in zip(rows, random.permutation(len(rows)), strict=True)
-    ]
+    copies = np.tile(rows, (SHUFFLES, 1))
+    copies[:, column] = np.concatenate([rows[random.permutation(len(rows)), column] for _ in range(SHUFFLES)])
+    return copies
 
 
 def _loss(answers: Floats, truth: Floats, *, is_classifier: bool) -> float:

@@ -271,7 +271,7 @@ def _figures(proved: _Proved, learned: Sureness, seen: _Rows | None, unseen: _Ro
         return found
     if unseen is not None and unseen.truth is not None:
         held_out = figures.HeldOut(unseen.values, unseen.truth, proved.answers)
-        found = figures.figures(proved.engine, proved.engine.signature, classes, learned.calibration, held_out)
+        found = figures.figures(proved.engine, learned.calibration, held_out)
     if classes or seen is None or seen.truth is None:
         return found
     return found.model_copy(update={"target": figures.distribution(seen.truth)})

@@ -127,6 +127,8 @@ def test_twelve_hundred_features_are_served(tmp_path: Path) -> None:
     manifest = made(tmp_path, WIDE_TRAIN, features)
     outcomes = predict(loaded(tmp_path, "made"), [[float(n % 3) for n in range(WIDE)]])
     assert (len(manifest.input_schema.columns), outcomes[0].error) == (WIDE, None)
+    assert manifest.figures.importances is not None
+    assert len(manifest.figures.importances) == WIDE
 
 
 def test_four_hundred_classes_are_served(tmp_path: Path) -> None:

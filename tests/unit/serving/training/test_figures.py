@@ -81,6 +81,15 @@ def test_feature_that_is_not_used_has_no_importance() -> None:
     assert found["unused"] == 0
 
 
+def test_importances_do_not_depend_on_the_form_of_the_rows() -> None:
+    as_lists, as_array = (
+        importances(First(), SIGNATURE, held_out(), is_classifier=False, takes_array=takes_array)
+        for takes_array in (False, True)
+    )
+
+    assert as_array == as_lists
+
+
 def test_estimator_that_fails_on_shuffled_rows_has_no_importances() -> None:
     """Two values may never stand in one row; a version is registered all the same."""
     assert importances(Broken(), SIGNATURE, held_out(), is_classifier=False) == {}
