@@ -10,7 +10,7 @@ from uvicorn import Config
 
 from project.env import Env, read_env
 from project.server.guard import Addresses, GuardedProtocol
-from project.server.processes import QUEUE, GuardedServer, Processes, allow_many_connections, listen
+from project.server.processes import ACCEPTED_AT_ONCE, GuardedServer, Processes, allow_many_connections, listen
 
 # honcho gives its first process this PORT when nobody chose one: it is not a wish.
 HONCHO_DEFAULT_PORT = "5000"
@@ -41,7 +41,7 @@ def serve(env: Env, drain_seconds: float, listener: socket.socket) -> None:
         "project.asgi:application",
         http=partial(GuardedProtocol, addresses),  # type: ignore[arg-type]  # a factory will do
         loop="asyncio",
-        backlog=QUEUE,
+        backlog=ACCEPTED_AT_ONCE,
         lifespan="off",
         ws="none",
         log_config=None,

@@ -1,4 +1,4 @@
-"""The web processes: forked from one that has imported everything, each with a listening socket of its own."""
+"""The web processes: forked from one that has imported everything, and how connections are spread over them."""
 
 import asyncio
 import logging
@@ -9,21 +9,25 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from uvicorn import Config, Server
 
 from project.server.guard import end_slow
 
 SWEEP_SECONDS = 1.0
-# A process that ends sooner than this after its start is replaced when so much time has passed.
+# A process that ends sooner than this after its start is replaced when so much time has passed since then.
 RESPAWN_SECONDS = 1.0
 # What a process may need after the end of its last request.
 SPARE_SECONDS = 5.0
 # Connections that wait until a process accepts them.
 QUEUE = 2048
+# How many of them a process accepts when it wakes up. asyncio tries as often where no descriptor is left.
+ACCEPTED_AT_ONCE = 16
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 
 
 class GuardedServer(Server):
@@ -55,10 +59,11 @@ class GuardedServer(Server):
 
 
 class Processes:
-    """Starts a process for each socket, another when one ends by itself, and ends all at SIGTERM or SIGINT.
+    """Starts processes, another for each that ends by itself, and ends all at SIGTERM or SIGINT.
 
     Args:
-        listeners: stay open here, so that connections wait for the next process when one has ended.
+        listeners: a socket for each process, or the same one several times. They stay open here, so that connections
+            wait for the next process when one has ended.
         run: serves from a socket until SIGTERM; called in each process.
         drain_seconds: how long the processes may take to answer what they have accepted, before they are killed.
     """
@@ -82,21 +87,24 @@ class Processes:
             self._start(listener)
         while self._running:
             pid, _ = os.wait()
-            listener, started_at = self._running.pop(pid)
-            if not self._is_ending:
-                time.sleep(max(0, started_at + RESPAWN_SECONDS - time.monotonic()))
-            if not self._is_ending:
-                self._start(listener)
+            if ended := self._running.pop(pid, None):  # the first process of a container gets the children of others
+                listener, started_at = ended
+                self._start(listener, max(0, started_at + RESPAWN_SECONDS - time.monotonic()))
 
-    def _start(self, listener: socket.socket) -> None:
-        if pid := os.fork():
-            self._running[pid] = listener, time.monotonic()
-            return
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
-            signal.signal(number, signal.SIG_DFL)
+    def _start(self, listener: socket.socket, pause: float = 0.0) -> None:
+        """Start a process that serves after a pause; none if all are to end."""
+        with _blocked_signals():  # a process that is not in the list yet would not get them
+            if self._is_ending:
+                return
+            if pid := os.fork():
+                self._running[pid] = listener, time.monotonic() + pause
+                return
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
         for other in self._listeners:
             if other is not listener:  # it would go on listening here when its own process has closed it
                 other.close()
+        time.sleep(pause)
         try:
             self._run(listener)
         except Exception:
@@ -119,36 +127,65 @@ class Processes:
                 os.kill(pid, number)
 
 
-def listen(host: str, port: int, count: int) -> list[socket.socket]:
-    """A listening socket for each of `count` processes, all on one address: Linux spreads the connections over them.
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Signals that arrive inside are handled afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    Of one socket that all processes accept from, the process that wakes up first would take most connections, while
-    the others are idle (SO_REUSEPORT in socket(7)). Other systems do not spread connections: there all share one.
+
+class Listener(socket.socket):
+    """A listening socket whose queue is always as long as `QUEUE`.
+
+    asyncio takes one number, its `backlog`, for two things: the queue of the kernel, and how many connections a process
+    accepts when it wakes up.
+    """
+
+    def listen(self, backlog: int = QUEUE, /) -> None:
+        super().listen(QUEUE)
+
+
+def listen(host: str, port: int, count: int) -> list[Listener]:
+    """A listening socket for each of `count` processes, all on one address: Linux spreads the connections over them
+    (SO_REUSEPORT in socket(7)).
+
+    Of one socket that all processes accept from, the process that wakes up first takes most connections, while the
+    others are idle. Systems that do not spread connections have no other way: there the list has one socket, `count`
+    times.
 
     Raises:
         OSError: the address is not one of this machine, or another program listens there.
     """
     # Without the option at first, or a second server would take half of the connections of one that runs.
-    first = _bind(host, port)
-    first.listen(QUEUE)
-    if sys.platform != "linux":
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    first = _bind(family, (host, port))
+    first.listen()
+    if count == 1 or sys.platform != "linux":
         return [first] * count
     _share_port(first)
-    others = [_bind(host, first.getsockname()[1], is_shared=True) for _ in range(count - 1)]
-    for other in others:
-        other.listen(QUEUE)
+    others: list[Listener] = []
+    try:
+        for _ in range(count - 1):
+            others.append(_bind(family, first.getsockname(), is_shared=True))
+            others[-1].listen()
+    except OSError:  # a kernel of another make that calls itself Linux, and takes the option before a bind only
+        for other in others:
+            other.close()
+        return [first] * count
     return [first, *others]
 
 
-def _bind(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _bind(family: socket.AddressFamily, address: Any, *, is_shared: bool = False) -> Listener:
     # asyncio sends without delay (TCP_NODELAY) on sockets of this protocol only.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if is_shared:
         _share_port(listener)
     try:
-        listener.bind((host, port))
+        listener.bind(address)
     except OSError:
         listener.close()
         raise

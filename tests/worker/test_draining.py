@@ -41,6 +41,8 @@ def is_refused(stack: Stack) -> bool:
         httpx.get(f"http://127.0.0.1:{stack.env['PORT']}/healthz/live")
     except httpx.ConnectError:
         return True
+    except httpx.TransportError:  # it had connected when the socket was closed
+        return False
     return False
 
 
