@@ -33,6 +33,7 @@ WORKLOAD = "hgb"
 CONNECTIONS = 32
 SINGLE_REQUESTS = 150
 READS = 300
+KINDS: dict[str, type[ConfiguredForetell]] = {"SQLite": ConfiguredForetell, "PostgreSQL": OnPostgres}
 Json = dict[str, Any]
 
 
@@ -74,7 +75,7 @@ def _options() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--rows", type=counts, default=[10_000, 1_000_000, 5_000_000])
-    parser.add_argument("--databases", type=lambda text: text.split(","), default=["SQLite", "PostgreSQL"])
+    parser.add_argument("--databases", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--models", type=counts, default=[1, 8, 50])
     parser.add_argument("--workers", type=counts, default=[1, 2, 3, 4])
     parser.add_argument("--seconds", type=float, default=5.0, help="the duration of one load (5)")
@@ -82,12 +83,8 @@ def _options() -> argparse.Namespace:
 
 
 # --- Dimensions of growth -------------------------------------------------------------------------------------------
-def _kind(database: str) -> type[ConfiguredForetell]:
-    return OnPostgres if database == "PostgreSQL" else ConfiguredForetell
-
-
 def _rows(database: str, options: argparse.Namespace, folder: Path, workload: Workload) -> Iterator[Json]:
-    with _running(folder / database, _kind(database), folder) as service:
+    with _running(folder / database, KINDS[database], folder) as service:
         _warm_up(service, workload)
         for count in options.rows:
             start = time.perf_counter()
@@ -97,14 +94,17 @@ def _rows(database: str, options: argparse.Namespace, folder: Path, workload: Wo
 
 
 def _models(count: int, database: str, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
-    kind = ManyModels.of(count, _kind(database))
+    kind = ManyModels.of(count, KINDS[database])
     with _running(folder / f"{count}-models-{database}", kind, folder) as service:
         _warm_up(service, workload)
-        return {"what": f"{count} models, {database}", **_measure(service, options, workload)}
+        return {
+            "what": f"{count} {'model' if count == 1 else 'models'}, {database}",
+            **_measure(service, options, workload),
+        }
 
 
 def _workers(count: int, database: str, options: argparse.Namespace, folder: Path, workload: Workload) -> Json:
-    kind = _kind(database).with_variables(WORKER_PROCESSES=str(count))
+    kind = KINDS[database].with_variables(WORKER_PROCESSES=str(count))
     with _running(folder / f"{count}-workers-{database}", kind, folder) as service:
         _warm_up(service, workload)
         return {"what": f"WORKER_PROCESSES={count}, {database}", **_measure(service, options, workload)}
@@ -202,8 +202,8 @@ The cost of a prediction should not depend on the number of stored predictions.
 at {results["revision"] or "an unknown revision"}: {about["cpu"]}, {about["cores"]} cores, {about["memory_gib"]} GiB,
 {about["system"]}, Python {about["python"]}. The model is a HistGradientBoostingRegressor with ten number features. Each
 request waits for its answer (`Prefer: wait`), and each answer is compared with the answer of the estimator. "at 1" and
-"at 32" are numbers of connections. The lines of a table were measured one after the other, and the machine may drift
-meanwhile: trends matter, single digits do not.
+"at 32" are numbers of connections. "PSS" is the memory of all processes, without the server of PostgreSQL. The lines of
+a table were measured one after the other, and the machine may drift meanwhile: trends matter, single digits do not.
 
 ## Predictions in the table
 

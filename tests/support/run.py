@@ -1,8 +1,8 @@
 """`python -m tests.support.run`: the whole suite on SQLite, beside it the tests that use the database on PostgreSQL.
 
-It has five parts, of which three run at the same time, since tests of processes mostly wait. The output of each is
-printed after that of the one before. A part runs once. Tests that failed run once more, by name, in a new process. A
-test that passes then is printed as FLAKY; one that fails again fails the run.
+It has up to five parts, of which three run at the same time, since tests of processes mostly wait. The output of each
+is printed after that of the one before. A part runs once. Tests that failed run once more, by name, in a new process.
+A test that passes then is printed as FLAKY; one that fails again fails the run.
 """
 
 import json
@@ -119,7 +119,7 @@ def main() -> int:
         parts = {"Of workers, on SQLite": (workers, beside.submit(_run_on_sqlite, workers, OF_WORKERS))}
         if provide.postgresql():
             parts["On PostgreSQL"] = (postgresql, beside.submit(_run_on_postgresql, postgresql))
-        # Each of these begins when one of the parts before it has ended.
+        # Two parts run beside the first one: each begins when one before it has ended.
         parts["Of faults, on SQLite"] = (faults, beside.submit(_run_on_sqlite, faults, OF_FAULTS))
         parts["Of browsers, on SQLite"] = (browsers, beside.submit(_run_on_sqlite, browsers, OF_BROWSERS))
         first = Suite(Path(folder), notes)

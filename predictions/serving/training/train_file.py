@@ -57,7 +57,7 @@ def modules_beside(folder: Path) -> dict[str, bytes]:
     """The sources that the version takes along, by relative path: all of the folder, if any of them was imported."""
     sources = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.py")) if _is_source(path, folder)}
     found = [sys.modules.get(module_name(path)) for path in sources]
-    if not any(module and _is_inside(module, folder) for module in found):
+    if not any(module is not None and _is_inside(module, folder) for module in found):
         return {}
     return {path: file.read_bytes() for path, file in sources.items()}
 

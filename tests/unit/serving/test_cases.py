@@ -14,6 +14,7 @@ from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.predictor import Outcome, predict
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Value
+from predictions.serving.training import figures
 from predictions.serving.training.register import train_and_register
 from tests.support.cases import CASES, NAMES, Asked, asked_of
 from tests.support.loading import unproved
@@ -122,7 +123,8 @@ def made(root: Path, train: str, features: str, task: str = "regression") -> Man
     return train_and_register(folder(root, train, features, task), "made", unproved)
 
 
-def test_twelve_hundred_features_are_served(tmp_path: Path) -> None:
+def test_twelve_hundred_features_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "IMPORTANCE_SECONDS", 600.0)
     features = "".join(f'[[features]]\nkind = "number"\nname = "f{n}"\n' for n in range(WIDE))
     manifest = made(tmp_path, WIDE_TRAIN, features)
     outcomes = predict(loaded(tmp_path, "made"), [[float(n % 3) for n in range(WIDE)]])

@@ -1,6 +1,7 @@
 """Every text of the product is translated: templates and code use gettext, and the catalogues have every message."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,14 @@ from tests.support.untranslated import untranslated
 
 # The form that an agent's host shows belongs to the API, which is English.
 TEMPLATES = sorted(path for path in (BASE_DIR / "templates").rglob("*.html") if path.parent.name != "mcp")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sources_are_read_once() -> Iterator[None]:
+    """To read all code and templates takes seconds, and no test here changes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogues, "messages", cache(catalogues.messages))
+        yield
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Broken:
 
 
 def held_out() -> HeldOut:
-    rows = [[float(number), float(-number)] for number in range(50)]
+    rows = [[float(number), None if number == 3 else float(-number)] for number in range(50)]
     answers = First().predict(rows)
     return HeldOut(rows, answers.outputs, answers)
 
