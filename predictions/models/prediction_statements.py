@@ -41,18 +41,21 @@ def _guard(*targets: State) -> str:
 
 
 # Only queued rows become running, and only running ones succeed: the table of transitions says so.
-# A row that has cost an attempt is taken alone.
+# A row that has cost an attempt is taken alone. No row starts before it was created: a statement of PostgreSQL has its
+# time before it sees the rows, so it may see one that was created after that.
 _CLAIM = f"""
 WITH candidates AS (
     SELECT id, attempts, created_at FROM predictions_prediction
     WHERE lane = %s AND {_guard(State.RUNNING)} AND deadline_at > {{now}}
     ORDER BY created_at LIMIT %s {{locked}}
 ), in_line AS (
-    SELECT id, ROW_NUMBER() OVER line AS place, MAX(attempts) OVER line AS attempts
+    SELECT id, ROW_NUMBER() OVER line AS place, MAX(attempts) OVER line AS attempts,
+        MAX(created_at) OVER () AS youngest
     FROM candidates WINDOW line AS (ORDER BY created_at, id)
 )
 UPDATE predictions_prediction
-SET state = '{State.RUNNING.value}', claim = %s, claimed_until = {{until}}, started_at = {{now}},
+SET state = '{State.RUNNING.value}', claim = %s, claimed_until = {{until}},
+    started_at = {{latest}}({{now}}, in_line.youngest),
     attempts = predictions_prediction.attempts + 1
 FROM in_line
 WHERE predictions_prediction.id = in_line.id AND (in_line.place = 1 OR in_line.attempts = 0)
@@ -117,7 +120,8 @@ def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tup
 @cache
 def _claim_statement(vendor: str) -> str:
     locked = {"postgresql": "FOR UPDATE SKIP LOCKED"}.get(vendor, "")  # on SQLite, one connection writes at a time
-    return _CLAIM.format(now=clock.STORED_NOW[vendor], until=clock.STORED_LATER[vendor], locked=locked)
+    latest = {"postgresql": "GREATEST"}.get(vendor, "MAX")
+    return _CLAIM.format(now=clock.STORED_NOW[vendor], until=clock.STORED_LATER[vendor], latest=latest, locked=locked)
 
 
 def settle(token: uuid.UUID, statuses: Mapping[uuid.UUID, Status], finished_at: datetime) -> int:

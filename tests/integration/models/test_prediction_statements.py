@@ -122,6 +122,19 @@ def test_rows_before_one_that_has_cost_an_attempt_are_claimed_and_then_it_alone(
     assert claims == [[first.pk, second.pk], [tried.pk], [last.pk]]
 
 
+def test_no_row_starts_before_it_was_created(iris: ModelVersion) -> None:
+    """A statement of PostgreSQL may see a row that was created after the statement's own time."""
+    make(iris, age=5)
+    make(iris, age=-1)
+
+    Q.settle([Predicted(claimed(), [Outcome({}, None)] * 2, 0.1)])
+
+    for row in Q.all():
+        assert row.started_at
+        assert row.finished_at
+        assert row.created_at <= row.started_at <= row.finished_at
+
+
 def test_claim_passes_over_other_lanes_and_rows_past_their_deadline(iris: ModelVersion) -> None:
     make(iris, lane=Lane.BULK)
     make(iris, age=400)
