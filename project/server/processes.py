@@ -36,6 +36,7 @@ class GuardedServer(Server):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._parent = os.getppid()
+        self._is_ending = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -45,6 +46,7 @@ class GuardedServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         from predictions.queue import notifications  # noqa: PLC0415 - the settings are read at the first import
 
+        self._is_ending = True
         await super().shutdown(sockets)
         # The workers of the rows that were accepted last.
         await asyncio.to_thread(notifications.sender.shutdown)
@@ -52,6 +54,9 @@ class GuardedServer(Server):
     async def _sweep(self) -> None:
         while True:
             end_slow(self.server_state.connections)
+            if self._is_ending:  # uvicorn says it once, and to no connection that was accepted just before
+                for connection in list(self.server_state.connections):
+                    connection.shutdown()
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def on_tick(self, counter: int) -> bool:

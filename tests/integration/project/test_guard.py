@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
@@ -211,6 +212,43 @@ def test_addresses_are_not_counted_behind_a_proxy(run: Callable[..., Running]) -
     server = run(most=None)
     with server.holding(20):
         assert server.ask().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_connection_that_was_accepted_just_before_the_end_does_not_delay_it(
+    run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvicorn tells all connections that the server ends, and knows the last one a moment later."""
+    made, shutdown = GuardedProtocol.connection_made, GuardedProtocol.shutdown
+    all_made: list[Any] = []
+
+    def make_and_hide_the_second(self: Any, transport: Any) -> None:
+        made(self, transport)
+        all_made.append(self)
+        if len(all_made) == 2:
+            self.connections.discard(self)
+
+    def shut_down_and_show_the_second(self: Any) -> None:
+        shutdown(self)
+        if self is all_made[0]:
+            asyncio.get_running_loop().call_soon(self.connections.add, all_made[1])
+
+    monkeypatch.setattr(GuardedProtocol, "connection_made", make_and_hide_the_second)
+    server = run()
+    with closing(server.connect()), closing(server.connect()) as late:
+        wait_until(lambda: len(all_made) == 2, SECONDS, "both connections are made")
+        monkeypatch.setattr(GuardedProtocol, "shutdown", shut_down_and_show_the_second)
+        server.server.should_exit = True
+        until = time.monotonic() + SECONDS / 2
+        with suppress(ConnectionError):
+            while time.monotonic() < until:
+                late.sendall(GET % b"")
+                if not late.recv(4096):
+                    break
+                time.sleep(0.1)
+
+        assert time.monotonic() < until
+        server.thread.join(SECONDS)
+        assert not server.thread.is_alive()
 
 
 def test_http2_with_prior_knowledge_is_refused(run: Callable[..., Running]) -> None:
