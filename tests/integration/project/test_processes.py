@@ -122,7 +122,7 @@ class Running:
     def __init__(self, *words: str) -> None:
         command = [sys.executable, "-c", SERVER, *words]
         self.process = subprocess.Popen(
-            command, cwd=BASE_DIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=BASE_DIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         assert self.process.stdout
         self.port = int(self.process.stdout.readline())
@@ -165,6 +165,11 @@ class Running:
         said = self.process.communicate(timeout=SECONDS)[1]
         return self.process.returncode, said
 
+    def wipe_out(self) -> None:
+        """Kill the server with all its processes, if they still run."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Running]]:
@@ -173,7 +178,7 @@ def start() -> Iterator[Callable[..., Running]]:
         def _start(*words: str) -> Running:
             running = Running(*words)
             stack.enter_context(running.process)
-            stack.callback(running.process.kill)
+            stack.callback(running.wipe_out)
             return running
 
         yield _start
