@@ -106,11 +106,11 @@ class Processes:
                 return
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
-        for other in self._listeners:
-            if other is not listener:  # it would go on listening here when its own process has closed it
-                other.close()
-        time.sleep(pause)
         try:
+            for other in self._listeners:
+                if other is not listener:  # it would go on listening here when its own process has closed it
+                    other.close()
+            time.sleep(pause)
             self._run(listener)
         except Exception:
             logging.getLogger(__name__).exception("a web process failed and is replaced")

@@ -42,7 +42,7 @@ def is_refused(stack: Stack) -> bool:
     except httpx.ConnectError:
         return True
     except httpx.TransportError:  # it had connected when the socket was closed
-        return False
+        pass
     return False
 
 

@@ -92,7 +92,7 @@ def reliability(held_out: HeldOut, calibration: Calibration | None) -> list[Reli
 
 
 def importances(
-    engine: Engine, signature: Signature, held_out: HeldOut, *, is_classifier: bool, takes_array: bool = False
+    engine: Engine, signature: Signature, held_out: HeldOut, *, is_classifier: bool, takes_array: bool
 ) -> dict[str, float]:
     """Permutation importance (Breiman 2001, section 10) of each feature; fewer features if they take too long, and none
     if the estimator fails on the shuffled rows.

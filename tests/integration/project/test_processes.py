@@ -157,7 +157,7 @@ class Running:
             found.add(self.ask())
             return is_enough(found)
 
-        wait_until(ask, SECONDS, f"other processes answer than {found}")
+        wait_until(ask, SECONDS, "the processes answer")
         return found
 
     def end(self) -> tuple[int, str]:

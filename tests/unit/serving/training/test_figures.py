@@ -10,8 +10,10 @@ import pytest
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.engines.base import RawPredictions
+from predictions.serving.engines.sklearn import SklearnEngine
+from predictions.serving.schema.input_schema import Column, InputSchema
 from predictions.serving.schema.signature import Signature
-from predictions.serving.training.figures import HeldOut, distribution, importances
+from predictions.serving.training.figures import HeldOut, distribution, figures, importances
 
 SIGNATURE = Signature.model_validate([{"kind": "number", "name": name} for name in ("used", "unused")])
 
@@ -75,7 +77,7 @@ def test_histogram_of_a_feature_counts_each_row_that_has_it(classifier: Manifest
 
 
 def test_feature_that_is_not_used_has_no_importance() -> None:
-    found = importances(First(), SIGNATURE, held_out(), is_classifier=False)
+    found = importances(First(), SIGNATURE, held_out(), is_classifier=False, takes_array=False)
 
     assert found["used"] > 1
     assert found["unused"] == 0
@@ -90,9 +92,29 @@ def test_importances_do_not_depend_on_the_form_of_the_rows() -> None:
     assert as_array == as_lists
 
 
+class FirstOf(SklearnEngine):
+    """Answers with the first feature, and notes in `estimator` in what form it got the rows."""
+
+    def predict(self, rows: Any) -> RawPredictions:
+        self.estimator.append(type(rows))
+        return First().predict(rows)
+
+
+@pytest.mark.parametrize(("container", "form"), [("array", np.ndarray), ("frame", list)])
+def test_rows_are_one_array_where_the_estimator_takes_one(container: Any, form: type) -> None:
+    """With a list for each row, time would be over before all features of a wide model were shuffled."""
+    forms: list[type] = []
+    schema = InputSchema(container=container, columns=(Column(dtype="float64"),) * 2)
+
+    found = figures(FirstOf(forms, SIGNATURE, [], schema), None, held_out())
+
+    assert found.importances.keys() == {"used", "unused"}
+    assert set(forms) == {form}
+
+
 def test_estimator_that_fails_on_shuffled_rows_has_no_importances() -> None:
     """Two values may never stand in one row; a version is registered all the same."""
-    assert importances(Broken(), SIGNATURE, held_out(), is_classifier=False) == {}
+    assert importances(Broken(), SIGNATURE, held_out(), is_classifier=False, takes_array=False) == {}
 
 
 def test_distribution_of_one_value_is_counted() -> None:
