@@ -28,9 +28,10 @@ $(VENV)/.run: requirements/run.txt | $(BIN)/python
 	@$(INSTALL) requirements/run.txt
 	@touch $@
 
+# Most modules of this set are never imported, so pip does not compile them.
 $(VENV)/.dev: requirements/dev.txt | $(BIN)/python
 	@echo "Installing the dependencies of tests and checks…"
-	@$(INSTALL) requirements/dev.txt
+	@$(INSTALL) requirements/dev.txt --no-compile
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
@@ -68,15 +69,26 @@ test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is rep
 	@python -m tests.support.run
 
 check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, the OpenAPI document, vulnerabilities
+	@$(MAKE) --silent -j3 check-types check-site check-style check-documents
+
+# Its steps; `make help` does not list them.
+.PHONY: check-types check-site check-style check-documents
+check-types:
+	@mypy
+
+check-style:
 	@ruff check .
 	@ruff format --check --quiet .
-	@mypy
 	@lint-imports
+
+check-site:
 	@PRODUCTION=true DEBUG=false HTTPS=true ALLOWED_HOSTS=example.org SECRET_KEY=$$(python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 	  DATABASE_URL=postgres://check@localhost/check REDIS_URL=rediss://:check@localhost/0 python manage.py check --deploy --fail-level WARNING
 	@python manage.py makemigrations --check --dry-run
 	@python manage.py write_docs --check
 	@python manage.py translations --check
+
+check-documents:
 	@python -m tests.support.openapi_lint
 	@python -m tests.support.audit
 

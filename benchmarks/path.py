@@ -67,8 +67,9 @@ class Recorded(Foretell):
     def recording(self, epoch: int) -> Iterator[None]:
         self._write_epoch(epoch)
         yield
-        # The worker may still finish its task after the answer has arrived.
-        time.sleep(0.5)
+        # The worker finishes its task after the answer has arrived. Longer, and what the processes do each second is
+        # recorded too.
+        time.sleep(0.05)
         self._write_epoch(0)
 
     def _write_epoch(self, epoch: int) -> None:

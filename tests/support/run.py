@@ -1,6 +1,6 @@
 """`python -m tests.support.run`: the whole suite on SQLite, beside it the tests that use the database on PostgreSQL.
 
-It has up to five parts, of which three run at the same time, since tests of processes mostly wait. The output of each
+It has up to six parts, of which four run at the same time, since tests of processes mostly wait. The output of each
 is printed after that of the one before. A part runs once. Tests that failed run once more, by name, in a new process.
 A test that passes then is printed as FLAKY; one that fails again fails the run.
 """
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -27,9 +27,12 @@ PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes", "--dur
 # What this module imports may have named the product's own settings.
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
 IN_PROCESS = ["tests/unit", "tests/integration"]
+# So many parts run beside the first one.
+BESIDE = 3
 OF_WORKERS = ["tests/worker"]
 OF_FAULTS = ["tests/chaos", "tests/siege"]
-OF_BROWSERS = ["tests/browser"]
+OF_ACCESSIBILITY = ["tests/browser/test_axe.py"]
+OF_BROWSERS = ["tests/browser", *(f"--ignore={path}" for path in OF_ACCESSIBILITY)]
 # Tests of estimators, of settings, of the permissions of each route, of Redis and its messages, of a proxy, of the end
 # of a web process and of clients would do the same on another database.
 SAME_ON_POSTGRESQL = [
@@ -94,13 +97,25 @@ def _postgresql() -> Iterator[dict[str, str]]:
         yield {**SETTINGS, "DATABASE_URL": url}
 
 
-def _run_on_sqlite(suite: Suite, tests: Sequence[str]) -> int:
-    return suite.run("SQLite", tests, {**SETTINGS, "DATABASE_URL": ""})
+def _on_sqlite(tests: Sequence[str]) -> Callable[[Suite], int]:
+    return lambda suite: suite.run("SQLite", tests, {**SETTINGS, "DATABASE_URL": ""})
 
 
-def _run_on_postgresql(suite: Suite) -> int:
+def _on_postgresql(suite: Suite) -> int:
     with _postgresql() as variables:
         return suite.run("PostgreSQL", ON_POSTGRESQL, variables)
+
+
+def _parts_beside() -> dict[str, Callable[[Suite], int]]:
+    """What runs beside the first part, by title; each begins when one before it has ended. The longest come first."""
+    parts = {"Of workers, on SQLite": _on_sqlite(OF_WORKERS)}
+    if provide.postgresql():
+        parts["On PostgreSQL"] = _on_postgresql
+    return parts | {
+        "Of browsers, on SQLite": _on_sqlite(OF_BROWSERS),
+        "Of accessibility, on SQLite": _on_sqlite(OF_ACCESSIBILITY),
+        "Of faults, on SQLite": _on_sqlite(OF_FAULTS),
+    }
 
 
 def print_beside(title: str, log: Path, notes: Sequence[str]) -> None:
@@ -112,29 +127,21 @@ def print_beside(title: str, log: Path, notes: Sequence[str]) -> None:
 def main() -> int:
     missing = provide.missing()
     notes = [f"MISSING {sentence}" for sentence in missing]
-    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(2) as beside:
-        workers, postgresql, faults, browsers = (
-            _later(Path(folder), name) for name in ("workers", "postgresql", "faults", "browsers")
-        )
-        parts = {"Of workers, on SQLite": (workers, beside.submit(_run_on_sqlite, workers, OF_WORKERS))}
-        if provide.postgresql():
-            parts["On PostgreSQL"] = (postgresql, beside.submit(_run_on_postgresql, postgresql))
-        # Two parts run beside the first one: each begins when one before it has ended.
-        parts["Of faults, on SQLite"] = (faults, beside.submit(_run_on_sqlite, faults, OF_FAULTS))
-        parts["Of browsers, on SQLite"] = (browsers, beside.submit(_run_on_sqlite, browsers, OF_BROWSERS))
-        first = Suite(Path(folder), notes)
-        status = _run_on_sqlite(first, IN_PROCESS)
-        for title, (suite, running) in parts.items():
-            status = running.result() or status
+    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(BESIDE) as pool:
+        parts = _parts_beside()
+        suites = {title: _suite_with_log(Path(folder), title) for title in parts}
+        running = {title: pool.submit(run, suites[title]) for title, run in parts.items()}
+        status = _on_sqlite(IN_PROCESS)(Suite(Path(folder), notes))
+        for title, suite in suites.items():
+            status = running[title].result() or status
             assert suite.log is not None
             print_beside(title, suite.log, notes)
             notes += suite.notes
     return status or int(bool(missing) and os.environ.get("CI") == "true")
 
 
-def _later(folder: Path, name: str) -> Suite:
-    """A part whose output is printed later."""
-    place = folder / name
+def _suite_with_log(folder: Path, title: str) -> Suite:
+    place = folder / title
     place.mkdir()
     return Suite(place, log=place / "log")
 

@@ -106,6 +106,15 @@ def test_resident_memory_grows_with_what_is_held() -> None:
     assert held.all()
 
 
+def test_resident_memory_is_zero_where_the_system_does_not_say_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS has no /proc, and its allocator no malloc_trim()."""
+    monkeypatch.setattr(prove_version.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(prove_version, "Path", lambda _: tmp_path / "missing")
+    assert prove_version._resident() == 0
+
+
 def test_difference_names_the_arrangements_and_the_row(
     root: Path, store: Store, rows: Callable[[Golden], Path]
 ) -> None:
