@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
@@ -33,8 +34,25 @@ class By:
         self.predict = answer
 
 
+class WithShares:
+    """A classifier whose second class has this probability."""
+
+    def __init__(self, share: Answer) -> None:
+        self.share = share
+
+    def predict(self, table: Any) -> Any:
+        return np.where(self.share(table) > 0.5, "high", "low")
+
+    def predict_proba(self, table: Any) -> Any:
+        return np.column_stack([1 - self.share(table), self.share(table)])
+
+
 def engine(answer: Answer, x: Any = X, classes: tuple[str, ...] = ()) -> SklearnEngine:
     return SklearnEngine(By(answer), NUMBERS, list(classes), read_schema("training", x, NUMBERS))
+
+
+def classifier(share: Answer, x: Any = X) -> SklearnEngine:
+    return SklearnEngine(WithShares(share), NUMBERS, ["low", "high"], read_schema("training", x, NUMBERS))
 
 
 def total(table: Any) -> Any:
@@ -65,6 +83,12 @@ def test_row_on_which_the_estimator_fails_is_named_with_its_error() -> None:
         estimator_answers(engine(fails_from(3)), "held-out", X)
 
     assert str(caught.value) == "The estimator fails on row 2 of the held-out data: ValueError: too wide, by far."
+
+
+def test_row_of_a_data_frame_on_which_the_estimator_fails_is_named() -> None:
+    x = pd.DataFrame(X, columns=["a", "b"])
+    with pytest.raises(CannotRegister, match=r"^The estimator fails on row 2 of the held-out data: "):
+        estimator_answers(engine(lambda table: fails_from(3)(table.to_numpy()), x), "held-out", x)
 
 
 def test_estimator_that_fails_on_no_single_row_fails_on_the_data() -> None:
@@ -114,6 +138,25 @@ def test_other_answer_names_row_column_and_both_answers() -> None:
         "built as for serving (2 of 3 rows differ). Give each column one type, and write its missing values in one "
         "way, in training and held-out data."
     )
+
+
+def test_other_answer_to_a_sparse_row_names_its_column() -> None:
+    own = engine(lambda table: np.asarray(table.sum(axis=1)).ravel(), csr_matrix(X))
+    raw = estimator_answers(own, "training", csr_matrix(X))
+    built = clean_rows("training", csr_matrix(SECOND_HIGHER), NUMBERS)
+
+    with pytest.raises(CannotRegister, match=r"^Row 2 of the training data, column b \(4\.0 became 5\.0\): "):
+        compare_with_estimator(own, "training", csr_matrix(X), built, raw)
+
+
+def test_other_probabilities_are_named() -> None:
+    own = classifier(lambda table: table[:, 1] / 10)
+    raw = estimator_answers(own, "training", X)
+    built = clean_rows("training", SECOND_HIGHER, NUMBERS)
+
+    sentence = r"the estimator answers probabilities \[0\.6, 0\.4\], and probabilities \[0\.5, 0\.5\] when"
+    with pytest.raises(CannotRegister, match=sentence):
+        compare_with_estimator(own, "training", X, built, raw)
 
 
 def test_other_answer_to_equal_values_names_no_column() -> None:
@@ -184,15 +227,27 @@ def test_answer_by_the_row_alone_is_independent() -> None:
     assert independent(total)
 
 
+def test_classifier_that_answers_by_the_row_alone_is_independent() -> None:
+    rows = clean_rows("training", MANY, NUMBERS)
+    assert is_independent(classifier(lambda table: table[:, 0] / 200, MANY), rows[:2], rows)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         lambda table: total(table) - total(table).mean(),
+        lambda table: total(table) + (len(table) > 1) * (table[:, 0] == 199),
         lambda table: total(table) + (len(table) > 100),
         lambda table: total(table) + (len(table) == 66),
         lambda table: np.zeros(len(table) + (len(table) > 1)),
     ],
-    ids=["the mean of the call", "many rows", "the rows that are compared", "a failure in company"],
+    ids=[
+        "the mean of the call",
+        "company of the last row",
+        "many rows",
+        "rows that are compared",
+        "a failure in company",
+    ],
 )
 def test_answer_that_depends_on_the_company_is_not_independent(answer: Answer) -> None:
     assert not independent(answer)
@@ -213,6 +268,7 @@ def test_rows_of_each_kind_of_table_are_counted(x: Any) -> None:
     ("error", "words"),
     [
         (ValueError("two\nlines  of it. "), "ValueError: two lines of it"),
+        (ValueError("see BOX"), "ValueError: see BOX"),
         (ValueError(" : "), "ValueError"),
         (MemoryError(), "MemoryError"),
     ],
@@ -222,8 +278,8 @@ def test_error_is_said_on_one_line(error: Exception, words: str) -> None:
 
 
 def test_long_error_is_cut() -> None:
-    words = said(ValueError("word " * 100))
+    words = said(OSError("a " * 200))
 
-    assert len(words) <= 240
-    assert words.startswith("ValueError: word word")
-    assert words.endswith("word…")
+    assert len(words) == 239  # one more word would be 241
+    assert words.startswith("OSError: a a")
+    assert words.endswith("a…")

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ import pytest
 
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.manifest import Golden, Manifest
-from predictions.serving.engines import loader, opening
+from predictions.serving.engines import loader, opening, sklearn
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.schema.errors import ModelUnavailable
 from predictions.serving.schema.sentences import english
+from predictions.serving.schema.signature import Value
 from predictions.serving.training import prove_version
 from predictions.serving.training.prove_version import prove
 from project.env import BASE_DIR
@@ -124,8 +125,60 @@ def test_difference_names_the_arrangements_and_the_row(
 
     differences = [difference.partition(", row 1: ") for difference in reason.split("; ")]
     assert [how for how, _, _ in differences] == ["alone", "together", "shuffled"]
-    assert all(said for _, _, said in differences)
+    assert len({said for _, _, said in differences}) == 1
     assert memory is None
+
+
+def test_three_differences_at_most_are_named(root: Path, store: Store, rows: Callable[[Golden], Path]) -> None:
+    golden = store().golden
+    others = [1.0 - output for output in golden.outputs if isinstance(output, float)]
+
+    reason, _ = prove(root, "fruit", 1, rows(golden.model_copy(update={"outputs": others})))
+
+    assert len(golden.rows) > 3
+    assert reason.count("alone, row ") == 3
+    assert reason.count("; ") == 2
+
+
+def test_version_that_takes_one_row_a_call_is_asked_for_no_more(
+    root: Path, store: Store, rows: Callable[[Golden], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = store()
+    change_manifest(root, 1, batching=False, compiled=None)
+    sizes = _count_rows(monkeypatch)
+
+    reason, _ = prove(root, "fruit", 1, rows(version.golden))
+
+    assert reason == ""
+    assert set(sizes) == {1}
+
+
+def test_sixty_four_rows_at_most_are_asked_alone(
+    root: Path, store: Store, rows: Callable[[Golden], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = only_own(store(), root).golden
+    monkeypatch.setattr(opening, "check_golden", lambda *_: None)
+    assert golden.probabilities
+    many = Golden(rows=golden.rows * 40, outputs=golden.outputs * 40, probabilities=golden.probabilities * 40)
+    sizes = _count_rows(monkeypatch)
+
+    reason, _ = prove(root, "fruit", 1, rows(many))
+
+    assert reason == ""
+    assert sizes.count(1) == 2 * 64  # the estimator is asked as itself, and as what serves
+
+
+def _count_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of rows of each call of the estimator."""
+    sizes: list[int] = []
+    predict = sklearn.SklearnEngine.predict
+
+    def counted(self: sklearn.SklearnEngine, asked: Sequence[Sequence[Value]]) -> RawPredictions:
+        sizes.append(len(asked))
+        return predict(self, asked)
+
+    monkeypatch.setattr(sklearn.SklearnEngine, "predict", counted)
+    return sizes
 
 
 @pytest.mark.parametrize("engine", ["onnx.OnnxEngine", "sklearn.SklearnEngine"])
