@@ -122,8 +122,13 @@ def test_golden_rows_are_asked_together_unless_the_version_answers_rows_alone(st
     check_golden(manifest.model_copy(update={"batching": False}), Engine(manifest, wrong), 1e-9)
     with pytest.raises(ModelUnavailable) as caught:
         check_golden(manifest.model_copy(update={"batching": True}), Engine(manifest, wrong), 1e-9)
-    assert caught.value.reason.startswith("The golden rows are not reproduced here. together, row 1: ")
-    assert "; together, row 2: " in caught.value.reason
+    named = [f"together, row {row + 1}: {said(manifest, row)}" for row in range(3)]
+    assert caught.value.reason == f"The golden rows are not reproduced here. {'; '.join(named)}."
+
+
+def said(manifest: Manifest, row: int) -> str:
+    answer = stored_answers(manifest.golden).outputs[row].item()
+    return f"{answer + 1} instead of {answer}"
 
 
 def test_golden_rows_that_differ_name_the_libraries_that_differ(store: Callable[[], Manifest]) -> None:

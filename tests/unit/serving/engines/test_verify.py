@@ -37,6 +37,17 @@ def test_nan_differs_from_every_number() -> None:
     assert differences(RawPredictions(OUTPUTS, None), RawPredictions(np.array([np.nan, 1.0]), None))
 
 
+class Right:
+    """Answers the row's number, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[Sequence[Value]]] = []
+
+    def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
+        self.asked.append(rows)
+        return RawPredictions(np.array([row[0] or 0.0 for row in rows], dtype=np.float64), None)
+
+
 class Engine:
     """Answers the row's number, and `wrong` under one condition on the rows of its call."""
 
@@ -44,17 +55,17 @@ class Engine:
         self.condition = condition
 
     def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
-        outputs = np.array([row[0] or 0.0 for row in rows], dtype=np.float64)
         numbers = [row[0] for row in rows]
         wrong = {
             "never": False,
             "alone": len(rows) == 1,
             "together": len(rows) > 1,
+            "third in company": np.array([len(rows) > 1 and number == ROWS_ORDER[2] for number in numbers]),
             "out of order": len(rows) > 1 and numbers != sorted(numbers, key=ROWS_ORDER.index),
             "beside missing": len(rows) > 1 and None in numbers,
             "beside complete": len(rows) > 1 and None not in numbers,
         }
-        return RawPredictions(outputs + wrong[self.condition], None)
+        return RawPredictions(Right().predict(rows).outputs + wrong[self.condition], None)
 
 
 ROWS_ORDER = [row[0] for row in ROWS]
@@ -74,6 +85,36 @@ ROWS_ORDER = [row[0] for row in ROWS]
 def test_compare_arrangements_finds_each_dependence(condition: str, arrangements: set[str]) -> None:
     found = compare_arrangements(Engine(condition), ROWS, SUMS, 1e-12)
     assert {how for how, _ in found} == arrangements
+
+
+def test_differences_in_company_have_the_positions_of_the_rows() -> None:
+    found = compare_arrangements(Engine("third in company"), ROWS, SUMS, 1e-12)
+    assert {(how, difference.row) for how, difference in found} == {
+        ("together", 2),
+        ("shuffled", 2),
+        ("beside complete rows only", 2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        ([[1.0], [2.0], [3.0]], [1, 1, 1, 3, 3]),
+        ([[None], [None], [None]], [1, 1, 1, 3, 3]),
+        ([[1.0], [None], [None]], [1, 1, 1, 3, 3, 1]),
+    ],
+    ids=["all complete", "none complete", "one complete"],
+)
+def test_complete_rows_are_asked_by_themselves_beside_others(rows: list[list[Value]], sizes: list[int]) -> None:
+    engine = Right()
+    compare_arrangements(engine, rows, engine.predict(rows), 1e-12)
+    assert [len(asked) for asked in engine.asked[1:]] == sizes
+
+
+def test_rows_alone_are_spread_from_the_first_to_the_last() -> None:
+    engine, rows = Right(), [[float(number)] for number in range(9)]
+    compare_arrangements(engine, rows, engine.predict(rows), 1e-12, batching=False, alone=3)
+    assert engine.asked[1:] == [[[0.0]], [[4.0]], [[8.0]]]
 
 
 def test_compare_arrangements_without_batching_asks_rows_alone() -> None:
