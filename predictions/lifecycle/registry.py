@@ -4,7 +4,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,9 @@ def sync(root: Path) -> list[BrokenFile]:
     descriptions = repository.descriptions(root, broken.append)
     unreadable = {error.path.parent.name for error in broken}
     for position, description in enumerate(descriptions):
-        _sync_model(root, description, position, broken)
+        # Files are read before the transaction begins: SQLite has one writer at a time.
+        manifests = repository.manifests(root, description.name, partial(_note_broken, broken))
+        _sync_model(description, position, manifests)
     seen = {description.name for description in descriptions} | unreadable
     RegisteredModel.objects.exclude(name__in=seen).update(is_present=False)
     clear_cache()
@@ -173,7 +175,7 @@ def _share(root: Path) -> list[BrokenFile]:
 
 
 @transaction.atomic
-def _sync_model(root: Path, description: Description, position: int, broken: list[BrokenFile]) -> None:
+def _sync_model(description: Description, position: int, manifests: Sequence[Manifest]) -> None:
     said = description.model_dump(mode="json", by_alias=True)
     model, _ = RegisteredModel.objects.update_or_create(
         name=description.name,
@@ -186,10 +188,7 @@ def _sync_model(root: Path, description: Description, position: int, broken: lis
             "is_present": True,
         },
     )
-    versions = [
-        _sync_version(model, description, manifest)
-        for manifest in repository.manifests(root, description.name, partial(_note_broken, broken))
-    ]
+    versions = [_sync_version(model, description, manifest) for manifest in manifests]
     if versions and (model.champion is None or _is_outdated(model.champion)):
         model.promote(versions[-1])
 

@@ -36,13 +36,14 @@ def update() -> int:
     return counted
 
 
-@transaction.atomic
 def _count(since: datetime, until: datetime) -> int:
-    if not Watermark.objects.advance(WATERMARK, since, until):
-        return 0
+    # Read before the transaction begins: to read thousands of rows takes a while, and SQLite has one writer at a time.
     ended, seen = _seen(since, until)
-    for (name, model, state), values in sorted(seen.items()):
-        MetricHistogram.objects.add(name, model, state, values, ROWS if name == "claim" else SECONDS)
+    with transaction.atomic():
+        if not Watermark.objects.advance(WATERMARK, since, until):
+            return 0
+        for (name, model, state), values in sorted(seen.items()):
+            MetricHistogram.objects.add(name, model, state, values, ROWS if name == "claim" else SECONDS)
     return ended
 
 

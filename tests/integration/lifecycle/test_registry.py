@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel
+from predictions.serving.artifacts import repository
+from predictions.serving.artifacts.manifest import Manifest
 from tests.integration.conftest import statements
 from tests.support.versions import add_version, rewrite
 
@@ -39,6 +42,21 @@ def test_sync_of_a_new_folder_registers_it_and_lets_its_version_serve(root: Path
     assert (model.champion.number, model.previous_champion) == (1, None)
     assert model.champion.manifest["signature"][0]["label"] == "Sepal length"
     assert "golden" not in model.champion.manifest
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sync_holds_no_transaction_while_it_reads_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite has one writer at a time: no prediction would be accepted meanwhile."""
+    read, within = repository.manifest, []
+
+    def note(*arguments: Any) -> Manifest:
+        within.append(connection.in_atomic_block)
+        return read(*arguments)
+
+    monkeypatch.setattr(repository, "manifest", note)
+
+    assert registry.sync(root) == []
+    assert within == [False]
 
 
 def test_sync_twice_changes_nothing(root: Path) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -212,6 +213,25 @@ def test_concurrent_rollups_count_once(iris: ModelVersion, monkeypatch: pytest.M
 
     assert rollups.update() == 0
     assert scrape()["foretell_settled_total", "iris", "succeeded"] == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("counting")
+def test_rollup_holds_no_transaction_while_it_reads(iris: ModelVersion) -> None:
+    """SQLite has one writer at a time: no prediction would be accepted while thousands of rows are read."""
+    make(iris, State.SUCCEEDED, age=30)
+    reads: list[bool] = []
+
+    def note(execute: Any, sql: str, *context: Any) -> Any:
+        if sql.startswith("SELECT") and "predictions_prediction" in sql:
+            reads.append(connection.in_atomic_block)
+        return execute(sql, *context)
+
+    with connection.execute_wrapper(note):
+        assert rollups.update() == 1
+
+    assert reads
+    assert not any(reads)
 
 
 # --- Database cost --------------------------------------------------------------------------------------------------
