@@ -1,6 +1,6 @@
 """`python -m tests.support.run`: the whole suite on SQLite, beside it the tests that use the database on PostgreSQL.
 
-It has up to six parts, of which four run at the same time, since tests of processes mostly wait. The output of each
+It has up to six parts, of which three run at the same time, since tests of processes mostly wait. The output of each
 is printed after that of the one before. A part runs once. Tests that failed run once more, by name, in a new process.
 A test that passes then is printed as FLAKY; one that fails again fails the run.
 """
@@ -27,8 +27,8 @@ PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes", "--dur
 # What this module imports may have named the product's own settings.
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
 IN_PROCESS = ["tests/unit", "tests/integration"]
-# So many parts run beside the first one.
-BESIDE = 3
+# Parts that run at the same time. On two cores a fourth starved the others: two tests ran into their time limits.
+AT_ONE_TIME = 3
 OF_WORKERS = ["tests/worker"]
 OF_FAULTS = ["tests/chaos", "tests/siege"]
 OF_ACCESSIBILITY = ["tests/browser/test_axe.py"]
@@ -106,9 +106,12 @@ def _on_postgresql(suite: Suite) -> int:
         return suite.run("PostgreSQL", ON_POSTGRESQL, variables)
 
 
-def _parts_beside() -> dict[str, Callable[[Suite], int]]:
-    """What runs beside the first part, by title; each begins when one before it has ended. The longest come first."""
-    parts = {"Of workers, on SQLite": _on_sqlite(OF_WORKERS)}
+def _parts() -> dict[str, Callable[[Suite], int]]:
+    """The parts by title. Each begins when there is room, and the longest come first, so that the last ones are short.
+
+    The first one writes to the terminal while it runs.
+    """
+    parts = {"In process, on SQLite": _on_sqlite(IN_PROCESS), "Of workers, on SQLite": _on_sqlite(OF_WORKERS)}
     if provide.postgresql():
         parts["On PostgreSQL"] = _on_postgresql
     return parts | {
@@ -127,16 +130,19 @@ def print_beside(title: str, log: Path, notes: Sequence[str]) -> None:
 def main() -> int:
     missing = provide.missing()
     notes = [f"MISSING {sentence}" for sentence in missing]
-    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(BESIDE) as pool:
-        parts = _parts_beside()
-        suites = {title: _suite_with_log(Path(folder), title) for title in parts}
+    status = 0
+    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(AT_ONE_TIME) as pool:
+        first, *others = parts = _parts()
+        suites = {
+            first: Suite(Path(folder), notes),
+            **{title: _suite_with_log(Path(folder), title) for title in others},
+        }
         running = {title: pool.submit(run, suites[title]) for title, run in parts.items()}
-        status = _on_sqlite(IN_PROCESS)(Suite(Path(folder), notes))
         for title, suite in suites.items():
             status = running[title].result() or status
-            assert suite.log is not None
-            print_beside(title, suite.log, notes)
-            notes += suite.notes
+            if suite.log is not None:
+                print_beside(title, suite.log, notes)
+                notes += suite.notes
     return status or int(bool(missing) and os.environ.get("CI") == "true")
 
 
