@@ -17,7 +17,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, models, transaction
 
-from predictions.models import clock
+from predictions.models import clock, prepared
 from predictions.models.claim import ClaimedRow
 from predictions.models.recordset import Recordset
 from predictions.models.states import State, before
@@ -47,7 +47,7 @@ _CLAIM = f"""
 WITH candidates AS (
     SELECT id, attempts, created_at FROM predictions_prediction
     WHERE lane = %s AND {_guard(State.RUNNING)} AND deadline_at > {{now}}
-    ORDER BY created_at LIMIT %s {{locked}}
+    ORDER BY created_at LIMIT {{limit}} {{locked}}
 ), in_line AS (
     SELECT id, ROW_NUMBER() OVER line AS place, MAX(attempts) OVER line AS attempts,
         MAX(created_at) OVER () AS youngest
@@ -98,8 +98,9 @@ def insert(predictions: "Sequence[Prediction]") -> None:
     with database.cursor() as cursor:
         for start in range(0, len(predictions), MOST_INSERTED):
             lot = predictions[start : start + MOST_INSERTED]
-            bounds = [_prepared("created_at", lot[0].created_at + by) for by in (-tolerance, tolerance)]
-            cursor.execute(statement, [given.document((one.__dict__ for one in lot), database), *bounds])
+            bounds = [_bound("created_at", lot[0].created_at + by) for by in (-tolerance, tolerance)]
+            document = given.document((one.__dict__ for one in lot), database)
+            prepared.execute(cursor, "accept", statement, [document, *bounds])
             if cursor.rowcount < len(lot):
                 raise OutdatedTime("the database's time is not that of the new rows")
 
@@ -107,9 +108,9 @@ def insert(predictions: "Sequence[Prediction]") -> None:
 def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tuple[ClaimedRow, datetime]]:
     """Let a claim hold queued rows of a lane for a time: those rows, oldest first, each with the time of the claim."""
     database = connections[DEFAULT_DB_ALIAS]
-    statement = _claim_statement(database.vendor)
+    statement = _claim_statement(database.vendor, limit)
     with database.cursor() as cursor:
-        cursor.execute(statement, [lane, limit, _prepared("claim", token), clock.interval(lease)])
+        prepared.execute(cursor, "claim", statement, [lane, _bound("claim", token), clock.interval(lease)])
         found = sorted(cursor.fetchall(), key=itemgetter(-1, 0))
     return [
         (ClaimedRow(uuid.UUID(str(own_id)), version, sha256, orjson.loads(values), attempts), clock.read(now))
@@ -118,10 +119,11 @@ def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tup
 
 
 @cache
-def _claim_statement(vendor: str) -> str:
+def _claim_statement(vendor: str, limit: int) -> str:
     locked = {"postgresql": "FOR UPDATE SKIP LOCKED"}.get(vendor, "")  # on SQLite, one connection writes at a time
     latest = {"postgresql": "GREATEST"}.get(vendor, "MAX")
-    return _CLAIM.format(now=clock.STORED_NOW[vendor], until=clock.STORED_LATER[vendor], latest=latest, locked=locked)
+    now, until = clock.STORED_NOW[vendor], clock.STORED_LATER[vendor]
+    return _CLAIM.format(now=now, until=until, limit=limit, latest=latest, locked=locked)
 
 
 def settle(token: uuid.UUID, statuses: Mapping[uuid.UUID, Status], finished_at: datetime) -> int:
@@ -138,9 +140,9 @@ def settle(token: uuid.UUID, statuses: Mapping[uuid.UUID, Status], finished_at: 
     with transaction.atomic(savepoint=False) if waits else nullcontext(), database.cursor() as cursor:
         if waits:
             cursor.execute("SET LOCAL synchronous_commit = on")
-        ended, claim = _prepared("finished_at", finished_at), _prepared("claim", token)
+        ended, claim = _bound("finished_at", finished_at), _bound("claim", token)
         statement = _SETTLE.format(rows=given.relation(database))
-        cursor.execute(statement, [ended, MACHINE, given.document(rows, database), claim])
+        prepared.execute(cursor, "settle", statement, [ended, MACHINE, given.document(rows, database), claim])
         return int(cursor.rowcount)
 
 
@@ -162,6 +164,6 @@ def _recordset(*names: str) -> Recordset:
     return Recordset([fields[name] for name in names])
 
 
-def _prepared(name: str, value: object) -> Any:
+def _bound(name: str, value: object) -> Any:
     field: Any = _model()._meta.get_field(name)
     return field.get_db_prep_value(value, connections[DEFAULT_DB_ALIAS])

@@ -237,12 +237,12 @@ def signed_in(user: User) -> Client:
 
 
 # --- Statements and threads -------------------------------------------------------------------------------------------
-CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET ")
+CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET ", "PREPARE")
 
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """The statements of a block, without the transaction's own."""
+    """The statements of a block, without the transaction's own and without what is prepared once for a connection."""
     found: list[str] = []
     with CaptureQueriesContext(connection) as captured:
         yield found

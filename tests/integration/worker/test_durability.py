@@ -23,9 +23,9 @@ NOT_WAITING = {"sqlite": 1, "postgresql": "off"}
 @pytest.fixture
 def worker() -> Iterator[None]:
     """This process drains."""
-    preload.relax_durability()
+    preload.tune_connections()
     yield
-    connection_created.disconnect(dispatch_uid="relaxed durability")
+    connection_created.disconnect(dispatch_uid="connections that drain")
 
 
 def durability() -> Any:
