@@ -93,6 +93,22 @@ def test_reason_of_a_compiled_estimator_that_cannot_be_opened(root: Path, store:
     )
 
 
+@pytest.mark.parametrize(("margin", "is_asked"), [(0.0, False), (1.0, True)])
+def test_estimator_is_asked_within_the_margin_of_the_manifest(
+    root: Path, store: Callable[[], Manifest], margin: float, is_asked: bool
+) -> None:
+    """The probabilities of two classes differ by 1 at most."""
+    compiled = store().compiled
+    assert compiled
+    change_manifest(root, 1, compiled=compiled.model_copy(update={"tie_margin": margin}))
+    manifest = repository.manifest(root, "fruit", 1)
+
+    loaded = Loader(root, PLENTY).get("fruit", 1, manifest.sha256)
+    loaded.engine.predict(manifest.golden.rows)
+
+    assert loaded.pickled.is_open == is_asked
+
+
 # --- The golden rows --------------------------------------------------------------------------------------------------
 class Engine:
     """Gives the golden answers to rows that are asked alone; to several at once `together` replies."""
