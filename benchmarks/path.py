@@ -1,8 +1,8 @@
 """python -m benchmarks.path: list the functions of this repository that one prediction calls, by file.
 
 Three paths are recorded in real processes: a form POST until its result, an API POST with `Prefer: wait`, and a claim
-in the worker. Each path is recorded several times, directly after a warm-up. A function counts if most recordings
-contain it: this leaves out timers that fired during one of them.
+in the worker. Each path is recorded several times, directly after a warm-up. A function counts if all recordings
+but one contain it: this leaves out timers that fired during some of them.
 """
 
 import argparse
@@ -67,9 +67,9 @@ class Recorded(Foretell):
     def recording(self, epoch: int) -> Iterator[None]:
         self._write_epoch(epoch)
         yield
-        # The worker finishes its task after the answer has arrived. Longer, and what the processes do each second is
-        # recorded too.
-        time.sleep(0.05)
+        # After the answer has arrived the worker waits a moment for more work, and ends its task. What the processes do
+        # each second is recorded too if it falls into this time.
+        time.sleep(0.15)
         self._write_epoch(0)
 
     def _write_epoch(self, epoch: int) -> None:
@@ -125,7 +125,7 @@ def _paths(stack: Recorded, client: httpx.Client, workload: Workload) -> dict[st
 
 
 def _paths_of(stack: Recorded, predict: Callable[[], None], first_epoch: int) -> dict[str, FunctionsByFile]:
-    """The functions that most recordings contain, for each kind of process."""
+    """The functions that all recordings but one contain, for each kind of process."""
     times: dict[str, Counter[tuple[str, str]]] = {"web": Counter(), "worker": Counter()}
     for epoch in range(first_epoch, first_epoch + RECORDINGS):
         for _ in range(WARM_UPS):
@@ -140,7 +140,7 @@ def _paths_of(stack: Recorded, predict: Callable[[], None], first_epoch: int) ->
 def _by_file(times: Counter[tuple[str, str]]) -> FunctionsByFile:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for (file, function), count in times.items():
-        if count > RECORDINGS // 2:
+        if count >= RECORDINGS - 1:
             found[file].add(function)
     return found
 

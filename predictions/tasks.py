@@ -82,7 +82,7 @@ def prepare(sender: WorkController, **_: object) -> None:
     """Before the pool forks. Only the lane where people wait loads its versions ahead of the first prediction."""
     from predictions.worker import preload  # noqa: PLC0415
 
-    preload.tune_connections()
+    preload.relax_durability()
     if Lane.INTERACTIVE in sender.app.amqp.queues.consume_from:
         preload.load_champions()
         worker_process_init.connect(prepare_child, weak=False)

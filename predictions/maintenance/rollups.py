@@ -3,7 +3,9 @@
 The maintenance process counts the time since its last run, so /metrics costs the same for any number of rows.
 """
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -37,14 +39,21 @@ def update() -> int:
 
 
 def _count(since: datetime, until: datetime) -> int:
-    # Read before the transaction begins: to read thousands of rows takes a while, and SQLite has one writer at a time.
+    # Before the transaction begins: to read thousands of rows takes a while, and SQLite has one writer at a time.
     ended, seen = _seen(since, until)
+    counted = {key: _by_bucket(values, ROWS if key[0] == "claim" else SECONDS) for key, values in sorted(seen.items())}
     with transaction.atomic():
         if not Watermark.objects.advance(WATERMARK, since, until):
             return 0
-        for (name, model, state), values in sorted(seen.items()):
-            MetricHistogram.objects.add(name, model, state, values, ROWS if name == "claim" else SECONDS)
+        for (name, model, state), buckets in counted.items():
+            MetricHistogram.objects.add(name, model, state, buckets, sum(seen[name, model, state]))
     return ended
+
+
+def _by_bucket(values: Sequence[float], bounds: Sequence[float]) -> Counter[str]:
+    """How many values lie between each upper bound and the one before."""
+    names = [*map(str, bounds), "+Inf"]
+    return Counter(names[bisect_left(bounds, value)] for value in values)
 
 
 def _seen(since: datetime, until: datetime) -> tuple[int, dict[Key, list[float]]]:

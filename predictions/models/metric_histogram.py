@@ -1,7 +1,6 @@
 """Histograms of the metrics. They count every prediction since the installation, also those that were removed."""
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import models
@@ -9,15 +8,16 @@ from django.db.models.functions import Now
 
 
 class MetricHistogramQuerySet(models.QuerySet["MetricHistogram"]):
-    def add(self, name: str, model: str, state: str, values: Sequence[float], bounds: Sequence[float]) -> None:
-        """Count `values`. Not safe for concurrent callers: call it after `Watermark.advance` has returned True."""
+    def add(self, name: str, model: str, state: str, buckets: Mapping[str, int], total: float) -> None:
+        """Add counts by bucket, and the sum of what was counted.
+
+        Not safe for concurrent callers: call it after `Watermark.advance` has returned True.
+        """
         histogram, _ = self.get_or_create(name=name, model=model, state=state)
-        for value in values:
-            place = bisect_left(bounds, value)
-            bound = str(bounds[place]) if place < len(bounds) else "+Inf"
-            histogram.buckets[bound] = histogram.buckets.get(bound, 0) + 1
-        histogram.count += len(values)
-        histogram.sum += sum(values)
+        for bound, number in buckets.items():
+            histogram.buckets[bound] = histogram.buckets.get(bound, 0) + number
+        histogram.count += sum(buckets.values())
+        histogram.sum += total
         histogram.save(update_fields=["buckets", "count", "sum"])
 
 

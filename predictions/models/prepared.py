@@ -1,21 +1,38 @@
-"""Statements that PostgreSQL parses and plans once for each connection: SQL's PREPARE and EXECUTE.
+"""Statements that PostgreSQL keeps for a connection, with their plans: SQL's PREPARE and EXECUTE.
 
-Django binds parameters on the client, so PostgreSQL would plan each statement anew, which takes longer than to run it.
-Python's driver for SQLite keeps prepared statements by itself.
+Django binds parameters on the client, so PostgreSQL would parse and plan each statement anew, which takes longer than
+to run it. Python's driver for SQLite keeps prepared statements by itself.
 
-A plan is made without the parameters, and kept for as long as the statistics of its tables. So what decides about the
-plan is part of the text: the states, since indexes have them as conditions, and a limit.
+A plan that is kept is made without the parameters. So what decides about it is part of the text: the states, since
+indexes have them as conditions, and a limit. By itself PostgreSQL keeps a plan until the statistics of its tables
+change. A plan for an empty table would read all of one that has grown since, so plans are dropped each second.
 """
 
 import re
-import threading
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from django.db import NotSupportedError, ProgrammingError
 from django.db.backends.utils import CursorWrapper
 
-_of_thread = threading.local()
+PLAN_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What a connection has prepared: an EXECUTE for each statement. Its oldest plan may be from `planned_at`."""
+
+    planned_at: float
+    executions: dict[str, str] = field(default_factory=dict)
+
+
+_of_connection: WeakKeyDictionary[Any, _Kept] = WeakKeyDictionary()
+# No name is used twice: a connection may still have a statement of that name.
+_numbers = count()
 
 
 def execute(cursor: CursorWrapper, name: str, statement: str, params: Sequence[Any]) -> None:
@@ -23,25 +40,31 @@ def execute(cursor: CursorWrapper, name: str, statement: str, params: Sequence[A
 
     Args:
         name: begins the name that the server shows for it.
+
+    Raises:
+        ProgrammingError, NotSupportedError: also where the connection has lost its statements, or a column its type.
+            They are prepared again the next time.
     """
-    is_prepared = cursor.db.vendor == "postgresql"
-    cursor.execute(_execution(cursor, name, statement) if is_prepared else statement, params)
+    if cursor.db.vendor != "postgresql":
+        cursor.execute(statement, params)
+        return
+    now = time.monotonic()
+    kept = _of_connection.setdefault(cursor.db.connection, _Kept(now))
+    try:
+        if now - kept.planned_at > PLAN_SECONDS:
+            cursor.execute("DISCARD PLANS")
+            kept.planned_at = now
+        if statement not in kept.executions:
+            kept.executions[statement] = _prepare(cursor, f"{name}_{next(_numbers)}", statement)
+        cursor.execute(kept.executions[statement], params)
+    except (ProgrammingError, NotSupportedError):
+        kept.executions.clear()
+        raise
 
 
-def _execution(cursor: CursorWrapper, name: str, statement: str) -> str:
-    """An EXECUTE with the parameters of the statement, which is prepared in this connection."""
-    known = _known(cursor.db.connection)
-    if statement not in known:
-        number, name = count(1), f"{name}_{len(known)}"
-        text = re.sub("%s", lambda _: f"${next(number)}", statement)
-        cursor.execute(f"PREPARE {name} AS {text}")
-        known[statement] = f"EXECUTE {name}({', '.join(['%s'] * (next(number) - 1))})"
-    return known[statement]
-
-
-def _known(connection: object) -> dict[str, str]:
-    """What is prepared in the connection of this thread: nothing, if it is a new one."""
-    if getattr(_of_thread, "connection", None) is not connection:
-        _of_thread.connection, _of_thread.known = connection, {}
-    known: dict[str, str] = _of_thread.known
-    return known
+def _prepare(cursor: CursorWrapper, name: str, statement: str) -> str:
+    """The EXECUTE of a statement that is prepared under this name."""
+    number = count(1)
+    text = re.sub("%[%s]", lambda found: "%" if found[0] == "%%" else f"${next(number)}", statement)
+    cursor.execute(f"PREPARE {name} AS {text}")
+    return f"EXECUTE {name}({', '.join(['%s'] * (next(number) - 1))})"

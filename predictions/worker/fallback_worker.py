@@ -149,7 +149,7 @@ def _run(pipe: Connection, parent: int) -> None:
     django.setup()
     from predictions.worker import drain, preload  # noqa: PLC0415 - the scientific stack, in the child only
 
-    preload.tune_connections()
+    preload.relax_durability()
     preload.load_awaited()
     pipe.send(True)
     while True:

@@ -130,24 +130,22 @@ def _breaks_in_a_fork(version: ModelVersion) -> bool:
     return not OWN_THREADS.isdisjoint(version.manifest["libraries"])
 
 
-# A claim touches pages all over SQLite's file, so its cache is larger. PostgreSQL keeps a plan that it made for a small
-# table until the statistics change, and it must not read a large one: see predictions.models.prepared.
-_SETTINGS = {
+# A claim touches pages all over SQLite's file, so its cache is larger.
+_RELAXED = {
     "sqlite": ("PRAGMA synchronous=NORMAL", "PRAGMA cache_size=-8000"),
-    "postgresql": ("SET synchronous_commit = off", "SET enable_seqscan = off"),
+    "postgresql": ("SET synchronous_commit = off",),
 }
 
 
-def tune_connections() -> None:
-    """Let no later commit of this process wait for the disk, and no plan read a whole table.
+def relax_durability() -> None:
+    """Let no later commit of this process wait for the disk. Only a process that drains calls it.
 
-    Only a process that drains calls it. Acceptance alone must survive a power cut: a claim or a settle that is undone
-    is done again.
+    Acceptance alone must survive a power cut: a claim or a settle that is undone is done again.
     """
-    connection_created.connect(_tune, dispatch_uid="connections that drain")
+    connection_created.connect(_relax, dispatch_uid="relaxed durability")
 
 
-def _tune(connection: BaseDatabaseWrapper, **_: object) -> None:
+def _relax(connection: BaseDatabaseWrapper, **_: object) -> None:
     with connection.cursor() as cursor:
-        for statement in _SETTINGS[connection.vendor]:
+        for statement in _RELAXED[connection.vendor]:
             cursor.execute(statement)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -54,6 +55,7 @@ class Suite:
     notes: list[str] = field(default_factory=list)
     # Where its output goes; to the terminal if None.
     log: Path | None = None
+    _process: "subprocess.Popen[bytes] | None" = None
 
     def run(self, database: str, arguments: Sequence[str], variables: Mapping[str, str]) -> int:
         """The exit status: that of pytest, but 0 if all tests that failed have passed the second time."""
@@ -61,7 +63,7 @@ class Suite:
         failed = [test for test, outcome in outcomes.items() if outcome == "failed"]
         if status != pytest.ExitCode.TESTS_FAILED or not failed:
             return status
-        self._print(f"\n{len(failed)} failed on {database}; once more, these alone:")
+        self.say(f"\n{len(failed)} failed on {database}; once more, these alone:")
         status, outcomes = self._pytest([*_named(failed, self.folder), f"--rerun-on={database}"], variables)
         self.notes += flaky(outcomes, database)
         passed = {test for test, outcome in outcomes.items() if outcome == "passed"}
@@ -72,11 +74,17 @@ class Suite:
         report.unlink(missing_ok=True)
         command = [*PYTEST, f"--outcomes={report}", *(f"--note={note}" for note in self.notes), *arguments]
         with self.log.open("ab") if self.log else nullcontext() as output:
-            status = subprocess.run(command, env={**os.environ, **variables}, stdout=output, stderr=output).returncode
+            self._process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=output, stderr=output)
+            status = self._process.wait()
         outcomes: dict[str, str] = json.loads(report.read_text()) if report.exists() else {}
         return status, outcomes
 
-    def _print(self, line: str) -> None:
+    def interrupt(self) -> None:
+        """As Ctrl-C does: pytest cleans up and ends."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def say(self, line: str) -> None:
         if self.log is None:
             print(line, flush=True)
         else:
@@ -121,9 +129,43 @@ def _parts() -> dict[str, Callable[[Suite], int]]:
     }
 
 
+class Parts:
+    """Several parts of a run, three at a time. When they are stopped, no further part begins."""
+
+    def __init__(self, parts: Mapping[str, Callable[[Suite], int]], suites: Mapping[str, Suite]) -> None:
+        self._parts, self._suites = parts, suites
+        self._is_stopped = threading.Event()
+
+    def statuses(self) -> Iterator[tuple[Suite, str, int]]:
+        """Each part's suite, title and exit status, in order, as soon as those before have ended."""
+        with ThreadPoolExecutor(AT_ONE_TIME) as pool:
+            running = {title: pool.submit(self._run, title) for title in self._parts}
+            for title, future in running.items():
+                yield self._suites[title], title, future.result()
+
+    def stop(self, *_: object) -> None:
+        self._is_stopped.set()
+        for suite in self._suites.values():
+            suite.interrupt()
+
+    def _run(self, title: str) -> int:
+        suite = self._suites[title]
+        if self._is_stopped.is_set():
+            suite.say("not run")
+            return pytest.ExitCode.INTERRUPTED
+        try:
+            status = self._parts[title](suite)
+        except Exception as error:  # noqa: BLE001 - the other parts go on
+            suite.say(f"{type(error).__name__}: {error}")
+            return 1
+        if status == pytest.ExitCode.INTERRUPTED:  # by Ctrl-C, which reaches pytest alone
+            self._is_stopped.set()
+        return status
+
+
 def print_beside(title: str, log: Path, notes: Sequence[str]) -> None:
     """Print the output of a part. The notes of the parts before are repeated before its closing line."""
-    *lines, closing = log.read_text(errors="replace").rstrip().splitlines()
+    *lines, closing = log.read_text(errors="replace").rstrip().splitlines() or ["no output"]
     print(f"\n{title}:", *lines, *notes, closing, sep="\n", flush=True)
 
 
@@ -131,15 +173,14 @@ def main() -> int:
     missing = provide.missing()
     notes = [f"MISSING {sentence}" for sentence in missing]
     status = 0
-    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder, ThreadPoolExecutor(AT_ONE_TIME) as pool:
+    with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder:
         first, *others = parts = _parts()
-        suites = {
-            first: Suite(Path(folder), notes),
-            **{title: _suite_with_log(Path(folder), title) for title in others},
-        }
-        running = {title: pool.submit(run, suites[title]) for title, run in parts.items()}
-        for title, suite in suites.items():
-            status = running[title].result() or status
+        suites = {first: Suite(Path(folder), notes)} | {t: _suite_with_log(Path(folder), t) for t in others}
+        run = Parts(parts, suites)
+        signal.signal(signal.SIGTERM, run.stop)
+        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches pytest too, which cleans up and ends
+        for suite, title, ended in run.statuses():
+            status = ended or status
             if suite.log is not None:
                 print_beside(title, suite.log, notes)
                 notes += suite.notes
@@ -153,6 +194,4 @@ def _suite_with_log(folder: Path, title: str) -> Suite:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, postgres.leave)
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches pytest too, which cleans up and ends
     sys.exit(main())

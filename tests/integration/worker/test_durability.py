@@ -23,9 +23,9 @@ NOT_WAITING = {"sqlite": 1, "postgresql": "off"}
 @pytest.fixture
 def worker() -> Iterator[None]:
     """This process drains."""
-    preload.tune_connections()
+    preload.relax_durability()
     yield
-    connection_created.disconnect(dispatch_uid="connections that drain")
+    connection_created.disconnect(dispatch_uid="relaxed durability")
 
 
 def durability() -> Any:

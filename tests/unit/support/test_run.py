@@ -1,12 +1,14 @@
 """The test run: failed tests run once more, a pass of that kind is named, and the exit status is right."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.run import Suite, print_beside
+from tests.support.run import AT_ONE_TIME, Parts, Suite, print_beside
+from tests.support.waiting import wait_until
 
 PASSES = "def test_sound(): pass\n"
 FAILS = "def test_broken(): assert False\n"
@@ -159,3 +161,60 @@ def test_output_of_a_suite_with_a_log_goes_there(run: Run, tmp_path: Path) -> No
     assert printed == ""
     assert "1 failed on SQLite; once more, these alone:" in log.read_text()
     assert closing_line(log.read_text()) == "1 passed"
+
+
+# --- Several parts ----------------------------------------------------------------------------------------------------
+def statuses(folder: Path, *parts: Callable[[Suite], int]) -> list[int]:
+    named = {str(number): part for number, part in enumerate(parts)}
+    suites = {title: Suite(folder, log=folder / title) for title in named}
+    return [status for _, _, status in Parts(named, suites).statuses()]
+
+
+def test_part_that_raises_is_told_in_its_log_and_the_others_go_on(tmp_path: Path) -> None:
+    def fail(_: Suite) -> int:
+        raise RuntimeError("PostgreSQL did not start")
+
+    assert statuses(tmp_path, lambda _: 0, fail, lambda _: 0) == [0, 1, 0]
+    assert (tmp_path / "1").read_text() == "RuntimeError: PostgreSQL did not start\n"
+
+
+def test_no_part_begins_after_one_was_interrupted(tmp_path: Path) -> None:
+    begun: list[int] = []
+    all_run = threading.Barrier(AT_ONE_TIME)
+
+    def interrupted(_: Suite) -> int:
+        all_run.wait(20)
+        return pytest.ExitCode.INTERRUPTED
+
+    def later(_: Suite) -> int:
+        begun.append(1)
+        return 0
+
+    expected = [pytest.ExitCode.INTERRUPTED] * (AT_ONE_TIME + 1)
+    assert statuses(tmp_path, *([interrupted] * AT_ONE_TIME), later) == expected
+    assert begun == []
+
+
+def test_stopped_run_interrupts_what_runs(run: Run, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    Path("test_long.py").write_text(
+        f"import pathlib, time\ndef test_long():\n    pathlib.Path({str(begun)!r}).touch()\n    time.sleep(60)\n"
+    )
+    suites = {"long": Suite(tmp_path, log=tmp_path / "long.log")}
+    parts = Parts({"long": lambda suite: suite.run("SQLite", [], {})}, suites)
+    ended: list[int] = []
+    running = threading.Thread(target=lambda: ended.extend(status for _, _, status in parts.statuses()))
+    running.start()
+    wait_until(begun.exists, 30, "the test runs")
+
+    parts.stop()
+    running.join(30)
+
+    assert ended == [pytest.ExitCode.INTERRUPTED]
+    assert "KeyboardInterrupt" in (tmp_path / "long.log").read_text()
+
+
+def test_part_without_output_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log").touch()
+    print_beside("On PostgreSQL", tmp_path / "log", [])
+    assert capsys.readouterr().out.splitlines() == ["", "On PostgreSQL:", "no output"]

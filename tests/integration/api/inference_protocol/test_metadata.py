@@ -77,8 +77,8 @@ def test_configuration_has_the_tensors_of_one_row(client: ApiClient, registered:
 
 
 def test_statistics_count_what_has_ended(client: ApiClient, registered: dict[str, RegisteredModel]) -> None:
-    MetricHistogram.objects.add("total", "iris", "succeeded", [0.5, 1.5], [1.0])
-    MetricHistogram.objects.add("total", "iris", "failed", [0.25], [1.0])
+    MetricHistogram.objects.add("total", "iris", "succeeded", {"1.0": 1, "+Inf": 1}, 2.0)
+    MetricHistogram.objects.add("total", "iris", "failed", {"1.0": 1}, 0.25)
     [said] = client.get("/v2/models/iris/stats").json()["model_stats"]
     assert (said["name"], said["version"], said["inference_count"]) == ("iris", "1", 2)
     assert said["inference_stats"]["success"] == {"count": 2, "ns": 2_000_000_000}
