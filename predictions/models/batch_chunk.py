@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from predictions.models.guarded import LeasedQuerySet
 from predictions.models.ids import new_prediction_id
+from predictions.models.json_field import JSONField
 from predictions.models.states import JobState, State
 
 
@@ -153,8 +154,8 @@ class BatchChunk(models.Model):
 
     good = models.PositiveIntegerField(default=0)
     bad = models.PositiveIntegerField(default=0)
-    outputs = models.JSONField(default=dict)
-    summary = models.JSONField(default=dict)
+    outputs = JSONField(default=dict)
+    summary = JSONField(default=dict)
 
     objects = BatchChunkQuerySet.as_manager()
 

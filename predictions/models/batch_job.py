@@ -13,6 +13,7 @@ from predictions.models.batch_chunk import BatchChunk
 from predictions.models.guarded import GuardedQuerySet
 from predictions.models.idempotency_key import IdempotencyKey
 from predictions.models.ids import new_prediction_id
+from predictions.models.json_field import JSONField
 from predictions.models.registered_model import ModelVersion
 from predictions.models.states import JOB_TERMINAL, JOB_TRANSITIONS, JobState, Source, State
 from predictions.models.tombstone import Tombstone
@@ -116,7 +117,7 @@ class BatchJob(models.Model):
 
     filename = models.CharField(max_length=200)
     bytes = models.PositiveBigIntegerField()
-    layout = models.JSONField()
+    layout = JSONField()
 
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)

@@ -15,6 +15,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from predictions.models import clock
+from predictions.models.json_field import JSONField
 from predictions.models.prediction import Prediction, PredictionQuerySet
 from predictions.models.registered_model import ModelVersion
 from predictions.models.states import State
@@ -172,7 +173,7 @@ class ComparedAnswer(models.Model):
 
     original = models.ForeignKey(Prediction, models.CASCADE, related_name="+")
     version = models.ForeignKey(ModelVersion, models.CASCADE, db_index=False, related_name="+")
-    output = models.JSONField(null=True)
+    output = JSONField(null=True)
     error_code = models.CharField(max_length=30, blank=True)
     before_ms = models.FloatField(null=True)
     after_ms = models.FloatField(null=True)

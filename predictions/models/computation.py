@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from predictions.models.json_field import JSONField
 from predictions.models.prediction import Prediction
 
 # A worker that holds a request longer than this is taken for dead; the time limit of a task is shorter.
@@ -64,8 +65,8 @@ class Computation(models.Model):
     prediction = models.ForeignKey(Prediction, models.CASCADE, related_name="computations")
     kind = models.CharField(max_length=12, choices=Kind.choices)
     digest = models.CharField(max_length=64)
-    arguments = models.JSONField(default=dict)
-    result = models.JSONField(null=True)
+    arguments = JSONField(default=dict)
+    result = JSONField(null=True)
     error_code = models.CharField(max_length=30, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     claimed_until = models.DateTimeField(null=True)

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 
 from predictions.models.compiled_query import rows_of
+from predictions.models.json_field import JSONField
 from predictions.models.prediction import Prediction
 
 
@@ -33,7 +34,7 @@ class Feedback(models.Model):
     prediction = models.ForeignKey(Prediction, models.CASCADE, related_name="feedback")
     caller = models.CharField(max_length=80, db_index=True)
     was_right = models.BooleanField(null=True)
-    actual = models.JSONField(null=True)
+    actual = JSONField(null=True)
     comment = models.TextField(blank=True)
     given_at = models.DateTimeField(auto_now=True)
 

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import ExpressionWrapper, F
 from django.db.models.functions import Now
 
+from predictions.models.json_field import JSONField
+
 # The names of workers' processes begin so.
 WORKER = "worker:"
 # The maintenance process.
@@ -41,7 +43,7 @@ class Heartbeat(models.Model):
 
     name = models.CharField(max_length=150, primary_key=True)
     at = models.DateTimeField()
-    detail = models.JSONField(default=dict)
+    detail = JSONField(default=dict)
 
     objects = HeartbeatQuerySet.as_manager()
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from django.db import models
 from django.db.models.functions import Now
 
+from predictions.models.json_field import JSONField
+
 
 class MetricHistogramQuerySet(models.QuerySet["MetricHistogram"]):
     def add(self, name: str, model: str, state: str, buckets: Mapping[str, int], total: float) -> None:
@@ -29,7 +31,7 @@ class MetricHistogram(models.Model):
     state = models.CharField(max_length=10, blank=True)
     count = models.PositiveBigIntegerField(default=0)
     sum = models.FloatField(default=0.0)
-    buckets = models.JSONField(default=dict)
+    buckets = JSONField(default=dict)
 
     objects = MetricHistogramQuerySet.as_manager()
 

@@ -19,6 +19,7 @@ from predictions.models.compiled_query import rows_of
 from predictions.models.guarded import LeasedQuerySet
 from predictions.models.idempotency_key import IdempotencyKey
 from predictions.models.ids import new_prediction_id
+from predictions.models.json_field import JSONField
 from predictions.models.prediction_statements import Status
 from predictions.models.registered_model import ModelVersion
 from predictions.models.states import TERMINAL, Lane, Source, State
@@ -195,8 +196,8 @@ class Prediction(models.Model):
     source = models.CharField(max_length=10, choices=Source.choices)
     lane = models.CharField(max_length=12, choices=Lane.choices, default=Lane.INTERACTIVE)
 
-    values = models.JSONField()
-    output = models.JSONField(null=True)
+    values = JSONField()
+    output = JSONField(null=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     error_code = models.CharField(max_length=30, blank=True)
 

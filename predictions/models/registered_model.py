@@ -6,6 +6,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy
 
+from predictions.models.json_field import JSONField
 from predictions.serving.schema.advice import Advisor
 from predictions.serving.schema.signature import Signature
 
@@ -30,7 +31,7 @@ class RegisteredModel(models.Model):
     title = models.CharField(max_length=200)
     summary = models.TextField(blank=True)
     task = models.CharField(max_length=20, choices=TASKS)
-    description = models.JSONField(default=dict)
+    description = JSONField(default=dict)
     position = models.PositiveIntegerField(default=0)
     is_present = models.BooleanField(default=True)
     paused_reason = models.TextField(blank=True, help_text="Why no new predictions are accepted; empty: they are.")
@@ -80,7 +81,7 @@ class ModelVersion(models.Model):
     registered_model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
-    manifest = models.JSONField()
+    manifest = JSONField()
     created_at = models.DateTimeField()
     unavailable_reason = models.TextField(blank=True)
     is_archived = models.BooleanField(default=False, help_text="Kept for its predictions, and not to be promoted.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
@@ -46,6 +47,16 @@ def test_values_are_kept_and_claimed_as_they_are(iris: ModelVersion) -> None:
     [row] = claimed().rows
     assert (row.values, Q.get().values) == (VALUES, VALUES)
     assert [type(value) for value in row.values] == [type(value) for value in VALUES]
+
+
+@pytest.mark.parametrize("number", [1e16, 1e20, -1e20, 1e300, 2**63 - 1, -(2**63)])
+def test_number_of_any_size_is_read_and_written_as_json(iris: ModelVersion, number: float) -> None:
+    """PostgreSQL keeps 1e20 as a whole number, which has more digits than a fast writer of JSON takes."""
+    Q.accept([new(iris, values=[number])])
+    claim = claimed()
+    assert claim.rows[0].values == [number]
+    Q.settle([Predicted(claim, [Outcome({"value": number}, None)], 1.0)])
+    assert orjson.loads(orjson.dumps([Q.get().values, Q.get().output])) == [[number], {"value": number}]
 
 
 def test_output_is_kept_as_it_is(iris: ModelVersion) -> None:
