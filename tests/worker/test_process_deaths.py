@@ -108,7 +108,7 @@ def test_expired_claim_is_predicted_again(stack: Stack) -> None:
     first = stack.wait_for_state(prediction_id, "running", 30)
     stack.freeze("worker")
     # The fallback worker executes it: the lane stands still.
-    stack.wait_for_state(prediction_id, "succeeded", 40)
+    stack.wait_for_state(prediction_id, "succeeded", 90)
     stack["worker"].thaw()
     wait_until(stack.is_idle, 20, "the worker has tried to store its result")
     row = stack.rows([prediction_id])[0]
