@@ -83,7 +83,7 @@ def test_rows_that_crash_or_hang_fail_alone(stack: Stack) -> None:
 
 def test_row_that_always_exceeds_the_time_limit_is_executed_once(stack: Stack) -> None:
     hanging = stack.submit("probe-hanging", {"x": HANG, "seconds": 0})
-    [row] = stack.wait_for_end([hanging], 20)
+    [row] = stack.wait_for_end([hanging], 60)
     prediction = stack.get(hanging)
 
     assert (row["state"], row["error_code"], row["attempts"]) == ("failed", "timeout", 1)
