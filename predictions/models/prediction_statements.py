@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from django.apps import apps
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, models, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
 
-from predictions.models import clock, prepared
+from predictions.models import clock
 from predictions.models.claim import ClaimedRow
+from predictions.models.kept_statement import KeptStatement
 from predictions.models.recordset import Recordset
 from predictions.models.states import State, before
 
@@ -70,6 +71,8 @@ SET state = given.state, output = given.output, error_code = given.error_code,
 FROM {{rows}}
 WHERE predictions_prediction.id = given.id AND {_guard(State.SUCCEEDED, State.FAILED)} AND claim = %s
 """  # noqa: S608
+# The fields of a row that a settle gives.
+_SETTLED = ("id", "state", "output", "error_code", "predict_ms")
 # Rows of one INSERT. Their document is a few hundred kilobytes.
 MOST_INSERTED = 1000
 
@@ -87,22 +90,27 @@ def insert(predictions: "Sequence[Prediction]") -> None:
             caller has given up and was refused.
     """
     database = connections[DEFAULT_DB_ALIAS]
-    entered = _entered()
-    columns = ", ".join(database.ops.quote_name(str(field.column)) for field in entered)
-    given = _recordset(*(field.attname for field in entered))
-    statement = (
-        f"INSERT INTO predictions_prediction ({columns}) SELECT {columns} FROM {given.relation(database)}"  # noqa: S608
-        f" WHERE {clock.STORED_NOW[database.vendor]} BETWEEN %s AND %s"
-    )
+    given, statement = _recordset(*_entered()), _insert_statement(database.vendor)
     tolerance = timedelta(seconds=settings.DATABASE_SECONDS)
     with database.cursor() as cursor:
         for start in range(0, len(predictions), MOST_INSERTED):
             lot = predictions[start : start + MOST_INSERTED]
-            bounds = [_bound("created_at", lot[0].created_at + by) for by in (-tolerance, tolerance)]
-            document = given.document((one.__dict__ for one in lot), database)
-            prepared.execute(cursor, "accept", statement, [document, *bounds])
+            bounds = [_prepared("created_at", lot[0].created_at + by) for by in (-tolerance, tolerance)]
+            cursor.execute(statement, [given.document((one.__dict__ for one in lot), database), *bounds])
             if cursor.rowcount < len(lot):
                 raise OutdatedTime("the database's time is not that of the new rows")
+
+
+@cache
+def _insert_statement(vendor: str) -> KeptStatement:
+    database, given = connections[DEFAULT_DB_ALIAS], _recordset(*_entered())
+    fields = (field for field in _model()._meta.concrete_fields if field.attname in _entered())
+    columns = ", ".join(database.ops.quote_name(str(field.column)) for field in fields)
+    return KeptStatement(
+        "accept",
+        f"INSERT INTO predictions_prediction ({columns}) SELECT {columns} FROM {given.relation(database)}"  # noqa: S608
+        f" WHERE {clock.STORED_NOW[vendor]} BETWEEN %s AND %s",
+    )
 
 
 def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tuple[ClaimedRow, datetime]]:
@@ -110,7 +118,7 @@ def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tup
     database = connections[DEFAULT_DB_ALIAS]
     statement = _claim_statement(database.vendor, limit)
     with database.cursor() as cursor:
-        prepared.execute(cursor, "claim", statement, [lane, _bound("claim", token), clock.interval(lease)])
+        cursor.execute(statement, [lane, _prepared("claim", token), clock.interval(lease)])
         found = sorted(cursor.fetchall(), key=itemgetter(-1, 0))
     return [
         (ClaimedRow(uuid.UUID(str(own_id)), version, sha256, orjson.loads(values), attempts), clock.read(now))
@@ -119,16 +127,16 @@ def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tup
 
 
 @cache
-def _claim_statement(vendor: str, limit: int) -> str:
+def _claim_statement(vendor: str, limit: int) -> KeptStatement:
     locked = {"postgresql": "FOR UPDATE SKIP LOCKED"}.get(vendor, "")  # on SQLite, one connection writes at a time
     latest = {"postgresql": "GREATEST"}.get(vendor, "MAX")
     now, until = clock.STORED_NOW[vendor], clock.STORED_LATER[vendor]
-    return _CLAIM.format(now=now, until=until, limit=limit, latest=latest, locked=locked)
+    return KeptStatement("claim", _CLAIM.format(now=now, until=until, limit=limit, latest=latest, locked=locked))
 
 
 def settle(token: uuid.UUID, statuses: Mapping[uuid.UUID, Status], finished_at: datetime) -> int:
     """Store the status of each row that the claim still holds. How many those were."""
-    database, given = connections[DEFAULT_DB_ALIAS], _recordset("id", "state", "output", "error_code", "predict_ms")
+    database, given = connections[DEFAULT_DB_ALIAS], _recordset(*_SETTLED)
     rows = (
         {"id": own_id, "state": state, "output": output, "error_code": error_code, "predict_ms": predict_ms}
         for own_id, (state, output, error_code, _, _, predict_ms, _) in statuses.items()
@@ -140,10 +148,15 @@ def settle(token: uuid.UUID, statuses: Mapping[uuid.UUID, Status], finished_at: 
     with transaction.atomic(savepoint=False) if waits else nullcontext(), database.cursor() as cursor:
         if waits:
             cursor.execute("SET LOCAL synchronous_commit = on")
-        ended, claim = _bound("finished_at", finished_at), _bound("claim", token)
-        statement = _SETTLE.format(rows=given.relation(database))
-        prepared.execute(cursor, "settle", statement, [ended, MACHINE, given.document(rows, database), claim])
+        ended, claim = _prepared("finished_at", finished_at), _prepared("claim", token)
+        cursor.execute(_settle_statement(database.vendor), [ended, MACHINE, given.document(rows, database), claim])
         return int(cursor.rowcount)
+
+
+@cache
+def _settle_statement(vendor: str) -> KeptStatement:
+    relation = _recordset(*_SETTLED).relation(connections[DEFAULT_DB_ALIAS])
+    return KeptStatement("settle", _SETTLE.format(rows=relation))
 
 
 # --- Values -----------------------------------------------------------------------------------------------------------
@@ -153,9 +166,10 @@ def _model() -> "type[Prediction]":
 
 
 @cache
-def _entered() -> "tuple[models.Field[Any, Any], ...]":
+def _entered() -> tuple[str, ...]:
     """The fields of a new row. The others are null until it is claimed."""
-    return tuple(f for f in _model()._meta.concrete_fields if not f.null or f.attname in ("owner_id", "address"))
+    fields = _model()._meta.concrete_fields
+    return tuple(f.attname for f in fields if not f.null or f.attname in ("owner_id", "address"))
 
 
 @cache
@@ -164,6 +178,6 @@ def _recordset(*names: str) -> Recordset:
     return Recordset([fields[name] for name in names])
 
 
-def _bound(name: str, value: object) -> Any:
+def _prepared(name: str, value: object) -> Any:
     field: Any = _model()._meta.get_field(name)
     return field.get_db_prep_value(value, connections[DEFAULT_DB_ALIAS])

@@ -237,12 +237,12 @@ def signed_in(user: User) -> Client:
 
 
 # --- Statements and threads -------------------------------------------------------------------------------------------
-CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET ", "PREPARE", "DISCARD")
+CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET ")
 
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """The statements of a block, without the transaction's own and without what a connection prepares."""
+    """The statements of a block, without the transaction's own."""
     found: list[str] = []
     with CaptureQueriesContext(connection) as captured:
         yield found

@@ -48,7 +48,7 @@ def plans_of(action: Callable[[], Any]) -> list[str]:
     explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
 
     def explain_statement(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.lstrip().startswith(("SELECT", "UPDATE", "WITH", "EXECUTE")):
+        if sql.lstrip().startswith(("SELECT", "UPDATE", "WITH")):
             cursor = context["cursor"].cursor  # the cursor of the driver, so that no wrapper sees this statement
             context["cursor"].cursor.execute(f"{explain} {sql}", params)
             plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,19 +99,13 @@ def _named(tests: Sequence[str], folder: Path) -> list[str]:
     return [f"@{path}"]
 
 
-@contextmanager
-def _postgresql() -> Iterator[dict[str, str]]:
-    with postgres.cluster() as url:
-        yield {**SETTINGS, "DATABASE_URL": url}
-
-
 def _on_sqlite(tests: Sequence[str]) -> Callable[[Suite], int]:
     return lambda suite: suite.run("SQLite", tests, {**SETTINGS, "DATABASE_URL": ""})
 
 
 def _on_postgresql(suite: Suite) -> int:
-    with _postgresql() as variables:
-        return suite.run("PostgreSQL", ON_POSTGRESQL, variables)
+    with postgres.cluster() as url:
+        return suite.run("PostgreSQL", ON_POSTGRESQL, {**SETTINGS, "DATABASE_URL": url})
 
 
 def _parts() -> dict[str, Callable[[Suite], int]]:

@@ -83,7 +83,7 @@ def test_rows_that_crash_or_hang_fail_alone(stack: Stack) -> None:
 
 def test_row_that_always_exceeds_the_time_limit_is_executed_once(stack: Stack) -> None:
     hanging = stack.submit("probe-hanging", {"x": HANG, "seconds": 0})
-    [row] = stack.wait_for_end([hanging], 60)
+    [row] = stack.wait_for_end([hanging], 20)
     prediction = stack.get(hanging)
 
     assert (row["state"], row["error_code"], row["attempts"]) == ("failed", "timeout", 1)
@@ -108,7 +108,7 @@ def test_expired_claim_is_predicted_again(stack: Stack) -> None:
     first = stack.wait_for_state(prediction_id, "running", 30)
     stack.freeze("worker")
     # The fallback worker executes it: the lane stands still.
-    stack.wait_for_state(prediction_id, "succeeded", 90)
+    stack.wait_for_state(prediction_id, "succeeded", 40)
     stack["worker"].thaw()
     wait_until(stack.is_idle, 20, "the worker has tried to store its result")
     row = stack.rows([prediction_id])[0]

@@ -1,10 +1,10 @@
-"""Django's PostgreSQL backend with a time limit on each wait for the server.
+"""Django's PostgreSQL backend with a time limit on each wait for the server, and a cursor that keeps some statements.
 
 The server enforces `statement_timeout`. A frozen server, or a network that drops all packets, enforces nothing: a
 request would wait until the connection is closed.
 
-Overrides three methods: `psycopg.Connection.wait`, which is public but whose `timeout` no setting reaches, and
-`get_new_connection` and `set_autocommit` of Django's backend, which are not documented.
+Overrides four methods: `psycopg.Connection.wait`, which is public but whose `timeout` no setting reaches, and
+`get_connection_params`, `get_new_connection` and `set_autocommit` of Django's backend, which are not documented.
 
 Upstream: psycopg/psycopg2 issue 1017 describes the failure for psycopg 2 (`statement_timeout` does not help when the
 host of the server fails). No issue of psycopg 3 or Django is known.
@@ -21,6 +21,8 @@ from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from psycopg.abc import PQGen
 
+from project.db.postgresql.cursor import Cursor, Kept
+
 RV = TypeVar("RV")
 
 # The time limit of a health check. It leaves time to open a new connection.
@@ -33,6 +35,7 @@ class Connection(psycopg.Connection[Any]):
     """A connection that is closed when the server does not answer within `wait_seconds`."""
 
     wait_seconds = float(settings.DATABASE_SECONDS)
+    kept: Kept
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         try:
@@ -46,10 +49,15 @@ class Connection(psycopg.Connection[Any]):
 class DatabaseWrapper(base.DatabaseWrapper):
     _answered_at = -FRESH_SECONDS
 
+    def get_connection_params(self) -> dict[str, Any]:
+        return {**super().get_connection_params(), "cursor_factory": Cursor}
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         self._answered_at = -FRESH_SECONDS
         self.isolation_level = IsolationLevel.READ_COMMITTED
-        return Connection.connect(**conn_params)
+        connection = Connection.connect(**conn_params)
+        connection.kept = Kept()
+        return connection
 
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
         """Do not open a new connection only to turn autocommit on, as `atomic` would at the end of a transaction whose

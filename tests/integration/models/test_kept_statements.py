@@ -1,23 +1,25 @@
 """Statements that PostgreSQL keeps for a connection, and the plans that it keeps for them."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from django.db import ProgrammingError, connection, transaction
-from django.test.utils import CaptureQueriesContext
 
-from predictions.models import Lane, ModelVersion, Prediction, State, prepared
+from predictions.models import Lane, ModelVersion, Prediction, State
 from predictions.models.claim import Predicted
+from predictions.models.kept_statement import KeptStatement
 from predictions.serving.engines.predictor import Outcome
 from tests.integration.conftest import SETOSA, make
-from tests.support.query_plans import count_rows, plans_of, row
+from tests.support.query_plans import count_rows, row
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's driver keeps statements by itself"),
 ]
 MANY = 3000
+# Parameters that name no row: the plan is asked for, and nothing is changed.
+NOBODY = "00000000-0000-7000-8000-000000000000"
+PARAMETERS = {"claim": f"('interactive', '{NOBODY}', '25 seconds')", "settle": f"(now(), 'here', '[]', '{NOBODY}')"}
 
 
 def serve_one(version: ModelVersion) -> None:
@@ -29,32 +31,40 @@ def serve_one(version: ModelVersion) -> None:
     assert waiting.state == State.SUCCEEDED
 
 
-def prepared_in(action: Callable[[], None]) -> list[str]:
-    """The names of what is prepared, without their numbers."""
-    with CaptureQueriesContext(connection) as captured:
-        action()
-    sent = (query["sql"] for query in captured.captured_queries)
-    return [sql.split()[1].rstrip("0123456789") for sql in sent if sql.startswith("PREPARE")]
+def kept() -> list[str]:
+    """The names of the statements that the connection has prepared, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_prepared_statements ORDER BY prepare_time, name")
+        return [name for (name,) in cursor.fetchall()]
+
+
+def kinds(names: list[str]) -> list[str]:
+    return [name.partition("_")[0] for name in names]
 
 
 def test_statement_is_prepared_once_for_a_connection(iris: ModelVersion) -> None:
-    serve_one(iris)
-
-    again = prepared_in(lambda: serve_one(iris))
     connection.close()
-    in_another = prepared_in(lambda: serve_one(iris))
+    serve_one(iris)
+    first = kept()
+    serve_one(iris)
+    assert (kinds(first), kept()) == (["claim", "settle"], first)
 
-    assert (again, in_another) == ([], ["claim_", "settle_"])
+    connection.close()
+    serve_one(iris)
+    assert kinds(kept()) == ["claim", "settle"]
 
 
 def test_connection_that_was_used_before_has_its_statements(iris: ModelVersion) -> None:
+    connection.close()
     serve_one(iris)
-    first, connection.connection = connection.connection, None
+    before, first = kept(), connection.connection
+    connection.connection = None
     serve_one(iris)
     connection.close()
     connection.connection = first
 
-    assert prepared_in(lambda: serve_one(iris)) == []
+    serve_one(iris)
+    assert kept() == before
 
 
 def test_statement_that_was_prepared_in_a_transaction_outlives_its_end(iris: ModelVersion) -> None:
@@ -62,8 +72,10 @@ def test_statement_that_was_prepared_in_a_transaction_outlives_its_end(iris: Mod
     with transaction.atomic():
         serve_one(iris)
         transaction.set_rollback(True)
+    before = kept()
 
-    assert prepared_in(lambda: serve_one(iris)) == []
+    serve_one(iris)
+    assert kept() == before
 
 
 def test_connection_that_lost_its_statements_serves_after_one_error(iris: ModelVersion) -> None:
@@ -79,7 +91,7 @@ def test_connection_that_lost_its_statements_serves_after_one_error(iris: ModelV
 
 def test_percent_sign_in_a_statement_is_one() -> None:
     with connection.cursor() as cursor:
-        prepared.execute(cursor, "percent", "SELECT 'a%%b' = %s, %s::int", ["a%b", 7])
+        cursor.execute(KeptStatement("percent", "SELECT 'a%%b' = %s, %s::int"), ["a%b", 7])
         assert cursor.fetchone() == (True, 7)
 
 
@@ -87,7 +99,7 @@ def test_percent_sign_in_a_statement_is_one() -> None:
 def test_plan_for_a_small_table_reads_no_large_one(
     iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, analyzed: int
 ) -> None:
-    """PostgreSQL makes its kept plan after five runs. Nothing analyses the table again."""
+    """PostgreSQL may keep a plan after five runs. Nothing analyses the table again."""
     connection.close()
     for _ in range(analyzed):
         serve_one(iris)
@@ -96,19 +108,19 @@ def test_plan_for_a_small_table_reads_no_large_one(
         serve_one(iris)
     Prediction.objects.bulk_create(row(iris, State.SUCCEEDED, number) for number in range(MANY))
 
-    later = prepared.time.monotonic() + prepared.PLAN_SECONDS + 1
-    monkeypatch.setattr(prepared.time, "monotonic", lambda: later)
+    monkeypatch.setattr("project.db.postgresql.cursor.PLAN_SECONDS", 0.0)
+    serve_one(iris)
 
-    plans = plans_of(lambda: serve_one(iris))
-
-    kept = [plan for plan in plans if plan.startswith("Update on predictions_prediction")]
-    assert len(kept) == 2
-    assert [step for plan in kept for step in whole_reads(plan)] == []
+    names = kept()
+    assert kinds(names) == ["claim", "settle"]
+    assert [step for name in names for step in whole_reads(name)] == []
 
 
-def whole_reads(plan: str) -> list[str]:
-    """The steps of a plan that read all rows: of the table, or of its primary key without a condition."""
-    lines = [*plan.splitlines(), ""]
+def whole_reads(name: str) -> list[str]:
+    """The steps of a kept plan that read all rows: of the table, or of its primary key without a condition."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN EXECUTE {name}{PARAMETERS[name.partition('_')[0]]}")
+        lines = [*(line for (line,) in cursor.fetchall()), ""]
     return [
         step
         for step, following in pairwise(lines)
