@@ -18,7 +18,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # Short times: a lost claim is requeued after TIME_LIMIT + 5 seconds. The time limit leaves room for rows that are slow
 # enough for a test to act while they run, on a busy machine too.
-SHORT_TIMES = {"TIME_LIMIT": 4, "KEEPER_SECONDS": 0.5, "PREDICTION_SECONDS": 120, "WAIT_MAX": 20}
+SHORT_TIMES = {"TIME_LIMIT": 4, "KEEPER_SECONDS": 1, "PREDICTION_SECONDS": 120, "WAIT_MAX": 20}
 
 
 def change_file(path: Path, content: bytes) -> None:
@@ -59,10 +59,16 @@ def stack_models(trained_models: Path, trained_probe: Path, tmp_path_factory: py
 
 
 @pytest.fixture(scope="session")
-def prepare_stack(stack_models: Path, request: pytest.FixtureRequest) -> Callable[..., AbstractContextManager[Stack]]:
+def prepared_stack(stack_models: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """What the other stacks are copies of. Its processes never run."""
     assert request.config.cache
-    collected = request.config.cache.mkdir("foretell-static")
-    return lambda **variables: stacks.prepared(stack_models, collected, **{**SHORT_TIMES, **variables})
+    with stacks.prepared(stack_models, request.config.cache.mkdir("foretell-static")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def prepare_stack(prepared_stack: Stack) -> Callable[..., AbstractContextManager[Stack]]:
+    return lambda **variables: stacks.copied(prepared_stack, **{**SHORT_TIMES, **variables})
 
 
 @pytest.fixture(scope="package")

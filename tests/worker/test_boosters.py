@@ -22,18 +22,18 @@ def boosted(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     files = tmp_path_factory.mktemp("boosters")
     (files / "models").mkdir()
     with prepared(files / "models", request.config.cache.mkdir("foretell-static"), WAIT_MAX=20) as stack:
-        for name in BOOSTERS:
-            register(stack, files, name, name.partition("_")[0])
+        stack.manage_all(*(registration(files, case, case.partition("_")[0]) for case in BOOSTERS))
         stack.start("redis", "worker", "keeper", "web")
         yield stack
 
 
-def register(stack: Stack, files: Path, case: str, name: str) -> str:
+def registration(files: Path, case: str, name: str) -> list[str]:
+    """The command that registers the estimator of a case."""
     made = CASES[case]()
     joblib.dump(made.estimator, files / f"{name}.joblib")
     made.frame.to_csv(files / f"{name}.csv", index=False)
     words = ["--name", name, "--data", str(files / f"{name}.csv"), "--target", str(made.target)]
-    return stack.manage("register_model", str(files / f"{name}.joblib"), *words)
+    return ["register_model", str(files / f"{name}.joblib"), *words]
 
 
 def ask(stack: Stack, model: str) -> object:
@@ -58,7 +58,7 @@ def test_killed_child_is_refilled_and_answers_for_each_booster(boosted: Stack) -
 
 
 def test_booster_registered_while_the_worker_runs_is_served(boosted: Stack, tmp_path: Path) -> None:
-    said = register(boosted, tmp_path, "xgboost_with_categories", "later")
+    said = boosted.manage(*registration(tmp_path, "xgboost_with_categories", "later"))
     assert "It serves now: /models/later/" in said
     assert boosted.client.get("/models/later/").status_code == 200
     response = boosted.post("later", {**ROW, "city": "Ulm"}, Prefer="wait=20")

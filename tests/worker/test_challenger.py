@@ -5,24 +5,21 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
-import joblib
-import numpy as np
-import pandas as pd
 import pytest
-from sklearn.linear_model import LinearRegression
 
+from tests.support.multiplying import multiplying
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 SECONDS = 120
-KILLS = 5
+KILLS = 2
+ASKED = 60
 NAME = "challenged"
 ASK = f"/api/v1/models/{NAME}/predictions/"
-COUNTS = """
-from predictions.models import ComparedAnswer, Comparison, Prediction
-runs = [(run.kind, run.done, run.dropped, run.is_terminal) for run in Comparison.objects.order_by("pk")]
-print(ComparedAnswer.objects.count(), Prediction.objects.filter(caller__startswith="address:").count(), runs)
-"""
+ANSWERS = "SELECT COUNT(*) AS count FROM predictions_comparedanswer"
+PREDICTIONS = "SELECT COUNT(*) AS count FROM predictions_prediction WHERE caller LIKE 'address:%'"
+RUNS = "SELECT kind, done, dropped, finished_at FROM predictions_comparison ORDER BY id"
+CLAIMED = "SELECT attempts FROM predictions_comparison WHERE claimed_until IS NOT NULL"
 TOKENS = """
 from django.contrib.auth.models import User
 from predictions.models import ApiToken
@@ -39,14 +36,8 @@ def challenged(
     """Processes of their own with a model whose version 1 serves and version 2 is the challenger."""
     with prepare_stack() as stack:
         stack.start("redis", "worker", "bulk", "keeper", "web")
-        tmp_path = tmp_path_factory.mktemp("challenger")
-        x = pd.DataFrame({"x": np.arange(50.0)})
-        for version, factor in {1: 2.0, 2: 3.0}.items():
-            file, data = tmp_path / f"{version}.joblib", tmp_path / f"{version}.csv"
-            joblib.dump(LinearRegression().fit(x, x["x"] * factor), file)
-            x.assign(y=x["x"] * factor).to_csv(data, index=False)
-            stack.manage("register_model", str(file), "--name", NAME, "--data", str(data), "--target", "y")
-        stack.manage("alias", NAME, "challenger", "2")
+        versions = multiplying(tmp_path_factory.mktemp("challenger"), NAME, [2.0, 3.0])
+        stack.manage_all(*versions, ["alias", NAME, "challenger", "2"])
         yield stack
 
 
@@ -57,28 +48,35 @@ def ask(client: httpx.Client, value: float, **headers: str) -> dict[str, Any]:
     return body
 
 
-def counts(stack: Stack) -> tuple[int, int, str]:
-    """Of answers for comparison, of the predictions of callers, and how far shadows and replays are."""
-    compared, asked, runs = stack.manage("shell", "-v", "0", "-c", COUNTS).strip().splitlines()[-1].split(" ", 2)
-    return int(compared), int(asked), runs
+def count(stack: Stack, sql: str) -> int:
+    [row] = stack.query(sql)
+    return int(row["count"])
+
+
+def wait_for_attempt(stack: Stack, number: int) -> None:
+    """Wait until a worker compares, at this attempt, unless all has been compared before."""
+
+    def is_under_way() -> bool:
+        return [run["attempts"] for run in stack.query(CLAIMED)] == [number] or count(stack, ANSWERS) == ASKED
+
+    wait_until(is_under_way, SECONDS, f"a worker compares, at attempt {number}")
 
 
 def test_shadow_reaches_no_caller_and_survives_the_death_of_its_worker(challenged: Stack) -> None:
     stack = challenged
     stack.manage("shadow", NAME, "100")
-    answers = [ask(stack.client, float(number % 50)) for number in range(60)]
+    answers = [ask(stack.client, float(number % 50)) for number in range(ASKED)]
     assert {answer["version"] for answer in answers} == {1}
 
-    for _ in range(KILLS):  # at any time: it may be at work
+    for attempt in range(1, KILLS + 1):
+        wait_for_attempt(stack, attempt)
         stack["bulk"].kill_children()
-        counts(stack)
-    wait_until(lambda: counts(stack)[0] == 60, SECONDS, "each answer has been compared")
+    wait_until(lambda: count(stack, ANSWERS) == ASKED, SECONDS, "each answer has been compared")
 
-    compared, asked, runs = counts(stack)
-    assert (compared, asked) == (60, 60)
-    assert runs == "[('shadow', 60, 0, False)]"
+    assert count(stack, PREDICTIONS) == ASKED
+    assert [tuple(run.values()) for run in stack.query(RUNS)] == [("shadow", ASKED, 0, None)]
     listed = stack.client.get("/api/v1/predictions/?limit=100").json()["results"]
-    assert len(listed) == 60
+    assert len(listed) == ASKED
     assert {row["version"] for row in listed} == {1}
 
 

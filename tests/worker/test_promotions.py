@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import joblib
-import numpy as np
-import pandas as pd
 import pytest
-from sklearn.linear_model import LinearRegression
 
+from tests.support.multiplying import multiplying
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
@@ -32,12 +29,7 @@ User.objects.create_user("olga", password="secret-of-olga").groups.add(Group.obj
 @pytest.fixture
 def switched(stack: Stack, tmp_path: Path) -> Stack:
     """The stack with a model of two versions that answer otherwise, and an operator."""
-    x = pd.DataFrame({"x": np.arange(50.0)})
-    for version, factor in FACTORS.items():
-        file, data = tmp_path / f"{version}.joblib", tmp_path / f"{version}.csv"
-        joblib.dump(LinearRegression().fit(x, x["x"] * factor), file)
-        x.assign(y=x["x"] * factor).to_csv(data, index=False)
-        stack.manage("register_model", str(file), "--name", "switched", "--data", str(data), "--target", "y")
+    stack.manage_all(*multiplying(tmp_path, "switched", list(FACTORS.values())))
     stack.manage("shell", "-c", OPERATOR)
     return stack
 
