@@ -128,8 +128,8 @@ def _parts() -> dict[str, Callable[[Suite], int]]:
         parts["On PostgreSQL"] = _on_postgresql([*ON_POSTGRESQL, *LONG_ON_POSTGRESQL])
     return parts | {
         "Of browsers, on SQLite": _on_sqlite(OF_BROWSERS),
-        "Of accessibility, on SQLite": _on_sqlite(OF_ACCESSIBILITY),
         "Of faults, on SQLite": _on_sqlite(OF_FAULTS),
+        "Of accessibility, on SQLite": _on_sqlite(OF_ACCESSIBILITY),
     }
 
 
