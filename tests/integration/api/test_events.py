@@ -79,7 +79,9 @@ def test_stream_past_the_number_of_streams_ends_at_once(
     assert events(answer.content) == [("queued-0", "queued")]
 
 
-def test_client_that_leaves_ends_its_stream(door: Door, iris: ModelVersion) -> None:
+def test_client_that_leaves_ends_its_stream(door: Door, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noticed when something is written, which a comment is."""
+    monkeypatch.setattr("predictions.api.events.COMMENT_SECONDS", 0.2)
     row = make(iris)
 
     door.ask("GET", address(row), Body([WHOLE, GONE]))
