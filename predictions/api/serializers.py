@@ -184,14 +184,14 @@ class WebhookTarget(serializers.Serializer[Any]):
 
 class OneRow(serializers.Serializer[Any]):
     features = Row()
-    version = Version(required=False)
-    webhook = WebhookTarget(required=False)
+    version = Version(required=False, allow_null=True)
+    webhook = WebhookTarget(required=False, allow_null=True)
 
 
 class SeveralRows(serializers.Serializer[Any]):
     rows = serializers.ListField(child=Row(), min_length=1, max_length=1000)
-    version = Version(required=False)
-    webhook = WebhookTarget(required=False)
+    version = Version(required=False, allow_null=True)
+    webhook = WebhookTarget(required=False, allow_null=True)
 
 
 # Which of the two it is shows by its members.

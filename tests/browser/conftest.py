@@ -54,6 +54,7 @@ def shared_stack(
     shutil.copytree(trained_probe, root / "probe")
     assert request.config.cache
     collected = request.config.cache.mkdir("foretell-static")
+    # More sweeps would take processor time from the browser.
     with stacks.prepared(root, collected, KEEPER_SECONDS=1) as stack:
         stack.start("redis", "worker", "bulk", "keeper", "web")
         stack.manage("shell", "--no-imports", "-c", MAKE_ANALYST)

@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 
 
 def multiplying(folder: Path, name: str, factors: Sequence[float]) -> list[list[str]]:
-    """The commands that register version 1, 2, … of the model, by its factor. Their files are written to `folder`."""
+    """The commands that register one version for each factor, in order. Their files are written to `folder`."""
     x = pd.DataFrame({"x": np.arange(50.0)})
     commands = []
     for version, factor in enumerate(factors, start=1):

@@ -1,8 +1,6 @@
 """`python -m tests.support.run`: the whole suite on SQLite, beside it the tests that use the database on PostgreSQL.
 
-`python -m tests.support.run postgresql` runs all tests for which PostgreSQL may make a difference, also the long ones.
-
-A run has up to six parts, of which three run at the same time, since tests of processes mostly wait. The output of each
+It has up to six parts, of which three run at the same time, since tests of processes mostly wait. The output of each
 is printed after that of the one before. A part runs once. Tests that failed run once more, by name, in a new process.
 A test that passes then is printed as FLAKY; one that fails again fails the run.
 """
@@ -47,11 +45,6 @@ SAME_ON_POSTGRESQL = [
     "tests/worker/test_own_model_tutorial.py", "tests/worker/test_redis_guarded.py",
 ]  # fmt: skip
 ON_POSTGRESQL = ["tests/integration", "tests/worker", *(f"--ignore={path}" for path in SAME_ON_POSTGRESQL)]
-# Long tests of processes, left to a run of their own: the tests in process execute their statements on PostgreSQL too.
-LONG_ON_POSTGRESQL = [
-    f"--ignore=tests/worker/test_{name}.py"
-    for name in ("challenger", "crowds", "fallback", "files", "on_demand", "operation")
-]
 
 
 @dataclass
@@ -110,12 +103,9 @@ def _on_sqlite(tests: Sequence[str]) -> Callable[[Suite], int]:
     return lambda suite: suite.run("SQLite", tests, {**SETTINGS, "DATABASE_URL": ""})
 
 
-def _on_postgresql(tests: Sequence[str]) -> Callable[[Suite], int]:
-    def run(suite: Suite) -> int:
-        with postgres.cluster() as url:
-            return suite.run("PostgreSQL", tests, {**SETTINGS, "DATABASE_URL": url})
-
-    return run
+def _on_postgresql(suite: Suite) -> int:
+    with postgres.cluster() as url:
+        return suite.run("PostgreSQL", ON_POSTGRESQL, {**SETTINGS, "DATABASE_URL": url})
 
 
 def _parts() -> dict[str, Callable[[Suite], int]]:
@@ -125,7 +115,7 @@ def _parts() -> dict[str, Callable[[Suite], int]]:
     """
     parts = {"In process, on SQLite": _on_sqlite(IN_PROCESS), "Of workers, on SQLite": _on_sqlite(OF_WORKERS)}
     if provide.postgresql():
-        parts["On PostgreSQL"] = _on_postgresql([*ON_POSTGRESQL, *LONG_ON_POSTGRESQL])
+        parts["On PostgreSQL"] = _on_postgresql
     return parts | {
         "Of browsers, on SQLite": _on_sqlite(OF_BROWSERS),
         "Of faults, on SQLite": _on_sqlite(OF_FAULTS),
@@ -173,12 +163,12 @@ def print_beside(title: str, log: Path, notes: Sequence[str]) -> None:
     print(f"\n{title}:", *lines, *notes, closing, sep="\n", flush=True)
 
 
-def main(chosen: Sequence[str]) -> int:
+def main() -> int:
     missing = provide.missing()
     notes = [f"MISSING {sentence}" for sentence in missing]
     status = 0
     with tempfile.TemporaryDirectory(prefix="foretell-run-") as folder:
-        first, *others = parts = {"On PostgreSQL": _on_postgresql(ON_POSTGRESQL)} if chosen else _parts()
+        first, *others = parts = _parts()
         suites = {first: Suite(Path(folder), notes)} | {t: _suite_with_log(Path(folder), t) for t in others}
         run = Parts(parts, suites)
         signal.signal(signal.SIGTERM, run.stop)
@@ -198,4 +188,4 @@ def _suite_with_log(folder: Path, title: str) -> Suite:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -191,7 +191,8 @@ class Stack:
 
     def all_finished(self) -> bool:
         """True if no prediction is queued or running."""
-        return not self.query("SELECT id FROM predictions_prediction WHERE finished_at IS NULL LIMIT 1")
+        unfinished = "SELECT id FROM predictions_prediction WHERE state IN ('queued', 'running') LIMIT 1"
+        return not self.query(unfinished)
 
     def is_idle(self) -> bool:
         """True if all predictions are finished and no task is queued or running (`unacked` holds the running ones)."""
@@ -228,6 +229,8 @@ class Stack:
     # --- Database ----------------------------------------------------------------------------------------------------
     def rows(self, ids: Collection[str] | None = None) -> list[Row]:
         """All predictions, or those with these ids; oldest first."""
+        if ids is not None and not ids:
+            return []
         named = ", ".join(f"'{uuid.UUID(one).hex}'" for one in ids or [])
         stored = self.query(
             "SELECT id, version_id, state, claim, attempts, output, error_code FROM predictions_prediction"
@@ -274,9 +277,10 @@ def prepared(models: Path, collected: Path, place: Path | None = None, **variabl
 
 @contextmanager
 def copied(source: Stack, **variables: object) -> Iterator[Stack]:
-    """A stack with the models, the static files and the database of one that is prepared and never runs.
+    """A stack that begins with copies of another's database and static files, which takes less time than to prepare it.
 
-    To copy these takes less time than to prepare them again.
+    Args:
+        source: a prepared stack whose processes never run. Its folder of models is used, too.
     """
     with _new(source.models, None, source.database_url, variables) as stack:
         shutil.copytree(source.var_dir / "staticfiles", stack.var_dir / "staticfiles")
@@ -323,13 +327,15 @@ def _database(folder: Path, source: str) -> Iterator[str]:
     """The URL of a SQLite file, or of a database on the PostgreSQL server that DATABASE_URL names. It is new.
 
     Args:
-        source: the URL of the database that it is a copy of, to which nobody is connected; of none if empty.
+        source: the URL of a database to copy. Nobody may be connected to it. If empty, the new one is empty.
     """
     server = os.environ.get("DATABASE_URL", "")
     if not server.startswith("postgres"):
         file = folder / "foretell.sqlite3"
         if source:
-            shutil.copyfile(urlsplit(source).path, file)
+            original = Path(urlsplit(source).path)
+            assert not original.with_name(f"{original.name}-wal").exists(), "somebody is connected to the source"
+            shutil.copyfile(original, file)
         yield f"sqlite:///{file}"
         return
     name = f"stack_{uuid.uuid4().hex}"

@@ -15,6 +15,7 @@ from predictions.models import ModelVersion, Prediction, RegisteredModel, State
 from tests.integration.api.conftest import Ask, problem
 from tests.integration.conftest import IRIS, make, run_worker
 from tests.support.api_client import ApiClient
+from tests.support.site_client import Client
 from tests.support.waiting import wait_until
 
 ROW = {"features": IRIS}
@@ -405,6 +406,16 @@ def test_same_key_and_rows_give_the_same_predictions(ask: Ask) -> None:
 @pytest.mark.parametrize("version", [1, "1", "champion", "latest"])
 def test_version_is_asked_by_number_or_alias(ask: Ask, version: int | str) -> None:
     assert ask({**ROW, "version": version}).json()["version"] == 1
+
+
+@pytest.mark.parametrize("name", ["version", "webhook"])
+def test_null_beside_the_row_is_accepted_and_the_schema_says_so(ask: Ask, client: Client, name: str) -> None:
+    """Programs whose fields are optional often write null where nothing was given."""
+    assert ask({**ROW, name: None}).status_code == 202
+    schemas = client.get("/api/v1/schema/").json()["components"]["schemas"]
+    for body in ("OneRow", "SeveralRows"):
+        said = schemas[body]["properties"][name]
+        assert {"type": "null"} in [*said.get("oneOf", []), *said.get("anyOf", [])]
 
 
 @pytest.mark.parametrize("version", [7, "7", "newest", "previous", "", 10**30])

@@ -124,6 +124,13 @@ def test_claim_by_many_at_once_gives_each_row_to_one(iris: ModelVersion) -> None
     assert sorted(taken) == sorted(row.pk for row in rows)
 
 
+def test_claim_leaves_what_is_past_its_deadline(iris: ModelVersion) -> None:
+    late = make(iris, deadline_at=timezone.now() - timedelta(seconds=1))
+
+    assert Prediction.objects.claim(Lane.INTERACTIVE, 10) is None
+    assert Prediction.objects.expire() == [late.pk]
+
+
 # --- Settle -----------------------------------------------------------------------------------------------------------
 def test_settle_stores_each_outcome_once(iris: ModelVersion) -> None:
     right, wrong = make(iris, age=2), make(iris, age=1)
@@ -313,32 +320,3 @@ def test_leases_concern_running_rows_only(iris: ModelVersion, state: State) -> N
 
     assert (Prediction.objects.fail_exhausted(), Prediction.objects.requeue_lost()) == ([], [])
     assert kept(row) == was
-
-
-# --- Reads ------------------------------------------------------------------------------------------------------------
-def test_waiting_lanes_names_each_lane_with_overdue_rows_once(registered: dict[str, Any], iris: ModelVersion) -> None:
-    for age in (1, 5, 9):
-        make(iris, age=age)
-    make(iris, age=1, lane=Lane.BULK)
-    make(iris, State.RUNNING, age=9, lane=Lane.BULK)
-    make(registered["wine"].champion, age=9)
-
-    assert Prediction.objects.waiting_lanes(timedelta(seconds=3)) == [Lane.INTERACTIVE]
-    assert Prediction.objects.waiting_lanes(timedelta(0)) == [Lane.INTERACTIVE, Lane.BULK]
-
-
-def test_has_ended_looks_at_the_database(iris: ModelVersion) -> None:
-    row = make(iris)
-    assert not row.refresh_status()
-
-    Prediction.objects.filter(pk=row.pk).cancel()
-
-    assert row.refresh_status()
-    assert row.state == State.CANCELED
-
-
-def test_claim_leaves_what_is_past_its_deadline(iris: ModelVersion) -> None:
-    late = make(iris, deadline_at=timezone.now() - timedelta(seconds=1))
-
-    assert Prediction.objects.claim(Lane.INTERACTIVE, 10) is None
-    assert Prediction.objects.expire() == [late.pk]
