@@ -125,7 +125,7 @@ def test_accepted_row_has_the_times_of_the_database_and_is_kept(iris: ModelVersi
 
 def test_time_of_acceptance_has_no_more_than_milliseconds(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     """A claim's time has milliseconds on SQLite, and must not be before it."""
-    now = timezone.now().replace(microsecond=123_999)
+    now = timezone.now().replace(microsecond=123_050)
     monkeypatch.setattr("predictions.models.clock.recent", lambda *, ask_after: now)
     row = Prediction(version=iris, caller="visitor:somebody", source="form", values=[1.0])
 
