@@ -277,7 +277,7 @@ def prepared(models: Path, collected: Path, place: Path | None = None, **variabl
 
 @contextmanager
 def copied(source: Stack, **variables: object) -> Iterator[Stack]:
-    """A stack that begins with copies of another's database and static files, which takes less time than to prepare it.
+    """A stack that starts with copies of another's database and static files. Copying is quicker than preparing.
 
     Args:
         source: a prepared stack whose processes never run. Its folder of models is used, too.

@@ -61,7 +61,7 @@ def stack_models(trained_models: Path, trained_probe: Path, tmp_path_factory: py
 
 @pytest.fixture(scope="session")
 def prepared_stack(stack_models: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """What the other stacks are copies of. Its processes never run."""
+    """A stack without processes. The stacks of the tests start with copies of its database and static files."""
     assert request.config.cache
     with stacks.prepared(stack_models, request.config.cache.mkdir("foretell-static")) as stack:
         yield stack

@@ -54,15 +54,15 @@ def count(stack: Stack, sql: str) -> int:
 
 
 def claimed(stack: Stack) -> list[object]:
-    """Until when a worker compares; empty if none does. A worker that was killed leaves its time behind."""
+    """The end of the lease of each claimed comparison. A worker that was killed leaves its lease in the table."""
     return [run["claimed_until"] for run in stack.query(CLAIMED)]
 
 
 def kill_at_work(stack: Stack, before: list[object]) -> list[object]:
-    """Kill the worker that compares, unless it has done so meanwhile. Its claim, or nothing if it had ended.
+    """Wait for a claim and kill the worker. Returns the claim that it still held, or nothing if it had finished.
 
     Args:
-        before: the claim of a worker that was killed.
+        before: the claim that the last killed worker left in the table.
     """
     wait_until(lambda: claimed(stack) not in ([], before), SECONDS, "a worker compares")
     stack["bulk"].freeze()

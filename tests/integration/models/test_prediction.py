@@ -1,4 +1,4 @@
-"""What the record of predictions says of its rows: who is ahead, which lane stands still, what a caller has asked."""
+"""The reads of the predictions table, the acceptance of rows, and the two ways in which a claim ends unanswered."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -120,7 +120,7 @@ def test_accepted_row_has_the_times_of_the_database_and_is_kept(iris: ModelVersi
     assert row.deadline_at - row.created_at == timedelta(seconds=7)
     stored = Prediction.objects.get(pk=row.pk)
     assert (stored.created_at, stored.deadline_at, stored.state) == (row.created_at, row.deadline_at, State.QUEUED)
-    assert row._state.adding is False  # Django would insert it once more
+    assert row._state.adding is False  # otherwise Django would insert it again when it is saved
 
 
 def test_time_of_acceptance_has_no_more_than_milliseconds(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
