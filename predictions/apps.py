@@ -5,4 +5,8 @@ class PredictionsConfig(AppConfig):
     name = "predictions"
 
     def ready(self) -> None:
-        from predictions import checks  # noqa: F401, PLC0415 - Django registers checks once the apps are loaded
+        # Django registers checks and lookups once the apps are loaded.
+        from predictions import checks  # noqa: F401, PLC0415
+        from predictions.models.text_lookups import register_lookups  # noqa: PLC0415
+
+        register_lookups()

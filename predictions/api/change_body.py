@@ -7,7 +7,7 @@ from predictions.api.parsers import parse
 from predictions.api.prediction_body import pointer_to
 from predictions.lifecycle.replays import MOST
 from predictions.serving.schema.errors import InvalidInput, Problem
-from predictions.serving.schema.wording import printable
+from predictions.serving.schema.wording import is_storable, printable
 from predictions.use_cases.operate import LONGEST_REASON, Change
 
 MEMBERS = ("change", "version", "alias", "percent", "last", "reason")
@@ -60,4 +60,4 @@ def _is_version(said: Any) -> bool:
 
 
 def _is_text(said: Any, longest: int) -> bool:
-    return said is None or (isinstance(said, str) and len(said) <= longest and "\0" not in said)
+    return said is None or (isinstance(said, str) and len(said) <= longest and is_storable(said))

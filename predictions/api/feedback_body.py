@@ -7,7 +7,7 @@ from typing import Any
 from predictions.api.parsers import parse
 from predictions.api.prediction_body import pointer_to
 from predictions.serving.schema.errors import InvalidInput, Problem
-from predictions.serving.schema.wording import printable
+from predictions.serving.schema.wording import is_storable, printable
 
 LONGEST_LABEL = 200
 LONGEST_COMMENT = 2000
@@ -43,7 +43,7 @@ def _is_truth(value: Any) -> bool:
 
 def _is_one_truth(value: Any) -> bool:
     if isinstance(value, str):
-        return len(value) <= LONGEST_LABEL and _can_be_stored(value)
+        return len(value) <= LONGEST_LABEL and is_storable(value)
     return isinstance(value, int | float) and _is_finite(value)
 
 
@@ -55,12 +55,7 @@ def _is_finite(value: float) -> bool:
 
 
 def _is_comment(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_COMMENT and _can_be_stored(value)
-
-
-def _can_be_stored(text: str) -> bool:
-    """PostgreSQL keeps neither NUL nor half of a surrogate pair."""
-    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+    return isinstance(value, str) and len(value) <= LONGEST_COMMENT and is_storable(value)
 
 
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {

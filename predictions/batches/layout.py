@@ -18,7 +18,7 @@ from predictions.batches.encodings import BOMS, ENCODINGS, find_encoding, is_exp
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Feature, Integer, Number, Signature
-from predictions.serving.schema.wording import printable
+from predictions.serving.schema.wording import is_storable, printable
 
 FORMATS = {
     "csv": "CSV",
@@ -245,7 +245,8 @@ def match_columns(columns: Sequence[str], signature: Signature) -> list[int | No
     """The position of each feature's column: by its exact name, else by one that differs in case and spaces only.
 
     Raises:
-        InvalidInput: features without a column, or with several, all at once; or too many columns.
+        InvalidInput: features without a column, or with several, all at once; or too many columns; or a name of a
+            column that cannot be stored.
     """
     if len(columns) > settings.BATCH_COLUMNS:
         message = english(
@@ -254,6 +255,12 @@ def match_columns(columns: Sequence[str], signature: Signature) -> list[int | No
             most=settings.BATCH_COLUMNS,
         )
         raise InvalidInput([Problem(None, "too_many_columns", message, "/file")])
+    if unstorable := [number for number, name in enumerate(columns, 1) if not is_storable(name)]:
+        message = english(
+            "The name of column {number} has a character that cannot be stored. Correct it in the header.",
+            number=unstorable[0],
+        )
+        raise InvalidInput([Problem(None, "wrong_type", message, "/file")])
     folded = Counter(_folded(name) for name in signature.names)
     matched: list[int | None] = []
     problems: list[Problem] = []

@@ -7,6 +7,7 @@ from predictions.lifecycle import aliases, challenger, changes, replays
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.serving.schema.errors import CannotChange, InvalidInput, NotFound, Problem
 from predictions.serving.schema.sentences import english
+from predictions.serving.schema.wording import printable
 
 OPERATE = "predictions.operate_models"
 LONGEST_REASON = 500
@@ -108,7 +109,7 @@ def _restore(model: RegisteredModel, asked: Change) -> Made:
 def _version(model: RegisteredModel, asked: Change) -> ModelVersion:
     found = None if asked.version is None else aliases.called(model, asked.version).first()
     if found is None:
-        raise NotFound(english("{model} has no version {version}.", model=model.name, version=asked.version))
+        raise NotFound(english("{model} has no version {version}.", model=model.name, version=printable(asked.version)))
     found.registered_model = model
     return found
 

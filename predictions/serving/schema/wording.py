@@ -1,6 +1,7 @@
 """The sentences that a person filling in the form reads beside a value: what is asked for, and the remedy."""
 
 import math
+import re
 from typing import Any
 
 from predictions.serving.schema.sentences import english
@@ -18,6 +19,7 @@ _KINDS = {
 }
 # Names and choices come from outside and are repeated in messages: a bound keeps those readable.
 _LONGEST = 80
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def explain(feature: Any, error: str, given: object) -> tuple[str, str]:
@@ -56,6 +58,11 @@ def below_training(feature: Any, low: float) -> str:
 def above_training(feature: Any, high: float) -> str:
     measure = _measure(high, feature.unit)
     return english("Higher than anything in the training data (up to {high}): less certain.", high=measure)
+
+
+def is_storable(text: str) -> bool:
+    """Whether any database keeps this text: PostgreSQL keeps no NUL, and half of a surrogate pair is not of UTF-8."""
+    return _UNSTORABLE.search(text) is None
 
 
 def printable(name: object) -> str:

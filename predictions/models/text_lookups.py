@@ -1,0 +1,42 @@
+"""Look-ups that find nothing for a text that no row can have.
+
+JSON and addresses may hold a NUL or half of a surrogate pair (see `is_storable`). A query that compares a column with
+such a text would be an error of PostgreSQL or of its driver, although its answer is known. Django treats a number that
+is too large for its column in the same way (`IntegerFieldOverflow`).
+"""
+
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db.models import CharField, TextField, lookups
+
+from predictions.serving.schema.wording import is_storable
+
+_COMPARISONS: tuple[Any, ...] = (
+    *(lookups.Exact, lookups.IExact, lookups.Contains, lookups.IContains),
+    *(lookups.StartsWith, lookups.IStartsWith, lookups.EndsWith, lookups.IEndsWith),
+)
+
+
+class _ComparesText(lookups.BuiltinLookup):
+    def process_rhs(self, compiler: Any, connection: Any) -> Any:
+        """Raises EmptyResultSet for a text that no row can have."""
+        if isinstance(self.rhs, str) and not is_storable(self.rhs):
+            raise EmptyResultSet
+        return super().process_rhs(compiler, connection)
+
+
+class _InTexts(lookups.In):
+    def process_rhs(self, compiler: Any, connection: Any) -> Any:
+        """Leaves out the texts that no row can have. Raises EmptyResultSet if none is left."""
+        if self.rhs_is_direct_value():
+            self.rhs = [text for text in self.rhs if not isinstance(text, str) or is_storable(text)]
+        return super().process_rhs(compiler, connection)
+
+
+def register_lookups() -> None:
+    """Let all columns of text compare in this way, those of Django's own models among them."""
+    for field in (CharField, TextField):
+        field.register_lookup(_InTexts)
+        for lookup in _COMPARISONS:
+            field.register_lookup(type(f"Text{lookup.__name__}", (_ComparesText, lookup), {}))

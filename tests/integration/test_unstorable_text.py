@@ -1,0 +1,179 @@
+"""Texts that PostgreSQL cannot keep, wherever a request can name something: no answer is an error of the server."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import User
+
+from predictions.models import ApiToken, ModelVersion, Prediction, RegisteredModel, State
+from predictions.models.api_token import Scope
+from predictions.serving.schema.errors import NotFound
+from predictions.use_cases.lookup import find_version
+from tests.integration.conftest import IRIS, make
+from tests.support.api_client import ApiClient
+from tests.support.files import NAMES, form, text
+from tests.support.site_client import Client
+
+pytestmark = pytest.mark.django_db
+
+NUL, HALF = "a\0b", "a\ud800b"
+# In these bodies and forms, each `...` stands for the text.
+PREDICT, CHANGE = "/api/v1/models/iris/predictions/", "/api/v1/models/iris/changes/"
+FEEDBACK, BATCHES, INFER = "/api/v1/predictions/{row}/feedback/", "/api/v1/batches/", "/v2/models/iris/infer"
+TENSOR = {"name": "input", "shape": [1, 4], "datatype": "FP64", "data": IRIS}
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+BODIES: list[tuple[str, dict[Any, Any], int]] = [
+    (PREDICT, {"rows": [IRIS], "version": ...}, 404),
+    (PREDICT, {"features": {"sepal length (cm)": ...}}, 422),
+    (PREDICT, {"features": {...: 1}}, 422),
+    (PREDICT, {...: 1}, 422),
+    (PREDICT, {"rows": [IRIS], "webhook": {"url": ...}}, 422),
+    (BATCHES, {"model": ..., "rows": [IRIS]}, 404),
+    (BATCHES, {"model": "iris", "version": ..., "rows": [IRIS]}, 404),
+    (BATCHES, {"model": "iris", "rows": [{...: 1, "sepal length (cm)": 1}]}, 422),
+    (CHANGE, {"change": ...}, 422),
+    (CHANGE, {"change": "promote", "version": ...}, 422),
+    (CHANGE, {"change": "archive", "version": 1, "reason": ...}, 422),
+    (CHANGE, {"change": "pause", "reason": ...}, 422),
+    (CHANGE, {"change": "set_alias", "version": 1, "alias": ...}, 422),
+    (CHANGE, {"change": "remove_alias", "alias": ...}, 422),
+    (FEEDBACK, {"comment": ...}, 422),
+    (FEEDBACK, {"actual": ...}, 422),
+    (INFER, {"inputs": [TENSOR], "id": ...}, 400),
+    (INFER, {"inputs": [TENSOR], "outputs": [{"name": ...}]}, 400),
+    (INFER, {"inputs": [{**TENSOR, "datatype": ...}]}, 400),
+    ("/mcp", {"jsonrpc": "2.0", "id": 1, "method": ...}, 200),
+    ("/mcp", {**CALL, "params": {"name": ..., "arguments": {}}}, 200),
+    ("/mcp", {**CALL, "params": {"name": "predict_iris", "arguments": {...: 1}}}, 200),
+]
+ADDRESSES = [
+    *("/api/v1/models/{x}/", "/api/v1/predictions/{x}/", "/api/v1/predictions/{row}/what-if/?features={x}"),
+    *(
+        f"/api/v1/predictions/?{name}={{x}}"
+        for name in ("model", "version", "status", "created_after", "cursor", "{x}")
+    ),
+    *("/v2/models/{x}", "/v2/models/{x}/ready", "/v2/models/iris/versions/{x}", "/v2/models/iris/versions/{x}/ready"),
+    *("/models/{x}/", "/models/iris/?example={x}", "/models/iris/?from={x}"),
+    *("/models/iris/versions/{x}/comparison/", "/models/iris/versions/1/comparison/?with={x}"),
+    *(f"/predictions/?{name}={{x}}" for name in ("model", "grade", "q", "until", "id", "page", "seen")),
+    *("/predictions/csv/?model={x}&q={x}", "/predictions/compare/?id={x}", "/predictions/{row}/status/?attempt={x}"),
+    *("/predictions/{row}/what-if/?feature={x}&value={x}", "/monitor/?model={x}&state={x}", "/monitor/feed/?after={x}"),
+    *("/batches/?page={x}", "/batches/new/?model={x}", "/batches/new/?draft={x}", "/batches/template/?model={x}"),
+    *("/embed/{x}/", "/embed/{x}/results/{x}/", "/shared/{x}/", "/accounts/login/?next={x}", "/static/{x}", "/{x}"),
+    *("/admin/predictions/prediction/?q={x}", "/admin/predictions/prediction/{x}/change/", "/admin/auth/user/?q={x}"),
+    *("/admin/predictions/prediction/?state={x}", "/admin/predictions/registeredmodel/?q={x}"),
+]
+FORMS: list[tuple[str, dict[str, Any]]] = [
+    ("/models/iris/predictions/", {"sepal length (cm)": ..., "key": ...}),
+    *(("/models/iris/versions/change/", {"what": what}) for what in (..., "promote:a\0b", "archive:a\0b")),
+    ("/models/iris/versions/change/", {"what": "archive:1", "reason": ...}),
+    ("/models/iris/versions/change/", {"what": "set_alias:1", "alias": ...}),
+    ("/models/iris/versions/change/", {"what": "remove_alias", "alias": ...}),
+    ("/models/iris/versions/change/", {"what": "pause", "reason": ...}),
+    ("/models/iris/embed/", {"origin": ...}),
+    ("/models/iris/embed/{x}/revoke/", {}),
+    ("/predictions/{row}/feedback/", {"was_right": ..., "actual": ..., "comment": ...}),
+    ("/predictions/{row}/replay/", {"version": ...}),
+    *(("/batches/new/", {name: ...}) for name in ("model", "draft")),
+    ("/batches/new/?model=iris", {"model": "iris", "rows": ...}),
+    ("/accounts/tokens/", {"name": ..., "scope": ..., "model_name": ...}),
+    ("/accounts/tokens/{x}/revoke/", {}),
+    ("/accounts/login/", {"username": ..., "password": ...}),
+    ("/accounts/data/remove/", {"confirm": ...}),
+    ("/language/", {"language": ..., "next": ...}),
+]
+
+
+@pytest.fixture
+def row(iris: ModelVersion) -> Prediction:
+    return make(iris, State.SUCCEEDED)
+
+
+@pytest.fixture
+def program(admin_user: User) -> dict[str, str]:
+    """The headers of a program that may do everything."""
+    _, secret = ApiToken.objects.create(user=admin_user, name="tests", scope=Scope.OPERATE)
+    return {"Authorization": f"Bearer {secret}", "Accept": "application/json, text/event-stream"}
+
+
+def with_text(said: Any, text: str) -> Any:
+    if said is ...:
+        return text
+    if isinstance(said, dict):
+        return {with_text(name, text): with_text(value, text) for name, value in said.items()}
+    return [with_text(value, text) for value in said] if isinstance(said, list) else said
+
+
+@pytest.mark.parametrize("text", [NUL, HALF], ids=["NUL", "half a pair"])
+@pytest.mark.parametrize(("address", "body", "status"), BODIES)
+def test_text_in_json_is_refused(
+    client: Client, row: Prediction, program: dict[str, str], address: str, body: Any, status: int, text: str
+) -> None:
+    sent = json.dumps(with_text(body, text))
+    response = client.post(address.format(row=row.pk), sent, content_type="application/json", headers=program)
+    # The library that reads messages of /mcp refuses half a pair as no JSON.
+    assert response.status_code in ((200, 400) if address == "/mcp" else (status,)), response.content
+    assert isinstance(response.json(), dict)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_text_in_an_address_finds_nothing(
+    client: Client, row: Prediction, admin_user: User, program: dict[str, str], address: str
+) -> None:
+    client.force_login(admin_user)
+    response = client.get(address.format(row=row.pk, x=quote(NUL)), headers=program)
+    assert response.status_code < 500
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["signed in", "visitor"])
+@pytest.mark.parametrize(("address", "form"), FORMS)
+def test_text_in_a_form_is_refused(
+    client: Client, row: Prediction, admin_user: User, address: str, form: dict[str, Any], is_known: bool
+) -> None:
+    if is_known:
+        client.force_login(admin_user)
+    response = client.post(address.format(row=row.pk, x=quote(NUL)), with_text(form, NUL))
+    assert response.status_code < 500
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["sessionid", "csrftoken", "language", "visitor", "messages"])
+def test_cookie_with_nul_is_no_cookie(client: Client, row: Prediction, name: str) -> None:
+    for address in ("/", "/predictions/", "/accounts/tokens/"):
+        response = client.get(address, headers={"Cookie": f'{name}="{"a" * 32}\\000"'})
+        assert response.status_code in (200, 302)
+
+
+def test_name_of_a_column_with_nul_is_refused_with_its_place(
+    client: Client, registered: dict[str, RegisteredModel]
+) -> None:
+    names = [*NAMES, "no\0te"]
+    body, content_type = form("iris", text([["5", "3", "1", "0.2", "x"]], names))
+    response = ApiClient().post(BATCHES, body, content_type=content_type)
+    assert response.status_code == 422
+    assert "column 5" in response.json()["errors"][0]["message"]
+
+
+# --- Look-ups ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", [NUL, HALF], ids=["NUL", "half a pair"])
+def test_comparison_with_such_a_text_is_never_true(iris: ModelVersion, text: str) -> None:
+    models = RegisteredModel.objects.all()
+    kinds = ("exact", "iexact", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith")
+    for kind in kinds:
+        assert not models.filter(**{f"name__{kind}": text}).exists()
+        assert models.exclude(**{f"name__{kind}": text}).count() == models.count()
+    assert [model.name for model in models.filter(name__in=[text, "iris"])] == ["iris"]
+    assert not models.filter(name__in=[text]).exists()
+    with pytest.raises(NotFound):
+        find_version("iris", text)
+    with pytest.raises(NotFound):
+        find_version(text, None)
+
+
+def test_other_comparisons_of_text_are_what_they_were(iris: ModelVersion) -> None:
+    models = RegisteredModel.objects.filter(name="iris")
+    assert models.filter(name__icontains="RI").exists()
+    assert models.filter(name__in=RegisteredModel.objects.filter(name="iris").values("name")).exists()
+    assert not models.filter(name__in=[]).exists()
