@@ -16,11 +16,13 @@ import tomllib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.manifest import ESTIMATOR, MANIFEST, Manifest
+from predictions.serving.schema.wording import is_storable, printable
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +69,13 @@ def describe(root: Path, name: str) -> Description:
     path, card = home / DESCRIPTION, home / CARD
     text = _text(path)
     try:
-        return _description(name, text, _text(card) if card.is_file() else "")
+        found = _description(name, text, _text(card) if card.is_file() else "")
     except tomllib.TOMLDecodeError as error:
         raise BrokenFile(path, [str(error)]) from error
     except ValidationError as error:
         raise BrokenFile(path, _places(error)) from error
+    _check_storable(path, found)
+    return found
 
 
 def _text(path: Path) -> str:
@@ -118,6 +122,7 @@ def manifest(root: Path, name: str, number: int) -> Manifest:
         raise BrokenFile(path, _places(error)) from error
     if (found.model, found.version) != (name, number):
         raise BrokenFile(path, [f"says it is version {found.version} of {found.model}"])
+    _check_storable(path, found)
     return found
 
 
@@ -157,6 +162,24 @@ def numbers(versions: Path) -> list[int]:
     if not versions.is_dir():
         return []
     return sorted(int(path.name) for path in versions.iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", path.name))
+
+
+def _check_storable(path: Path, found: Description | Manifest) -> None:
+    """Raises BrokenFile with the places of texts that no database keeps."""
+    if "\\u0000" not in found.model_dump_json():
+        return
+    if places := list(_unstorable(found.model_dump(mode="json", by_alias=True))):
+        raise BrokenFile(path, [f"{place}: has a character that cannot be stored" for place in places])
+
+
+def _unstorable(said: Any, place: str = "") -> Iterator[str]:
+    if isinstance(said, str) and not is_storable(said):
+        yield place
+    parts = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
+    for name, part in parts:
+        at = f"{place}.{printable(name)}".lstrip(".")
+        yield from _unstorable(str(name), at)
+        yield from _unstorable(part, at)
 
 
 def _kinds(error: ValidationError) -> set[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from predictions.serving.registration import CannotRegister
+from predictions.serving.schema.wording import is_storable
 
 # What pandas reads as a missing value (its documentation of read_csv, na_values).
 MISSING = frozenset(
@@ -122,6 +123,22 @@ def _check(path: Path, frame: pd.DataFrame) -> None:
     repeated = frame.columns[frame.columns.duplicated()].tolist()
     if repeated:
         raise CannotRegister(f"{path} has two columns called {repeated[0]!r}: rename one of them.")
+    for name in frame.columns:
+        if not is_storable(name):
+            raise CannotRegister(f"{path}: the column {name!r} has a character that cannot be stored: rename it.")
+        _check_texts(path, frame[name])
+
+
+def _check_texts(path: Path, column: pd.Series) -> None:
+    """Raises CannotRegister for a text that no database keeps, naming its place."""
+    if pd.api.types.is_numeric_dtype(column):
+        return
+    for row, value in enumerate(column):
+        if isinstance(value, str) and not is_storable(value):
+            raise CannotRegister(
+                f"{place(path, row)}: column {column.name!r} has {value!r} with a character that cannot be stored: "
+                "correct it."
+            )
 
 
 def _few(names: Any) -> str:

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from predictions.serving.artifacts.description import Description, Target, Task
 from predictions.serving.engines.base import Floats
 from predictions.serving.registration import CannotRegister, Split
+from predictions.serving.schema.wording import is_storable
 
 # scikit-learn's outlier detectors answer 1 and -1.
 OUTLIER_CLASSES = [1, -1]
@@ -74,6 +75,8 @@ def labels_of(task: Task, target: Target, classes: Sequence[Any]) -> list[str]:
     strangers = [class_ for class_, _ in target.labels if class_ not in classes]
     if classes and strangers:
         raise CannotRegister(f"target.labels names {strangers}, but the estimator knows only {list(classes)}.")
+    if unstorable := [label for label in labels if not is_storable(label)]:
+        raise CannotRegister(f"The class {unstorable[0]!r} has a character that cannot be stored: rename the class.")
     if len(set(labels)) < len(labels):
         raise CannotRegister(f"target.labels gives one label to several classes: {labels}.")
     return labels

@@ -136,6 +136,18 @@ REFUSALS: list[tuple[str, Make, dict[str, str | None], str]] = [
         r"d\.csv, line 12: column 'weight' holds numbers, and '0,5' is none: write decimals with a point",
     ),
     (
+        "a class with NUL",
+        changed(9, "0.5,3,no\0"),
+        {},
+        r"d\.csv, line 9: column 'ill' has 'no\\x00' with a character that cannot be stored: correct it",
+    ),
+    (
+        "a column with NUL",
+        data(CSV.replace("count", "co\0unt")),
+        {},
+        r"the column 'co\\x00unt' has a character that cannot be stored: rename it",
+    ),
+    (
         "an empty column",
         data("weight,count,ill\n" + ",1,no\n" * 9),
         {},

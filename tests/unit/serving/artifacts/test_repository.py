@@ -45,6 +45,7 @@ def test_describe_reads_the_folder(root: Path) -> None:
         ('groups = ["Size"]', "groups = []", "groups does not list Size"),
         ("= 40.0", "= 500.0", "example 'Small': long side: Must be at most 400 (mm)."),
         ("minimum = 0", "minimum = 900", "minimum 900.0 is above maximum 400.0"),
+        ('unit = "mm"', 'unit = "m\\u0000m"', "features.0.unit: has a character that cannot be stored"),
     ],
 )
 def test_describe_broken_file_names_file_and_place(root: Path, old: str, new: str, place: str) -> None:
@@ -125,6 +126,23 @@ def test_manifests_broken_version_does_not_take_others_down(root: Path, store: C
     broken: list[BrokenFile] = []
     assert manifests(root, "fruit", broken.append) == [good]
     assert [error.path for error in broken] == [path]
+
+
+def test_manifest_with_nul_names_the_place(root: Path, store: Callable[[], Manifest]) -> None:
+    store()
+    path = root / "fruit" / "versions" / "1" / "version.json"
+    path.chmod(0o644)
+    path.write_text(path.read_text().replace("Apple", "App\\u0000le"))
+    with pytest.raises(
+        BrokenFile, match=r"version\.json: target\.labels\.0\.1: .*; labels\.0: has a character that cannot be stored"
+    ):
+        manifest(root, "fruit", 1)
+
+
+def test_text_that_spells_the_escape_of_nul_is_read(root: Path) -> None:
+    path = root / "fruit" / "model.toml"
+    path.write_text(DESCRIPTION.replace('title = "Fruit"', r"title = '\u0000'", 1))
+    assert describe(root, "fruit").title == r"\u0000"
 
 
 def test_manifest_of_another_version_is_refused(root: Path, store: Callable[[], Manifest]) -> None:

@@ -59,6 +59,18 @@ def test_register_data_outside_the_bounds_names_the_row(
         register(root, description, estimator, training, held_out)
 
 
+def test_register_class_that_cannot_be_stored(root: Path, description: Description, data: tuple[Split, Split]) -> None:
+    classes = np.where(data[0].y == "a", "a\0x", "b")
+    with pytest.raises(CannotRegister, match=r"The class 'a\\x00x' has a character that cannot be stored"):
+        register(
+            root,
+            description.model_copy(update={"target": description.target.model_copy(update={"labels": ()})}),
+            LogisticRegression().fit(data[0].x, classes),
+            replace(data[0], y=classes),
+            None,
+        )
+
+
 def test_register_estimator_of_another_task(root: Path, description: Description, data: tuple[Split, Split]) -> None:
     with pytest.raises(CannotRegister, match=r'write task = "regression"\.$'):
         register(root, description, LinearRegression().fit(data[0].x, np.arange(80)), *data)
