@@ -16,7 +16,7 @@ def decoded(raw: bytes, encoding: str, newline: str) -> bytes:
             pass
         else:
             return raw
-    text = raw.decode(encoding, "foretell.damaged")
+    text = marked(raw, encoding)
     return (text if newline == "\n" else text.replace(newline, "\n")).encode("utf-8", "replace")
 
 
@@ -28,6 +28,11 @@ def _mark_damage(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("foretell.damaged", _mark_damage)
+
+
+def marked(raw: bytes, encoding: str = "utf-8") -> str:
+    """As text, with damaged characters marked."""
+    return raw.decode(encoding, "foretell.damaged")
 
 
 def shown(text: str) -> str:

@@ -245,8 +245,8 @@ def match_columns(columns: Sequence[str], signature: Signature) -> list[int | No
     """The position of each feature's column: by its exact name, else by one that differs in case and spaces only.
 
     Raises:
-        InvalidInput: features without a column, or with several, all at once; or too many columns; or a name of a
-            column that cannot be stored.
+        InvalidInput: features without a column, or with several, all at once; or too many columns; or the first name of
+            a column that cannot be stored.
     """
     if len(columns) > settings.BATCH_COLUMNS:
         message = english(
@@ -257,7 +257,7 @@ def match_columns(columns: Sequence[str], signature: Signature) -> list[int | No
         raise InvalidInput([Problem(None, "too_many_columns", message, "/file")])
     if unstorable := [number for number, name in enumerate(columns, 1) if not is_storable(name)]:
         message = english(
-            "The name of column {number} has a character that cannot be stored. Correct it in the header.",
+            "The name of column {number} has a character that cannot be stored. Correct it.",
             number=unstorable[0],
         )
         raise InvalidInput([Problem(None, "wrong_type", message, "/file")])

@@ -2,17 +2,19 @@
 
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import islice
 from typing import IO, Any
 
 from predictions.batches.content import ACCEPTED
+from predictions.batches.decoding import marked
 from predictions.batches.layout import Layout, Wishes, match_columns
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.request_errors import FileTooLarge, UnsupportedMediaType
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature
-from predictions.serving.schema.wording import printable
+from predictions.serving.schema.wording import is_storable, printable
 
 # A workbook is unpacked and held in memory as a whole, so its size in the archive's directory is bounded.
 UNPACKED_BYTES = 300 * 1024 * 1024
@@ -49,6 +51,9 @@ def archive_format(file: IO[bytes]) -> str:
 def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wishes) -> Layout:
     """Raises InvalidInput: no such sheet, or the header lacks features."""
     book = _workbook(file)
+    if not all(map(is_storable, book.sheet_names)):
+        message = english("The name of a sheet has a character that cannot be stored. Correct it.")
+        raise InvalidInput([Problem(None, "wrong_type", message, "/file")])
     if wishes.sheet is not None and wishes.sheet not in book.sheet_names:
         message = english(
             "There is no sheet “{name}”; there are: {names}.",
@@ -73,7 +78,11 @@ def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wi
 
 def parquet_layout(file: IO[bytes], signature: Signature) -> Layout:
     """Raises InvalidInput, or UnsupportedMediaType for a file that is damaged."""
-    names = _parquet(file).schema_arrow.names
+    try:
+        names = _parquet(file).schema_arrow.names
+    except UnicodeDecodeError:
+        message = english("The name of a column is not UTF-8. Correct it.")
+        raise InvalidInput([Problem(None, "wrong_type", message, "/file")]) from None
     return Layout(format="parquet", columns=names, matched=match_columns(names, signature))
 
 
@@ -89,20 +98,30 @@ def rows(file: IO[bytes], layout: Layout, skipped: int) -> Iterator[list[str]]:
 
 
 def _workbook(file: IO[bytes]) -> Any:
-    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - only where workbooks are read
+    from python_calamine import CalamineWorkbook  # noqa: PLC0415 - only where workbooks are read
 
-    try:
+    with _refusals():
         file.seek(0)
         return CalamineWorkbook.from_filelike(file)
+
+
+def _grid(book: Any, sheet: str) -> Any:
+    with _refusals():
+        return book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Raises UnsupportedMediaType for what the library cannot read."""
+    from python_calamine import CalamineError  # noqa: PLC0415 - only where workbooks are read
+
+    try:
+        yield
     except (CalamineError, OSError, ValueError) as error:
         why = printable(error)
         raise UnsupportedMediaType(
             english("This workbook cannot be read: {why}. {remedy}", why=why, remedy=ACCEPTED)
         ) from None
-
-
-def _grid(book: Any, sheet: str) -> Any:
-    return book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
 
 
 def _text(cell: Any) -> str:
@@ -140,5 +159,10 @@ def _texts(column: Any) -> list[str]:
 
     try:
         return ["" if text is None else text for text in column.cast(pa.string()).to_pylist()]
-    except pa.ArrowException:  # a list, a structure, or bytes that are not UTF-8
-        return ["" if value is None else str(value) for value in column.to_pylist()]
+    except (pa.ArrowException, UnicodeDecodeError):
+        pass
+    try:
+        texts = column.cast(pa.binary()).to_pylist()  # of bytes that are not UTF-8
+    except pa.ArrowException:
+        return ["" if value is None else str(value) for value in column.to_pylist()]  # a list or a structure
+    return ["" if text is None else marked(text) for text in texts]
