@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import aliases
+from predictions.management.kept_text import kept_text
 from predictions.management.lifecycle import actor, find_model, find_version, refusals
 
 
@@ -14,7 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("alias")
         parser.add_argument("version", nargs="?", help="its number or another alias")
         parser.add_argument("--remove", action="store_true", help="take the alias away")
-        parser.add_argument("--reason", default="", help="kept in the history of the model")
+        parser.add_argument("--reason", type=kept_text, default="", help="kept in the history of the model")
 
     def handle(self, *args: Any, **options: Any) -> None:
         name, alias, called = options["name"], options["alias"], options["version"]

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import challenger, changes
+from predictions.management.kept_text import kept_text
 from predictions.management.lifecycle import actor, find_model, find_version, refusals
 from predictions.management.percent import percent
 from predictions.worker import preload
@@ -14,7 +15,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the registered model")
         parser.add_argument("percent", type=percent, help="of the callers, 0 to 100; 0 ends it")
-        parser.add_argument("--reason", default="", help="kept in the history of the model")
+        parser.add_argument("--reason", type=kept_text, default="", help="kept in the history of the model")
 
     def handle(self, *args: Any, **options: Any) -> None:
         name, share = options["name"], options["percent"]

@@ -4,6 +4,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from predictions.management.kept_text import kept_text
 from predictions.models import ApiToken, RegisteredModel
 from predictions.models.api_token import Scope
 
@@ -13,7 +14,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--name", required=True, help="what will use it")
+        parser.add_argument("--name", type=kept_text, required=True, help="what will use it")
         parser.add_argument("--days", type=int, default=90, help="days that it is valid; 0: until it is revoked")
         bounds = parser.add_mutually_exclusive_group()
         bounds.add_argument("--read-only", action="store_true", help="it may read, but not predict or change")

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import changes
+from predictions.management.kept_text import kept_text
 from predictions.management.lifecycle import actor, find_model
 from predictions.serving.schema.errors import CannotChange
 
@@ -13,7 +14,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         how = parser.add_mutually_exclusive_group(required=True)
-        how.add_argument("--reason", help="the sentence that those who ask are told")
+        how.add_argument("--reason", type=kept_text, help="the sentence that those who ask are told")
         how.add_argument("--undo", action="store_true", help="accept predictions again")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import changes
+from predictions.management.kept_text import kept_text
 from predictions.management.lifecycle import actor, find_version
 from predictions.serving.schema.errors import CannotChange
 from predictions.worker import preload
@@ -14,7 +15,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument("version", help="its number or an alias")
-        parser.add_argument("--reason", default="", help="kept in the history of the model")
+        parser.add_argument("--reason", type=kept_text, default="", help="kept in the history of the model")
 
     def handle(self, *args: Any, **options: Any) -> None:
         version = find_version(options["name"], options["version"])

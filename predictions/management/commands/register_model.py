@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions.lifecycle import registry
+from predictions.management.kept_text import kept_text
 from predictions.management.sharing import pull
 from predictions.models import RegisteredModel
 from predictions.serving.artifacts.repository import BrokenFile
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--target", help="the column of the data that is predicted; several as a,b")
         parser.add_argument("--held-out", type=Path, help="CSV or Parquet: rows that it has never seen, to measure it")
         parser.add_argument("--code", type=Path, help="a module or a folder of modules that the estimator needs")
-        parser.add_argument("--title", help="how pages call it")
+        parser.add_argument("--title", type=kept_text, help="how pages call it")
         parser.add_argument(
             "--serve",
             action="store_true",

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from predictions.management.kept_text import kept_text
 from predictions.models import RegisteredModel
 
 
@@ -11,7 +12,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("--reason", default="", help="kept in the history of the model")
+        parser.add_argument("--reason", type=kept_text, default="", help="kept in the history of the model")
 
     def handle(self, *args: Any, **options: Any) -> None:
         model = RegisteredModel.objects.select_related("previous_champion").filter(name=options["name"]).first()
