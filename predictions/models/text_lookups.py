@@ -2,7 +2,8 @@
 
 JSON and addresses may hold a NUL or half of a surrogate pair (see `is_storable`). A query that compares a column with
 such a text would be an error of PostgreSQL or of its driver, although its answer is known. Django treats a number that
-is too large for its column in the same way (`IntegerFieldOverflow`).
+is too large for its column in the same way (`IntegerFieldOverflow`). Only conditions are meant: a comparison that is
+selected, as a column of its own, gives 0 in place of False.
 """
 
 from typing import Any
@@ -11,11 +12,6 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import CharField, TextField, lookups
 
 from predictions.serving.schema.wording import is_storable
-
-_COMPARISONS: tuple[Any, ...] = (
-    *(lookups.Exact, lookups.IExact, lookups.Contains, lookups.IContains),
-    *(lookups.StartsWith, lookups.IStartsWith, lookups.EndsWith, lookups.IEndsWith),
-)
 
 
 class _ComparesText(lookups.BuiltinLookup):
@@ -26,7 +22,47 @@ class _ComparesText(lookups.BuiltinLookup):
         return super().process_rhs(compiler, connection)
 
 
-class _InTexts(lookups.In):
+class TextExact(_ComparesText, lookups.Exact):
+    pass
+
+
+class TextIExact(_ComparesText, lookups.IExact):
+    pass
+
+
+class TextContains(_ComparesText, lookups.Contains):
+    pass
+
+
+class TextIContains(_ComparesText, lookups.IContains):
+    pass
+
+
+class TextStartsWith(_ComparesText, lookups.StartsWith):
+    pass
+
+
+class TextIStartsWith(_ComparesText, lookups.IStartsWith):
+    pass
+
+
+class TextEndsWith(_ComparesText, lookups.EndsWith):
+    pass
+
+
+class TextIEndsWith(_ComparesText, lookups.IEndsWith):
+    pass
+
+
+class TextRegex(_ComparesText, lookups.Regex):
+    pass
+
+
+class TextIRegex(_ComparesText, lookups.IRegex):
+    pass
+
+
+class TextIn(lookups.In):
     def process_rhs(self, compiler: Any, connection: Any) -> Any:
         """Leaves out the texts that no row can have. Raises EmptyResultSet if none is left."""
         if self.rhs_is_direct_value():
@@ -34,9 +70,14 @@ class _InTexts(lookups.In):
         return super().process_rhs(compiler, connection)
 
 
+LOOKUPS = (
+    *(TextExact, TextIExact, TextIn, TextContains, TextIContains, TextStartsWith, TextIStartsWith, TextEndsWith),
+    *(TextIEndsWith, TextRegex, TextIRegex),
+)
+
+
 def register_lookups() -> None:
     """Let all columns of text compare in this way, those of Django's own models among them."""
     for field in (CharField, TextField):
-        field.register_lookup(_InTexts)
-        for lookup in _COMPARISONS:
-            field.register_lookup(type(f"Text{lookup.__name__}", (_ComparesText, lookup), {}))
+        for lookup in LOOKUPS:
+            field.register_lookup(lookup)

@@ -21,9 +21,9 @@ class HistoryFilter:
 
     @classmethod
     def of(cls, model: str, grade: str, text: str) -> "HistoryFilter":
-        """From texts of a query. An unknown grade narrows nothing; NUL is in no text that can be stored."""
+        """From texts of a query. An unknown grade narrows nothing. NUL is in no text that can be stored."""
         said = text.replace("\0", "").strip()[:LONGEST_TEXT]
-        return cls(model.replace("\0", ""), grade if grade in GRADES else "", said)
+        return cls(model, grade if grade in GRADES else "", said)
 
     @property
     def is_narrow(self) -> bool:

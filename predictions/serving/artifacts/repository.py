@@ -68,8 +68,11 @@ def describe(root: Path, name: str) -> Description:
     home = folder(root, name)
     path, card = home / DESCRIPTION, home / CARD
     text = _text(path)
+    about = _text(card) if card.is_file() else ""
+    if not is_storable(about):
+        raise BrokenFile(card, ["has a character that cannot be stored"])
     try:
-        found = _description(name, text, _text(card) if card.is_file() else "")
+        found = _description(name, text, about)
     except tomllib.TOMLDecodeError as error:
         raise BrokenFile(path, [str(error)]) from error
     except ValidationError as error:
@@ -165,7 +168,9 @@ def numbers(versions: Path) -> list[int]:
 
 
 def _check_storable(path: Path, found: Description | Manifest) -> None:
-    """Raises BrokenFile with the places of texts that no database keeps."""
+    """Raises BrokenFile with the places of texts with NUL. The parsers of TOML and JSON refuse half of a surrogate pair
+    themselves.
+    """
     if "\\u0000" not in found.model_dump_json():
         return
     if places := list(_unstorable(found.model_dump(mode="json", by_alias=True))):

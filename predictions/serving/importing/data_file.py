@@ -133,12 +133,11 @@ def _check_texts(path: Path, column: pd.Series) -> None:
     """Raises CannotRegister for a text that no database keeps, naming its place."""
     if pd.api.types.is_numeric_dtype(column):
         return
-    for row, value in enumerate(column):
-        if isinstance(value, str) and not is_storable(value):
-            raise CannotRegister(
-                f"{place(path, row)}: column {column.name!r} has {value!r} with a character that cannot be stored: "
-                "correct it."
-            )
+    is_unstorable = column.map(lambda value: isinstance(value, str) and not is_storable(value)).to_numpy(dtype=bool)
+    if is_unstorable.any():
+        row = int(is_unstorable.argmax())
+        what = f"column {column.name!r} has {column.iloc[row]!r} with a character that cannot be stored"
+        raise CannotRegister(f"{place(path, row)}: {what}: correct it.")
 
 
 def _few(names: Any) -> str:

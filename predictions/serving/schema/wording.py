@@ -61,7 +61,8 @@ def above_training(feature: Any, high: float) -> str:
 
 
 def is_storable(text: str) -> bool:
-    """Whether any database keeps this text: PostgreSQL keeps no NUL, and half of a surrogate pair is not of UTF-8."""
+    """Whether SQLite and PostgreSQL both keep this text. PostgreSQL keeps no NUL, and half of a surrogate pair cannot
+    be written as UTF-8."""
     return _UNSTORABLE.search(text) is None
 
 

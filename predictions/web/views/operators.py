@@ -44,7 +44,7 @@ def _asked(request: HttpRequest) -> Change:
         version=version or None,
         reason=request.POST.get("reason", "").replace("\0", "").strip()[:LONGEST_REASON],
         actor=request.user.get_username(),
-        alias=request.POST.get("alias", "").replace("\0", "").strip(),
+        alias=request.POST.get("alias", "").strip(),
         percent=_number(request.POST.get("percent", "")),
         last=_number(request.POST.get("last", "")),
     )
