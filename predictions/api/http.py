@@ -1,11 +1,13 @@
 """Requests and replies of the API, between the ASGI server and the operations."""
 
+import codecs
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
 import orjson
 from django.conf import settings
+from django.utils.http import parse_header_parameters
 
 from predictions.use_cases.callers import Caller
 
@@ -14,6 +16,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 # Times in UTC end with Z, as in RFC 3339.
 _OPTIONS = orjson.OPT_UTC_Z
 
@@ -93,3 +96,17 @@ def content_length(headers: Mapping[str, str]) -> int:
     """In bytes, as the request says; 0 where it says no number."""
     declared = headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 19 else 0
+
+
+def is_readable(content_type: str) -> bool:
+    """Whether a Content-Type can be read, and, of a form, says no other encoding than UTF-8.
+
+    Django would decode a form by any codec of Python, some of which make texts that cannot be written again.
+    """
+    if ";" not in content_type:
+        return True
+    try:
+        media_type, parameters = parse_header_parameters(content_type)
+        return media_type not in FORMS or codecs.lookup(parameters.get("charset", "utf-8")).name == "utf-8"
+    except (ValueError, LookupError):  # a parameter in an unknown encoding; an unknown charset
+        return False

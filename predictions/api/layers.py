@@ -16,7 +16,7 @@ from django.middleware.security import SecurityMiddleware
 
 from predictions.api import callers, health, problems
 from predictions.api.codings import coding_of, codings_for, unpack
-from predictions.api.http import ApiReply, ApiRequest, Handler, content_length, vary_by
+from predictions.api.http import ApiReply, ApiRequest, Handler, content_length, is_readable, vary_by
 from predictions.api.uploads import BROKEN_BODY
 from predictions.batches.limits import limit_text, most_bytes, takes_file
 from predictions.context import request_id
@@ -182,6 +182,8 @@ async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
     codings = codings_for(request.method, request.path)
     if coding_of(request.headers) not in codings:
         raise UnsupportedMediaType(f"The body is compressed. Here it may be: {', '.join(codings)}.", codings=codings)
+    if not is_readable(request.headers.get("content-type", "")):
+        raise UnsupportedMediaType("Content-Type cannot be read, or names another charset than UTF-8.")
     if request.is_broken:
         raise BadRequest(BROKEN_BODY)
     if len(request.body) > most or content_length(request.headers) > most:

@@ -1,10 +1,10 @@
-"""The largest body of a page's request, and no compressed one."""
+"""What body a page's request may have: of what size, not compressed, and of a type that can be read."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from predictions.api.http import content_length
+from predictions.api.http import content_length, is_readable
 from predictions.api.problems import too_large
 from predictions.batches.limits import most_bytes
 from predictions.serving.schema.request_errors import UnsupportedMediaType
@@ -22,6 +22,8 @@ class BodyLimits:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+            return refused(request, UnsupportedMediaType())
+        if not is_readable(request.META.get("CONTENT_TYPE", "")):
             return refused(request, UnsupportedMediaType())
         length = content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
         if length > most_bytes(request.path_info):

@@ -76,6 +76,19 @@ class Pages(ASGIHandler):
             response = await self._answer(scope, body)
         await _send(response, receive, send)
 
+    def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
+        """Django's own fails if a parameter of the Content-Type cannot be read. The middleware `BodyLimits` refuses
+        such a request."""
+        try:
+            return super().create_request(scope, body_file)
+        except ValueError:
+            others = [header for header in scope["headers"] if header[0] != b"content-type"]
+            unreadable = [value for name, value in scope["headers"] if name == b"content-type"]
+            request, refusal = super().create_request({**scope, "headers": others}, body_file)
+            if request is not None:
+                request.META["CONTENT_TYPE"] = b",".join(unreadable).decode("latin-1")
+            return request, refusal
+
     async def _answer(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._in_thread, scope, body)
 
