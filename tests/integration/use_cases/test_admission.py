@@ -121,6 +121,29 @@ def test_bound_of_all_rows_below_that_of_one_caller_holds(model: RegisteredModel
     assert count() == 2
 
 
+def test_full_queue_refuses_a_caller_who_has_room(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
+    settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER = 3, 2
+    for _ in range(3):
+        make(iris, caller="visitor:others")
+
+    with pytest.raises(QueueFull):
+        ask(model)
+    assert count() == 3
+
+
+def test_caller_without_room_does_not_take_the_last_place(
+    model: RegisteredModel, iris: ModelVersion, settings: Any
+) -> None:
+    settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER = 4, 2
+    make(iris, caller="visitor:others")
+    ask(model)
+    ask(model)
+
+    with pytest.raises(QueueFull):
+        ask(model)
+    assert ask(model, caller=OTHER).state == State.QUEUED
+
+
 def test_refused_rows_do_not_fill_the_queue(model: RegisteredModel, iris: ModelVersion, settings: Any) -> None:
     settings.MAX_QUEUED = 4
     make(iris)
@@ -239,6 +262,20 @@ def test_new_address_does_not_escape_the_rate_of_a_cookie(model: RegisteredModel
 
     with pytest.raises(TooMany):
         ask(model, caller=of_visitor("one", "192.0.2.2"))
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_what_is_left_is_that_of_the_fuller_window(model: RegisteredModel, settings: Any) -> None:
+    """A visitor has two windows: that of their cookie, and that of their address, which others fill too."""
+    settings.SUBMIT_RATE = "5/minute"
+    for _ in range(3):
+        ask(model, caller=of_visitor("one", "192.0.2.1"))
+
+    state = asyncio.run(admission.rate_state(of_visitor("two", "192.0.2.1")))
+
+    assert state is not None
+    assert (state.limit, state.remaining, state.window_seconds) == (5, 2, 60)
+    assert 0 < state.reset_seconds <= 60
 
 
 @pytest.mark.usefixtures("clean_redis")
