@@ -22,6 +22,7 @@ class _ComparesText(lookups.BuiltinLookup):
         return super().process_rhs(compiler, connection)
 
 
+# Classes that have a name in this module, because Django promises that a query can be pickled.
 class TextExact(_ComparesText, lookups.Exact):
     pass
 

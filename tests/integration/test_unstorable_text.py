@@ -76,7 +76,11 @@ ADDRESSES = [
     *("/embed/{x}/", "/embed/{x}/results/{x}/", "/shared/{x}/", "/accounts/login/?next={x}", "/static/{x}", "/{x}"),
     *("/admin/predictions/prediction/?q={x}", "/admin/predictions/prediction/{x}/change/", "/admin/auth/user/?q={x}"),
     *("/admin/predictions/prediction/?state={x}", "/admin/predictions/registeredmodel/?q={x}"),
-    *("/admin/predictions/prediction/?values__icontains={x}", "/admin/auth/user/?username__regex={x}"),
+    *(
+        "/admin/predictions/prediction/?values__icontains={x}",
+        "/admin/predictions/prediction/?state__gt={x}",
+        "/admin/auth/user/?username__regex={x}",
+    ),
 ]
 FORMS: list[tuple[str, dict[str, Any]]] = [
     ("/models/iris/predictions/", {"sepal length (cm)": ..., "key": ...}),

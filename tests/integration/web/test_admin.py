@@ -46,3 +46,13 @@ def test_details_of_a_result_are_text(superuser: Client, iris: ModelVersion) -> 
 
     main = [a for tag, a in page.elements if tag in ("input", "select", "textarea") and a.get("type") != "hidden"]
     assert [a for a in main if a.get("name") not in (None, "q")] == []
+
+
+def test_results_are_filtered_by_the_filters_of_their_page_only(superuser: Client, iris: ModelVersion) -> None:
+    make(iris, State.SUCCEEDED)
+    make(iris, State.FAILED)
+
+    page = Page(superuser.get("/admin/predictions/prediction/?state__exact=failed"))
+
+    assert page.text.count("1 prediction") == 1
+    assert superuser.get("/admin/predictions/prediction/?caller__startswith=visitor").status_code == 400
