@@ -61,6 +61,10 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         before_it = self.queued().filter(lane=prediction.lane, created_at__lt=prediction.created_at)
         return before_it.order_by()[:most].count()
 
+    def count_queued(self) -> int:
+        """How many rows are queued, in all lanes together."""
+        return prediction_statements.count_queued()
+
     def asked_by(self, caller: str) -> "PredictionQuerySet":
         """What one caller has asked, newest first."""
         return self.filter(caller=caller).order_by("-created_at", "-id")

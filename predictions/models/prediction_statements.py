@@ -1,4 +1,5 @@
-"""The statements that every prediction passes: acceptance, claim and settle, each one statement for many rows.
+"""The statements that every prediction passes: the count of the queue, acceptance, claim and settle. The last three are
+one statement each for many rows.
 
 Django takes several times as long to build such a statement as the database takes to run it, so their text is fixed.
 """
@@ -64,6 +65,7 @@ RETURNING predictions_prediction.id, version_id,
     (SELECT sha256 FROM predictions_modelversion WHERE predictions_modelversion.id = version_id),
     "values", predictions_prediction.attempts, started_at, created_at
 """  # noqa: S608 - states of the table
+_COUNT = f"SELECT COUNT(*) FROM predictions_prediction WHERE state = '{State.QUEUED.value}'"  # noqa: S608
 _SETTLE = f"""
 UPDATE predictions_prediction
 SET state = given.state, output = given.output, error_code = given.error_code,
@@ -79,6 +81,13 @@ MOST_INSERTED = 1000
 
 class OutdatedTime(OperationalError):
     """The time that new rows were given is not the database's."""
+
+
+def count_queued() -> int:
+    """How many rows are queued, in all lanes together."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(_COUNT)
+        return int(cursor.fetchone()[0])
 
 
 def insert(predictions: "Sequence[Prediction]") -> None:

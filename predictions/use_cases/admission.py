@@ -133,7 +133,7 @@ class _Backlog:
             if now - self._read_at < FRESH_SECONDS and self._count + rows <= most // 2:
                 self._count += rows
                 return self._count
-        count = Prediction.objects.queued().count()
+        count = Prediction.objects.count_queued()
         with self._lock:
             self._count, self._read_at = count + rows, now
         return count + rows

@@ -29,7 +29,7 @@ def given_feedback(prediction: Prediction, caller: str) -> Feedback | None:
     """What this caller said of the answer, if there is one and they asked for it."""
     if prediction.state != State.SUCCEEDED or prediction.caller != caller:
         return None
-    return Feedback.objects.filter(prediction=prediction, caller=caller).first()
+    return Feedback.objects.of_predictions([prediction.pk]).get((prediction.pk, caller))
 
 
 def check_has_answer(prediction: Prediction) -> None:

@@ -71,7 +71,9 @@ class Pages(ASGIHandler):
             await send({"type": "http.response.start", "status": 400, "headers": []})
             await send({"type": "http.response.body", "body": BROKEN_BODY.encode()})
             return
-        _declare_length(scope, size_of(body))
+        # No page reads the body of a GET.
+        if scope["method"] != "GET" and not any(name == b"content-length" for name, _ in scope["headers"]):
+            _declare_length(scope, size_of(body))
         with body:
             response = await self._answer(scope, body)
         await _send(response, receive, send)
@@ -135,9 +137,8 @@ def _with_one_cookie_header(headers: Headers) -> Headers:
 
 def _declare_length(scope: Scope, size: int) -> None:
     """A body that came in chunks has no length, and Django would take it for empty."""
-    others = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
     if size:
-        scope["headers"] = [*others, (b"content-length", str(size).encode())]
+        scope["headers"] = [*scope["headers"], (b"content-length", str(size).encode())]
 
 
 def _head(response: HttpResponseBase) -> Mapping[str, Any]:

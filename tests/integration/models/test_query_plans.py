@@ -21,7 +21,7 @@ CASES: dict[str, tuple[Callable[[ModelVersion], Any], str]] = {
     "claim": (lambda _: Q.claim(Lane.INTERACTIVE, 64), "queue"),
     "waiting lanes": (lambda _: Q.waiting_lanes(timedelta(seconds=2)), "queue"),
     "stalled lanes": (lambda _: Q.stalled_lanes(timedelta(seconds=5)), "queue"),
-    "count of the queue": (lambda _: Q.queued().count(), "queue"),
+    "count of the queue": (lambda _: Q.count_queued(), "queue"),
     "requeue": (lambda _: Q.requeue_lost(), "leases"),
     "fail exhausted": (lambda _: Q.fail_exhausted(), "leases"),
     "expire": (lambda _: Q.expire(), "deadlines"),
