@@ -18,8 +18,8 @@ def ask_row(model: RegisteredModel, raw: Any, caller: Caller, **more: Any) -> Pr
 
 
 def ask_rows(
-    version: ModelVersion, rows: Sequence[list[Any]], caller: Caller, ids: Sequence[UUID] | None = None
+    version: ModelVersion, rows: Sequence[list[Any]], caller: Caller, ids: Sequence[UUID] | None = None, **more: Any
 ) -> list[Prediction]:
     """All or none."""
-    command = PredictCommand(version, rows, ids or new_prediction_ids(len(rows)), caller, Source.API)
+    command = PredictCommand(version, rows, ids or new_prediction_ids(len(rows)), caller, Source.API, **more)
     return submit_in_thread(command)

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from predictions.models import ModelVersion, Prediction, State, Webhook
+from predictions.models import ApiToken, ModelVersion, Prediction, State, Webhook
 from tests.integration.api.conftest import problem
 from tests.integration.conftest import IRIS, make, signed_in
 from tests.support.api_client import ApiClient
@@ -29,6 +29,7 @@ def test_webhook_is_kept_with_each_row(program: ApiClient, owner: User) -> None:
 
     assert (one.status_code, two.status_code) == (202, 202)
     assert {(hook.url, hook.caller) for hook in Webhook.objects.all()} == {(URL, f"user:{owner.pk}")}
+    assert {hook.token for hook in Webhook.objects.all()} == {ApiToken.objects.get().digest}
     kept = set(Webhook.objects.values_list("prediction_id", flat=True))
     assert kept == set(Prediction.objects.values_list("pk", flat=True))
     assert len(kept) == 3

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +14,11 @@ from django.utils import timezone
 
 from predictions.lifecycle import registry
 from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, RegisteredModel, Source, State
-from predictions.models.idempotency_key import KEY_LIFE
+from predictions.models.idempotency_key import KEY_LIFE, KeyTaken
 from predictions.queue import notifications, redis_client
 from predictions.serving.schema.errors import InvalidInput, KeyReused, ModelUnavailable, QueueFull
 from predictions.use_cases.callers import Caller
+from predictions.use_cases.submit import PredictCommand, accept, submission_of
 from tests.integration.conftest import IRIS, together
 from tests.support.asking import ask_row, ask_rows
 from tests.support.waiting import wait_until
@@ -161,6 +163,18 @@ def test_same_key_with_another_row_is_refused(model: RegisteredModel) -> None:
     assert count() == 1
 
 
+def test_key_of_several_rows_is_that_of_all_of_them(model: RegisteredModel) -> None:
+    assert model.champion
+    rows = [IRIS, OTHER_ROW]
+    first = ask_rows(model.champion, rows, CALLER, idempotency_key="k")
+
+    assert ask_rows(model.champion, rows, CALLER, idempotency_key="k") == first
+    for others in ([IRIS, IRIS], [IRIS], [*rows, IRIS]):
+        with pytest.raises(KeyReused):
+            ask_rows(model.champion, others, CALLER, idempotency_key="k")
+    assert count() == 2
+
+
 def test_same_key_for_another_model_is_refused(registered: dict[str, RegisteredModel], model: RegisteredModel) -> None:
     ask(model, idempotency_key="k")
     wine = registry.find("wine")
@@ -247,6 +261,56 @@ def test_key_whose_prediction_was_deleted_otherwise_is_free_for_one(model: Regis
     answers = together(10, lambda _: ask(model, idempotency_key="k"))
 
     assert {answer.pk for answer in answers} == {Prediction.objects.get().pk}
+
+
+def command_with_key(model: RegisteredModel) -> PredictCommand:
+    assert model.champion
+    return PredictCommand(model.champion, [IRIS], [uuid.uuid4()], CALLER, Source.API, idempotency_key="k")
+
+
+def test_key_that_expires_after_it_was_in_the_way_is_free(
+    model: RegisteredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ask(model, idempotency_key="k")
+    current_among = IdempotencyKey.objects.current_among
+
+    def expired(*key: Any) -> dict[str, IdempotencyKey]:
+        age_keys(KEY_LIFE + timedelta(seconds=1))
+        return current_among(*key)
+
+    monkeypatch.setattr(IdempotencyKey.objects, "current_among", expired)
+    second = ask(model, idempotency_key="k")
+
+    assert second.pk != first.pk
+    assert count() == 2
+
+
+def test_key_that_becomes_free_and_is_taken_by_another_request_first(
+    model: RegisteredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(model, idempotency_key="k")
+    others: list[Prediction] = []
+
+    def expired_and_taken(*_: Any) -> dict[str, IdempotencyKey]:
+        monkeypatch.undo()
+        age_keys(KEY_LIFE + timedelta(seconds=1))
+        [accepted] = accept([submission_of(command_with_key(model))])
+        assert isinstance(accepted, list)
+        others.extend(accepted)
+        return {}
+
+    monkeypatch.setattr(IdempotencyKey.objects, "current_among", expired_and_taken)
+
+    assert [ask(model, idempotency_key="k")] == others
+    assert count() == 2
+
+
+def test_two_commands_of_which_one_has_a_key_in_use_are_tried_apart(model: RegisteredModel) -> None:
+    ask(model, idempotency_key="k")
+
+    with pytest.raises(KeyTaken):
+        accept([submission_of(command_with_key(model)), submission_of(replace(command_with_key(model), caller=OTHER))])
+    assert count() == 1
 
 
 def test_rows_whose_key_is_taken_are_not_kept_with_others(model: RegisteredModel) -> None:
