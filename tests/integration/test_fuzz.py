@@ -67,6 +67,11 @@ def raw_bodies(draw: st.DrawFn) -> tuple[str, bytes]:
 _file = st.sampled_from([b"", b'; filename="x"', b'; filename="../x"\r\nContent-Type: a/b', b"; filename*=utf-8''%FF"])
 
 
+def in_another_encoding(body: tuple[str, bytes]) -> bool:
+    """The client leaves out the content type of an empty body."""
+    return "; charset=" in body[0] and body[1] != b""
+
+
 def check_form(response: Any, kinds: RegisteredModel, before: int) -> None:
     asked["form"] += 1
     assert response.status_code in (202, 303, 400, 422)
@@ -96,7 +101,11 @@ def test_any_form_body_is_answered(client: Client, kinds: RegisteredModel, body:
 
     response = client.generic("POST", "/models/kinds/predictions/", body[1], body[0])
 
-    check_form(response, kinds, before)
+    if in_another_encoding(body):
+        asked["form"] += 1
+        assert (response.status_code, Prediction.objects.count()) == (415, before)
+    else:
+        check_form(response, kinds, before)
 
 
 OTHER_FORMS = ["/accounts/login/", "/accounts/tokens/", "/predictions/{}/feedback/", "/admin/login/"]
@@ -112,12 +121,11 @@ def test_any_body_of_other_forms_is_answered(
     assert kinds.champion
     row = make(kinds.champion, State.SUCCEEDED, values=[1.0, 1, "r", True, None, None], owner=owner)
     client = signed_in(owner)
-    for response in (
-        client.post(form.format(row.pk), data),
-        client.generic("POST", form.format(row.pk), body[1], body[0]),
-    ):
-        asked["other forms"] += 1
-        assert response.status_code in (200, 302, 400, 422, 429)
+    sent = client.post(form.format(row.pk), data)
+    raw = client.generic("POST", form.format(row.pk), body[1], body[0])
+    asked["other forms"] += 2
+    assert sent.status_code in (200, 302, 400, 422, 429)
+    assert raw.status_code in ((415,) if in_another_encoding(body) else (200, 302, 400, 422, 429))
 
 
 # --- The Open Inference Protocol ------------------------------------------------------------------------------------
