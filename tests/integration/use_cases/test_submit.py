@@ -313,6 +313,21 @@ def test_two_commands_of_which_one_has_a_key_in_use_are_tried_apart(model: Regis
     assert count() == 1
 
 
+@pytest.mark.usefixtures("clean_redis")
+def test_command_that_is_tried_again_counts_once_for_the_rate(model: RegisteredModel, settings: Any) -> None:
+    ask(model, idempotency_key="k")
+    settings.SUBMIT_RATE = "1/minute"
+    used, free = command_with_key(model), replace(command_with_key(model), caller=OTHER)
+    together_first = [submission_of(used), submission_of(free)]
+
+    with pytest.raises(KeyTaken):
+        accept(together_first)
+    [accepted] = accept(together_first[1:])
+
+    assert isinstance(accepted, list)
+    assert count() == 2
+
+
 def test_rows_whose_key_is_taken_are_not_kept_with_others(model: RegisteredModel) -> None:
     first = ask(model, idempotency_key="k")
 
