@@ -10,7 +10,7 @@ from predictions.models import ModelVersion, Prediction, RegisteredModel
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only the filters that a page shows. Django lets addresses filter by any look-up of any column."""
+        """Allow only the filters that a page shows. Django would allow any look-up of any column in a URL."""
         return lookup.removesuffix("__exact") in self.list_filter
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -99,9 +99,9 @@ def content_length(headers: Mapping[str, str]) -> int:
 
 
 def is_readable(content_type: str) -> bool:
-    """Whether a Content-Type can be read, and, of a form, says no other encoding than UTF-8.
+    """Whether a Content-Type can be parsed and, for a form, names no other charset than UTF-8.
 
-    Django would decode a form by any codec of Python, some of which make texts that cannot be written again.
+    Django decodes a form by any codec of Python. Some of them produce text that cannot be encoded again.
     """
     if ";" not in content_type:
         return True

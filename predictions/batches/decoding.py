@@ -31,7 +31,7 @@ codecs.register_error("foretell.damaged", _mark_damage)
 
 
 def marked(raw: bytes, encoding: str = "utf-8") -> str:
-    """As text, with damaged characters marked."""
+    """Decode bytes; each byte that the encoding does not know becomes one of `DAMAGED_CHARACTERS`."""
     return raw.decode(encoding, "foretell.damaged")
 
 

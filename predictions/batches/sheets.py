@@ -112,7 +112,7 @@ def _grid(book: Any, sheet: str) -> Any:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Raises UnsupportedMediaType for what the library cannot read."""
+    """Turns errors of the library into UnsupportedMediaType, which says why the workbook cannot be read."""
     from python_calamine import CalamineError  # noqa: PLC0415 - only where workbooks are read
 
     try:

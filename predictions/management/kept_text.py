@@ -1,4 +1,4 @@
-"""Texts as arguments of commands that are kept in the database."""
+"""Arguments of commands whose text is stored in the database."""
 
 from argparse import ArgumentTypeError
 
@@ -6,7 +6,11 @@ from predictions.serving.schema.wording import is_storable
 
 
 def kept_text(said: str) -> str:
-    """Raises ArgumentTypeError for a byte that is not UTF-8, which Python hands over as half of a surrogate pair."""
+    """The argument itself.
+
+    Raises:
+        ArgumentTypeError: it has a byte that is not UTF-8. Python represents such a byte as half of a surrogate pair.
+    """
     if not is_storable(said):
         raise ArgumentTypeError("has a character that cannot be stored: write it in UTF-8")
     return said

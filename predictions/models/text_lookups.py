@@ -2,8 +2,8 @@
 
 JSON and addresses may hold a NUL or half of a surrogate pair (see `is_storable`). A query that compares a column with
 such a text would be an error of PostgreSQL or of its driver, although its answer is known. Django treats a number that
-is too large for its column in the same way (`IntegerFieldOverflow`). Only conditions are meant: a comparison that is
-selected, as a column of its own, gives 0 in place of False.
+is too large for its column in the same way (`IntegerFieldOverflow`). This holds for conditions: a comparison that is
+selected as a column gives 0 instead of False.
 """
 
 from typing import Any

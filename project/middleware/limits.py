@@ -1,4 +1,4 @@
-"""What body a page's request may have: of what size, not compressed, and of a type that can be read."""
+"""Limits the body of a page's request: its size, its compression and its Content-Type."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from project.error_responses import refused
 
 
 class BodyLimits:
-    """Refuses a body by its declared length before anything reads it.
+    """Refuses a body by its headers before anything reads it.
 
     Django's own limit does not count files, which it writes to the disk as they come.
     """

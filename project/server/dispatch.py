@@ -79,8 +79,9 @@ class Pages(ASGIHandler):
         await _send(response, receive, send)
 
     def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
-        """Django's own fails if a parameter of the Content-Type cannot be read. The middleware `BodyLimits` refuses
-        such a request."""
+        """Build the request even if its Content-Type cannot be parsed, over which Django fails. The middleware
+        `BodyLimits` then refuses it.
+        """
         try:
             return super().create_request(scope, body_file)
         except ValueError:

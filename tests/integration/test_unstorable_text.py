@@ -1,4 +1,4 @@
-"""Texts that PostgreSQL cannot keep, wherever a request can name something: no answer is an error of the server."""
+"""Requests, files and commands with text that PostgreSQL cannot store are refused or find nothing, without a 5xx."""
 
 import io
 import json

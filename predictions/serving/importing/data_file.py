@@ -130,7 +130,7 @@ def _check(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _check_texts(path: Path, column: pd.Series) -> None:
-    """Raises CannotRegister for a text that no database keeps, naming its place."""
+    """Raises CannotRegister, which names the place, for a text that cannot be stored."""
     if pd.api.types.is_numeric_dtype(column):
         return
     is_unstorable = column.map(lambda value: isinstance(value, str) and not is_storable(value)).to_numpy(dtype=bool)
