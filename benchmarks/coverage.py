@@ -1,8 +1,9 @@
 """Coverage and gate over many random splits of the demo data: `python -m benchmarks.coverage [splits]`.
 
-Classifiers: the mean coverage of each class on rows that calibrated nothing, beside [stated, stated + 1 / (n + 1)].
+Classifiers: the mean coverage of each class on rows that were not used for calibration, with the range
+[stated, stated + 1 / (n + 1)] in which it should lie.
 Diabetes: coverage and mean width of the intervals, and the mean error in the narrowest and the widest third of them.
-All: the share of new rows that are outside, and of zeros, tenfold rows and noise.
+All: the share of rows that the gate reports as outside, for new rows, zeros, rows times ten and noise.
 """
 
 import sys
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 def mean_figures(name: str, splits: int) -> dict[str, float]:
-    """The mean of each figure over so many random splits of one data set."""
+    """The mean of each figure over `splits` random splits of one data set."""
     seen: dict[str, list[float]] = defaultdict(list)
     for seed in range(splits):
         for what, value in _split(name, seed).items():
@@ -141,7 +142,7 @@ def _gate(description: Any, assessor: Assessor, new: Any, x: Any, random: np.ran
 
 
 def _rows(description: Any, x: Any) -> list[list[Value]]:
-    """Rows as the signature has them; a value that is no choice becomes the first choice."""
+    """Rows in the format of the signature. A value that is not among the choices becomes the first choice."""
     return [
         [_value(feature, value) for feature, value in zip(description.signature.features, row, strict=True)]
         for row in np.asarray(x).tolist()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.services.registry import PEERS
 
-# An estimator is loaded with the versions that it was pickled with.
+# The packages that peers need in the versions of this environment, because an estimator is pickled with these versions.
 SAME = ("scikit-learn", "numpy")
 
 

@@ -6,7 +6,7 @@ from math import ceil, floor, log10, nan
 from statistics import median
 from typing import Any
 
-# Numbers of connections: one that is compared, and the crowd.
+# Numbers of connections: the load with CROWD connections is compared with the load with BESIDE_CROWD connections.
 BESIDE_CROWD, CROWD = 256, 1000
 
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.files`: a large file, scored end to end, beside pandas in one process.
+"""`python -m benchmarks.files`: compare the scoring of a large file, end to end, with pandas in one process.
 
-Ours: the file is sent over HTTP to the real processes, scored on the bulk lane, and its results are read back. Pandas:
-`read_csv`, `predict_proba` (or `predict`) and `to_csv` of the same file, without the time of its imports. Every answer
-is compared, line by line.
+Foretell: the file is sent over HTTP to the real processes, scored on the bulk lane, and its results are read back.
+Pandas: `read_csv`, `predict_proba` and `to_csv` of the same file, without the time of its imports. The predicted class
+is compared line by line.
 """
 
 import argparse
@@ -38,7 +38,7 @@ for place, name in enumerate(estimator.classes_):
 frame.to_csv(sys.argv[3], index=False)
 print(time.perf_counter() - begin)
 """
-# Seconds that a run may take.
+# Seconds that the HTTP client waits for the server, at most.
 LONGEST = 3600.0
 
 
@@ -88,13 +88,13 @@ def with_foretell(stack: Stack, model: str, source: Path, out: Path) -> Measured
 
 
 def _megabytes(stack: Stack) -> float:
-    """The largest resident memory of the bulk worker's processes."""
+    """The resident memory of the largest of the bulk worker's processes."""
     process = stack["bulk"].process
     return float(max(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 1024**2)
 
 
 def differences(ours: Path, theirs: Path, labels: Sequence[str], classes: Sequence[Any]) -> Iterator[int]:
-    """The lines whose class or order differs; a probability on a tie may round either way."""
+    """The numbers of lines whose class or order differs. Probabilities are not compared: they may round otherwise."""
     known = dict(zip(map(str, classes), labels, strict=True))
     with ours.open(newline="") as one, theirs.open(newline="") as other:
         for line, (own, their) in enumerate(zip(csv.DictReader(one), csv.DictReader(other), strict=True), 2):

@@ -157,8 +157,8 @@ def _best(
 def _best_of(
     results: Json, some: Sequence[Contender], series: Sequence[Series], choose: Callable[[Sequence[float]], float]
 ) -> Series:
-    """The best figure of each round; None for a round without any, or in which one of them failed: it might have been
-    the best."""
+    """The best figure of each round. None for a round without figures, and for a round in which one of the contenders
+    failed, since that one might have been the best."""
     found: list[float | None] = []
     for round_, figures in zip(results["rounds"], zip(*series, strict=True), strict=True):
         known = [value for value in figures if value is not None]

@@ -25,7 +25,7 @@ from benchmarks.workloads import Workload, build
 from project.env import BASE_DIR
 
 PAGE = BASE_DIR / "docs/reference/growth.md"
-# Written by benchmarks.large_files.
+# The section of the page that benchmarks.large_files writes.
 FILES = "## Rows of a file"
 OUT = BASE_DIR / "var" / "bench"
 # The table holds millions of rows, so this workload has short ones: ten numbers.

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.large_files growth | memory | forms`: what large files cost.
+"""`python -m benchmarks.large_files growth | memory | forms`: measure the cost of large files.
 
 growth: seconds and memory from 10,000 rows to 5,000,000, and the table in docs/reference/growth.md.
 memory: the largest resident memory of `manage.py score` and of the bulk worker, for a file of two gigabytes.
@@ -32,7 +32,7 @@ from tests.support.stack import Stack, prepared
 
 COUNTS = [10_000, 100_000, 1_000_000, 5_000_000]
 HEAD = ["", "seconds", "µs a row", "bulk worker, MB"]
-# Of a padded line: a column that is no feature, which makes a file large without many rows.
+# Characters of an extra column that is not a feature. It makes a file large without many rows.
 PADDING = 1000
 SINGLE_REQUESTS = 400
 BETWEEN_SECONDS = 0.05
@@ -109,7 +109,7 @@ def write_padded(path: Path, manifest: dict[str, Any], size: int) -> None:
 
 
 def peak_of(command: Sequence[str], env: Any) -> tuple[float, float]:
-    """Seconds, and the largest resident memory in MB."""
+    """Run a command. Returns its seconds, and its largest resident memory in MB."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, cwd=BASE_DIR, env=env, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
@@ -147,7 +147,7 @@ def _while_scoring(stack: Stack, work: Callable[[], Measured]) -> list[float]:
 
 
 def milliseconds(stack: Stack, ended: Event, most: int | None = None) -> list[float]:
-    """The time of each single prediction, asked one after the other with a pause, until enough or `ended`."""
+    """The times of single predictions, requested one after the other with a pause, until `most` or until `ended`."""
     found: list[float] = []
     with httpx.Client(base_url=str(stack.client.base_url), timeout=60) as client:
         while not ended.wait(BETWEEN_SECONDS) and len(found) != most:

@@ -84,13 +84,13 @@ class Counts:
 
 @dataclass
 class Pace:
-    """The starts of the requests of one connection: from `due` every so many seconds, or later after a late answer."""
+    """The starts of the requests of one connection: every `every` seconds from `due`, or later after a late answer."""
 
     due: float
     every: float
 
     async def next_start(self, until: float) -> float:
-        """Wait for the next start, and return it. One that is due after `until` is returned at once."""
+        """Wait for the next start, and return its time. A start that is due after `until` is returned at once."""
         if self.due >= until:
             return self.due
         if (early := self.due - time.perf_counter()) > 0:

@@ -24,7 +24,7 @@ from project.env import BASE_DIR
 
 WORKLOAD = "lr"
 WARM_UPS = 30
-# So many that what the processes do each second does not fall into most of them.
+# With this many recordings, the work that a process does once a second falls into a minority of them.
 RECORDINGS = 41
 # The keeper is left out: its canaries call the same functions at other times.
 LINES = ("redis", "web", "worker")
@@ -68,8 +68,8 @@ class Recorded(Foretell):
     def recording(self, epoch: int) -> Iterator[None]:
         self._write_epoch(epoch)
         yield
-        # After the answer has arrived the worker waits a moment for more work, and ends its task. What the processes do
-        # each second is recorded too if it falls into this time.
+        # After the answer has arrived, the worker waits a moment for more work, and ends its task. Work that a process
+        # does once a second is recorded too if it falls into this time.
         time.sleep(0.15)
         self._write_epoch(0)
 

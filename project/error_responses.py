@@ -1,4 +1,4 @@
-"""Pages for requests that reach no view: refused before one, or failed in one."""
+"""Error pages for requests that were refused before they reached a view, or that failed in a view."""
 
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +13,7 @@ TOO_LONG = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """Django has logged the error; the page tells nothing of it."""
+    """The page for an internal error. Django has already logged the error; the page shows nothing of it."""
     return _page(InternalError())
 
 
@@ -22,7 +22,7 @@ def not_understood(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def refused(request: HttpRequest, error: ForetellError) -> HttpResponse:
-    """The page for an error, which is logged with its notes."""
+    """Log an error with its notes, and return its page."""
     response = _page(error)
     why = ": ".join([response.reason_phrase, request.path, *problems.notes(error)])
     log_response("%s", why, response=response, request=request)
@@ -30,6 +30,6 @@ def refused(request: HttpRequest, error: ForetellError) -> HttpResponse:
 
 
 def _page(error: ForetellError) -> HttpResponse:
-    """Needs no user, session or database."""
+    """The page of an error. It needs no user, session or database."""
     status = problems.STATUS[type(error)]
     return HttpResponse(render_to_string(f"{status}.html"), status=status)

@@ -1,4 +1,4 @@
-"""The end of a worker that has nothing to do."""
+"""Ends a Celery worker that has nothing to do."""
 
 import time
 from typing import Any
@@ -12,10 +12,10 @@ CHECK_SECONDS = 1.0
 
 
 class Idleness:
-    """Ends the worker of this process, warmly, when it has had no task for so many seconds.
+    """Ends the worker of this process by a warm shutdown when it has had no task for a given time.
 
     Attributes:
-        ended_the_worker: whether it was this, and no signal, that ended the worker.
+        ended_the_worker: whether idleness, and not a signal, has ended the worker.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Idleness:
         self._busy_at = 0.0
 
     def watch(self, seconds: float) -> None:
-        """Call it before the worker starts."""
+        """End the worker after `seconds` without a task. Call this before the worker starts."""
         self._seconds = seconds
         signals.worker_ready.connect(self._begin, weak=False)
         signals.worker_shutting_down.connect(self._told_to_end, weak=False)
@@ -36,7 +36,7 @@ class Idleness:
         sender.timer.call_repeatedly(CHECK_SECONDS, self._check)
 
     def _check(self) -> None:
-        if self._is_ending:  # timers go on in a thread, where this one must not raise
+        if self._is_ending:  # timers still run in a thread, where this method must not raise
             return
         received = sum(state.total_count.values())
         if state.reserved_requests or received != self._received:
@@ -46,7 +46,7 @@ class Idleness:
             raise WorkerShutdown(EX_OK)
 
     def _told_to_end(self, **_: object) -> None:
-        """Called at SIGTERM and the like."""
+        """Called when a signal such as SIGTERM ends the worker."""
         self._is_ending, self.ended_the_worker = True, False
 
 

@@ -34,7 +34,8 @@ SHOWN_IDS = 3
 class Mask:
     """Replaces credentials in URLs, tokens and the known secrets by `***`."""
 
-    # A literal that each secret follows or begins with, and its pattern. Lines without these literals skip the regex.
+    # The pattern of each kind of secret, by a literal before the secret or at its beginning. Lines without these
+    # literals skip the regex.
     PATTERNS: Mapping[str, str] = {
         "://": r"""(?<=://)[^\s/@"']+(?=@)""",
         "Bearer ": r"(?<=Bearer )[\w.~+/=-]+",
@@ -118,7 +119,7 @@ def with_request_id(record: logging.LogRecord) -> bool:
 
 
 def without_traceback_of_refusals(record: logging.LogRecord) -> bool:
-    """A logging filter: a request that was refused is one line. It drops no record."""
+    """A logging filter that reduces a refused request to one line. It drops no record."""
     if record.exc_info and isinstance(record.exc_info[1], REFUSALS):
         record.exc_info = None
     return True

@@ -2,8 +2,8 @@
 
 It waits for a message in the queue with little more than a Redis client in memory, and then becomes the worker. After
 BULK_IDLE_SECONDS without a message the worker ends, and the process waits again. Its process id stays the same, so a
-supervisor sees one process. Where BROKER_URL names another broker, whose queues cannot be looked at from outside, the
-worker always runs.
+supervisor sees one process. If BROKER_URL names another broker, this process cannot look into its queues, so the worker
+always runs.
 """
 
 import atexit
@@ -19,9 +19,9 @@ from project.dev_redis import embedded_url
 from project.env import Env, read_env
 
 POLL_SECONDS = 0.2
-# A Redis that takes longer to answer is asked again.
+# If Redis takes longer to answer, it is asked again.
 ANSWER_SECONDS = 1.0
-# When Redis has not answered for so many times, its error is said once.
+# After this many failed attempts in a row, the error is printed once.
 MANY_ERRORS = 50
 END = (signal.SIGTERM, signal.SIGINT)
 
@@ -33,11 +33,11 @@ def main() -> NoReturn:
     env = read_env()
     if env.broker_url:
         sys.exit(_work(arguments))
-    for number in END:  # by default the first process of a container ignores them
+    for number in END:  # by default the first process of a container ignores these signals
         signal.signal(number, lambda *_: sys.exit(0))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, END)
     wait_for_message(env, queue)
-    atexit.register(_wait_again)  # before Celery's own, and so called after them
+    atexit.register(_wait_again)  # registered before Celery's exit handlers, so it is called after them
     from project.idle import idleness  # noqa: PLC0415 - Celery is not needed to wait
 
     idleness.watch(env.bulk_idle_seconds)
@@ -45,9 +45,9 @@ def main() -> NoReturn:
 
 
 def wait_for_message(env: Env, queue: str) -> None:
-    """Returns when the queue has a message. Celery keeps the messages of a queue in a list of its name.
+    """Wait until the queue has a message. Celery keeps the messages of a queue in a list of the queue's name.
 
-    A Redis that is away, or a key of another type, is the keeper's affair: here it counts as an empty queue.
+    If Redis cannot be reached, or the key has another type, the queue counts as empty. The keeper handles these faults.
     """
     address = env.redis_url or embedded_url(env.var_dir)
     errors = 0
@@ -72,7 +72,8 @@ def _work(arguments: list[str]) -> int:
 
 
 def _wait_again() -> None:
-    """Replace a process whose worker was idle. A signal to end it waits until the new one can take it."""
+    """If the worker ended because it was idle, replace it by a new run of this program. SIGTERM and SIGINT stay blocked
+    until the new run can handle them."""
     from project.idle import idleness  # noqa: PLC0415
 
     signal.pthread_sigmask(signal.SIG_BLOCK, END)

@@ -1,4 +1,4 @@
-"""How the OpenAPI document of the JSON API is made, by drf-spectacular."""
+"""Settings of drf-spectacular, which generates the OpenAPI document of the JSON API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,15 +14,16 @@ DOCUMENT: Mapping[str, Any] = {
         {"name": "batches", "description": "Whole files."},
     ],
     "VERSION": "1",
-    # Its schemas are JSON Schema 2020-12, as the signatures are: `null` among types, lists by position.
+    # The schemas of OpenAPI 3.1 are JSON Schema 2020-12, as those of the signatures: `null` may stand among the types,
+    # and a list may have a schema for each position.
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
-    # The layers of the API have authenticated the schema's caller; its page is for everybody.
+    # The layers of the API have already authenticated the caller. The schema and its page are for everybody.
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    # Several bodies have these states; generated clients keep the name of the type.
+    # Several bodies have these states. A fixed name keeps the name of the type in generated clients.
     "ENUM_NAME_OVERRIDES": {
         "PredictionBodyStatusEnum": "predictions.models.State",
         "ExplanationBodyStatusEnum": "predictions.api.explanations.STATUSES",

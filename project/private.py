@@ -1,4 +1,4 @@
-"""Files of the service's user alone: the database, the secret key, Redis's data, uploads, backups."""
+"""Keeps files private to the user of the service: the database, the secret key, Redis's data, uploads, backups."""
 
 import os
 import stat
@@ -9,8 +9,8 @@ from pathlib import Path
 def make_private(folder: Path) -> None:
     """Create the folder if it is missing. Other users may read neither it nor any file that this process creates.
 
-    Files of earlier versions are closed to them too. A folder of another owner, as a mounted volume may be, and a
-    shared one, as /tmp, stay as they are.
+    If other users could access an existing folder, its files are closed to them too. A folder of another owner, such as
+    a mounted volume, and a shared folder, such as /tmp, stay as they are.
     """
     os.umask(0o077)
     folder.mkdir(parents=True, exist_ok=True)

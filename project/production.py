@@ -1,4 +1,4 @@
-"""What a server that others reach must not have: `PRODUCTION=true` refuses to start with it."""
+"""Unsafe settings of a server that others can reach. With `PRODUCTION=true` the start refuses them."""
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 if TYPE_CHECKING:
     from project.env import Env
 
-# Only these values of a parameter of a URL are safe; a URL without the parameter is.
+# Only these values of a parameter of a URL are safe. A URL without the parameter is safe too.
 CHECKED_TLS: Mapping[str, set[str]] = {
     "ssl_cert_reqs": {"required", "cert_required"},
     "ssl_check_hostname": {"true", "1", "t", "yes", "y"},
@@ -74,7 +74,7 @@ def _of_connections(env: "Env") -> dict[str, bool]:
 
 
 def brokers(url: str) -> list[str]:
-    """Celery takes several brokers, separated by semicolons."""
+    """The URL of each broker. Celery takes several, separated by semicolons."""
     return [one for one in url.split(";") if one]
 
 
@@ -92,12 +92,12 @@ def _stays_here(url: str) -> bool:
 
 
 def _has_host(url: str) -> bool:
-    """False for a socket, which only those reach whom its folder lets in."""
+    """False for the URL of a Unix socket: the permissions of its folder decide who can reach it."""
     return any(host and not host.startswith("/") for host in _hosts(urlsplit(url)))
 
 
 def _hosts(url: SplitResult) -> Iterator[str]:
-    """All hosts that a URL names: PostgreSQL takes several, and all take them among the parameters too."""
+    """All hosts that a URL names. PostgreSQL takes several, and a host may stand among the parameters too."""
     named = [value for name, value in parse_qsl(url.query) if name.lower() in ("host", "hostaddr")]
     for host in ",".join([url.netloc.rpartition("@")[2], *named]).split(","):
         name = unquote(host).strip()
@@ -109,7 +109,7 @@ def _without_port(host: str) -> str:
 
 
 def _is_local(host: str) -> bool:
-    """This machine by name or address; a path is a socket's."""
+    """Whether a host is this machine, by name or address. A path is that of a Unix socket."""
     if host in ("", "localhost") or host.startswith("/"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""`make serve`: registers a fitted estimator, starts all processes, and says where its form is once it answers."""
+"""`make serve`: starts all processes, registers a fitted estimator, and prints the URL of its form when it answers."""
 
 import argparse
 import re
@@ -37,7 +37,7 @@ def main() -> None:
         stop(f"{error} Or add the model to the one that runs: manage.py register_model.")
     manage("prepare", "--no-training")
     log = env.var_dir / "serve.log"
-    # They start while the estimator is proved: a running Foretell takes in a new model without a restart.
+    # The processes start while the estimator is verified: a running Foretell takes a new model without a restart.
     with log.open("wb") as output:
         processes = start(output)
     try:
@@ -72,7 +72,7 @@ def register(options: dict[str, str]) -> None:
 
 
 def start(output: BinaryIO) -> "subprocess.Popen[bytes]":
-    """All processes of the Procfile. An interrupt of the terminal reaches them as it reaches this process."""
+    """Start all processes of the Procfile. Ctrl+C in the terminal reaches them as it reaches this process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     command = [sys.executable, "-m", "honcho", "start"]
     return subprocess.Popen(command, cwd=BASE_DIR, stdout=output, stderr=output)
@@ -107,7 +107,7 @@ def is_taken(host: str, port: int) -> bool:
 
 
 def manage(*words: str) -> None:
-    # In the folder where make was called, which the paths of the files are relative to.
+    # It runs in the folder where make was called, because the paths of the files are relative to that folder.
     done = subprocess.run([sys.executable, str(BASE_DIR / "manage.py"), *words], check=False)
     if done.returncode:
         sys.exit(done.returncode)

@@ -15,18 +15,18 @@ from project.private import make_private
 ENV = read_env()
 make_private(ENV.var_dir)
 
-# Django's own debug pages show paths, settings and source to whoever meets an error. Foretell shows its own pages even
+# Django's own debug pages show paths, settings and source to all who see an error. Foretell shows its own pages even
 # in development; the traceback is in the console.
 DEBUG = False
 DEVELOPMENT = ENV.debug
 PRODUCTION = ENV.production
-# Each request asks this. It is a setting of its own, since Django takes 4 µs to look up a pydantic model such as ENV.
+# Each request reads this. It is a setting of its own, since Django takes 4 µs to look up a pydantic model such as ENV.
 BEHIND_PROXY = ENV.behind_proxy
 SECRET_KEY = secret_key(ENV)
 ALLOWED_HOSTS = ENV.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
 WEBHOOK_ALLOWED_HOSTS = ENV.webhook_allowed_hosts
-CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins  # of the API; pages have forms of their own only
+CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins  # for the API only: pages accept only forms of this site
 FORCE_SCRIPT_NAME = ENV.force_script_name or None
 PREFIX = f"{ENV.force_script_name}/"
 
@@ -50,7 +50,7 @@ INSTALLED_APPS = [
     "predictions",
 ]
 MIDDLEWARE = [
-    # Of pages only: requests of the API pass the layers of predictions.api.asgi instead.
+    # For pages only: requests of the API pass the layers of predictions.api.asgi instead.
     "project.middleware.request_id.RequestIds",
     "project.middleware.language.Languages",
     "django.middleware.security.SecurityMiddleware",
@@ -95,7 +95,7 @@ SQLITE_VERSION = sqlite3.sqlite_version_info
 REDIS_URL = ENV.redis_url or embedded_url(ENV.var_dir)
 
 # --- Celery: the reasons are in docs/decisions/0003-celery.md ---------------------------------------------------------
-HAS_OWN_BROKER = bool(ENV.broker_url)  # Celery's messages are elsewhere than in the Redis above
+HAS_OWN_BROKER = bool(ENV.broker_url)  # Celery's messages are not in the Redis above
 CELERY_BROKER_URL = broker_address(ENV.broker_url or REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
@@ -107,15 +107,15 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # The limit of one predict call: see predictions.worker.time_limit.
 PREDICT_SECONDS = ENV.time_limit
-# A task may serve for a slice (see predictions.worker.drain) before the call that hangs.
+# A task may work for a time slice (see predictions.worker.drain) before a predict call hangs.
 CELERY_TASK_TIME_LIMIT = ENV.time_limit + 3
-# A child that is killed never takes the worker with it: see project.celery_pool.
+# A child process that is killed cannot stop the worker: see project.celery_pool.
 CELERY_WORKER_POOL = "project.celery_pool:TaskPool"
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 20_000
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
-# With it, a message from any process that reaches the broker could stop or slow down all workers.
+# With remote control, a message from any process that reaches the broker could stop or slow down all workers.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -124,7 +124,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 1.0
 CELERY_TASK_PUBLISH_RETRY = True
-# Each retry of Celery's would wait for a frozen Redis anew. predictions.queue replaces a dropped connection.
+# Each retry by Celery would wait again for a frozen Redis. predictions.queue replaces a dropped connection.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 0}
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
@@ -160,17 +160,17 @@ SUBMIT_RATE = ENV.submit_rate
 MAX_QUEUED = ENV.max_queued
 MAX_QUEUED_PER_CALLER = ENV.max_queued_per_caller
 MICRO_BATCH = ENV.micro_batch
-# Longer than the hard limit: a claim whose worker still lives is not taken from it.
+# The lease is longer than the hard limit, so no claim is taken from a worker that is still alive.
 LEASE = timedelta(seconds=CELERY_TASK_TIME_LIMIT + 2)
 MAX_ATTEMPTS = ENV.max_attempts
-# Nothing that was accepted is removed unasked: for how long it is needed is for whoever answers for the data to say.
+# By default nothing that was accepted is removed: those who are responsible for the data decide how long it is kept.
 RETENTION = timedelta(days=ENV.retention_days) if ENV.retention_days else None
 KEEPER_SECONDS = ENV.keeper_seconds
 INFERENCE_ENGINE = ENV.inference_engine
 METRICS_TOKEN = ENV.metrics_token
 LOADER_BYTES = ENV.loader_megabytes * 1024 * 1024
 
-# --- Hooks: what the product calls in the site, by dotted path: it never imports the site -----------------------------
+# --- Hooks: functions of the site that the product calls by dotted path, since it never imports the site --------------
 PROCESS_STARTED = "project.telemetry.start"  # called with the name of a process that `manage.py` starts
 GENERATED_PAGES = {".env.example": "project.env.example"}  # written by `make docs`, besides the product's own pages
 
@@ -190,12 +190,12 @@ STORAGES = {
 if ENV.artefact_storage:
     STORAGES["artefacts"] = ENV.artefact_storage
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
-# Source maps are for developers' tools; compressing them takes most of a first start.
+# Source maps are for developers' tools. To compress them would take most of the time of a first start.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "zip", "gz", "br", "woff", "woff2", "map")
-# Not of the umask, as other files: Django sets the mode itself.
+# Django sets the mode of uploaded files itself, so the umask does not protect them.
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
-# English is the language of the sources, of the API, of logs and of what is stored; pages follow their reader.
+# English is the language of the sources, the API, the logs and all stored texts. Pages are in the reader's language.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "German")]
 LOCALE_PATHS = [BASE_DIR / "predictions" / "locale"]
@@ -204,7 +204,7 @@ LANGUAGE_COOKIE_NAME = "language"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
-# Other sites of the same host have cookies of the same names.
+# Other sites of the same host may have cookies of the same names.
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = PREFIX
 MESSAGE_STORAGE = "predictions.web.messages.Messages"
 TIME_ZONE = "UTC"
@@ -221,22 +221,23 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
-# Trying again meanwhile does not make it longer.
+# Attempts during a lockout do not make it longer.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_USERNAME_CALLABLE = "predictions.web.lockout.name_of"
 AXES_CLIENT_IP_CALLABLE = "predictions.web.visitors.counted_address_of"
 AXES_LOCKOUT_CALLABLE = "predictions.web.lockout.locked_out"
-# Nothing is kept of sign-ins that succeed, and the log names neither people nor addresses.
+# Successful sign-ins are not stored, and the log names neither people nor addresses.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
-# Fields of forms that are kept masked, besides `password`.
+# Form fields that are stored in masked form, besides `password`.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "old_password", "new_password1", "new_password2"]
-# A form or a JSON row is small; files have a door of their own.
+# Forms and JSON rows are small. Files have a limit of their own, BATCH_BYTES.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-# The form of a wide model has a field for each feature; Django's limit of 1,000 is for hostile bodies of small fields.
+# Django's limit of 1,000 protects against hostile bodies of many small fields. The form of a wide model needs more: it
+# has a field for each feature.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
-# Nothing inline and nothing from elsewhere: an injected script has nowhere to run.
+# No inline scripts or styles, and none from other hosts: an injected script does not run.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -250,7 +251,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.https
-# A supervisor asks the process itself, not the proxy in front of it.
+# A supervisor sends health checks to the process itself, not to the proxy in front of it.
 SECURE_REDIRECT_EXEMPT = [f"^{re.escape(PREFIX[1:])}(healthz|v2/health)/"]
 SECURE_HSTS_SECONDS = 31_536_000 if ENV.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.https
@@ -259,7 +260,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 REST_FRAMEWORK = {
-    # Authentication, permissions and the format of errors are the layers' of predictions.api.asgi.
+    # The layers of predictions.api.asgi handle authentication, permissions and the format of errors.
     "DEFAULT_AUTHENTICATION_CLASSES": ["predictions.api.threads.CallerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -270,7 +271,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
-# Its own table is not used: ours stands in its place.
+# knox's own table is not used: ApiToken replaces it.
 MIGRATION_MODULES = {"knox": None}
 KNOX_TOKEN_MODEL = "predictions.ApiToken"
 REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "TOKEN_PREFIX": "ft_"}
@@ -283,6 +284,6 @@ LOGGING = logs.config(
     secrets=[SECRET_KEY, METRICS_TOKEN, *logs.passwords(REDIS_URL, ENV.broker_url, ENV.database_url)],
 )
 
-# Made here, since all processes of Django read this module and publish with it. Made by the package itself, it would
-# bring Celery to processes without Django, such as that of the embedded Redis.
+# The Celery application is loaded here, because all processes of Django read this module and publish with it. If
+# `project/__init__.py` loaded it, processes without Django, such as that of the embedded Redis, would load Celery too.
 from project.celery import app as celery_app  # noqa: E402, F401

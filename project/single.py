@@ -1,4 +1,4 @@
-"""One start for each folder of data: a second one would share the first one's database and Redis unknowingly."""
+"""A lock that allows one start for each data folder. A second start would unknowingly share the database and Redis."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ def hold(lock: Path) -> None:
     """Take the lock for the rest of this process's life, and for that of the program that it becomes by exec.
 
     Raises:
-        AlreadyRunsError: another process holds it.
+        AlreadyRunsError: another process holds the lock.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,7 +1,7 @@
-"""Errors to Sentry and traces to an OpenTelemetry collector, each where the environment says to where.
+"""Sends errors to Sentry and traces to an OpenTelemetry collector, each only if the environment names its address.
 
-Nothing of either is imported otherwise. Both have threads of their own, which a fork would lose: each process starts
-them for itself.
+The packages of a service without an address are not imported. Both use threads, which do not survive a fork, so each
+process starts them for itself.
 """
 
 import os
@@ -22,7 +22,7 @@ UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def start(process: str) -> None:
-    """For this process and not those that it forks; `process` is what a trace calls it."""
+    """Start both for this process, but not for processes that it forks. `process` is its name in traces and reports."""
     if settings.ENV.sentry_dsn:
         _report_errors(settings.ENV.sentry_dsn, process)
     if settings.ENV.otel_exporter_otlp_endpoint:
@@ -30,7 +30,7 @@ def start(process: str) -> None:
 
 
 def traced(application: Any) -> Any:
-    """The ASGI application, with a span for each request where traces are collected."""
+    """The ASGI application, with a span for each request if traces are collected."""
     if not settings.ENV.otel_exporter_otlp_endpoint:
         return application
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
@@ -39,13 +39,13 @@ def traced(application: Any) -> Any:
 
 
 def _span_details(scope: Any) -> tuple[str, dict[str, Any]]:
-    """Name and attributes of a request's span. A name that held ids would be a name of its own for each request."""
+    """Name and attributes of a request's span. The name has no ids, because requests of one kind must share a name."""
     name, attributes = f"{scope['method']} {UUID.sub('<id>', scope['path'])}", {"http.request.method": scope["method"]}
     return name, attributes
 
 
 def stop() -> None:
-    """Send what is left: a child of a pool ends without what Python does at an end."""
+    """Send the remaining data. A child of Celery's pool ends without Python's exit handlers, which would do that."""
     if settings.ENV.sentry_dsn:
         import sentry_sdk  # noqa: PLC0415
 
@@ -76,7 +76,8 @@ def _report_errors(dsn: str, process: str) -> None:
 
 
 def without_inputs(event: "Event", hint: "Hint") -> "Event":
-    """An exception's text and a query may quote what somebody asked, as a body does; the way and the type remain."""
+    """Remove all parts of an event that may quote inputs, such as the texts of exceptions, the query and the body. The
+    stack traces and the types of exceptions remain."""
     for error in event.get("exception", {}).get("values", []):
         error["value"] = ""
     if request := event.get("request"):
@@ -87,7 +88,7 @@ def without_inputs(event: "Event", hint: "Hint") -> "Event":
 
 
 def _bare(span: "ReadableSpan") -> "ReadableSpan":
-    """Likewise for a span: without its exceptions' texts and without queries."""
+    """A copy of a span without the texts of exceptions and without queries, which may quote inputs."""
     from opentelemetry.sdk.trace import Event, ReadableSpan  # noqa: PLC0415
     from opentelemetry.trace import Status  # noqa: PLC0415
 

@@ -26,7 +26,7 @@ urlpatterns = [
     path("v2/", include("predictions.api.inference_protocol.urls")),
     path("healthz/live", live),
     path("accounts/", include(accounts)),
-    # The admin's own page would let old passwords be guessed uncounted.
+    # The admin's own page would not count wrong old passwords, so they could be guessed there.
     path("admin/password_change/", admin.site.admin_view(PasswordChangeView.as_view())),
     path("admin/", admin.site.urls),
     path("language/", choose, name="set_language"),

@@ -1,4 +1,4 @@
-// Draws Swagger UI when somebody asks for it: half a megabyte that few readers of the page need.
+// Loads Swagger UI only when the button is pressed: it has half a megabyte, and few readers of the page need it.
 
 const holder = document.getElementById("swagger-ui"), button = document.getElementById("draw"), said = document.getElementById("drawn");
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -7,7 +7,7 @@ const loaded = (tag, attributes) => new Promise((resolve, reject) => {
   document.head.append(Object.assign(document.createElement(tag), attributes, { onload: resolve, onerror: reject }));
 });
 
-// A session's requests need the token against forgery; a page for strangers has none.
+// Requests of a session need the CSRF token. Without a session, the page has no token.
 function withToken(request) {
   const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value;
   if (token && request.method && request.method !== "GET") request.headers["X-CSRFToken"] = token;

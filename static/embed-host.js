@@ -1,4 +1,5 @@
-// In a page of another site: makes the frame of an embedded form as high as its content. It believes the frame's own page only.
+// In a page of another site: makes the frame of an embedded form as high as its content. It accepts only messages of the page
+// in that frame.
 addEventListener("message", ({ data, origin, source }) => {
   const height = Math.ceil(data?.foretellHeight);
   if (!(height > 0 && height < 50000)) return;

@@ -1,10 +1,10 @@
-// Every page works without this file. It adds what only the browser knows: whether the tab is visible, whether there is a
-// connection, where the focus was, and what was already announced to a screen reader.
+// Every page works without this file. It uses information that only the browser has: whether the tab is visible, whether
+// there is a connection, where the focus was, and what was already announced to a screen reader.
 
 const POLLING = "[hx-get][hx-trigger^='every']";
 const ERRORS_IN_A_ROW = 8;
 const LONGEST_BREAK_MS = 4000;
-const errors = new Map(); // by the id of a polling element: how many in a row, and until when it does not poll
+const errors = new Map(); // by the id of a polling element: the number of errors in a row, and the time until which it does not poll
 const told = new Map();
 const HIDDEN = ["csrfmiddlewaretoken", "idempotency_key"]; // fields of the form that are not values
 let paused = false;
@@ -14,7 +14,8 @@ const announce = (text) => { document.getElementById("announcer").textContent = 
 const connection = (lost) => { document.getElementById("connection").hidden = !lost; };
 const piece = (id) => document.getElementById(id).content.cloneNode(true);
 
-// The tab says how things stand, also while another one is looked at: an error in the form, or the state of the answer.
+// Shows an error in the form, or the state of the answer, in the title and the icon of the tab, so that a person who looks at
+// another tab sees it.
 function retitle() {
   const form = document.getElementById("prediction-form");
   const wrong = form?.querySelector("#error-summary");
@@ -25,8 +26,8 @@ function retitle() {
   if (icon.getAttribute("href") !== wanted) icon.href = wanted;
 }
 
-// Times in the reader's own zone and manner; without a script they stand in UTC. The manner is the browser's own for the
-// language of the page: en-GB and en-US write a day differently.
+// Times in the reader's own time zone and format; without a script they are in UTC. The format is that of the browser's
+// locale for the language of the page: en-GB and en-US write a day differently.
 function localTimes() {
   const { lang } = document.documentElement;
   const manner = navigator.languages.find((one) => one.split("-")[0] === lang) ?? lang;
@@ -51,7 +52,7 @@ document.addEventListener("click", async ({ target }) => {
   announce(target.dataset.announce);
 });
 
-// An answer beside other values than those that were asked must not be taken for theirs.
+// Warns if the values in the form are not those of the answer beside it.
 let asked = null, sent = null;
 const valuesOf = (form) => JSON.stringify([...new FormData(form)].filter(([name]) => !HIDDEN.includes(name)));
 function markStale() {
@@ -62,7 +63,7 @@ function markStale() {
   document.getElementById("answer").classList.toggle("is-stale", isStale);
 }
 
-// A status fragment comes anew with every poll, mostly with nothing new in it. Only a change of state is worth hearing.
+// Each poll replaces the status fragment, mostly without a change. A screen reader announces only a change of the state.
 function tell(silently) {
   for (const answer of document.querySelectorAll(".answer[data-state]")) {
     const state = answer.dataset.state + ("capped" in answer.dataset ? " capped" : "");
@@ -79,8 +80,8 @@ function pollNow() {
   }
 }
 
-// htmx goes on polling through errors for ever, as fast as before. This page takes longer breaks, so that a server which
-// restarts is not missed; after a few errors in a row it stops and leaves the next step to the person.
+// After errors htmx would poll for ever, as fast as before. This page makes its breaks longer, so that it finds a server that
+// restarts. After ERRORS_IN_A_ROW errors it stops, and offers the person a link to go on.
 function stopPolling(element) {
   const stopped = element.cloneNode(true);
   for (const name of ["hx-get", "hx-trigger", "aria-busy"]) stopped.removeAttribute(name);
@@ -90,7 +91,7 @@ function stopPolling(element) {
   element.replaceWith(stopped);
   htmx.process(stopped);
   errors.delete(element.id);
-  connection(false); // it promises that the page goes on by itself
+  connection(false); // hide the notice, which promises that the page goes on by itself
   announce(stopped.querySelector("[data-stopped] p").textContent);
 }
 
@@ -101,9 +102,9 @@ function failed(event) {
   if (element.matches(POLLING)) {
     const count = (errors.get(element.id)?.count ?? 0) + 1;
     errors.set(element.id, { count, until: performance.now() + Math.min(100 * 2 ** count, LONGEST_BREAK_MS) });
-    if (count >= ERRORS_IN_A_ROW && navigator.onLine) stopPolling(element); // else the browser says when to go on
+    if (count >= ERRORS_IN_A_ROW && navigator.onLine) stopPolling(element); // when offline, the `online` event polls again
   } else if (element.id === "prediction-form") {
-    // htmx leaves the page as it is on an error; somebody who pressed Predict has to learn why nothing came.
+    // On an error htmx leaves the page as it is. A person who pressed Predict must see why there is no answer.
     const reason = !status ? "unreachable" : status === 429 || status === 503 ? "busy" : "other";
     document.getElementById("answer").replaceChildren(piece(`failed-${reason}`));
     announce(document.querySelector("#answer .answer-headline").textContent);
@@ -120,7 +121,7 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
 document.addEventListener("htmx:beforeRequest", (event) => {
   const element = event.detail.elt;
   if (element.id === "prediction-form") sent = valuesOf(element);
-  if (!element.matches(POLLING)) focusWas = element.closest(".answer")?.id; // its button is about to be disabled
+  if (!element.matches(POLLING)) focusWas = element.closest(".answer")?.id; // the pressed button is about to be disabled
   else if (document.hidden || (paused && element.id === "feed")) event.preventDefault();
   else if (errors.get(element.id)?.until > performance.now()) event.preventDefault();
 });
@@ -128,14 +129,14 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) poll
 addEventListener("offline", () => connection(true));
 addEventListener("online", () => { connection(false); pollNow(); });
 
-// Predict gives the page the prediction's address. Going back finds the form still here, with its values; any other
-// address is asked of the server as a whole page.
+// The button Predict changes the URL of the page to that of the prediction. Back then shows the form that is still here, with
+// its values. For any other URL the whole page is loaded from the server.
 document.addEventListener("htmx:historyCacheMiss", (event) => {
   event.preventDefault();
   if (location.pathname + location.search !== loadedAt) location.reload();
 });
 
-// A page out of the back/forward cache is as it was left: perhaps in the middle of a request that never came back.
+// A page from the back/forward cache is as it was left: perhaps it waits for a response that will never arrive.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   for (const button of document.querySelectorAll("form button:disabled")) button.disabled = false;
@@ -154,12 +155,12 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   tell();
-  document.documentElement.classList.add("is-live"); // an answer that was there from the start does not make an entrance
-  // The waiting animation keeps the page's time, so that a fragment which replaces another goes on where that one was.
+  document.documentElement.classList.add("is-live"); // only answers that arrive from now on are animated
+  // The waiting animation starts at the time of the page, so that it does not begin again in a fragment that replaces another.
   const moving = document.querySelector("[aria-busy='true'] svg");
   for (const animation of moving?.getAnimations({ subtree: true }) ?? []) animation.startTime = 0;
   if (event.detail.target.id === "answer") {
-    document.getElementById("error-summary")?.remove(); // the form has been taken in
+    document.getElementById("error-summary")?.remove(); // the server has accepted the form
     asked = sent;
     reveal();
     document.querySelector("#answer .answer")?.focus({ preventScroll: true });
@@ -169,15 +170,15 @@ document.addEventListener("htmx:afterSwap", (event) => {
   localTimes();
   markStale();
   if (event.detail.xhr.status === 422) document.getElementById("error-summary")?.focus();
-  // The pressed button may be gone with the old fragment; the keyboard continues from the new one.
+  // The pressed button may be gone with the old fragment, so the focus moves to the new fragment.
   if (focusWas && document.activeElement === document.body) document.getElementById(focusWas)?.focus({ preventScroll: true });
   focusWas = null;
 });
 
-// An example is a link that fills in the form on the server; here it fills in the one that is already open.
+// The link of an example loads a form that the server has filled in. With a script it fills in the form on this page instead.
 function fill(form, values) {
   for (const [name, value] of Object.entries(values)) {
-    const input = form.elements.namedItem(name); // a feature may be called "length"
+    const input = form.elements.namedItem(name); // not form.elements[name]: a feature may be called "length"
     if (!input) continue;
     input.value = value;
     for (const kind of ["input", "change"]) input.dispatchEvent(new Event(kind, { bubbles: true }));
@@ -194,7 +195,7 @@ document.addEventListener("click", (event) => {
 });
 
 for (const kind of ["input", "change"]) document.addEventListener(kind, markStale);
-// The message belongs to the old value, not to the one that is being typed.
+// The error message of a field is removed when its value changes, because it is about the old value.
 document.addEventListener("input", (event) => {
   const field = event.target.closest(".field-wrong");
   field?.classList.remove("field-wrong");

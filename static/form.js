@@ -1,5 +1,5 @@
-// Beside the form: how many values are filled, where each stands in its usual range, a row that is pasted, and a draft that
-// this tab keeps. The form works without this file. The draft is in the tab's own storage and gone when the tab is closed.
+// Helps with the form: counts the filled values, marks each value in its usual range, fills in a pasted row, and keeps a draft.
+// The form works without this file. The draft is in the session storage of the tab, so it is gone when the tab is closed.
 
 const formOf = () => document.getElementById("prediction-form");
 const texts = () => Object.fromEntries(controls(formOf()).map((one) => [one.name, one.value]));
@@ -47,7 +47,7 @@ function typed(control) {
   return control.value;
 }
 
-// Only a form that somebody has begun: until then the requests hold an example.
+// Puts the values of the form into the requests for programs. While the form is empty, the requests hold an example.
 function mirror() {
   const row = Object.fromEntries(controls(formOf()).map((one) => [one.name, typed(one)]));
   if (Object.values(row).every((value) => value === null || value === "")) return;
@@ -74,7 +74,7 @@ function draft() {
   }
 }
 
-// After a reload or Back the values are put back by themselves; on a new visit they are offered.
+// After a reload or Back the values are restored without a question; on a new visit a button offers to restore them.
 function offerDraft() {
   const form = formOf(), kept = form && draft();
   if (!kept || controls(form).some((one) => one.value.trim())) return;
@@ -101,7 +101,7 @@ function cellsOf(line) {
 
 const known = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
 
-// Pairs of a field and a text: by the names in a first line, else in the order of the model's columns.
+// Pairs of a field and a text: by the names in the first line if it has names, or else in the order of the model's columns.
 function placed(text) {
   const lines = text.split(/\r?\n/).filter((line) => line.trim()), fields = controls(formOf());
   if (!lines.length) return [];
@@ -115,7 +115,8 @@ function placed(text) {
 
 const labelOf = (control) => control.closest(".field")?.querySelector(".field-label")?.firstChild?.textContent.trim() ?? control.name;
 
-// A row of another program may have the other decimal mark: where a cell can only be read so, all cells of the row are.
+// The decimal mark of a pasted row. A row from another program may have the other mark: if a cell can be read only with that
+// mark, and no cell contains the mark of the page, all cells are read with it.
 function markOf(pairs) {
   const mark = pageMark(), other = mark === "." ? "," : ".";
   const cells = pairs.filter(([control]) => control && "number" in control.dataset).map(([, text]) => text);

@@ -1,15 +1,16 @@
 // Reads numbers by the rules of predictions/web/number_input.py, to show how a text will be read while it is typed, to ask
-// which of two readings is meant, and to offer to fill the form from a pasted row. The server decides all the same.
+// which of two readings is meant, and to offer to fill the form from a pasted row. The server has the last word.
 
 const SEPARATORS = /[\t\r\n;]/;
 const STANDARD = [[/\p{Cf}/gu, ""], [/[\u2010-\u2013\u2212\ufe63]/g, "-"], [/[\u2019\u02bc\u00b4`]/g, "'"]];
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const PARTS = /^([+-]?) ?([0-9][0-9.,' ]*|[.,][0-9]+)(?:[eE]([+-]?[0-9]+)| ?[x×*·⋅] ?10(?:\^([+-]?[0-9]+)|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)))?$/;
 const ONE_OF_SEVERAL = /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/;
-// The decimal mark of the page's language. It is one wherever it stands alone; the other mark alone may also part groups.
+// The decimal mark of the page's language. If it occurs once, it is read as a decimal mark. The other mark, if it occurs once,
+// may also separate groups of digits.
 const pageMark = () => document.getElementById("prediction-form")?.dataset.decimal ?? ".";
 const written = (number, mark = pageMark()) => number.replace(".", mark);
-const GROUPS = { // what is told apart: several groups, or one and a decimal mark; or one group alone too
+const GROUPS = { // by separator, then by the page's decimal mark: if both are the same, one group alone does not match
   ",": { ".": /^[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?$/, ",": /^[1-9][0-9]{0,2}(,[0-9]{3})((,[0-9]{3})+(\.[0-9]*)?|\.[0-9]*)$/ },
   ".": { ",": /^[1-9][0-9]{0,2}(\.[0-9]{3})+(,[0-9]*)?$/, ".": /^[1-9][0-9]{0,2}(\.[0-9]{3})((\.[0-9]{3})+(,[0-9]*)?|,[0-9]*)$/ },
 };
@@ -35,7 +36,7 @@ function withoutUnit(text, unit) {
   return text;
 }
 
-// Either { readings: ["12.5"] }, with two of them where the text is ambiguous, or { cells: […] } for several values, or {}.
+// Returns { readings: ["12.5"] }, with two readings if the text is ambiguous; { cells: […] } for several values; or else {}.
 function readNumber(text, unit = "", mark = pageMark()) {
   const tidy = fullWidth(STANDARD.reduce((done, [from, to]) => done.replace(from, to), text)).trim();
   if (SEPARATORS.test(tidy)) return { cells: tidy.split(SEPARATORS).map((cell) => cell.trim()) };
@@ -54,9 +55,9 @@ function readNumber(text, unit = "", mark = pageMark()) {
   return cells.length > 1 && cells.every((cell) => ONE_OF_SEVERAL.test(cell)) ? { cells } : {};
 }
 
-// --- Beside the field: how it is read, what is asked, what is offered -----------------------------------------------------
+// --- Notes beside a field: its reading, a question, an offer ---------------------------------------------------------------
 const numberField = (element) => element.closest?.("#prediction-form")?.contains(element) && element.matches("input[data-number]");
-// In the order of the model's columns, which is the order of a pasted row.
+// The fields in the order of the model's columns, which is the order of a pasted row.
 const controls = (form) => [...form.elements].filter((one) => "order" in one.dataset).sort((one, other) => one.dataset.order - other.dataset.order);
 const note = (id) => document.getElementById(id).content.cloneNode(true);
 
@@ -126,7 +127,7 @@ document.addEventListener("click", ({ target }) => {
   else fillRow(input);
   if (target.dataset.value) input.focus();
 });
-// A browser joins the lines of what is pasted into a one-line field; the values would run into each other.
+// A browser joins pasted lines in a one-line field, so the values would run into each other. Tabs keep them apart.
 document.addEventListener("paste", (event) => {
   const text = event.clipboardData?.getData("text").trim() ?? "";
   if (!numberField(event.target) || !/[\r\n]/.test(text)) return;
@@ -137,5 +138,5 @@ document.addEventListener("paste", (event) => {
 function showReadings() {
   for (const input of document.querySelectorAll("#prediction-form input[data-number]")) if (input.value) showReading(input);
 }
-addEventListener("pageshow", showReadings); // what the browser kept
+addEventListener("pageshow", showReadings); // for values that the browser has restored
 document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "prediction-form") showReadings(); });

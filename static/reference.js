@@ -1,5 +1,5 @@
-// The requests of the reference page: with the values that the form of this tab holds, and sent from here. The page works
-// without this file; form.js keeps the values of the form.
+// Fills the requests of the reference page with the values that form.js has stored for this tab, and sends a request from the
+// page. The page works without this file.
 
 const kept = (() => {
   try {

@@ -35,7 +35,7 @@ Row = tuple[str, str, str]
 
 
 def connect(synchronous: str) -> sqlite3.Connection:
-    """FULL: a commit is on the disk. NORMAL: a commit may be lost with the machine's power, and is then repeated."""
+    """FULL: a commit is on the disk. NORMAL: a power cut may undo the last commits."""
     path = os.environ["SKETCH_DATABASE"]
     # The writer thread of a web process uses its connection, and the main thread opens it.
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)

@@ -1,6 +1,6 @@
 """Run by `uvicorn sketch_web:app --workers 2`: the web process of the sketch.
 
-It stores a prediction, rings for a worker, and answers with the output that the worker announces.
+It stores a prediction, notifies a worker through a Redis list, and answers with the output that the worker publishes.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ import sketch_store
 from redis import Redis
 from redis.exceptions import RedisError
 
-# Rows without a bell are found after this time.
+# Rows without a notification are found after this time.
 BELL_SECONDS = 1
 
 decode = msgspec.json.Decoder(list[float]).decode
@@ -34,7 +34,7 @@ def main() -> None:
 def wait_for_bell(redis: Redis) -> None:
     try:
         redis.brpop("bell", BELL_SECONDS)
-        # One claim takes the rows of several bells.
+        # One claim takes the rows of several notifications.
         redis.delete("bell")
     except RedisError:
         time.sleep(0.1)

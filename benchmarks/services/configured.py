@@ -17,7 +17,7 @@ POSTGRES = {"listen_addresses": "", "max_connections": "300", "log_min_messages"
 
 
 class ConfiguredForetell(Foretell):
-    """It prepares its own database instead of copying a prepared one, and is measured with one style."""
+    """Foretell that prepares its own database instead of copying a prepared one. It is measured with one style."""
 
     connections = (32,)
     crowded = None
@@ -43,7 +43,7 @@ class ConfiguredForetell(Foretell):
 
 
 class OnPostgres(ConfiguredForetell):
-    """It has a PostgreSQL server of its own, from its creation to its stop."""
+    """Foretell with a PostgreSQL server of its own, which runs from the creation of this object to `stop`."""
 
     name = "foretell-postgresql"
     text = "as foretell, with a PostgreSQL that waits for the disk as its defaults do; its memory is not counted"
@@ -75,7 +75,7 @@ class OnPostgres(ConfiguredForetell):
 
 
 class ManyModels(ConfiguredForetell):
-    """It has `count` copies of one registered model. Requests go to all of them in turn."""
+    """Foretell with `count` copies of one registered model. Requests go to all of them in turn."""
 
     name = "foretell-50-models"
     text = "as foretell, with 50 copies of a model, which are requested in turn"
@@ -85,7 +85,7 @@ class ManyModels(ConfiguredForetell):
 
     @classmethod
     def of(cls, count: int, kind: type[ConfiguredForetell]) -> type["ManyModels"]:
-        """As `kind`, with so many models."""
+        """A class like `kind`, with `count` models."""
         return type("ManyModels", (cls, kind), {"count": count, "warm_up_requests": max(200, 8 * count)})
 
     @property
@@ -110,7 +110,7 @@ class ManyModels(ConfiguredForetell):
 
 
 class InTurn(Waiting):
-    """Requests that wait. Each goes to the next of the models instead of the named one."""
+    """Requests that wait. Each goes to the next of the models instead of the one that `workload` names."""
 
     def __init__(self, models: Sequence[str]) -> None:
         self._models = cycle(models)

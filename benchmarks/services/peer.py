@@ -16,8 +16,8 @@ CODE = Path(__file__).parent.parent / "peers"
 
 
 class Peer(Service):
-    """`venv` names the virtual environment below BENCH_VENVS. `benchmarks.environments` installs `packages` there, in
-    versions that keep to `constraints`."""
+    """A service of others. `venv` names the virtual environment below BENCH_VENVS. `benchmarks.environments` installs
+    `packages` there, in versions that keep to `constraints`."""
 
     venv: ClassVar[str]
     constraints: ClassVar[Sequence[str]] = ()

@@ -22,7 +22,7 @@ class Reference(Service):
     keeps = "nothing but Celery's result in Redis"
     gives = "The answer under the id of its task, by polling. The end of Redis or of a worker loses tasks."
     page = "/api/health/"
-    # At 256 the last answer of a load takes it up to a minute.
+    # At 256 connections, the last answer of a load takes up to a minute.
     connections = (32,)
     packages = ("django", "celery", "redis", "gunicorn", "scikit-learn", "numpy")
 

@@ -16,7 +16,7 @@ PEERS: tuple[type[Peer], ...] = (Sketch, *MODEL_SERVERS, FastApi, FastApiOnnx)
 OURS: tuple[type[Foretell], ...] = (Foretell, OnPostgres, ManyModels)
 SERVICES: tuple[type[Service], ...] = (*OURS, *PEERS, Reference)
 ALWAYS = (Foretell, Reference)
-# Measured unless the command names some of them.
+# All of these are measured unless the option `--peers` chooses some of them.
 OPTIONAL = [kind.name for kind in SERVICES if kind not in ALWAYS]
 
 

@@ -1,4 +1,4 @@
-"""The design of Foretell with as little as possible around it: the limit that its speed can be compared with."""
+"""A sketch of Foretell's design with as little else as possible. Its speed is a limit to compare Foretell's with."""
 
 import json
 import subprocess

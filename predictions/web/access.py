@@ -34,7 +34,7 @@ def for_predictors(view: View[P]) -> View[P]:
 
 
 def for_analysts(view: View[P]) -> View[P]:
-    """For those who see the predictions of everybody, and for operators."""
+    """Only for analysts, who may see the predictions of all users, and for operators. Others sign in or get a 403."""
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -48,7 +48,7 @@ def for_analysts(view: View[P]) -> View[P]:
 
 
 def ask_to_sign_in(request: HttpRequest) -> HttpResponse:
-    """Redirect to the sign-in page. htmx loads it as a whole page; a POST is not repeated after the sign-in."""
+    """Redirect to the sign-in page. htmx loads that page as a whole. A POST is not repeated after the sign-in."""
     back = request.get_full_path() if request.method == "GET" else "/"
     response = redirect_to_login(back)
     return HttpResponseClientRedirect(response.url) if request.headers.get("HX-Request") else response

@@ -9,7 +9,7 @@ from predictions.models import ModelVersion
 from predictions.web import charts, sureness
 from predictions.web.formatting import interval_text, number_text, probability_text, range_text
 
-# So many classes are all shown; of more, the likeliest few, and the others folded.
+# Up to ALL_SHOWN classes are all shown. Of more classes, the LIKELIEST are shown and the others are folded.
 ALL_SHOWN = 8
 LIKELIEST = 5
 
@@ -23,7 +23,10 @@ def present(output: Mapping[str, Any], version: ModelVersion) -> "AnswerPresente
 
 
 class AnswerPresenter:
-    """`output` as a worker stored it, and the manifest of its version. Rows of earlier releases lack some keys."""
+    """One answer for the templates.
+
+    `output` is what a worker stored; rows of earlier releases lack some keys. `manifest` is that of the row's version.
+    """
 
     def __init__(self, output: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         self._output = output
@@ -45,7 +48,7 @@ class AnswerPresenter:
 
     @property
     def name(self) -> str:
-        """What was predicted, as the beginning of a heading."""
+        """The name of the target with a capital first letter, for the beginning of a heading."""
         name: str = self._target.get("name", "")
         return name[:1].upper() + name[1:]
 
@@ -58,7 +61,7 @@ class AnswerPresenter:
 
     @property
     def is_about(self) -> bool:
-        """Whether the value is rounded to the digits that mean something."""
+        """Whether the value is rounded to the precision that its interval allows."""
         return self.interval is not None and self.interval[1] > self.interval[0]
 
     @property
@@ -87,7 +90,7 @@ class AnswerPresenter:
     # --- Classes ------------------------------------------------------------------------------------------------------
     @property
     def bars(self) -> list[dict[str, Any]]:
-        """One for each class, the most probable first."""
+        """One bar for each class, the most probable first."""
         shares: Mapping[str, float] = self._output.get("probabilities") or {}
         fitting = [] if self.is_outside else self._output.get("prediction_set") or []
         return [
@@ -118,7 +121,7 @@ class AnswerPresenter:
 
     @property
     def line_text(self) -> str:
-        """What the drawing shows, in words."""
+        """A description of the drawing in words; empty if there is no drawing."""
         if self.line is None:
             return ""
         shown = {"answer": self.text, "start": self.line.low_text, "end": self.line.high_text}
@@ -130,7 +133,7 @@ class AnswerPresenter:
 
 
 class SeveralAnswers:
-    """The answers of a version with several targets. Each part says for itself how sure it is."""
+    """The answers of a version with several targets. Each part has a grade of its own."""
 
     kind = "multi"
     name = unit = ""
@@ -138,7 +141,7 @@ class SeveralAnswers:
 
     def __init__(self, parts: Sequence[AnswerPresenter]) -> None:
         self.parts = parts
-        # Whether a row is outside is about the row: all parts agree.
+        # `is_outside` depends on the row alone, so all parts have the same value.
         self.is_outside = any(part.is_outside for part in parts)
         self.grade = "outside" if self.is_outside else ""
         self.grade_text = str(sureness.GRADES.get(self.grade, ""))

@@ -1,4 +1,4 @@
-"""A batch job, and a file before it is sent, as a person reads them."""
+"""Batch jobs, and the preview of a file, for the templates."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -24,9 +24,9 @@ HEADLINES = {
     JobState.CANCELED: gettext_lazy("Canceled"),
     JobState.EXPIRED: gettext_lazy("Expired"),
 }
-# The descriptions of a file that are words of ours and not of the file.
+# Values in the description of a file that are our own words, and are translated. The other values come from the file.
 WORDS = {*DELIMITERS.values(), *DECIMALS.values(), *FORMATS.values(), "yes", "no"}
-# A look at a job that runs is worth this many milliseconds, at first.
+# The delay before the first poll of an unfinished job, in milliseconds. Later delays grow from it.
 EXPECTED_MS = 400.0
 
 
@@ -186,7 +186,7 @@ def _bars(histogram: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def choices(layout: Layout) -> list[dict[str, Any]]:
-    """The fields by which a reader's findings are changed."""
+    """The form fields with which a user corrects the detected layout of a file."""
     if layout.format in ("xlsx", "ods"):
         return [_field("sheet", gettext("Sheet"), layout.sheet, {name: name for name in layout.sheets})]
     if layout.format != "csv":
@@ -209,7 +209,7 @@ def _field(name: str, label: str, value: str | None, options: Any) -> dict[str, 
 
 
 def looked_at(shown: int, total: int | None) -> str:
-    """What a preview says of itself."""
+    """The sentence that says how many rows the preview has checked. `total` is None if it is not known."""
     if total is None or total <= shown:
         if shown == 1:
             return gettext("The one row looked at.")

@@ -13,18 +13,18 @@ HEIGHT = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A line from `low` to `high`, which differ."""
+    """An axis from `low` to `high`. The two must differ."""
 
     low: float
     high: float
 
     def x(self, value: float) -> float:
-        """Values beyond an end are drawn at that end."""
+        """The x coordinate of a value. A value beyond an end is drawn at that end."""
         share = (value - self.low) / (self.high - self.low)
         return round(min(max(share, 0.0), 1.0) * WIDTH, 2)
 
     def y(self, value: float) -> float:
-        """On an upright axis: `low` is below."""
+        """The y coordinate of a value on an upright axis, with `low` at the bottom."""
         return round(HEIGHT - self.x(value) / WIDTH * HEIGHT, 2)
 
 
@@ -34,21 +34,21 @@ class Bar:
     y: float
     width: float
     height: float
-    # The bar as a line of a table: from where to where, and the count.
+    # The bar as a row of a table: both ends of its bin, and the count.
     low_text: str
     high_text: str
     count: int
 
 
 def axis_over(values: Sequence[float]) -> Axis | None:
-    """The axis that holds all values; None if they are all alike, or none."""
+    """The axis that covers all values; None if there are no values, or if all are equal."""
     if not values or not max(values) > min(values):
         return None
     return Axis(min(values), max(values))
 
 
 def histogram(distribution: Mapping[str, Any], axis: Axis, height: float = HEIGHT) -> list[Bar]:
-    """Bars of a distribution as version.json has it; the highest is `height` high."""
+    """Bars of a distribution in the format of version.json. The highest bar is `height` high."""
     counts, low, high = distribution["counts"], distribution["minimum"], distribution["maximum"]
     step, most = (high - low) / len(counts), max(counts) or 1
     bars = []
@@ -79,9 +79,12 @@ def number_line(
     target: Mapping[str, Any] | None,
     bounds: Sequence[float | None] = (),
 ) -> NumberLine | None:
-    """The axis holds the training targets and the bounds to which intervals are clipped. So it is the same for every
-    answer of a version, and longer only where the answer itself lies beyond. Without targets it holds the interval,
-    with a third of its width on both sides."""
+    """An answer on its axis; None if there is no range to draw.
+
+    The axis covers the training targets and the bounds to which intervals are clipped. It is therefore the same for
+    all answers of a version, except for an answer or an interval that lies beyond it. Without training targets, the
+    axis covers the interval, with a margin of a third of its width on both sides.
+    """
     ends = _ends(value, interval, target, bounds)
     axis = axis_over(ends)
     if axis is None:
@@ -111,7 +114,7 @@ def _ends(
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The training range of a number as a line: `usual_x` and `usual_width` are the middle eight tenths of the rows."""
+    """The training range of a number as a line. `usual_x` and `usual_width` mark the middle 80 % of the rows."""
 
     low: float
     high: float

@@ -19,7 +19,7 @@ NO_PART = "\N{EN DASH}"
 
 
 class ComparisonPresenter:
-    """`earlier` was asked before `later`. Both are of one model, perhaps answered by different versions."""
+    """Two predictions of one model. `earlier` was asked before `later`; different versions may have answered them."""
 
     def __init__(self, one: Prediction, other: Prediction) -> None:
         rows = sorted((one, other), key=lambda row: (row.created_at, row.pk))
@@ -34,7 +34,7 @@ class ComparisonPresenter:
 
     @property
     def versions_text(self) -> str:
-        """Empty where one version gave both answers."""
+        """The sentence that names both versions; empty if one version gave both answers."""
         first, second = (row.version.number for row in self._rows)
         if first == second:
             return ""
@@ -100,7 +100,7 @@ class ComparisonPresenter:
 
     @staticmethod
     def _given(row: Prediction, name: str) -> tuple[Any, str]:
-        """The value that was given, and its text; the version of the row may know no such input."""
+        """The value of an input in the row, and its text. The version of the row may not have this input."""
         signature = row.version.signature
         if name not in signature.by_name:
             return None, gettext("not asked for")
@@ -117,7 +117,7 @@ class ComparisonPresenter:
 
 
 class ChoicePresenter:
-    """Earlier results of the same model, one of which is chosen to compare with."""
+    """A result, and other results of the same model that it can be compared with."""
 
     def __init__(self, chosen: Prediction, others: list[Prediction]) -> None:
         self.chosen = PredictionPresenter(chosen)
@@ -137,7 +137,7 @@ def compare_url(*predictions: Prediction) -> str:
 
 
 def _difference(old: Any, new: Any) -> str:
-    """By how much a number differs; empty for other values."""
+    """The difference of two numbers, with its sign; empty for equal numbers and for other values."""
     numbers = [one for one in (old, new) if isinstance(one, int | float) and not isinstance(one, bool)]
     if len(numbers) < 2 or old == new:
         return ""
@@ -145,7 +145,7 @@ def _difference(old: Any, new: Any) -> str:
 
 
 def _parts_of(row: Prediction) -> dict[str, str]:
-    """The parts of an answer by their names, in the order of its page."""
+    """The texts of an answer's parts by their names, in the order in which its page shows them."""
     if row.output is None:
         return {}
     shown = present(row.output, row.version)

@@ -1,8 +1,8 @@
-"""gzip of pages without secrets.
+"""gzip for pages without secrets.
 
-BREACH guesses a secret of a page that also repeats what another site chose. So these alone are compressed: the pages of
-models, which hold no secret but the token of their form, and that is masked anew in each response. Pages with results,
-values, files, tokens or an account are not.
+The BREACH attack recovers a secret from a compressed page that also repeats text chosen by the attacker. Therefore only
+the pages of models are compressed. Their only secret is the CSRF token of the form, and Django masks that token anew in
+each response. Pages with results, values, files, API tokens or account data are not compressed.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def compressed(view: View[P]) -> View[P]:
-    """Not where the page holds the values of a prediction (`?from=`)."""
+    """Compress the responses of a view, except a page with the values of a prediction (`?from=`)."""
     zipped = gzip_page(view)
 
     @wraps(view)

@@ -8,12 +8,12 @@ from typing import Any
 from predictions.batches.downloads import of_target
 from predictions.models import ModelVersion, Prediction
 
-# A spreadsheet would run a text that begins so as a formula.
+# A spreadsheet would run a text that begins with one of these characters as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(prediction: Prediction) -> str:
-    """The features by name, then the columns of result files: prediction, sureness, advice, error."""
+    """A header line and a line of values: features, answer and its certainty, advice, error, model, version, time."""
     signature, version = prediction.version.signature, prediction.version
     advice = version.advisor.advise(prediction.values)
     columns = [
@@ -55,7 +55,7 @@ def _answer(output: dict[str, Any], labels: list[str]) -> Iterator[tuple[str, An
 
 
 def csv_cell(value: Any) -> Any:
-    """A value as a cell of a file that a spreadsheet may open."""
+    """A value as a CSV cell. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,4 +1,4 @@
-"""What embedded pages need besides the ordinary ones: a frame's headers, other addresses, the HTML to copy."""
+"""Embedded pages: the headers that allow a frame, the URLs of their own, and the HTML to copy."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -17,15 +17,16 @@ from predictions.models import Embedding, Prediction
 from predictions.use_cases.embeddings import find_embedding, seal
 from predictions.web.presenters import PredictionPresenter
 
-# Without the script for the height, the frame keeps this one.
+# The height of the frame in pixels. It stays if the script that adapts the height does not run.
 HEIGHT = 900
 
 
 def framed(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
-    """Give the view the embedding of its address, and let the embedding's origin show the answer in a frame.
+    """Pass the embedding of the URL's key to the view, and let pages of its origin show the response in a frame.
 
-    These views read no cookie and no session, so a forged request could do no more than the forger's own: no token
-    against forgery is asked for, and none is set.
+    The wrapped view raises NotFound if the key is unknown or its embedding is no longer allowed. These views read no
+    cookie and no session, so a forged request could do no more than a request of the attacker's own. Therefore no CSRF
+    token is required, and none is set.
     """
 
     @csrf_exempt
@@ -42,7 +43,7 @@ def framed(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]
 
 
 def in_language_of_browser(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
-    """The choice that other pages keep in a cookie does not count here."""
+    """Answer in the language that the browser prefers. The language cookie of other pages is ignored."""
     without_cookies = HttpRequest()
     without_cookies.META["HTTP_ACCEPT_LANGUAGE"] = request.headers.get("Accept-Language", "")
     language = translation.get_language_from_request(without_cookies)
@@ -54,7 +55,7 @@ def in_language_of_browser(request: HttpRequest, answer: Callable[[], HttpRespon
 
 
 class EmbeddedPresenter(PredictionPresenter):
-    """A prediction at the addresses of its embedding. Nobody is its asker there: nothing can be canceled or rated."""
+    """A prediction at the URLs of its embedding. No viewer counts as its owner, so nobody can cancel or rate it."""
 
     def __init__(self, embedding: Embedding, prediction: Prediction, attempt: int = 0, **waiting: Any) -> None:
         super().__init__(prediction, attempt, **waiting)
@@ -66,7 +67,7 @@ class EmbeddedPresenter(PredictionPresenter):
 
 
 class EmbeddingPresenter:
-    """One embedding in a list, with the HTML that its site's pages hold."""
+    """One embedding in a list, with the HTML to copy into the pages of its site."""
 
     def __init__(self, embedding: Embedding, request: HttpRequest) -> None:
         self.key, self.origin, self.made_by = embedding.key, embedding.origin, embedding.user.get_username()

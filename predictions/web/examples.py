@@ -1,4 +1,4 @@
-"""Requests to copy: the same row by curl, in Python and in JavaScript."""
+"""Requests to copy: the same row with curl, in Python and in JavaScript."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ JAVASCRIPT = """const answer = await fetch({url}, {{
 console.log((await answer.json()).output);"""
 
 
-# Where the row stands in a request; a script puts the values of the form there.
+# Marks the place of the row in a request. A script of the page puts the values of the form there.
 BODY = "\0"
 
 

@@ -1,4 +1,4 @@
-"""An explanation for the templates: signed bars against typical cases, and a sentence. Causes are never claimed."""
+"""An explanation for the templates: signed bars against typical cases, and a sentence. It never claims a cause."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ NOTHING = 1e-12
 
 
 class ComputationPresenter:
-    """What explanations and what-ifs have in common: their state, and how a page polls for it."""
+    """The base of explanations and what-ifs: their state, and how a page polls for them."""
 
     route = ""
 
@@ -82,7 +82,7 @@ class ExplanationPresenter(ComputationPresenter):
 
     @property
     def base_text(self) -> str:
-        """What the bars begin from, and where they end."""
+        """The sentence with the value at which the bars begin, and the answer at which they end."""
         write = _points if self._result["scale"] == "probability" else number_text
         shown = {"rows": self._result["rows"], "label": self._result.get("label")}
         base, answer = write(self._result["base"]), write(self._result["answer"])
@@ -156,7 +156,7 @@ def with_unit(feature: Feature, value: Value) -> str:
 
 
 def typical_value(seen: Mapping[str, Any]) -> Value:
-    """The median of a number, the commonest of other values; None if that was not counted."""
+    """The median of a number, or the most common of other values; None if the training profile has neither."""
     if deciles := seen.get("deciles"):
         return float(f"{deciles[5]:.4g}")
     categories = seen.get("categories") or [[None, 0]]
@@ -174,11 +174,11 @@ def _signed(value: float) -> str:
 
 
 def _two_digits(value: float) -> str:
-    """The size of a number: more digits would say more than such a comparison tells."""
+    """The absolute value with two significant digits: an explanation is no more precise than that."""
     return number_text(float(f"{abs(value):.2g}"))
 
 
 def _geometry(share: float) -> dict[str, float]:
-    """A bar from the middle of a drawing of 100 units."""
+    """A bar that begins in the middle of a drawing 100 units wide. `share` is from -1 to 1."""
     width = round(abs(share) * 50, 2)
     return {"x": 50.0 if share >= 0 else round(50 - width, 2), "width": width}

@@ -1,4 +1,4 @@
-"""The feedback form of an answer: what was said of it, and how a new word is read."""
+"""The feedback form of an answer: the feedback so far, and how new feedback is read."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -18,12 +18,12 @@ Answer: TypeAlias = AnswerPresenter | SeveralAnswers | None
 
 
 class InvalidFeedback(ValueError):
-    """The text says what to enter."""
+    """The message says what to enter."""
 
 
 class FeedbackPresenter:
-    """For the person who asked. Only answers of the tasks classification and regression have a true value; those of
-    several targets are said by the API alone."""
+    """The feedback of the person who asked. Only answers of a classification or a regression have a true value. The
+    true values of several targets can be given by the API only."""
 
     def __init__(self, given: Feedback | None, version: ModelVersion, answer: Answer) -> None:
         manifest, is_one = version.manifest, not version.views
@@ -38,7 +38,7 @@ class FeedbackPresenter:
 
     @property
     def summary(self) -> str:
-        """What was said, in a sentence."""
+        """The feedback in one sentence; empty if only a comment was given."""
         if not self.actual:
             return "" if self.was_right is None else _verdict(self.was_right)
         return self._with_actual % {"actual": f"{self.actual} {self.unit}" if self.unit else self.actual}

@@ -55,7 +55,7 @@ METRICS: Mapping[str, tuple[str | Promise, Callable[[float], str], str | Promise
         gettext_lazy("the baseline to beat"),
     ),
 }
-# A mean over more classes leaves their counts to the model card.
+# With more classes than this, the counts of each class are only in the model card.
 MOST_CLASSES = 4
 HEADLINES: Mapping[str, tuple[str, str | Promise]] = {
     "classification": ("accuracy", gettext_lazy("right on data it had not seen")),
@@ -64,7 +64,7 @@ HEADLINES: Mapping[str, tuple[str, str | Promise]] = {
 
 
 class VersionPresenter:
-    """One version; or one of its several targets, by the place of that target."""
+    """One version, or one of its several targets if `target` gives the position of that target."""
 
     def __init__(self, version: ModelVersion, target: int | None = None) -> None:
         self._version = version
@@ -79,7 +79,7 @@ class VersionPresenter:
 
     @property
     def parts(self) -> list[Self]:
-        """The targets, each by itself; this alone where there is one."""
+        """A presenter for each target; only this one if the version has a single target."""
         return [type(self)(self._version, place) for place in range(len(self._version.views))] or [self]
 
     @property
@@ -95,7 +95,7 @@ class VersionPresenter:
         return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": str(label)}
 
     def _counted(self) -> dict[str, str] | None:
-        """The accuracy as counts: a share without its number of cases says more than is known."""
+        """The accuracy as counts. A share without the number of cases would claim more than is known."""
         of = self.held_out
         if not of:
             return None
@@ -105,7 +105,7 @@ class VersionPresenter:
 
     @property
     def held_out(self) -> int:
-        """On how many rows the version was measured; 0 if that was not noted."""
+        """The number of rows on which the version was measured; 0 if it was not recorded."""
         return int(self.manifest.get("rows", {}).get("held_out", 0))
 
     @property
@@ -117,7 +117,7 @@ class VersionPresenter:
         ]
 
     def _meaning(self, name: str) -> str:
-        """The shares of a mean with their counts; empty for other metrics and for many classes."""
+        """The shares whose mean is the balanced accuracy, with counts; empty for other metrics and for many classes."""
         table = (self.manifest.get("figures") or {}).get("confusion", [])
         if name != "balanced_accuracy" or not 0 < len(table) <= MOST_CLASSES:
             return ""

@@ -1,4 +1,4 @@
-"""Numbers, shares and times as people read them. `number_input.read_number` reads every number that is written here."""
+"""Numbers, shares and times as texts for people. `number_input.read_number` reads every number that is written here."""
 
 import math
 import re
@@ -11,25 +11,25 @@ from django.utils.translation import gettext
 DIGITS = 4
 MINUS = "\N{MINUS SIGN}"
 GROUP = "\N{NARROW NO-BREAK SPACE}"
-# From so many digits on, the whole part is written in groups of three (ISO 80000-1 leaves four digits together).
+# A whole part with at least this many digits is written in groups of three (ISO 80000-1 leaves four digits together).
 GROUPED_FROM = 5
-# Outside these sizes zeros would have to be counted: powers of ten are written.
+# Numbers outside this range are written with powers of ten. Otherwise a reader would have to count zeros.
 SMALLEST, LARGEST = 1e-4, 1e15
 
 
 def decimal_mark() -> str:
-    """The reader's: a point or a comma."""
+    """The decimal mark of the reader's language: a point or a comma."""
     mark: str = get_format("DECIMAL_SEPARATOR")
     return mark
 
 
 def with_decimal_mark(text: str) -> str:
-    """A text that begins with a number, which a program wrote with a point, with the reader's decimal mark."""
+    """Put the reader's decimal mark into a text that begins with a number written with a point."""
     return re.sub(r"^([^\d.]?\d+)\.(?=\d)", rf"\1{decimal_mark()}", text)
 
 
 def number_text(value: float) -> str:
-    """Four significant digits, or all digits of a large whole part, with a true minus."""
+    """Four significant digits, or all digits of a large whole part, with a typographic minus sign."""
     if value != 0 and not SMALLEST <= abs(value) < LARGEST:
         return _power_text(f"{value:.{DIGITS - 1}e}")
     whole = math.floor(math.log10(abs(value))) + 1 if value else 1
@@ -56,10 +56,10 @@ def first_place(value: float) -> int:
 
 
 def interval_text(value: float, low: float, high: float) -> tuple[str, str, str]:
-    """A value and its interval: the place of the first digit of a quarter of the width is the last that means anything.
+    """A value and both ends of its interval, rounded to the digits that the width of the interval makes meaningful.
 
-    The interval is rounded outwards, so that it holds all that the exact one holds; at a coarser place it would become
-    up to twice as wide.
+    Their last digit has the place of the first digit of a quarter of the width. The interval is rounded outwards, so
+    that it contains the exact interval. At a coarser place it could become twice as wide.
     """
     if not high > low:
         return number_text(value), number_text(low), number_text(high)
@@ -105,7 +105,7 @@ def probability_text(share: float) -> str:
 
 
 def frequency_text(share: float) -> str:
-    """A share as a natural frequency, to the nearest 5 in 100; beyond 5 and 95 of 100 no more than that is said."""
+    """A share as a natural frequency, to the nearest 5 in 100. Below 5 and above 95 in 100 the text says only that."""
     if share > 0.95:
         return gettext("more than 95 in 100")
     if share < 0.05:

@@ -85,7 +85,7 @@ def _text(feature: Text, _seen: Mapping[str, Any]) -> forms.Field:
 
 
 def _date(_feature: Any, _seen: Mapping[str, Any]) -> forms.Field:
-    """A browser sends the date as ISO 8601; one that has no such field shows the text, with this placeholder."""
+    """A browser sends the date as ISO 8601. A browser without date fields shows a text field with this placeholder."""
     return forms.CharField(
         empty_value=None, widget=forms.TextInput(attrs={"type": "date", "placeholder": gettext("YYYY-MM-DD")})
     )
@@ -102,7 +102,7 @@ FIELDS: Mapping[str, Callable[[Any, Mapping[str, Any]], forms.Field]] = {
 
 
 class _NumberedField(forms.BoundField):
-    """Its id has a number: a feature's name, "mean radius" for example, may not be allowed as an id."""
+    """A field with a number in its HTML id: the name of a feature, for example "mean radius", may be no valid id."""
 
     form: "PredictionForm"
 
@@ -112,7 +112,7 @@ class _NumberedField(forms.BoundField):
 
 
 class PredictionForm(forms.Form):
-    """Not declared by hand: the signature decides its fields, which have the names of the features."""
+    """The form of a version. The signature decides its fields, which have the names of the features."""
 
     bound_field_class = _NumberedField
     idempotency_key = forms.UUIDField(required=False, widget=forms.HiddenInput)
@@ -137,7 +137,7 @@ class PredictionForm(forms.Form):
 
     @property
     def filled(self) -> int:
-        """How many of the features have a text."""
+        """The number of features whose field is not empty."""
         return sum(1 for name in self.signature.names if self[name_of(name)].value() not in (None, ""))
 
     @property
@@ -150,7 +150,7 @@ class PredictionForm(forms.Form):
         return {name: number for number, name in enumerate(self.fields)}
 
     def _note_order(self) -> None:
-        """A pasted row fills the fields in the order of the signature, wherever they stand."""
+        """Mark each field with its position in the signature, because a pasted row fills the fields in that order."""
         for place, name in enumerate(self.signature.names):
             self.fields[name_of(name)].widget.attrs["data-order"] = place
 
@@ -167,12 +167,12 @@ class PredictionForm(forms.Form):
     def _show(self, error: InvalidInput) -> None:
         for problem in error.problems:
             field = name_of(problem.feature) if problem.feature else None
-            if field not in self.errors:  # a text that is not a number is not also missing
+            if field not in self.errors:  # a text that is not a number is not reported as missing too
                 self.add_error(field, forms.ValidationError(localized(problem.message), code=problem.code))
 
 
 def name_of(feature: str) -> str:
-    """The name of a feature's field: the feature's own, unless the form needs that one itself."""
+    """The name of a feature's field: the name of the feature, with a prefix if the form itself has such a field."""
     return f"feature:{feature}" if feature in (KEY, "csrfmiddlewaretoken") else feature
 
 
@@ -193,7 +193,7 @@ def _written(feature: Feature, value: Any, decimal: str) -> str:
 
 
 def choice_keys(feature: Choice) -> dict[Any, str]:
-    """What an option sends, by value: the value as text; the empty text has another key, since "" is no choice."""
+    """The text that each option sends, by value. The value "" has another key: "" means that nothing is chosen."""
     keys = {value: str(value) for value in feature.values}
     if "" in keys:
         empty = "(empty)"
@@ -212,8 +212,8 @@ def _visible(label: str) -> str:
 def _field(feature: Feature, seen: Mapping[str, Any]) -> forms.Field:
     field = FIELDS[feature.kind](feature, seen)
     field.label = feature.label
-    field.help_text = escape(feature.help)  # the templates trust it, since Django's own help texts hold HTML
-    # The signature says what is missing; here it only decides how the label is marked.
+    field.help_text = escape(feature.help)  # templates do not escape it, since Django's own help texts hold HTML
+    # The signature reports missing values. The form only marks the labels of optional features.
     field.required = False
     field.is_optional = not feature.required  # type: ignore[attr-defined]
     field.unit = feature.unit  # type: ignore[attr-defined]
@@ -249,7 +249,7 @@ def _helper(signature: Signature, matrix: Mapping[str, Any] | None) -> FormHelpe
             groups.setdefault(feature.group, []).append(name_of(feature.name))
     helper = FormHelper()
     helper.form_tag = False
-    helper.disable_csrf = True  # the template has the one token
+    helper.disable_csrf = True  # the template renders the CSRF token
     table = [MatrixLayout(matrix, signature)] if matrix else []
     helper.layout = Layout(Field(KEY), *table, *(Fieldset(title, *names) for title, names in groups.items()))
     return helper

@@ -1,4 +1,4 @@
-"""The list of my predictions for the templates, and as a CSV file."""
+"""The list of a caller's predictions, for the templates and as a CSV file."""
 
 import csv
 import hashlib
@@ -20,7 +20,7 @@ from predictions.web.presenters import PredictionPresenter
 from predictions.web.sureness import GRADES as GRADE_TEXTS
 from predictions.web.values import value_text
 
-# A line of the list names so many values; the result has them all.
+# A line of the list shows this many values. The page of the result shows all of them.
 VALUES_NAMED = 3
 COLUMNS = (
     "id", "model", "version", "asked_at", "ended_at", "state", "prediction", "lower", "upper", "prediction_set",
@@ -44,7 +44,7 @@ class HistoryRow(PredictionPresenter):
 
 
 class FilterPresenter:
-    """The form above the list, and the addresses that keep what it chose."""
+    """The filter form above the list, and the URLs that keep its choices."""
 
     def __init__(self, chosen: HistoryFilter, models: Iterable[RegisteredModel]) -> None:
         self.text, self.is_narrow = chosen.text, chosen.is_narrow
@@ -62,7 +62,7 @@ class FilterPresenter:
 
 
 def digest(rows: Iterable[Prediction]) -> str:
-    """Changes when a line of the list would."""
+    """A hash of the ids and states of the rows. It changes when the list has a new line or a new state."""
     return hashlib.sha256(repr([(row.pk, row.state) for row in rows]).encode()).hexdigest()[:16]
 
 
@@ -70,7 +70,7 @@ def digest(rows: Iterable[Prediction]) -> str:
 def csv_lines(rows: PredictionQuerySet, names: Sequence[str]) -> Iterator[str]:
     """A line of names, then one for each prediction, newest first (RFC 4180).
 
-    With `names`, the values stand in columns of these names; without, in one column as a JSON object.
+    With `names`, the values stand in columns of these names. Without them, one column has the values as a JSON object.
     """
     yield _line([*COLUMNS, *(names or ["values"])])
     for page in pages(rows):
@@ -89,7 +89,7 @@ def _facts(row: Prediction) -> list[Any]:
 
 
 def _answer(output: dict[str, Any]) -> Any:
-    """Of several targets a JSON object by their names."""
+    """The answer in one cell. The answers of several targets are a JSON object with the names of the targets."""
     if "outputs" in output:
         return json.dumps({name: _answer(part) for name, part in output["outputs"].items()}, ensure_ascii=False)
     return output.get("label", output.get("value"))

@@ -1,4 +1,4 @@
-"""Sentences of the lower rooms in the reader's language. They are English where they are made, kept and sent."""
+"""Translation of sentences from the lower packages, which create, store and send them in English."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,8 @@ from predictions.web.formatting import with_decimal_mark
 
 register = template.Library()
 
-# Places for values in a sentence, by what is done with the value; others are left as they are.
+# Placeholders in a sentence. Values of SENTENCES are translated, and values of NUMBERS get the reader's decimal mark.
+# Other values stay as they are.
 SENTENCES = {"what", "why", "remedy"}
 NUMBERS = {"number", "low", "high"}
 _PLACE = re.compile(r"\\\{(\w+)\\\}")
@@ -21,7 +22,7 @@ _PLACE = re.compile(r"\\\{(\w+)\\\}")
 
 @register.filter
 def localized(text: str) -> str:
-    """The sentence in the reader's language; as it is where the catalogue does not have it."""
+    """The sentence in the reader's language; unchanged if the catalogue does not have it."""
     language = get_language() or settings.LANGUAGE_CODE
     return text if language == settings.LANGUAGE_CODE or not text else _localized(str(text), language)
 
@@ -45,7 +46,7 @@ def _value(name: str, text: str) -> str:
 
 @lru_cache(maxsize=8)
 def _patterns(language: str) -> Sequence[tuple[re.Pattern[str], str]]:
-    """The templates of a language; those with more words of their own come first."""
+    """The sentences with placeholders and their translations. Those with more text besides placeholders come first."""
     found: Mapping[str, str] = {
         entry.message.text: entry.translations[0]
         for entry in catalogues.read(language).entries

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-# Django allows no longer name, and the column of the attempts holds no longer one.
+# The longest username that Django allows. The column of the attempts has 255 characters.
 LONGEST_NAME = 150
 
 
@@ -18,7 +18,7 @@ def name_of(request: HttpRequest, credentials: Mapping[str, Any] | None = None) 
 
 
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: Mapping[str, Any]) -> HttpResponse:
-    """Replaces the sign-in form for `AXES_COOLOFF_TIME`. The right password is refused too."""
+    """The page (429) that replaces the sign-in form for `AXES_COOLOFF_TIME`, even for the right password."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     page = render(request, "429.html", {"minutes": seconds // 60}, status=429)
     page["Retry-After"] = str(seconds)

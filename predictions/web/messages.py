@@ -1,4 +1,4 @@
-"""Messages for the next page, in a cookie or else in the session."""
+"""Messages for the next page. They are stored in a cookie, or in the session if they do not fit."""
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 
 
 class OwnPath(CookieStorage):
-    """Under a proxy's path the cookie is for that path; Django's own is for the whole host."""
+    """A cookie for the path of this site only (`SESSION_COOKIE_PATH`). Django's own cookie is for the whole host."""
 
     def _update_cookie(self, encoded_data: str, response: HttpResponseBase) -> None:
         super()._update_cookie(encoded_data, response)  # type: ignore[misc]  # the stubs do not have it

@@ -31,7 +31,7 @@ PART_TITLES: Mapping[str, str | Promise] = {
 
 
 class CardPresenter(VersionPresenter):
-    """Everything that a model card shows of one version. A part that the data could not give is empty."""
+    """Everything that a model card shows of one version. A part is empty if the data did not suffice for it."""
 
     def __init__(self, version: ModelVersion, target: int | None = None) -> None:
         super().__init__(version, target)
@@ -76,7 +76,7 @@ class CardPresenter(VersionPresenter):
     # --- Regression ---------------------------------------------------------------------------------------------------
     @property
     def answers(self) -> dict[str, Any] | None:
-        """True values across, answers upwards."""
+        """A scatter plot of answers (upwards) against true values (across); None if there is no plot to draw."""
         pairs: Sequence[Sequence[float]] = self._figures.get("answers", [])
         drawn = charts.scatter(pairs)
         if drawn is None:
@@ -100,7 +100,7 @@ class CardPresenter(VersionPresenter):
     # --- Promises -----------------------------------------------------------------------------------------------------
     @property
     def promises(self) -> list[dict[str, str]]:
-        """What was promised, and what was counted on held-out cases that took no part in the promise."""
+        """Each promised coverage, and the coverage counted on held-out cases that were not used for the promise."""
         sets, interval = self._sureness.get("sets"), self._sureness.get("interval")
         if sets:
             return [
@@ -111,7 +111,7 @@ class CardPresenter(VersionPresenter):
 
     @property
     def promise_limit(self) -> str:
-        """Why no higher coverage is promised; empty for the highest one."""
+        """The reason why no higher coverage is promised; empty if the highest one is promised."""
         sets = self._sureness.get("sets") or {}
         higher = [coverage for coverage in SET_COVERAGES if coverage > sets.get("coverage", 1.0)]
         if not higher:
@@ -156,7 +156,7 @@ class CardPresenter(VersionPresenter):
 
     @property
     def notes(self) -> list[dict[str, str]]:
-        """What could not be learned, and why."""
+        """The parts of the evidence that could not be computed, and why."""
         return [
             {"title": str(PART_TITLES.get(part, part)), "text": text}
             for part, text in self._sureness.get("notes", {}).items()

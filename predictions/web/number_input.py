@@ -2,8 +2,8 @@
 
 `static/number-input.js` follows the same rules in the browser; both are tested on one table of cases. The decimal mark
 is a point or a comma; spaces and apostrophes, and the other mark, may separate groups of three digits. A text that has
-two readings is never guessed at: `1,234` on an English page, `1.234` on a German one. The decimal mark of the page's
-language, one alone, is always a decimal mark: the page writes numbers so.
+two readings is refused, for example `1,234` on an English page and `1.234` on a German one. The decimal mark of the
+page's language, if it occurs once, is always read as a decimal mark, because the page writes numbers in this way.
 """
 
 import math
@@ -17,7 +17,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from predictions.web.formatting import decimal_mark
 
-# Longer texts hold no number that a float can tell from a shorter one.
+# Longer texts are refused: a float has far fewer digits.
 LONGEST = 400
 _QUOTED = 40
 
@@ -36,7 +36,8 @@ _PARTS = re.compile(
 _POINT = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
 _COMMA = re.compile(r"\d+,\d*|,\d+", re.ASCII)
 _SPACED = re.compile(r"[1-9]\d{0,2}([ '])\d{3}(\1\d{3})*([.,]\d*)?", re.ASCII)
-# Groups by comma and by point. The page's decimal mark parts groups only where it stands twice, or beside the other.
+# Digit groups separated by commas, and by points, for each decimal mark of a page. The page's decimal mark separates
+# groups only if it occurs twice, or together with the other mark.
 _GROUPS = {
     ".": (
         re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d*)?", re.ASCII),
@@ -76,7 +77,8 @@ def read_number(text: str, unit: str = "") -> Decimal:
     """The number that `text` stands for; it may end (or begin) with the unit of its field.
 
     Raises:
-        Unreadable: there is none, or there are several.
+        Unreadable: the text is no number, several numbers, a number with two readings or another unit, or a number
+            too large or too small for a float.
     """
     tidy = _tidy(text)
     if _SEPARATORS.search(tidy):
@@ -95,14 +97,14 @@ def read_number(text: str, unit: str = "") -> Decimal:
 
 
 def _alternatives(numbers: Sequence[str]) -> str:
-    """As the page writes numbers, so that each has one reading there."""
+    """The two readings as the page writes numbers, so that each of them has one reading there."""
     one, other = (number.replace(".", decimal_mark()) for number in numbers)
     return gettext("%(one)s or %(other)s") % {"one": one, "other": other}
 
 
 # --- Tidying ----------------------------------------------------------------------------------------------------------
 def _tidy(text: str) -> str:
-    """Without invisible characters; signs, digits and apostrophes in their plain form."""
+    """The text without invisible characters, and with signs, digits and apostrophes in their plain form."""
     visible = "".join(character for character in text if unicodedata.category(character) != "Cf")
     return visible.translate(_STANDARD).strip()
 
@@ -112,7 +114,7 @@ def _spaced(text: str) -> str:
 
 
 def _without_unit(text: str, unit: str) -> str:
-    """Capitals, spaces and raised digits make no difference between units: `m²` is `M2`."""
+    """The text without its unit. Capitals, spaces and raised digits make no difference between units: `m²` is `M2`."""
     wanted = _folded(unit)
     if not wanted or not re.search(r"[^\d\s]", wanted):
         return text

@@ -1,4 +1,4 @@
-"""A prediction as a person reads it: words, bars and times. Computed, never stored."""
+"""A prediction for the templates: words, bars and times. They are computed, never stored."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -145,7 +145,7 @@ class PredictionPresenter:
 
     @property
     def audience(self) -> str:
-        """Who can see this prediction, by the rule of `Prediction.is_visible_to`."""
+        """Who can see this prediction, by the rule of `predictions.use_cases.callers.may_see`."""
         if self._row.owner_id is not None:
             if self.share_url:
                 text = gettext(
@@ -184,7 +184,7 @@ class PredictionPresenter:
 
     @property
     def can_retry(self) -> bool:
-        """The same values once more can only help where chance or trouble ended it."""
+        """Whether the same values may succeed next time: after a retryable error, a cancellation or an expiry."""
         if self.state == State.FAILED:
             return bool(self.error and self.error["retryable"])
         return self.state in (State.CANCELED, State.EXPIRED)
@@ -219,13 +219,13 @@ class PredictionPresenter:
 
     @cached_property
     def _advised(self) -> dict[str, str]:
-        """By name: two features may have one label."""
+        """The advice by the name of the feature, since two features may have the same label."""
         advised = self.version.advisor.advise(self._row.values)
         return {advice.feature: localized(advice.message) for advice in advised}
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
-        """In the order of the form: group by group."""
+        """The values that were asked, in the order of the form: group by group."""
         asked = list(zip(self.version.signature.features, self._row.values, strict=True))
         groups = [feature.group for feature, _ in asked]
         return [
@@ -265,7 +265,7 @@ class PredictionPresenter:
 
     @cached_property
     def receipt(self) -> Receipt | None:
-        """What shows later which artefact answered which input; None before the end."""
+        """The record of which artefact answered which input; None until the prediction has ended."""
         return receipt_of(self._row) if self.is_terminal else None
 
     @property

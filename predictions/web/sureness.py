@@ -1,8 +1,8 @@
 """How sure an answer is, in sentences. Each sentence follows from facts in the prediction's `output` alone.
 
-Shares are natural frequencies ("about 7 in 10"), among cases like those that the version was tested on: that is all a
-conformal set or interval promises. An answer without the facts for a sentence has no sentence: rows of older versions
-carry no grade, and their sets were filled up with the answer itself, so a set of one says nothing there.
+Shares are natural frequencies ("about 7 in 10") among cases like those that the version was tested on. A conformal set
+or interval promises no more. A sentence is left out if `output` lacks its facts. Rows of older versions have no grade,
+and the answer itself was always added to their sets, so a set of one label says nothing there.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,9 +16,9 @@ from predictions.web.formatting import frequency_text, interval_text, probabilit
 
 # The two likeliest classes are a tie if their probabilities differ by no more than this.
 TIE = 0.01
-# Fewer test cases than this are given as counts alone: their share would say more than they know.
+# Fewer test cases than this are given as counts only. A share would claim more than so few cases show.
 ENOUGH_FOR_A_SHARE = 20
-# A sentence names at most so many classes.
+# A sentence names at most this many classes.
 NAMED = 5
 
 OUTSIDE = gettext_lazy(
@@ -30,7 +30,7 @@ GRADES: Mapping[str, str | Promise] = {
     "uncertain": gettext_lazy("Uncertain"),
     "outside": gettext_lazy("Outside its experience"),
 }
-# The same within a line.
+# The grades in lower case, for use within a line.
 GRADE_NOTES: Mapping[str, str | Promise] = {
     "clear": gettext_lazy("clear"),
     "uncertain": gettext_lazy("uncertain"),
@@ -41,7 +41,7 @@ UNUSUAL = gettext_lazy("The case differs from those that the model learned from.
 CLUSTER = gettext_lazy(
     "The name of the group of training cases that this case belongs to. It is a name, not a measured value."
 )
-# What was counted of answers like this one: all right, or some wrong.
+# Sentences about the held-out answers of the same grade: the first if all were right, the second if some were wrong.
 SURE = (
     gettext_lazy("When it was this sure, it was right in %(right)s of %(of)s cases it had not seen"),
     gettext_lazy(
@@ -63,7 +63,7 @@ UNLIKE = (
 
 
 def sentences(output: Mapping[str, Any], task: str = "") -> list[str]:
-    """What can be said of this answer, the most important first; the warning of `is_outside` is not among them."""
+    """Sentences about this answer, the most important first. The warning OUTSIDE is not among them."""
     if is_outside(output):
         return _evidence(output, UNLIKE)
     if task == "outliers":
@@ -171,7 +171,7 @@ def _held(output: Mapping[str, Any]) -> list[str]:
 
 
 def standing(output: Mapping[str, Any], target: Mapping[str, Any] | None, rows: int, cases: str) -> str:
-    """Where a number stands among the training targets; empty if it is outside, or if they were not counted.
+    """The rank of a number among the training targets; empty for an outside answer, or if they were not counted.
 
     `target` is the distribution of the targets, `rows` their number and `cases` what they are, in the plural.
     """
@@ -191,6 +191,6 @@ def standing(output: Mapping[str, Any], target: Mapping[str, Any] | None, rows: 
 
 
 def share_below(value: float, percentiles: Sequence[float]) -> int:
-    """How many of 100 targets are lower, from 1 to 99: percentiles tell no more of the ends."""
+    """The number of targets in 100 that are lower, from 1 to 99: percentiles say nothing more about the ends."""
     low, high = bisect_left(percentiles, value), bisect_right(percentiles, value)
     return min(max(round((low + high - 1) / 2), 1), 99)

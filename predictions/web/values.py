@@ -1,4 +1,4 @@
-"""Values of features as the form shows them, and texts of people as values."""
+"""Values of features as the form shows them, and typed texts as values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a comparison means, in sentences that are no more certain than their numbers allow."""
+"""The result of a comparison of two versions, in sentences that are no more certain than the numbers allow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from predictions.comparison.agreement import Agreement
 from predictions.comparison.statistics import ENOUGH, mean_of, median_of
 from predictions.web.formatting import number_text, share_text, wilson_interval
 
-# Where only one of the two is right, so many cases are needed to say which one is better.
+# To say which version is better, this many cases are needed in which only one of the two is right.
 ENOUGH_APART = 10
 
 
@@ -97,7 +97,7 @@ def _capital(name: str) -> str:
 
 
 def quicker(times: Sequence[tuple[float, float]], names: Names) -> str:
-    """By the ratio of the two times of each row, which were measured one after the other."""
+    """The quicker version, by the ratio of the two times of each row, which were measured one after the other."""
     ratios = median_of([after / before for before, after in times if before > 0]) if times else None
     if ratios is None or ratios.low is None or ratios.high is None or ratios.of < ENOUGH:
         return gettext("Too few rows were timed to say which one is quicker: %(count)s.") % {"count": len(times)}

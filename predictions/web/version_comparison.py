@@ -59,7 +59,7 @@ class FeatureBars:
 
     @property
     def contrast(self) -> float:
-        """Between the groups that are large enough to say something."""
+        """The largest difference of the shares of two groups, among groups of `SMALLEST_GROUP` answers or more."""
         shares = [bar.share for bar in self.bars if bar.of >= SMALLEST_GROUP]
         return max(shares) - min(shares) if len(shares) > 1 else 0.0
 
@@ -79,7 +79,7 @@ class TargetPresenter:
 
     @property
     def distance(self) -> str:
-        """Of numbers: by how much the answers differ."""
+        """The median difference of the answers; empty for a classification."""
         return "" if self.is_classification else _text(median_of([one.distance for one in self._agreement.answers]))
 
     @property
@@ -116,7 +116,7 @@ class TargetPresenter:
 
 
 class ComparisonPresenter:
-    """Two versions. `after` is the one that answered again what `before` had answered."""
+    """The comparison of two versions. `after` answered the rows again that `before` had answered."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.before, self.after = evidence.other.number, evidence.version.number
@@ -137,7 +137,7 @@ class ComparisonPresenter:
 
 
 class RunPresenter:
-    """A shadow or a replay, and how far it is."""
+    """A shadow or a replay, and its progress."""
 
     def __init__(self, run: Comparison) -> None:
         self.kind = str(KINDS[run.kind])
@@ -158,7 +158,7 @@ def _bars(agreement: Agreement, feature: Feature) -> list[ShareBar]:
 
 
 def _values_text(feature: Feature, values: str) -> str:
-    """The values of a group: of a number from where to where."""
+    """The values of a group. For a number it is the range, with the reader's decimal mark."""
     if not isinstance(feature, Number | Integer):
         return values
     low, _, high = values.partition(" to ")
@@ -170,7 +170,7 @@ def _told(answer: Answer, output: Mapping[str, Any]) -> str:
 
 
 def _text(measured: Measured, unit: str = "") -> str:
-    """ "1.2 ms (1.1 to 1.4, by 40)" """
+    """A measured value and its range, for example: 1.2 ms (1.1 to 1.4, by 40)."""
     if measured.low is None or measured.high is None:
         text = gettext("%(value)s (by %(of)s, too few for a range)")
         return text % {"value": f"{number_text(measured.value)}{unit}", "of": measured.of}

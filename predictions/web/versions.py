@@ -1,4 +1,4 @@
-"""The versions of a model side by side: how good each is, what it needs, and what became of it."""
+"""The versions of a model side by side: how good each is, what it needs, and its history."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,7 +47,7 @@ class VersionLine(VersionPresenter):
 
     @property
     def state(self) -> str:
-        """In one word for everybody; the reason is for analysts."""
+        """The state in a few words, for everybody. Only analysts see the reason."""
         if self._version.is_archived:
             return gettext("archived")
         if not self._version.is_available:
@@ -84,7 +84,7 @@ class VersionLine(VersionPresenter):
 
     @property
     def aliases(self) -> str:
-        """All names to ask by, those of one's own last."""
+        """All aliases of this version. Those that operators have set come last."""
         built_in = {
             "champion": self._model.champion_id,
             "challenger": self._model.challenger_id,
@@ -109,7 +109,7 @@ class VersionsPresenter:
 
     @property
     def choices(self) -> list[dict[str, str]]:
-        """What an operator can change now: a value of the form, and its words."""
+        """The changes that an operator can make now: the form's value for each, and its label."""
         found = [choice for line in self.lines for choice in line.choices]
         is_paused = bool(self._model.paused_reason)
         resume, pause = gettext("Accept predictions again"), gettext("Accept no new predictions")
@@ -118,7 +118,7 @@ class VersionsPresenter:
 
 
 class ChallengerPresenter:
-    """The version that is compared with the one that serves, and what it does."""
+    """The version that is compared with the one that serves, and its current work."""
 
     def __init__(self, model: RegisteredModel, challenger: ModelVersion) -> None:
         self.number = challenger.number
@@ -129,7 +129,7 @@ class ChallengerPresenter:
 
     @property
     def sentences(self) -> list[str]:
-        """What it does now, for people."""
+        """The current work of the challenger, in sentences."""
         shadow, canary = gettext("It answers no predictions again."), gettext("It answers no callers.")
         if self.shadow_percent:
             shadow = gettext("It answers %(share)s %% of the predictions again, and no caller sees that.")
@@ -143,13 +143,13 @@ def challenger_of(model: RegisteredModel) -> ChallengerPresenter | None:
 
 
 def own_aliases(model: RegisteredModel) -> list[str]:
-    """Those that an operator can remove."""
+    """The aliases that an operator can remove."""
     names = list(model.aliases.values_list("name", flat=True))
     return ["challenger", *names] if model.challenger_id else names
 
 
 def _metrics(lines: Sequence[VersionLine]) -> list[dict[str, Any]]:
-    """A line for each metric that a version has; of several targets, for each metric of each."""
+    """A line for each metric that any of the versions has; with several targets, for each target and metric."""
     parts = [{part.target_name: part for part in line.parts} for line in lines]
     targets = dict.fromkeys(name for named in parts for name in named)
     return [
@@ -171,7 +171,7 @@ def pending(model: RegisteredModel) -> list[int]:
 
 
 def events(model: RegisteredModel) -> list[dict[str, Any]]:
-    """What was changed, by whom and why; the newest first."""
+    """The newest changes, the newest first: what was changed, by whom and why."""
     found = LifecycleEvent.objects.filter(registered_model=model).select_related("version")[:EVENTS]
     return [
         {
@@ -186,7 +186,7 @@ def events(model: RegisteredModel) -> list[dict[str, Any]]:
 
 
 def _action(event: LifecycleEvent) -> str:
-    """With the alias or the share that it is about."""
+    """The action as text, with the alias or the share that it changed."""
     said = str(ACTIONS[event.action])
     share = "" if event.percent is None else f"{event.percent} %" if event.percent else gettext("stopped")
     return ": ".join(part for part in (said, event.alias or share) if part)

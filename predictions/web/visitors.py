@@ -25,7 +25,7 @@ def visitor_of(request: HttpRequest) -> str | None:
 
 
 def new_visitor_id(request: HttpRequest) -> str | None:
-    """A new name under which a person without an account finds their predictions; None if they have one."""
+    """A new id for a person without an account; None for a signed-in user, or a person who has an id already."""
     if request.user.is_authenticated or visitor_of(request):
         return None
     return uuid.uuid4().hex
@@ -57,5 +57,5 @@ def client_ip(request: HttpRequest) -> str:
 
 
 def counted_address_of(request: HttpRequest) -> str | None:
-    """What sign-ins from the client's address are counted under; None for a socket."""
+    """The key under which sign-ins from the client's address are counted; None for a Unix socket."""
     return addresses.counted_as(client_ip(request))

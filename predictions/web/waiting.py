@@ -1,4 +1,4 @@
-"""Sentences for unfinished predictions: until when they are kept, how they end, whether workers are late."""
+"""Sentences for unfinished predictions: until when they may be answered, how they end, whether workers are late."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from predictions.maintenance import canary
 from predictions.models import State, clock
 from predictions.web.formatting import duration_text
 
-# Answers that take longer than this are worth a word before one asks.
+# If answers take longer than this, the form warns before a person asks.
 LATE = timedelta(seconds=5)
 
 
@@ -19,7 +19,7 @@ def time_text(at: datetime) -> str:
 
 
 def note(state: str, deadline_at: datetime, now: datetime) -> str:
-    """Until when an unfinished prediction goes on, and how it ends otherwise."""
+    """The sentence that says until when an unfinished prediction waits for its answer, and how it ends without one."""
     until = time_text(deadline_at)
     if now >= deadline_at:
         text = gettext("Its time ran out at %(until)s. It ends as expired, unless an answer arrives first.")
@@ -45,7 +45,7 @@ def progress(waited: timedelta, ahead: int | None) -> str:
 
 
 def capped_note(deadline_at: datetime, now: datetime, late_since: datetime | None) -> str:
-    """For a page that has stopped asking."""
+    """The sentence for a page that has stopped polling. `late_since` is None if the workers are not late."""
     if now >= deadline_at:
         text = gettext("Its time ran out at %(until)s. This address shows how it ends.")
     elif late_since:
@@ -64,7 +64,7 @@ def workers_late_since(now: datetime) -> datetime | None:
 
 
 def form_warning() -> str:
-    """What somebody should know before they ask; empty while workers are not late."""
+    """The warning above the form that answers are late; empty while workers are not late."""
     now = clock.recent()
     since = workers_late_since(now)
     if since is None:

@@ -1,4 +1,4 @@
-"""What would change an answer: another answer beside this one, curves, and the smallest single change."""
+"""A what-if for the templates: another answer beside this one, curves, and the smallest single change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ CURVES = 3
 
 
 class InvalidChange(ValueError):
-    """The text says what is wrong with the value."""
+    """The message says what is wrong with the value."""
 
 
 class WhatIfPresenter(ComputationPresenter):

@@ -1,4 +1,4 @@
-"""How the database is reached: its backend, its time limits, and SQLite's pragmas."""
+"""Settings of the connection to the database: its backend, its time limits, and SQLite's pragmas."""
 
 from typing import Any
 
@@ -15,12 +15,13 @@ SQLITE_OPTIONS: dict[str, Any] = {
     # writing waits its turn.
     "transaction_mode": "IMMEDIATE",
     "init_command": (
-        # FULL: what was accepted is kept, over a power cut too. Workers use NORMAL: see predictions.worker.preload.
+        # FULL: an accepted prediction survives a power cut. Workers use NORMAL: see predictions.worker.preload.
         "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
-        # Each thread has a connection, and what one has cached the next writer makes stale: the system keeps the file's
-        # pages for all. Workers, which touch many at once, have more: see predictions.worker.preload.
+        # The cache is small: each thread has a connection with a cache of its own, and each write by another connection
+        # makes it stale. The operating system caches the pages of the file for all connections. Workers read many pages
+        # at once and have a larger cache: see predictions.worker.preload.
         "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-250;PRAGMA temp_store=MEMORY;"
-        # From here on project.db.sqlite waits, in shorter steps.
+        # SQLite itself no longer waits for a lock: project.db.sqlite does that, in shorter steps.
         "PRAGMA busy_timeout=0;"
     ),
 }
@@ -33,7 +34,7 @@ POSTGRES_OPTIONS = {
             ("idle_in_transaction_session_timeout", 10),
         )
     ),
-    # A second goes to finding out that the old connection is dead.
+    # The health check that finds the old connection dead may take one second of the whole time.
     "connect_timeout": ANSWER_SECONDS - 1,
 }
 
@@ -41,7 +42,7 @@ POSTGRES_OPTIONS = {
 def configured(env: Env) -> dict[str, Any]:
     """Django's settings of the database: the one that DATABASE_URL names, or a file in VAR_DIR.
 
-    Ends the process if DATABASE_URL is no address.
+    Ends the process if DATABASE_URL is not the address of a database.
     """
     url = env.database_url or f"sqlite:///{env.var_dir / 'foretell.sqlite3'}"
     try:
@@ -52,6 +53,6 @@ def configured(env: Env) -> dict[str, Any]:
     config["OPTIONS"] = {**config.get("OPTIONS", {}), **(SQLITE_OPTIONS if sqlite else POSTGRES_OPTIONS)}
     config["ENGINE"] = "project.db.sqlite" if sqlite else "project.db.postgresql"
     if sqlite:
-        # A SQLite connection is a file handle: there is nothing whose health could be asked.
+        # A SQLite connection is a file handle: there is no server whose health could be checked.
         config["CONN_HEALTH_CHECKS"] = False
     return config

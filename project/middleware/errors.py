@@ -1,4 +1,4 @@
-"""Errors of the product that a view of a page raises, as pages."""
+"""Answers with an error page if the view of a page raises an error of the product."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The language of each page: what the reader chose, else the first language of the browser that is offered."""
+"""The language of each page: the reader's choice, or else the browser's most preferred one that is offered."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,15 @@ from django.utils.translation import gettext
 
 
 class Languages:
-    """Stands before every middleware that answers with a page of its own.
+    """Must come before every middleware that answers with a page of its own.
 
-    Unlike Django's LocaleMiddleware it leaves no language behind in the thread, and only pages say that they vary:
-    static files, downloads and metrics are alike in every language.
+    Unlike Django's LocaleMiddleware, it leaves no language active in the thread, and only pages get a Vary header:
+    static files, downloads and metrics are the same in every language.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        for language, _ in settings.LANGUAGES:  # the catalogues are read here, so that no page waits for it
+        for language, _ in settings.LANGUAGES:  # reads the catalogues now, so that no page waits for them
             with translation.override(language):
                 gettext("Yes")
                 get_format("DECIMAL_SEPARATOR")
@@ -29,7 +29,7 @@ class Languages:
         with translation.override(language):
             response = self.get_response(request)
         is_page = response.get("Content-Type", "").startswith("text/html")
-        if is_page and "Content-Language" not in response:  # else the view has chosen it without the cookie
+        if is_page and "Content-Language" not in response:  # otherwise the view chose a language without the cookie
             response["Content-Language"] = language
             patch_vary_headers(response, ["Accept-Language", "Cookie"])  # the choice is kept in a cookie
         return response

@@ -1,4 +1,4 @@
-"""A request id for each page, which its log lines and its response carry. The API has a layer for the same."""
+"""A request id for each request of a page, in its log lines and in its response. The API has a layer for the same."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from predictions.context import request_id
 
 
 class RequestIds:
-    """The id stands until the thread's next request: Django logs a refusal only after the last middleware."""
+    """The id stays set until the thread's next request, because Django logs a refusal only after all middleware."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

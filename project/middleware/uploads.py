@@ -1,4 +1,4 @@
-"""Uploads that are announced: the sender is checked before the body is received."""
+"""Announced uploads: the sender of a file is checked before the body is received."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,12 +14,12 @@ from predictions.web.localized import localized
 from predictions.web.visitors import caller_of
 from project.error_responses import refused
 
-# In the ASGI scope of a request whose body has not been received yet.
+# The key in the ASGI scope that marks a request whose body has not been received yet.
 ANNOUNCED = "foretell.announced"
 
 
 class AnnouncedUploads:
-    """Answers an announced upload: 100 if its body may come, else what the sender is told."""
+    """Answers an announced upload: status 100 if its body may be received, or else the response for its sender."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

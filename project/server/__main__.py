@@ -1,4 +1,4 @@
-"""`python -m project.server`: the web server, with what the environment says of it."""
+"""`python -m project.server`: the web server, configured by the environment."""
 
 import gc
 import os
@@ -12,10 +12,10 @@ from project.env import Env, read_env
 from project.server.guard import Addresses, GuardedProtocol
 from project.server.processes import ACCEPTED_AT_ONCE, GuardedServer, Processes, allow_many_connections, listen
 
-# honcho gives its first process this PORT when nobody chose one: it is not a wish.
+# honcho sets PORT to this value for its first process if nobody chose a port, so this value is ignored.
 HONCHO_DEFAULT_PORT = "5000"
 KEEP_ALIVE_SECONDS = 20
-# A request that waits for its result is answered after SIGTERM too; this is for what it does after its wait.
+# A request that waits for its result is answered even after SIGTERM. This is the time for its work after the wait.
 ANSWER_SECONDS = 5
 
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def serve(env: Env, drain_seconds: float, listener: socket.socket) -> None:
-    """One web process, until SIGTERM and until what it has accepted is answered."""
+    """Run one web process until SIGTERM, and then until all accepted requests are answered."""
     addresses = Addresses(None if env.behind_proxy else env.connections_per_address or None)
     config = Config(
         "project.asgi:application",
@@ -56,9 +56,9 @@ def serve(env: Env, drain_seconds: float, listener: socket.socket) -> None:
 
 
 def preload() -> None:
-    """Import all that the web processes use before they are forked: what is imported here they share.
+    """Import all modules that the web processes use before these are forked, so that they share the memory.
 
-    The application itself, with its connections and whatever threads it has, each of them makes after the fork.
+    Each process makes the application itself after the fork, with its connections and threads.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     import django  # noqa: PLC0415 - the settings are read at the first import
@@ -70,12 +70,12 @@ def preload() -> None:
         # REST framework imports psycopg if it is installed, for a field type that this project does not use. The import
         # is a tenth of the start time. A module that is None in sys.modules cannot be imported.
         sys.modules.setdefault("django.contrib.postgres", None)  # type: ignore[arg-type]
-    import project.server.dispatch  # noqa: F401, PLC0415 - the settings first
+    import project.server.dispatch  # noqa: F401, PLC0415 - Django must be set up first
 
     _ = get_resolver().url_patterns
     gc.collect()
     gc.freeze()
-    # What requests leave behind has few cycles: looking for them at every 700 objects cost a twentieth of the time.
+    # Requests leave few reference cycles. A collection after every 700 objects took a twentieth of the time.
     gc.set_threshold(50_000, 20, 20)
 
 

@@ -26,14 +26,14 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Site:
-    """ASGI 3.0."""
+    """The ASGI 3.0 application."""
 
     def __init__(self) -> None:
         self.api = Application()
         self.pages = Pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A proxy in front may take FORCE_SCRIPT_NAME off the path, or leave it there."""
+        """Answer a request. A proxy in front may remove FORCE_SCRIPT_NAME from the path, or leave it there."""
         prefix = settings.FORCE_SCRIPT_NAME or ""
         path = _without(prefix, scope["path"])
         if takes(path):
@@ -44,11 +44,12 @@ class Site:
 
 
 class Pages(ASGIHandler):
-    """Django's handler for ASGI, except that a request passes the middleware and its view in one thread of a pool.
+    """Django's handler for ASGI, except that one thread of a pool runs the middleware and the view of a request.
 
-    A thread keeps its database connection, as under WSGI, and a request that waits holds up no other. Django's own
-    handler would change threads for each middleware; a bridge from ASGI to WSGI bounds neither a body nor a client
-    that stops reading. While a response is being sent no thread is held: the client decides how long that takes.
+    A thread keeps its database connection, as under WSGI, and a request that waits blocks no other request. Django's
+    own handler would change threads for each middleware. A bridge from ASGI to WSGI would limit neither the size of a
+    body nor the time of a client that stops reading. No thread is occupied while a response is sent, because the client
+    decides how long that takes.
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,7 @@ class Pages(ASGIHandler):
         scope["headers"] = _with_one_cookie_header(scope["headers"])
         path = scope["path"].removeprefix(scope["root_path"])
         is_file = scope["method"] == "POST" and takes_file(path)
-        if is_file:  # its sender is checked before it is received
+        if is_file:  # the sender of a file is checked before the file is received
             refusal = await self._answer({**scope, ANNOUNCED: True}, io.BytesIO())
             if refusal.status_code != HTTPStatus.CONTINUE:
                 await _send(refusal, receive, send)
@@ -79,8 +80,8 @@ class Pages(ASGIHandler):
         await _send(response, receive, send)
 
     def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
-        """Build the request even if its Content-Type cannot be parsed, over which Django fails. The middleware
-        `BodyLimits` then refuses it.
+        """Build the request even if its Content-Type cannot be parsed, which makes Django fail. The middleware
+        `BodyLimits` then refuses the request.
         """
         try:
             return super().create_request(scope, body_file)
@@ -113,7 +114,8 @@ def _without(prefix: str, path: str) -> str:
 
 
 async def _receive(scope: Scope, receive: Receive, most: int | None) -> IO[bytes]:
-    """The body; one of a file goes to the disk, and has `most` bytes."""
+    """The body of a request. If `most` is given, the body may be a file: a large one goes to the disk, and little more
+    than `most` bytes of it are read. Raises BrokenBody if the body is incomplete."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     if most is None:
         return io.BytesIO(await read_body(headers, receive))
@@ -129,7 +131,7 @@ async def _send(response: HttpResponseBase, receive: Receive, send: Send) -> Non
 
 
 def _with_one_cookie_header(headers: Headers) -> Headers:
-    """A browser may send its cookies in several (RFC 9113, section 8.2.3), which Django would join by commas."""
+    """Join cookie headers by semicolons. A browser may send several (RFC 9113, section 8.2.3). Django uses commas."""
     cookies = [value for name, value in headers if name == b"cookie"]
     if len(cookies) < 2:
         return headers
@@ -137,7 +139,7 @@ def _with_one_cookie_header(headers: Headers) -> Headers:
 
 
 def _declare_length(scope: Scope, size: int) -> None:
-    """A body that came in chunks has no length, and Django would take it for empty."""
+    """Add the Content-Length that a body in chunks does not have. Without it Django would treat the body as empty."""
     if size:
         scope["headers"] = [*scope["headers"], (b"content-length", str(size).encode())]
 

@@ -22,9 +22,9 @@ HEADER_BYTES = 64 * 1024
 # A body may take this long, and longer only while it arrives at this rate.
 BODY_SECONDS = 10.0
 BODY_BYTES_PER_SECOND = 8 * 1024
-# Bodies of one address that are incomplete at one time. Each holds up to a mebibyte.
+# Incomplete bodies that one address may have at one time. Each may take up to a mebibyte of memory.
 BODIES_PER_ADDRESS = 64
-# A client that takes nothing of a response for this long is gone, or wants us to believe so.
+# The connection of a client that reads nothing of a response for this long is ended.
 SEND_SECONDS = 20.0
 
 BUSY = b"""HTTP/1.1 503 Service Unavailable\r
@@ -37,7 +37,7 @@ Too many connections from your address. Close some, then try again."""
 
 
 class Awaited(Enum):
-    """What the server waits for from the client."""
+    """The part of a request that the server waits for."""
 
     HEADERS = auto()
     BODY = auto()
@@ -46,9 +46,9 @@ class Awaited(Enum):
 
 @dataclass
 class Addresses:
-    """Counts for each address, an IPv6 address as its /64.
+    """The connections and incomplete bodies of each address. The addresses of an IPv6 /64 network count as one address.
 
-    `most` is the bound on its connections; None where a proxy has all connections.
+    `most` is the limit of connections per address; None for no limit, for example if all connections are of a proxy.
     """
 
     most: int | None
@@ -63,7 +63,7 @@ class Addresses:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One HTTP/1.1 connection within these limits."""
 
     def __init__(self, addresses: Addresses, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The web processes: forked from one that has imported everything, and how connections are spread over them."""
+"""The web processes, which are forked from a process that has imported everything, and their listening sockets."""
 
 import asyncio
 import logging
@@ -19,19 +19,20 @@ from uvicorn import Config, Server
 from project.server.guard import end_slow
 
 SWEEP_SECONDS = 1.0
-# A process that ends sooner than this after its start is replaced when so much time has passed since then.
+# A process that ends sooner than this after its start is replaced only when this time has passed since its start.
 RESPAWN_SECONDS = 1.0
-# What a process may need after the end of its last request.
+# The time that a process may need to end after its last request.
 SPARE_SECONDS = 5.0
 # Connections that wait until a process accepts them.
 QUEUE = 2048
-# How many of them a process accepts when it wakes up. asyncio tries as often where no descriptor is left.
+# How many waiting connections a process accepts when it wakes up. If no file descriptor is left, asyncio tries this
+# many times in vain.
 ACCEPTED_AT_ONCE = 16
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 
 
 class GuardedServer(Server):
-    """Ends slow connections once a second, and itself when the process that started it has gone."""
+    """Ends slow connections once a second, and ends itself when its parent process is gone."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -40,7 +41,7 @@ class GuardedServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # Also while the last requests are answered: a slow one must not delay the end.
+        # This task also runs while the last requests are answered: a slow client must not delay the end.
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -48,13 +49,13 @@ class GuardedServer(Server):
 
         self._is_ending = True
         await super().shutdown(sockets)
-        # The workers of the rows that were accepted last.
+        # Wait until the workers are notified of the rows that were accepted last.
         await asyncio.to_thread(notifications.sender.shutdown)
 
     async def _sweep(self) -> None:
         while True:
             end_slow(self.server_state.connections)
-            if self._is_ending:  # uvicorn says it once, and to no connection that was accepted just before
+            if self._is_ending:  # uvicorn does this once, and misses connections that were accepted just before
                 for connection in list(self.server_state.connections):
                     connection.shutdown()
             await asyncio.sleep(SWEEP_SECONDS)
@@ -64,7 +65,7 @@ class GuardedServer(Server):
 
 
 class Processes:
-    """Starts processes, another for each that ends by itself, and ends all at SIGTERM or SIGINT.
+    """Starts processes, replaces each one that ends by itself, and ends all of them at SIGTERM or SIGINT.
 
     Args:
         listeners: a socket for each process, or the same one several times. They stay open here, so that connections
@@ -92,13 +93,13 @@ class Processes:
             self._start(listener)
         while self._running:
             pid, _ = os.wait()
-            if ended := self._running.pop(pid, None):  # the first process of a container gets the children of others
+            if ended := self._running.pop(pid, None):  # the first process of a container also inherits orphans
                 listener, started_at = ended
                 self._start(listener, max(0, started_at + RESPAWN_SECONDS - time.monotonic()))
 
     def _start(self, listener: socket.socket, pause: float = 0.0) -> None:
         """Start a process that serves after a pause; none if all are to end."""
-        with _blocked_signals():  # a process that is not in the list yet would not get them
+        with _blocked_signals():  # a signal would miss a process that is not in `_running` yet
             if self._is_ending:
                 return
             if pid := os.fork():
@@ -108,17 +109,17 @@ class Processes:
                 signal.signal(number, signal.SIG_DFL)
         try:
             for other in self._listeners:
-                if other is not listener:  # it would go on listening here when its own process has closed it
+                if other is not listener:  # or it would still listen after its own process has closed it
                     other.close()
             time.sleep(pause)
             self._run(listener)
         except Exception:
             logging.getLogger(__name__).exception("a web process failed and is replaced")
         finally:
-            os._exit(1)  # a process that ended as it was told to has done so by its signal
+            os._exit(1)  # not reached after SIGTERM: uvicorn raises the signal again, which ends the process
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        """The sockets are closed here too, or connections would wait in them for a process that never takes them."""
+        """End all processes. The sockets are closed here too, or connections would wait in them for ever."""
         if not self._is_ending:
             self._is_ending = True
             for listener in self._listeners:
@@ -157,14 +158,14 @@ def listen(host: str, port: int, count: int) -> list[Listener]:
     """A listening socket for each of `count` processes, all on one address: Linux spreads the connections over them
     (SO_REUSEPORT in socket(7)).
 
-    Of one socket that all processes accept from, the process that wakes up first takes most connections, while the
-    others are idle. Systems that do not spread connections have no other way: there the list has one socket, `count`
+    If all processes accept from one socket, the process that wakes up first takes most connections, while the others
+    are idle. Other systems do not spread connections, so all processes share one socket there: the list has it `count`
     times.
 
     Raises:
         OSError: the address is not one of this machine, or another program listens there.
     """
-    # Without the option at first, or a second server would take half of the connections of one that runs.
+    # The first bind is without SO_REUSEPORT. Otherwise a second server could start and take half of the connections.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     first = _bind(family, (host, port))
     first.listen()
@@ -176,7 +177,7 @@ def listen(host: str, port: int, count: int) -> list[Listener]:
         for _ in range(count - 1):
             others.append(_bind(family, first.getsockname(), is_shared=True))
             others[-1].listen()
-    except OSError:  # a kernel of another make that calls itself Linux, and takes the option before a bind only
+    except OSError:  # a kernel that imitates Linux may take the option only before a bind
         for other in others:
             other.close()
         return [first] * count

@@ -1,4 +1,4 @@
-"""The client for threads."""
+"""The synchronous client."""
 
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, overload
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 class Client:
     """A client of one Foretell server. Threads may share it.
+
+    Every method that sends a request raises Refused if the server answers with an error, and Unreachable if the server
+    cannot be reached.
 
     Args:
         base_url: the address of the server, for example https://foretell.example.org.
@@ -75,23 +78,25 @@ class Client:
     ) -> Any:  # fmt: skip
         """Predict one row, and return the succeeded prediction; or the rows of a DataFrame, and return their answers.
 
-        A DataFrame is scored as a file. What comes back has its index, and the columns `prediction`,
+        A DataFrame is scored as a file. The answers are a DataFrame with the same index and the columns `prediction`,
         `probability_<label>` or `lower` and `upper`, `prediction_set`, `grade`, `advice` and `error`. A row that cannot
         be answered has an `error` and no prediction.
 
         Args:
             features: values by name, or in the order of the signature; or a DataFrame with a column for each feature.
             wait: seconds for which the server may hold the request. After that, the client polls.
-            within: seconds for the whole call; otherwise 60 for one row, and for a DataFrame what the server allows.
-            show_progress: show a progress bar for a DataFrame, where there is a terminal or a notebook.
-            version: the number or alias of a version; otherwise the one that serves.
+            within: seconds for the whole call. By default 60 for one row, and the limit of the server for a DataFrame.
+            show_progress: show a progress bar for a DataFrame if there is a terminal or a notebook.
+            version: the number or alias of a version. By default the version that serves.
 
         Raises:
             Refused: the server did not accept the request; `problems` names every invalid value.
             NoAnswer: the prediction failed, expired or was canceled.
             NotFinished: the prediction did not finish within `within` seconds.
-            JobEnded, JobNotFinished: the same of a DataFrame.
-            ValueError: the DataFrame lacks a column, or holds an infinite number.
+            JobEnded, JobNotFinished: the same for a DataFrame.
+            ValueError: a row holds NaN or an infinite number; or the DataFrame has no row, lacks a column, has one
+                twice, or holds an infinite number.
+            ImportError: `show_progress` is set for a DataFrame, and tqdm is not installed.
             Unreachable: the server cannot be reached.
         """
         if frames.is_frame(features):
@@ -105,7 +110,11 @@ class Client:
     ) -> list[Prediction]:
         """Predict several rows: a list of rows, or a DataFrame, whose missing values become null.
 
-        Each request of a thousand rows is accepted whole or refused. Predictions that failed are in the list.
+        The rows are sent in requests of up to 1,000. The server accepts each request as a whole or refuses it. The list
+        also contains predictions that failed.
+
+        Raises:
+            NotFinished: a prediction did not finish within `within` seconds of the call.
         """
         return self._run(self._flows.predict_rows(model, rows, wait, within, version))
 
@@ -138,7 +147,7 @@ class Client:
     def give_feedback(
         self, prediction_id: str, was_right: bool | None = None, actual: Truth | None = None, comment: str = ""
     ) -> Feedback:
-        """Say whether an answer was right, or give the true value. It replaces your earlier feedback."""
+        """Say whether an answer was right, or give the true value. New feedback replaces your earlier feedback."""
         return self._run(self._flows.give_feedback(prediction_id, was_right, actual, comment))
 
     def predictions(self, model: str | None = None, status: str | None = None, most: int = 50) -> list[Prediction]:
@@ -165,7 +174,7 @@ class Client:
     ) -> Job:
         """Send a file of rows: CSV, Excel, Parquet or JSON lines, opened in binary mode.
 
-        `how` says how it is to be read, where the server should not find that out: `encoding`, `delimiter`, `decimal`,
+        `how` sets details of the format that the server would detect otherwise: `encoding`, `delimiter`, `decimal`,
         `header` ("true" or "false") and `sheet`.
         """
         return self._run(self._files.submit(model, file, name, idempotency_key, version, how))
@@ -187,11 +196,11 @@ class Client:
         self._run(self._files.save(job_id, "results", into, kind))
 
     def save_bad_rows(self, job_id: str, into: IO[bytes], kind: str | None = None) -> None:
-        """Write the bad rows, to be corrected, in the form of the input unless `kind` says otherwise."""
+        """Write the bad rows, so that you can correct them, in the format of the input unless `kind` names another."""
         self._run(self._files.save(job_id, "errors", into, kind))
 
     def correct(self, job_id: str, file: IO[bytes], name: str = "corrected.csv") -> Job:
-        """Send the bad rows again, corrected: only these are scored, and take their places in the results."""
+        """Send the corrected bad rows. Only these rows are scored, and they replace the bad rows in the results."""
         return self._run(self._files.correct(job_id, file, name))
 
     def _run(self, flow: Flow[T]) -> T:

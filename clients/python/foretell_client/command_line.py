@@ -20,7 +20,7 @@ KINDS = {".xlsx": "xlsx", ".parquet": "parquet"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0; 1 after a refusal or a failed prediction; 2 for a wrong command line."""
+    """The exit status: 0 for success, 1 after a refusal or a failed prediction, 2 for a wrong command line."""
     parser = _parser()
     asked, rest = parser.parse_known_args(arguments)
     if rest and asked.command != "predict":
@@ -74,7 +74,7 @@ def _run(client: Client, asked: argparse.Namespace, rest: Sequence[str]) -> None
 
 
 def _score(client: Client, model: str, file: Path, output: Path, errors: Path | None) -> None:
-    """Existing files of results are replaced once the job has ended."""
+    """Score a file. Existing files of results are replaced only after the job has ended."""
     with file.open("rb") as rows:
         job = client.submit_file(model, rows, file.name)
     job = ended_well(client.wait_for(job, on_progress=_show))
@@ -102,7 +102,7 @@ def _predict(client: Client, model: ModelDetail, rest: Sequence[str]) -> None:
 
 # --- Options ----------------------------------------------------------------------------------------------------------
 def _options(model: ModelDetail) -> tuple[argparse.ArgumentParser, dict[str, str]]:
-    """A parser with an option for each feature, and the feature of each of its destinations."""
+    """A parser with an option for each feature, and the name of the feature by the destination of its option."""
     parser = argparse.ArgumentParser(prog=f"foretell predict {model.name}", description=model.summary)
     parser.add_argument("--json", action="store_true", dest="as_json", help="print the whole prediction")
     signature = model.signature or {"properties": {}, "required": []}
@@ -120,7 +120,7 @@ def _options(model: ModelDetail) -> tuple[argparse.ArgumentParser, dict[str, str
 
 
 def option_names(features: Sequence[str]) -> dict[str, str]:
-    """`sepal length (cm)` becomes `--sepal-length`; what is in brackets stays where names would be the same."""
+    """`sepal length (cm)` becomes `--sepal-length`. Text in brackets is kept if names would be equal without it."""
     short = [_slug(re.sub(r"\([^)]*\)", "", feature)) for feature in features]
     found: dict[str, str] = {}
     for place, (feature, name) in enumerate(zip(features, short, strict=True)):
@@ -142,7 +142,7 @@ def _help(feature: str, schema: dict[str, Any]) -> str:
 
 
 def _reader(schema: dict[str, Any]) -> Any:
-    """From the text of an option to the value in JSON. The server checks it."""
+    """A function that turns the text of an option into the value in JSON. The server checks the value."""
     if "enum" in schema:
         return lambda text: next((choice for choice in schema["enum"] if str(choice) == text), text)
     kinds = schema.get("type", "string")

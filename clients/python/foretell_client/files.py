@@ -1,4 +1,4 @@
-"""The operations on files: jobs that score many rows. They are flows, as those of `flows`."""
+"""The operations on files: jobs that score many rows. As in `flows`, each is a generator of requests and pauses."""
 
 import uuid
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from foretell_client.errors import JobEnded, JobNotFinished, Refused
 from foretell_client.flows import FIRST_PAUSE, LONGEST_PAUSE, Flow, Flows, Pause, Send, clock
 from foretell_client.results import Job
 
-# Told the rows that are done, and those that are found so far.
+# A callback that gets the number of rows that are done, and the number of rows found so far.
 OnProgress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class FileFlows:
-    """`file` is binary and can be rewound, since a repetition sends it again."""
+    """`file` must be open in binary mode and seekable, since a repeated request sends it again."""
 
     flows: Flows
 
@@ -33,7 +33,7 @@ class FileFlows:
         return results.job((yield from self.flows.send(Send("GET", _of(job_id)))).json())
 
     def wait(self, job: Job, within: float | None, on_progress: OnProgress) -> Flow[Job]:
-        """Raises JobNotFinished."""
+        """The job when it has ended. Raises JobNotFinished if it does not end within `within` seconds."""
         end = None if within is None else clock() + within
         pause = FIRST_PAUSE
         while not job.is_finished:
@@ -49,7 +49,7 @@ class FileFlows:
         try:
             response = yield from self.flows.send(Send("POST", f"{_of(job_id)}cancel/"))
         except Refused as refused:
-            # An earlier attempt may have canceled it although its response was lost.
+            # An earlier attempt may have canceled the job although its response was lost.
             if refused.status == 409:
                 found = yield from self.read(job_id)
                 if found.status == "canceled":
@@ -62,20 +62,20 @@ class FileFlows:
         return results.job((yield from self.flows.send(request)).json())
 
     def save(self, job_id: str, what: str, into: IO[bytes], kind: str | None) -> Flow[None]:
-        """`what` is `results` or `errors`. A repetition begins the file again."""
+        """Write a download to `into`. `what` is `results` or `errors`. A repeated request writes the file anew."""
         path = f"{_of(job_id)}{what}/" + (f"?format={quote(kind)}" if kind else "")
         yield from self.flows.send(Send("GET", path, into=into))
 
 
 def ended_well(job: Job) -> Job:
-    """Raises JobEnded for a job that was canceled, has expired or failed: it has no answer for some rows."""
+    """Return a finished job. Raises JobEnded for a job that was canceled, has expired or failed: it lacks answers."""
     if job.status != "finished":
         raise JobEnded(job)
     return job
 
 
 def silent(done: int, rows: int) -> None:
-    """No progress is shown."""
+    """Show no progress."""
 
 
 def _of(job_id: str) -> str:
@@ -83,7 +83,10 @@ def _of(job_id: str) -> str:
 
 
 def progress_bar(rows: int) -> tuple[OnProgress, Callable[[], Any]]:
-    """A bar on standard error, or in a notebook, and what closes it. Nothing is shown where there is no terminal."""
+    """A callback that shows a progress bar on standard error or in a notebook, and a function that closes the bar.
+
+    Nothing is shown without a terminal. Raises ImportError if tqdm is not installed.
+    """
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415 - part of the extra `frames`
     except ImportError as error:

@@ -1,6 +1,7 @@
-"""The operations of a client without input and output: each is a generator of requests and pauses.
+"""The operations of a client, without I/O: each is a generator of requests and pauses.
 
-`Client` and `AsyncClient` carry them out, so that both repeat, wait and read in the same way.
+`Client` and `AsyncClient` send the requests and wait for the pauses, so both repeat requests and read responses in the
+same way.
 """
 
 import json
@@ -22,7 +23,7 @@ from foretell_client.results import Feedback, Model, ModelDetail, Prediction, Tr
 T = TypeVar("T")
 Features: TypeAlias = Mapping[str, Any] | Sequence[Any]
 
-# Temporary refusals: the server accepted nothing, and a repetition may succeed.
+# Temporary failures: a repetition may succeed. The Idempotency-Key prevents that rows are accepted twice.
 RETRY_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 # Rows that the server takes in one request.
@@ -31,10 +32,10 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class Send:
-    """`wait` is in seconds, which the server may hold the request.
+    """A request. `wait` is the number of seconds for which the server may hold it.
 
-    The body is JSON, or a form of `fields` and `files` (names with their contents). The response is written to `into`,
-    from its beginning, where that is given.
+    The body is JSON, or a form of `fields` and `files` (names with their contents). If `into` is given, the response is
+    written to it from its beginning.
     """
 
     method: str
@@ -47,7 +48,7 @@ class Send:
     into: IO[bytes] | None = None
 
     def parts(self) -> dict[str, Any]:
-        """The body, as the arguments of httpx name its kinds."""
+        """The body as keyword arguments of httpx."""
         return {"content": self.body, "data": self.fields, "files": self.files}
 
 
@@ -98,7 +99,7 @@ class Flows:
     def predict_rows(
         self, model: str, rows: Any, wait: float, within: float, version: int | str | None
     ) -> Flow[list[Prediction]]:
-        """In requests of at most `MOST_ROWS` rows. What has failed is among the predictions."""
+        """Predict rows in requests of at most `MOST_ROWS` rows. The result also contains predictions that failed."""
         end = time.monotonic() + within
         given, found = rows_of(rows), []
         for start in range(0, len(given), MOST_ROWS):
@@ -140,7 +141,7 @@ class Flows:
         try:
             response = yield from self.send(Send("POST", f"{_of(prediction_id)}cancel/"))
         except Refused as refused:
-            # An earlier attempt may have canceled it although its response was lost.
+            # An earlier attempt may have canceled the prediction although its response was lost.
             if refused.status == 409:
                 found = yield from self.result(prediction_id, 0.0)
                 if found.status == "canceled":
@@ -152,7 +153,7 @@ class Flows:
         try:
             yield from self.send(Send("DELETE", _of(prediction_id)))
         except Refused as refused:
-            if refused.status != 410:  # an earlier attempt has removed it
+            if refused.status != 410:  # 410: an earlier attempt has removed the prediction
                 raise
 
     def give_feedback(
@@ -210,12 +211,12 @@ def sleep(seconds: float) -> None:
 
 
 def clock() -> float:
-    """Seconds, for time limits."""
+    """The seconds of a monotonic clock, for time limits."""
     return time.monotonic()
 
 
 def rewind(file: IO[bytes]) -> None:
-    """Empty a file that a repetition writes again."""
+    """Empty a file that a repeated request writes again."""
     file.seek(0)
     file.truncate()
 
@@ -225,7 +226,7 @@ def _of(prediction_id: str) -> str:
 
 
 def _answered(found: Prediction) -> Prediction:
-    """Raises NoAnswer."""
+    """Return a prediction that succeeded. Raises NoAnswer for any other."""
     if found.status != "succeeded":
         raise NoAnswer(found)
     return found
@@ -237,14 +238,14 @@ def row_of(features: Features) -> dict[str, Any] | list[Any]:
 
 
 def rows_of(rows: Any) -> list[dict[str, Any] | list[Any]]:
-    """Rows as JSON; those of a DataFrame by column name, with null for what is missing."""
+    """Rows for JSON. Rows of a DataFrame are by column name, with null for missing values."""
     if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
         return [{name: _given(value) for name, value in row.items()} for row in rows.to_dict("records")]
     return [row_of(row) for row in rows]
 
 
 def _given(value: Any) -> Any:
-    """None for NaN, NA and NaT, which are not equal to themselves, or have no truth value at all."""
+    """The value, but None for NaN, NA and NaT, the missing values of pandas."""
     if isinstance(value, float):
         return None if math.isnan(value) else value
     return None if type(value).__name__ in ("NAType", "NaTType") else value

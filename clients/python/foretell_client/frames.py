@@ -40,11 +40,13 @@ def predict(
     version: int | str | None,
     show: bool,
 ) -> "Flow[DataFrame]":
-    """The answers to the rows of `frame`, with its index; a row that cannot be answered has its `error`.
+    """The answers to the rows of `frame`, with the same index. A row that cannot be answered has an `error`.
 
     Raises:
-        ValueError: the frame lacks a column, or holds an infinite number; nothing was sent.
-        JobEnded, JobNotFinished: see there.
+        ValueError: the frame has no row, lacks a column, has one twice, or holds an infinite number; nothing was sent.
+        JobEnded: the job failed, expired or was canceled.
+        JobNotFinished: the job did not finish within `within` seconds.
+        ImportError: `show` is set, and tqdm is not installed.
     """
     signature = model.signature or {"properties": {}, "required": []}
     columns = _columns(frame, list(signature["properties"]), signature["required"])
@@ -67,7 +69,7 @@ def _temporary() -> IO[bytes]:
 
 # --- Rows -------------------------------------------------------------------------------------------------------------
 def _columns(frame: "DataFrame", names: Sequence[str], required: Sequence[str]) -> list["Series[Any] | None"]:
-    """The columns of the features in the order of the signature; None for one that may be missing and is."""
+    """The columns of the features in the order of the signature; None for an optional column that is missing."""
     known = list(frame.columns)
     if not len(frame):
         raise ValueError("The DataFrame has no row.")
@@ -90,7 +92,7 @@ def _has_infinity(column: "Series[Any]") -> bool:
 
 
 def _lines(columns: Sequence["Series[Any] | None"], rows: int) -> Iterator[bytes]:
-    """Each row as a JSON list, with null for what is missing."""
+    """Each row as a JSON list, with null for missing values."""
     for start in range(0, rows, _ROWS):
         size = min(_ROWS, rows - start)
         values = [[None] * size if one is None else _values(one.iloc[start : start + size]) for one in columns]
@@ -103,13 +105,13 @@ def _values(column: "Series[Any]") -> list[Any]:
 
 
 def _as_json(value: Any) -> Any:
-    """Dates as ISO 8601 has them; the rest as `as_json`."""
+    """Dates as text in ISO 8601; other values as `as_json` converts them."""
     return value.isoformat() if hasattr(value, "isoformat") else as_json(value)
 
 
 # --- Answers ----------------------------------------------------------------------------------------------------------
 def _answers(file: IO[bytes], frame: "DataFrame", width: int, task: str) -> "DataFrame":
-    """The new columns of the results: what follows the columns of the features."""
+    """The columns of the results that follow the columns of the features."""
     import pandas as pd  # noqa: PLC0415 - part of the extra `frames`
 
     file.seek(0)

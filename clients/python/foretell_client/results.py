@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-# A label or a number; of several targets, those that are known.
+# A label or a number; for a version with several targets, the values of the known ones by name.
 Truth = str | float | dict[str, str | float]
 FINISHED = frozenset({"succeeded", "failed", "canceled", "expired"})
 JOB_FINISHED = frozenset({"finished", "failed", "canceled", "expired"})
@@ -22,7 +22,7 @@ class Classification:
 
 @dataclass(frozen=True)
 class Regression:
-    """`interval` holds the true value with the stated coverage."""
+    """`interval` contains the true value with the stated coverage."""
 
     value: float
     unit: str | None
@@ -89,9 +89,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Job:
-    """A file of rows that is scored. `rows` are those found so far; of those that are `done`, `bad` have an error.
+    """A file of rows that is scored. `rows` counts the rows found so far. Of the `done` rows, `bad` rows have an error.
 
-    `status` is "finished" although rows are bad: they can be corrected. `error` is set where the whole job failed.
+    `status` is "finished" even if rows are bad, since they can be corrected. `error` is set if the whole job failed.
     """
 
     id: str

@@ -1,1 +1,1 @@
-"""Dates as pages write them, by language; the names are those that templates use."""
+"""Date formats of the pages, by language. Templates use their names."""

@@ -66,7 +66,7 @@ def _present(request: HttpRequest, found: Prediction) -> PredictionPresenter:
 
 
 def _reload(shown: PredictionPresenter) -> dict[str, Any]:
-    """Without JavaScript the page reloads itself at the delays at which a script would poll."""
+    """The meta refresh of the page: without JavaScript it reloads itself after the delay after which a script polls."""
     if shown.is_terminal or shown.capped:
         return {}
     return {
@@ -123,7 +123,7 @@ def retry(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def feedback(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    """Keep what the asker says; htmx gets the whole result again, with what was said."""
+    """Store the feedback of the person who asked. The redirect leads to the result, which shows the feedback."""
     caller = caller_of(request)
     found = find_prediction(prediction_id, caller)
     try:

@@ -1,4 +1,4 @@
-"""Pages of files: the list of mine, a new one with its preview, one job live, its results, its bad rows."""
+"""Pages of batch jobs: the caller's list, a new file with its preview, one job with its progress, results, bad rows."""
 
 import io
 import uuid
@@ -64,14 +64,14 @@ def mine(request: HttpRequest) -> HttpResponse:
     )
 
 
-# --- A new one --------------------------------------------------------------------------------------------------------
+# --- A new job --------------------------------------------------------------------------------------------------------
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @for_predictors
 def new(request: HttpRequest) -> HttpResponse:
-    """GET: the form, or the preview of a draft. POST: keep a draft, or start the job of one."""
+    """GET: the form, or the preview of a draft, which is an uploaded file. POST: store a draft, or start its job."""
     name = request.GET.get("model") or request.POST.get("model")
-    if not name:  # the list of files offers the models
+    if not name:  # the list of files lets the user choose a model
         return redirect("batches")
     registered = find_model(name)
     version = serving_version(registered)
@@ -124,7 +124,7 @@ def _sent(request: HttpRequest) -> tuple[IO[bytes] | None, str]:
 
 
 def _draft(token: str) -> tuple[str, str, IO[bytes]]:
-    """Raises NotFound for a draft that is gone."""
+    """The id, the file name and the content of a draft. Raises NotFound if the token is invalid or it is gone."""
     try:
         draft, name = signing.loads(token, salt=DRAFT_SALT, max_age=DRAFT_SECONDS)
     except signing.BadSignature:
@@ -136,7 +136,7 @@ def _draft(token: str) -> tuple[str, str, IO[bytes]]:
 
 
 def _preview(request: HttpRequest, registered: RegisteredModel, version: ModelVersion) -> HttpResponse:
-    from predictions.batches.preview import look  # noqa: PLC0415 - pyarrow, where a file is looked at
+    from predictions.batches.preview import look  # noqa: PLC0415 - imports pyarrow, which no other page needs
 
     _, name, file = _draft(request.GET["draft"])
     with file:
@@ -168,7 +168,7 @@ def _start(request: HttpRequest, registered: RegisteredModel, version: ModelVers
 @require_safe
 @for_predictors
 def template(request: HttpRequest) -> HttpResponse:
-    """A file to fill in: the features' names, and the model's examples as rows."""
+    """A file to fill in: the names of the features as header, and the examples of the model as rows."""
     registered = find_model(request.GET.get("model", ""))
     signature = serving_version(registered).signature
     examples = [written(signature, example["values"]) for example in registered.description.get("examples", [])]

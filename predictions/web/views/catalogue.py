@@ -39,7 +39,8 @@ from predictions.web.presenters import PredictionPresenter
 from predictions.web.versions import VersionsPresenter, challenger_of, events, own_aliases, pending
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
 
-# `?from=last`. The page offers it by this word: an id in it would be a secret, and the page is compressed.
+# `?from=last` fills the form with the caller's latest values. The page links to this word instead of an id: an id would
+# be a secret, and the page is compressed.
 LAST = "last"
 
 
@@ -52,7 +53,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @compressed
 @require_safe
-@cache_control(private=True, no_cache=True)  # not no-store: with it, Back over HTTPS loses what was typed
+@cache_control(private=True, no_cache=True)  # with no-store, Back over HTTPS would lose the typed values
 @for_predictors
 def model(request: HttpRequest, name: str) -> HttpResponse:
     registered = find_model(name)
@@ -62,7 +63,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     response = render(request, "predictions/model.html", _page(request, registered, form))
     if "from" in request.GET:  # the page holds the values of a prediction
         add_never_cache_headers(response)
-    # Set before the form is sent: both posts of a double click then come from one visitor.
+    # The cookie is set before the form is sent, so both posts of a double click come from one visitor.
     if visitor := new_visitor_id(request):
         set_visitor_cookie(response, visitor)
     return response
@@ -87,7 +88,7 @@ def card(request: HttpRequest, name: str) -> HttpResponse:
 @require_safe
 @for_predictors
 def versions(request: HttpRequest, name: str) -> HttpResponse:
-    """All versions side by side; what was changed and by whom is for analysts."""
+    """All versions side by side. Only analysts and operators see the history of changes."""
     registered = find_model(name)
     found = list(registered.versions.order_by("-number").prefetch_related("aliases"))
     may_operate = request.user.has_perm("predictions.operate_models")
@@ -176,7 +177,7 @@ def _values_to_start_with(request: HttpRequest, registered: RegisteredModel) -> 
 
 
 def _earlier(request: HttpRequest, registered: RegisteredModel) -> Prediction | None:
-    """The prediction of this model that `?from=` names: by its id, or `last`, the one that this caller asked last."""
+    """The prediction of this model that `?from=` names: an id, or `last` for the latest one of this caller."""
     named = request.GET.get("from", "")
     if named == LAST:
         return _asked_before(request, registered).select_related("version").first()

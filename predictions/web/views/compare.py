@@ -17,7 +17,7 @@ from predictions.web.access import for_predictors
 from predictions.web.comparison import ChoicePresenter, ComparisonPresenter
 from predictions.web.visitors import caller_of
 
-# Of more results than these, an older one is chosen in the list of predictions.
+# The page offers this many results. Older ones can be chosen in the list of predictions.
 MOST_OFFERED = 30
 NOT_TWO = gettext_lazy("Choose two results to compare, no more and no fewer.")
 NOT_ONE_MODEL = gettext_lazy(
@@ -41,7 +41,7 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 
 def _ids(request: HttpRequest) -> list[uuid.UUID] | None:
-    """The different ids that were asked for; None if one is no id."""
+    """The ids of the query without duplicates; None if one of them is no UUID."""
     try:
         return list(dict.fromkeys(uuid.UUID(text) for text in request.GET.getlist("id")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The comparison of a version with those that answered callers: for operators and analysts."""
+"""The comparison of a version with the versions that answered callers, for operators and analysts."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ EXPECTED_MS = 1000.0
 @never_cache
 @for_analysts
 def comparison(request: HttpRequest, name: str, called: str) -> HttpResponse:
-    """`?with=<number>` chooses among the versions that it was compared with."""
+    """`?with=<number>` chooses one of the versions that this version was compared with; the first one by default."""
     version, model = find_version(name, called), find_model(name)
     found = others(version)
     chosen = _chosen(found, request.GET.get("with", ""))
@@ -48,7 +48,7 @@ def comparison(request: HttpRequest, name: str, called: str) -> HttpResponse:
 @never_cache
 @for_analysts
 def progress(request: HttpRequest, name: str, called: str) -> HttpResponse:
-    """The fragment of the replay that is under way, or has ended meanwhile."""
+    """The fragment with the progress of the newest replay, which may have ended meanwhile."""
     context = {"model": find_model(name), **_progress(request, find_version(name, called))}
     is_over = request.htmx and context["replay"].is_terminal  # type: ignore[attr-defined]
     response = render(request, "predictions/_replay.html", context, status=STOP_POLLING if is_over else 200)
@@ -64,7 +64,7 @@ def _chosen(found: list[Other], number: str) -> Other | None:
 
 
 def _progress(request: HttpRequest, version: ModelVersion) -> dict[str, Any]:
-    """The newest replay, and when the page asks again."""
+    """The newest replay, and when the page polls again."""
     newest = Comparison.objects.filter(version=version, kind=Kind.REPLAY).order_by("-pk").first()
     attempt = polling.attempt_of(request)
     address = reverse("comparison-progress", args=[version.registered_model.name, version.number])

@@ -35,7 +35,7 @@ GONE = {NotFound: 404, Removed: 410}
 
 @dataclass(frozen=True)
 class _Place:
-    """The model in an embedding, who asks it there, and what its page shows."""
+    """A model in an embedding, the caller who asks there, and the context of the page."""
 
     embedding: Embedding
     caller: Caller
@@ -134,7 +134,7 @@ def _show_errors(request: HttpRequest, place: _Place, form: PredictionForm, stat
 @framed
 @never_cache
 def result(request: HttpRequest, embedding: Embedding, sealed: str) -> HttpResponse:
-    """The result by itself: what a browser without JavaScript shows after the form."""
+    """The result as a page of its own, for browsers without JavaScript."""
     try:
         shown = _present(request, embedding, find_result(embedding, unseal(embedding, sealed)))
     except (NotFound, Removed) as error:
@@ -174,6 +174,6 @@ def _present(request: HttpRequest, embedding: Embedding, found: Prediction) -> E
 
 
 def _gone(request: HttpRequest, embedding: Embedding, error: NotFound | Removed) -> HttpResponse:
-    """In the frame: the ordinary page for it may not be framed."""
+    """The error page for the frame. Other sites may not show the ordinary error page in a frame."""
     context = {"host": embedding.origin, "sentence": error.sentence, "url": reverse("embedded", args=[embedding.key])}
     return render(request, "embed/gone.html", context, status=GONE[type(error)])

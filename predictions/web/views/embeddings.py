@@ -56,7 +56,7 @@ def embeddings(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _make(request: HttpRequest, model: RegisteredModel, form: EmbeddingForm) -> bool:
-    """An origin that has one already keeps it."""
+    """Create an embedding, or keep the one that the origin already has. False if the user has too many."""
     user = cast(User, request.user)
     own = Embedding.objects.filter(user=user, registered_model_id=model.pk)
     if own.count() >= MOST:
@@ -74,7 +74,7 @@ def _make(request: HttpRequest, model: RegisteredModel, form: EmbeddingForm) -> 
 @never_cache
 @login_required
 def revoke(request: HttpRequest, name: str, key: str) -> HttpResponse:
-    """Asks, then revokes. An embedding that the user may not revoke is not there."""
+    """GET asks for confirmation, and POST revokes. An embedding that the user may not revoke is a 404."""
     model = _model(request, name)
     embedding = embeddings_for(request.user, model).filter(key=key).first()
     if embedding is None:

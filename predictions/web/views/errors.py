@@ -1,4 +1,4 @@
-"""The page for an address that leads nowhere."""
+"""The page for an unknown URL (404)."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render

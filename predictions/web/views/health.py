@@ -1,4 +1,4 @@
-"""The health check of predictions, for load balancers. `predictions.api.health` has that of the process."""
+"""The health check of predictions, for load balancers. `predictions.api.health` has the health check of the process."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache

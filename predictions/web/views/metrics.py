@@ -1,4 +1,5 @@
-"""Metrics for Prometheus. Requires `METRICS_TOKEN` if it is set; otherwise only this machine, in development."""
+"""Metrics for Prometheus. If `METRICS_TOKEN` is set, a request needs it. Otherwise only this machine may read them, in
+development."""
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse

@@ -1,4 +1,4 @@
-"""My predictions: the list, which keeps itself up to date, with search; and the same as a CSV file."""
+"""The caller's predictions: a list with search that updates itself, and the same list as a CSV file."""
 
 import time
 from typing import Any
@@ -21,7 +21,7 @@ from predictions.web.visitors import caller_of
 
 PAGE_SIZE = 50
 POLL_MS = 3000
-# A list in which nothing has changed for so long stops asking.
+# A list stops polling after this time without a change.
 WATCH_SECONDS = 600
 
 
@@ -29,7 +29,7 @@ WATCH_SECONDS = 600
 @never_cache
 @for_predictors
 def mine(request: HttpRequest) -> HttpResponse:
-    """The page; for htmx the list alone, or 204 where nothing has changed since `seen`."""
+    """The page; for htmx the list alone, or 204 if nothing has changed since `seen`."""
     page = Paginator(_chosen(request).apply(_rows(request)), PAGE_SIZE).get_page(request.GET.get("page"))
     is_fragment = bool(request.htmx)  # type: ignore[attr-defined]
     mark, is_over = digest(page), is_fragment and _is_over(request)
@@ -51,7 +51,7 @@ def _chosen(request: HttpRequest) -> HistoryFilter:
 
 
 def _is_over(request: HttpRequest) -> bool:
-    """Whether the time is over for which an unchanged list asks again."""
+    """Whether the time during which an unchanged list polls is over."""
     until = request.GET.get("until", "")
     return not (until.isascii() and until.isdigit() and len(until) < 12 and time.time() < int(until))
 
@@ -76,7 +76,7 @@ def _context(request: HttpRequest, page: "Page[Prediction]", mark: str, *, is_ov
 @never_cache
 @for_predictors
 def as_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """All pages of the list. Of one model, each value has its column."""
+    """All pages of the list. If the list is of one model, each of its inputs has a column."""
     chosen = _chosen(request)
     response = StreamingHttpResponse(
         csv_lines(chosen.apply(_rows(request)), _names(chosen.model)), content_type="text/csv; charset=utf-8"
@@ -86,6 +86,6 @@ def as_csv(request: HttpRequest) -> StreamingHttpResponse:
 
 
 def _names(model: str) -> list[str]:
-    """The inputs of all versions of a model, those of the newest first."""
+    """The inputs of all versions of a model. Those of the newest version come first."""
     versions = ModelVersion.objects.filter(registered_model__name=model).order_by("-number") if model else ()
     return list(dict.fromkeys(name for version in versions for name in version.signature.names))

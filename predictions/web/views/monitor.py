@@ -18,7 +18,7 @@ from predictions.web.presenters import HEADLINES, PredictionPresenter
 from predictions.web.waiting import time_text
 
 FEED_MS = 2000
-# Ten minutes unattended; then a button resumes it.
+# After ten minutes the feed stops by itself. A button resumes it.
 FEED_ATTEMPTS = 300
 
 
@@ -74,7 +74,7 @@ def _feed(request: HttpRequest, attempt: int) -> dict[str, Any]:
 
 
 def _tiles(chosen: board.Filter) -> dict[str, Any]:
-    """Counts of what the filters let through, under a title that names the filters."""
+    """Counts of the predictions that match the filters. `only` names the model if one is chosen."""
     now, hour = board.now(chosen), board.last_hour(chosen)
     return {
         "only": _only(chosen),

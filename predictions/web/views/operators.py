@@ -1,4 +1,4 @@
-"""What operators change on a model's page of versions."""
+"""Changes that operators make on the versions page of a model."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
@@ -20,7 +20,7 @@ NOTHING_CHOSEN = english("Choose what to change.")
 @login_required
 @permission_required(OPERATE, raise_exception=True)
 def change(request: HttpRequest, name: str) -> HttpResponse:
-    """`what` is a change, where it needs one with its version: `pause`, or `promote:2`."""
+    """The field `what` names the change, with a version if the change needs one: `pause`, or `promote:2`."""
     model, asked = find_model(name), _asked(request)
     try:
         made = make_change(model, asked)
@@ -51,7 +51,7 @@ def _asked(request: HttpRequest) -> Change:
 
 
 def _sentence(error: InvalidInput) -> str:
-    """What is wrong, if a person wrote it; a wrong choice has only one remedy."""
+    """The message of a problem in a field that people type in. For a wrong choice it is always NOTHING_CHOSEN."""
     problem = error.problems[0]
     return problem.message if problem.pointer in ("/reason", "/alias", "/percent", "/last") else NOTHING_CHOSEN
 

@@ -40,13 +40,13 @@ def reference(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _errors() -> list[dict[str, Any]]:
-    """As values: a template would call the classes."""
+    """The errors as dictionaries, because a template would call the classes."""
     known = [error for error in all_errors() if getattr(error, "sentence", "")]
     return [{"code": error.code, "sentence": error.sentence, "retryable": error.retryable} for error in known]
 
 
 def _row(registered: RegisteredModel) -> dict[str, Any]:
-    """The values of the first example, or none."""
+    """The values of the first example; empty if there is no example."""
     examples = registered.description.get("examples", [])
     row: dict[str, Any] = examples[0]["values"] if examples else {}
     return row
@@ -81,7 +81,7 @@ def _types(said: dict[str, Any]) -> list[str]:
 
 
 def _range(said: dict[str, Any]) -> str:
-    """The numbers as JSON has them: they are read beside requests."""
+    """The allowed range. Its numbers are in the format of JSON, as in the requests on the same page."""
     shown = {"low": f"{said.get('minimum', 0):g}", "high": f"{said.get('maximum', 0):g}"}
     if "minimum" in said and "maximum" in said:
         return gettext("from %(low)s to %(high)s") % shown

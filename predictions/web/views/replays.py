@@ -1,4 +1,4 @@
-"""One prediction again, by another version of its model: the choice of the version, and the wait for it."""
+"""The replay of one prediction by another version of its model: the choice of the version, and the wait."""
 
 import uuid
 from typing import Any
@@ -45,7 +45,7 @@ def choose(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 
 
 def _replayed(request: HttpRequest, found: Prediction) -> Prediction | None:
-    """None if it was refused: a message says why."""
+    """The new prediction. None if it was refused; then a message says why."""
     number = request.POST.get("version", "")
     try:
         version = find_version(found.version.registered_model.name, number)
@@ -62,7 +62,7 @@ def _replayed(request: HttpRequest, found: Prediction) -> Prediction | None:
 @never_cache
 @for_predictors
 def replayed(request: HttpRequest, prediction_id: uuid.UUID, again_id: uuid.UUID) -> HttpResponse:
-    """Waits for the second answer; then both are compared."""
+    """A page that waits for the second answer, and then redirects to the comparison of both."""
     caller = caller_of(request)
     before, after = find_prediction(prediction_id, caller), find_prediction(again_id, caller)
     if before.version.registered_model_id != after.version.registered_model_id:

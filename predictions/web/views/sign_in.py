@@ -1,4 +1,4 @@
-"""Sign-in, which claims what this browser asked without an account."""
+"""Sign-in. It gives the user the predictions that this browser asked for without an account."""
 
 from django.contrib import messages
 from django.contrib.auth.forms import AuthenticationForm

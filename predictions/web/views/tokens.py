@@ -16,7 +16,7 @@ from predictions.models import ApiToken, RegisteredModel
 from predictions.models.api_token import Scope
 from predictions.use_cases.operate import OPERATE
 
-# In the session, from the request that makes a token until the page that shows its secret.
+# The session entry that keeps the secret of a new token until the page that shows it.
 NEW_SECRET = "new_token_secret"  # noqa: S105 - the name of the entry
 DAYS = [("30", gettext_lazy("30 days")), ("90", gettext_lazy("90 days")), ("365", gettext_lazy("a year"))]
 
@@ -45,7 +45,7 @@ class TokenForm(forms.Form):
 @never_cache
 @login_required
 def tokens(request: HttpRequest) -> HttpResponse:
-    """The list and the form. A new secret is shown by the redirect's page, once: reloading makes no second token."""
+    """The list and the form. The page after the redirect shows a new secret once, so a reload makes no second token."""
     may_operate = request.user.has_perm(OPERATE)
     form = TokenForm(request.POST if request.method == "POST" else None, may_operate=may_operate)
     if form.is_valid():
@@ -58,7 +58,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
 
 
 def _make(user: Any, said: dict[str, Any]) -> str:
-    """The secret."""
+    """Create a token, and return its secret."""
     _, secret = ApiToken.objects.create(
         user=user,
         name=said["name"],
@@ -73,7 +73,7 @@ def _make(user: Any, said: dict[str, Any]) -> str:
 @never_cache
 @login_required
 def revoke(request: HttpRequest, token_key: str) -> HttpResponse:
-    """Asks, then revokes. A token of somebody else, or one that is gone, is not there."""
+    """GET asks for confirmation, and POST revokes. A token of another user, or one that is gone, is a 404."""
     token = ApiToken.objects.of(request.user).filter(token_key=token_key).first()
     if token is None:
         raise Http404("no such token")

@@ -1,4 +1,4 @@
-"""Why an answer, and what would change it: fragments that poll like the prediction, and pages without a script."""
+"""Explanation and what-if of an answer: fragments that poll like the prediction, and pages without a script."""
 
 import uuid
 from typing import Any
@@ -20,7 +20,7 @@ from predictions.web.views.answers import STOP_POLLING
 from predictions.web.visitors import caller_of
 from predictions.web.what_if import InvalidChange, WhatIfPresenter, changed_row
 
-# Most are computed within this time.
+# Most explanations and what-ifs are computed within this time.
 EXPECTED_MS = 300.0
 
 
@@ -35,7 +35,7 @@ def explanation(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @never_cache
 def what_if(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
-    """`?feature=<name>&value=<text>` asks for the answer to one other value."""
+    """`?feature=<name>&value=<text>` asks for the answer with this value of the feature instead of its own."""
     found = find_prediction(prediction_id, caller_of(request))
     feature, text = request.GET.get("feature", ""), request.GET.get("value", "")
     values, problem = None, ""
@@ -51,7 +51,7 @@ def what_if(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
 
 
 def _asked(found: Prediction, values: Any = None, *, is_what_if: bool = False) -> Computation | None:
-    """None while there is no answer to explain."""
+    """The computation of the explanation or what-if; None while there is no answer to explain."""
     try:
         return requests.what_if(found, values) if is_what_if else requests.explanation(found)
     except NoAnswer:

@@ -1,10 +1,11 @@
-"""Django's PostgreSQL backend with a time limit on each wait for the server, and a cursor that keeps some statements.
+"""Django's PostgreSQL backend with a time limit on each wait for the server, and a cursor that prepares statements.
 
 The server enforces `statement_timeout`. A frozen server, or a network that drops all packets, enforces nothing: a
 request would wait until the connection is closed.
 
-Overrides four methods: `psycopg.Connection.wait`, which is public but whose `timeout` no setting reaches, and
-`get_connection_params`, `get_new_connection` and `set_autocommit` of Django's backend, which are not documented.
+Overrides five methods: `psycopg.Connection.wait`, which is public but has a `timeout` that no setting reaches, and
+`get_connection_params`, `get_new_connection`, `set_autocommit` and `is_usable` of Django's backend, which are not
+documented.
 
 Upstream: psycopg/psycopg2 issue 1017 describes the failure for psycopg 2 (`statement_timeout` does not help when the
 host of the server fails). No issue of psycopg 3 or Django is known.
@@ -66,8 +67,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             super().set_autocommit(autocommit, *args, **kwargs)
 
     def is_usable(self) -> bool:
-        """Also without a question, if the connection answered a moment ago and no error has occurred since: Django asks
-        before each unit of work, which for a batch of rows is one round trip of few."""
+        """True without a query if the connection answered within FRESH_SECONDS and no error has occurred since. Django
+        checks before each unit of work, and for a batch of rows the check would be one of only a few round trips."""
         connection = self.connection
         if connection is None:
             return False

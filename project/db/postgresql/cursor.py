@@ -1,7 +1,7 @@
 """A cursor that lets PostgreSQL keep some statements and their plans, by SQL's PREPARE and EXECUTE.
 
 Django binds parameters on the client, so PostgreSQL parses and plans each statement anew. For the statements that every
-prediction passes, that takes longer than to run them: see docs/decisions/0043-postgresql-keeps-three-plans.md.
+prediction needs, this takes longer than running them: see docs/decisions/0043-postgresql-keeps-three-plans.md.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-# How long a connection keeps its plans: one that was made for an empty table would read all of a table that has grown.
+# How long a connection keeps its plans. A plan that was made for an empty table would scan a table that has grown.
 PLAN_SECONDS = 1.0
 # No name is used twice: a connection may still have a statement of that name.
 _numbers = count()
@@ -35,8 +35,9 @@ class Cursor(base.CursorMixin, psycopg.ClientCursor[Any]):
         return self._execute_kept(name, query, params) if name else super().execute(query, params, **options)
 
     def _execute_kept(self, name: str, statement: str, params: Any) -> Any:
-        """Raises once if the connection has lost its statements, or a column its type. Then they are prepared anew."""
-        connection: Any = self.connection  # one of project.db.postgresql.base
+        """Run a prepared statement. Raises an error once if the connection has lost its prepared statements, or if the
+        type of a column has changed. The next call then prepares the statement again."""
+        connection: Any = self.connection  # a Connection of project.db.postgresql.base
         kept: Kept = connection.kept
         now = time.monotonic()
         try:
@@ -51,7 +52,7 @@ class Cursor(base.CursorMixin, psycopg.ClientCursor[Any]):
             raise
 
     def _prepare(self, name: str, statement: str) -> str:
-        """The EXECUTE of a statement that is prepared under this name."""
+        """Prepare a statement under this name, and return the EXECUTE that runs it."""
         number = count(1)
         text = re.sub("%[%s]", lambda found: "%" if found[0] == "%%" else f"${next(number)}", statement)
         super().execute(f"PREPARE {name} AS {text}")

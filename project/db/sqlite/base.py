@@ -1,8 +1,8 @@
 """Django's SQLite backend with short pauses between two attempts to get the write lock.
 
-SQLite's own busy handler sleeps 1, 2, 5, 10, 15, 20, 25 ms and so on, but a commit takes half a millisecond: writers
-mostly slept. Here a statement that finds the database locked is repeated after fractions of a millisecond, until the
-same time limit.
+SQLite's own busy handler sleeps 1, 2, 5, 10, 15, 20, 25 ms and so on, but a commit takes half a millisecond. With it,
+writers slept most of the time. Here a statement that finds the database locked is repeated after fractions of a
+millisecond, until the same time limit.
 
 Overrides `create_cursor` of Django's backend and its `SQLiteCursorWrapper`, which are not documented.
 
