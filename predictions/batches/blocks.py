@@ -15,9 +15,9 @@ from predictions.serving.schema.sentences import english
 
 @dataclass(slots=True)
 class Block:
-    """Rows in the order of the file. `cells` has a text column for each column of the file; `lines` and `flaws` go by
-    row. `objects` are the rows of JSON, whose values have types; None for text. `is_closed` is false where the text
-    ends within quotes."""
+    """Rows in the order of the file. `cells` has a text column for each column of the file; `lines` has the line of
+    each row; `flaws` has the flaw of each flawed row. `objects` are the rows of JSON, whose values have types; None for
+    text. `is_closed` is false if the text ends within quotes."""
 
     cells: list[Any]
     lines: Lines
@@ -46,9 +46,9 @@ def parse(
     keeps_blank_rows: bool = False,
 ) -> Block:
     """The rows of a text in UTF-8 that ends with a line end. Rows with a cell of more than `longest` bytes get a flaw;
-    those without any text are left out, unless `keeps_blank_rows`.
+    rows without any text are left out, unless `keeps_blank_rows`.
 
-    `by_record`: lines are numbered by records.
+    `by_record`: lines are counted by records, not by line breaks.
     """
     found = read(text, dialect)
     block = _assembled(list(pieces_of(text, found, first_line, dialect, by_record=by_record)), dialect)

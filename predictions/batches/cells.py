@@ -1,4 +1,4 @@
-"""Cells of text as values of features, by the signature: whole columns at once where that is certain, else row by row.
+"""Reads and checks cells of text by the signature: whole columns at once if the result is certain, else row by row.
 
 `Signature.clean` decides about every row that a column-wise check does not prove to be good, so the codes and messages
 are those of the form and of the API.
@@ -27,7 +27,7 @@ from predictions.serving.schema.signature import Boolean, Choice, Feature, Integ
 Mask = npt.NDArray[np.bool_]
 
 _SPACES = r"[ '\u00a0\u2009\u202f\u2019]"
-# A group mark is never the other decimal sign, unless both stand there or it repeats: "1,234" would have two readings.
+# The other decimal sign may group digits only if it repeats, or if both signs occur: "1,234" would be ambiguous.
 NUMBERS = {
     ".": re.compile(
         rf"[+-]?(\d+|[1-9]\d{{0,2}}({_SPACES}\d{{3}})+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d{{0,2}}(,\d{{3}})+(?=\.))?"
@@ -48,7 +48,7 @@ BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "
 @dataclass(slots=True)
 class Checked:
     """`good` are the positions of the valid rows, `values` their values: lists in signature order, or an array of
-    float64 where every value is a number. `problems` of the others, by position."""
+    float64 where every value is a number. `problems` has those of the other rows, by position."""
 
     good: npt.NDArray[np.intp]
     values: Any
@@ -56,7 +56,7 @@ class Checked:
 
 
 def check(block: Block, layout: Layout, signature: Signature, *, as_array: bool) -> Checked:
-    """Every row of a block, valid or with all its problems. `as_array` asks for an array where that is possible."""
+    """Checks every row of a block, and finds all problems of each. `as_array` asks for an array where possible."""
     if block.objects is not None:
         return _check_objects(block, signature)
     columns = [
@@ -82,7 +82,7 @@ def _gathered(
     *,
     as_array: bool,
 ) -> Checked:
-    """The rows that are certain, with those that prove to be good one by one."""
+    """The result for all rows. Rows that are not `certain` are checked one by one."""
     late: dict[int, list[Value]] = {}
     problems: dict[int, list[Problem]] = {}
     for row in np.flatnonzero(~certain).tolist():
@@ -205,7 +205,7 @@ def _check_flaw(block: Block, row: int) -> None:
 
 
 def read_cell(feature: Feature, text: str, decimal: str) -> Any:
-    """The value that a cell stands for; the text itself where it stands for none, so that the signature refuses it."""
+    """The value of a cell, None if it is empty. A text that cannot be read stays as it is: the signature refuses it."""
     if isinstance(feature, Text):
         return text if text or feature.required else None
     if isinstance(feature, Choice) and text in feature.values:
@@ -264,7 +264,7 @@ def _check_objects(block: Block, signature: Signature) -> Checked:
 
 
 def what_stood_there(block: Block, layout: Layout, signature: Signature, row: int, problem: Problem) -> str:
-    """The text of the cell that a problem is about; the whole line where it is about the line."""
+    """The text of the cell that has the problem; the text of the line if the problem concerns the whole line."""
     if problem.feature is None:
         return shown(block.flaws[row].text) if row in block.flaws else ""
     place = layout.matched[signature.names.index(problem.feature)] if problem.feature in signature.names else None

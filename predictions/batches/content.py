@@ -18,7 +18,7 @@ ACCEPTED = english("Send CSV, Excel (.xlsx, .ods), Parquet or JSON lines, not co
 
 
 def refuse_other_content(head: bytes) -> None:
-    """Raises UnsupportedMediaType for a file whose first bytes say that it is none that can be read."""
+    """Raises UnsupportedMediaType for a file whose first bytes show a format that cannot be read."""
     for mark, what in REFUSED.items():
         if head.startswith(mark):
             raise UnsupportedMediaType(english("This file is {what}. {remedy}", what=what, remedy=ACCEPTED))

@@ -1,4 +1,4 @@
-"""Corrected bad rows of a finished job: each is scored alone and takes its place among the results."""
+"""Corrected bad rows of a finished job: they are scored, and replace the bad rows in the results."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from predictions.models import batch_files as store
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.schema.signature import Integer, Number, Signature
 
-# In the text of an error: the column and the code of each part.
+# The column and the code of each part in the text of an error.
 _PART = re.compile(r"(?:^|; )([^;:]*): ([a-z_]+): ")
 
 # A row of text as its cells in the order of the job's columns, None for those that were not sent; a row of JSON as its
@@ -31,7 +31,7 @@ Row = Any
 
 # --- Reading what was sent --------------------------------------------------------------------------------------------
 def distribute(chunk: BatchChunk) -> list[BatchChunk]:
-    """A chunk for each place of the file that has corrected rows."""
+    """A new chunk for each scored chunk of the job that has corrected rows."""
     fixes = _by_line(chunk)
     found = []
     for base in BatchChunk.objects.filter(job=chunk.job_id).done().filter(bad__gt=0):
@@ -106,7 +106,7 @@ def _rewritten(text: str, old: str, new: str) -> str:
 
 # --- Scoring them -----------------------------------------------------------------------------------------------------
 def apply(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> dict[str, Any]:
-    """What `settle` stores of a chunk of corrections: the results of its base, the corrected rows in their places."""
+    """Scores a chunk of corrections. Returns what `settle` stores: the base chunk's results with the rows replaced."""
     job, base = chunk.job, chunk.replaces
     assert base is not None  # noqa: S101 - only chunks of corrections come here
     original = BatchChunk.objects.original(chunk)

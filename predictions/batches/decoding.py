@@ -1,14 +1,14 @@
-"""Text of a file in any encoding as UTF-8, with a mark for each byte that the encoding does not know."""
+"""Converts text in any encoding to UTF-8, with a marker for each byte that is not valid in the encoding."""
 
 import codecs
 
-# A byte that the encoding does not know is kept as one of these characters, of a range that is for private use.
+# An invalid byte is kept as one of these characters, which are in a range for private use.
 DAMAGED = 0xF700
 DAMAGED_CHARACTERS = f"[{chr(DAMAGED + 0x80)}-{chr(DAMAGED + 0xFF)}]"
 
 
 def decoded(raw: bytes, encoding: str, newline: str) -> bytes:
-    """In UTF-8, with damaged characters marked."""
+    """The text in UTF-8, with line feeds at line ends and with invalid bytes marked."""
     if encoding == "utf-8" and newline == "\n":
         try:
             raw.decode()
@@ -31,7 +31,7 @@ codecs.register_error("foretell.damaged", _mark_damage)
 
 
 def marked(raw: bytes, encoding: str = "utf-8") -> str:
-    """Decode bytes; each byte that the encoding does not know becomes one of `DAMAGED_CHARACTERS`."""
+    """Decode bytes; each invalid byte becomes one of `DAMAGED_CHARACTERS`."""
     return raw.decode(encoding, "foretell.damaged")
 
 

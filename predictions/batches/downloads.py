@@ -1,4 +1,4 @@
-"""Results and bad rows as streams, in input order, from what the workers have written: nothing is computed here."""
+"""Streams results and bad rows, in input order, from files that workers have written. Nothing is computed here."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -15,14 +15,14 @@ EXTRA_COLUMNS = ("line", "error")
 
 
 def result_columns(manifest: Mapping[str, Any]) -> list[str]:
-    """The names of the new columns of a version's results, in their order; of several targets one after another."""
+    """The names of the new columns in a version's results, in order. Several targets follow one another."""
     targets = manifest.get("targets") or []
     named = [of_target(column, one["target"]["name"]) for one in targets for column in _columns(one)]
     return [*(named or _columns(manifest)), "advice", "error"]
 
 
 def number_columns(manifest: Mapping[str, Any]) -> set[str]:
-    """Those of them that hold numbers."""
+    """The names of the new columns that hold numbers."""
     words = {"prediction_set", "grade", *(["prediction"] if _has_classes(manifest) else [])}
     targets = manifest.get("targets") or []
     texts = {of_target(word, one["target"]["name"]) for one in targets for word in words} or words
@@ -30,7 +30,7 @@ def number_columns(manifest: Mapping[str, Any]) -> set[str]:
 
 
 def of_target(column: str, target: str) -> str:
-    """`probability_red` of the target `colour` is `probability_colour_red`."""
+    """The column's name for one of several targets: `probability_red` of `colour` is `probability_colour_red`."""
     kind, separator, label = column.partition("_") if column.startswith("probability_") else (column, "", "")
     return f"{kind}_{target}{separator}{label}"
 
@@ -81,7 +81,7 @@ def _pieces(job: BatchJob, name: str) -> Iterator[bytes]:
 
 
 def header(names: list[str], delimiter: str) -> bytes:
-    """The first line. A name is guarded as any other text cell is."""
+    """The first line. A name gets the same guard against formulas as a text cell."""
     return (delimiter.join(_quoted(_guarded(name), delimiter) for name in names) + "\n").encode()
 
 

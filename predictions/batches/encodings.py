@@ -1,4 +1,4 @@
-"""Which encoding a file of text has, by its first bytes."""
+"""Detects the encoding of a text file by its first bytes."""
 
 import csv
 import re
@@ -8,9 +8,9 @@ from predictions.serving.schema.signature import Choice, Feature, Integer, Numbe
 
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "cp1252", "iso-8859-1", "iso-8859-2", "cp1250", "cp1251", "mac-roman")
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-# Lines with other characters than ASCII that are looked at.
+# At most this many lines with other characters than ASCII are examined.
 LINES = 200
-# Characters beside ASCII that numbers are written with.
+# Characters beside ASCII that occur in numbers.
 _OF_NUMBERS = re.compile("[\u00a0\u2009\u202f\u2019\u2212\u2013]")
 
 
@@ -27,14 +27,14 @@ def find_encoding(sample: bytes) -> str:
 def _legacy_encoding(sample: bytes) -> str:
     if sample.count(b"\0") > len(sample) // 4:
         return "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
-    # Almost all of it is UTF-8: a few damaged characters do not change the encoding of a file.
+    # Almost all of the sample is UTF-8: a few damaged characters do not change the encoding of a file.
     if len(sample.decode("utf-8", "ignore").encode()) > len(sample) * 0.9 and _has_utf8(sample):
         return "utf-8"
     from charset_normalizer import from_bytes  # noqa: PLC0415 - only for files that are not UTF-8
 
     best = from_bytes(sample[:65_536], cp_isolation=[name for name in ENCODINGS if not name.startswith("utf")]).best()
     name = best.encoding.replace("_", "-") if best else "cp1252"
-    # Several encodings may read the sample alike: the most frequent one then.
+    # Several encodings may read the sample alike: then the most frequent encoding is taken.
     return "cp1252" if _same(sample, name, "cp1252") else name
 
 
@@ -55,8 +55,8 @@ def is_explained(
 ) -> bool:
     """Whether a one-byte encoding makes sense of any cell that is not ASCII.
 
-    Every text can be read in a one-byte encoding. In a file of ASCII with some stray bytes in its numbers no cell gets
-    better by that, so these bytes are damage to a file in UTF-8.
+    Any bytes can be read in a one-byte encoding. If no cell makes sense in it, as with stray bytes within numbers, then
+    the file is in UTF-8 and these bytes are damage.
     """
     if encoding.startswith("utf") or not all(map(str.isascii, columns)):
         return True

@@ -1,7 +1,7 @@
-"""Executes chunks: reads a file into chunks, and scores one. Only workers import this.
+"""Executes chunks: a reading chunk finds the chunks of a file, a scoring chunk predicts its rows. For workers only.
 
-A process may die at any line: a chunk has a lease, and its result is kept by one update that its claim's token guards.
-Files are written before that update, under names with the token; those of a claim that was lost are never looked at.
+A process may die at any line. So a chunk has a lease, and its result is stored by one UPDATE, guarded by the token of
+the claim. Files are written before that UPDATE, under names with the token. Nothing reads the files of a lost claim.
 """
 
 import logging
@@ -25,9 +25,9 @@ from predictions.worker import preload
 
 logger = logging.getLogger(__name__)
 
-# A reading chunk is queued again after this time, so that a large file does not keep its worker from all others.
+# A reading chunk is queued again after this time, so that a large file does not keep its worker from other files.
 READING_SECONDS = 3.0
-# The seconds that a chunk may take, estimated by the speed of the first rows.
+# About how long a chunk should take, by the speed of the first rows.
 CHUNK_SECONDS = 3.0
 UNMEASURED_ROWS = 1000
 
@@ -69,7 +69,7 @@ def _execute(chunk: BatchChunk) -> None:
 
 # --- Reading ----------------------------------------------------------------------------------------------------------
 def _read(chunk: BatchChunk, layout: Layout) -> None:
-    """Find chunks for a while. Where it stopped is kept with what it found, in one transaction."""
+    """Find chunks for a while. One transaction stores the new chunks, and the position at which to go on."""
     until = time.monotonic() + READING_SECONDS
     known = BatchChunk.objects.filter(job=chunk.job_id, kind=BatchChunk.SCORE)
     number, rows = known.count(), BatchChunk.objects.counts_of(chunk.job_id)["rows"]
@@ -100,7 +100,7 @@ def _found(chunk: BatchChunk, number: int, part: reader.Part) -> BatchChunk:
 
 
 def _rows_of_a_chunk(chunk: BatchChunk, file: IO[bytes], layout: Layout) -> int:
-    """So many that a chunk takes some seconds, by the speed of the first rows: a slow model must not meet its limit."""
+    """As many rows as take some seconds, by the speed of the first rows: a slow model must stay within its limit."""
     if known := chunk.summary.get("rows_of_a_chunk"):
         return int(known)
     if chunk.attempts > 1:  # one of the first rows may have ended the worker that measured
@@ -151,7 +151,7 @@ def block_of(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> Block:
 
 
 def _scored(chunk: BatchChunk, block: Block, layout: Layout, loaded: Loaded) -> Scored:
-    """In one call; a chunk that has cost a worker is searched for the rows that did it."""
+    """Scores a chunk in one call. If a worker has died at it, the rows that caused this are searched for."""
     first = _first_histogram(chunk.job)
     if chunk.attempts <= 1:
         return score(block, layout, loaded, first)
@@ -162,7 +162,7 @@ def _scored(chunk: BatchChunk, block: Block, layout: Layout, loaded: Loaded) -> 
 
 
 def _first_histogram(job: BatchJob) -> dict[str, Any]:
-    """That of the first chunk that was scored, which sets the bins of the job's histogram."""
+    """The histogram of the first scored chunk, which sets the bins for the job."""
     first = BatchChunk.objects.filter(job=job).done().values_list("summary", flat=True).first()
     found: dict[str, Any] = (first or {}).get("outputs", {})
     return found

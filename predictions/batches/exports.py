@@ -1,6 +1,6 @@
 """Results as Excel and Parquet, made from the delimited text that the workers have written, in a file on the disk.
 
-A workbook is written here, since nothing more than one sheet of texts and numbers is needed: ECMA-376, part 1.
+This module writes workbooks without a library, since they have only one sheet of texts and numbers: ECMA-376, part 1.
 """
 
 import csv
@@ -37,7 +37,7 @@ _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def results(job: BatchJob, kind: str) -> Iterator[bytes]:
-    """Raises NoResults; InvalidInput for a format that there is not, or that cannot hold so much."""
+    """The results in a format. Raises NoResults; InvalidInput for an unknown format, or one that cannot hold them."""
     numbers = downloads.number_columns(job.version.manifest)
     return _export(job, kind, downloads.results(job), downloads.new_columns(job), numbers)
 
@@ -47,7 +47,7 @@ def bad_rows(job: BatchJob, kind: str) -> Iterator[bytes]:
 
 
 def form_of(job: BatchJob, *, is_bad: bool) -> str:
-    """The format in which the job's rows are kept: that of the file for bad rows of JSON, else delimited text."""
+    """The format of the stored rows: JSON lines for the bad rows of a JSON file, else delimited text."""
     return "jsonl" if is_bad and job.layout["format"] == "jsonl" else "csv"
 
 
@@ -69,7 +69,7 @@ def _export(
 
 
 def convert(content: Iterable[bytes], kind: str, numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
-    """Delimited text with its header as another format."""
+    """Converts delimited text with a header to another format."""
     return _converted(_records(content, layout.delimiter), kind, numeric, layout)
 
 
@@ -90,7 +90,7 @@ def _check_excel(rows: int, layout: Layout) -> None:
 
 
 def numeric_columns(layout: Layout, signature: Signature, new: Sequence[str], numbers: set[str]) -> frozenset[int]:
-    """The positions of the columns that hold numbers; `numbers` are those among the new ones."""
+    """The positions of the columns that hold numbers; `numbers` are the names of such new columns."""
     features = zip(signature.features, layout.matched, strict=True)
     given = {place for feature, place in features if place is not None and isinstance(feature, Number | Integer)}
     ours = {place for place, name in enumerate(new, len(layout.columns)) if name in numbers}
@@ -142,7 +142,7 @@ _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
 
 def workbook(records: Iterable[Sequence[str]], numeric: frozenset[int] = frozenset(), decimal: str = ".") -> IO[bytes]:
-    """A workbook of one sheet: the first record is its header; cells of `numeric` columns that are numbers are so."""
+    """A workbook of one sheet, with a header as its first record. Numbers in `numeric` columns become number cells."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads and closes it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in _PARTS.items():
@@ -170,8 +170,8 @@ def _cell(text: str, is_number: bool, decimal: str) -> str:
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------
 def _parquet(records: Iterator[list[str]], numeric: frozenset[int], decimal: str, given: int) -> IO[bytes]:
-    """Numbers as float64, all else as text. Null is a cell of a numeric column that is no number, and an empty one of
-    the new columns, which follow the `given` ones of the file."""
+    """Numbers as float64, all else as text. A cell of a numeric column that is not a number becomes null, and so does
+    an empty cell of the new columns, which follow the `given` columns of the file."""
     import pyarrow as pa  # noqa: PLC0415 - large, and only for this format
     from pyarrow import parquet  # noqa: PLC0415
 

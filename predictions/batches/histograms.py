@@ -1,6 +1,6 @@
-"""How often each answer came up in a file: by label, or in the bins of a number; of several targets one for each.
+"""Histograms of the answers to a file: counts by label, or in bins of a number; one for each of several targets.
 
-A histogram is `{"counts": {label: count}}` or `{"edges": […], "counts": […]}`, and of several targets
+A histogram is `{"counts": {label: count}}` or `{"edges": […], "counts": […]}`. For several targets it is
 `{"targets": {name: histogram}}`. The first chunk that is scored sets the edges for all others.
 """
 
@@ -12,8 +12,8 @@ NOTHING: Histogram = {}
 
 
 def merged(found: Sequence[Histogram]) -> dict[str, Any]:
-    """The sum of the histograms of several chunks. One with other edges than the first counts by the middles of its
-    bins."""
+    """The sum of the histograms of several chunks. If a histogram has other edges than the first, its counts are added
+    at the middles of its bins."""
     if any("targets" in one for one in found):
         names = dict.fromkeys(name for one in found for name in one.get("targets", {}))
         return {

@@ -1,8 +1,8 @@
-"""Finds the rows that cost a worker its life, so that the rows beside them are scored all the same.
+"""Finds the rows of a chunk that end a worker's process, so that the other rows are scored.
 
-Before the estimator sees some rows, their range is noted in the row of the chunk. A worker that dies leaves the note
-behind: the next one looks into that range, in pieces, until the range is one row. A row is lost if a worker has died at
-it twice, since a worker may also die for another reason.
+Before the estimator gets some rows, their range is stored in the chunk. If the worker dies, the next worker searches
+that range in smaller pieces, until the range is one row. A row counts as lost if workers have died at it twice, since a
+worker may also die for another reason.
 """
 
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ from predictions.models import BatchChunk
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.predictor import predict
 
-# A range is looked through in so many pieces.
+# The number of pieces in which a range is searched.
 PIECES = 100
-# A chunk with more such rows is given up.
+# A chunk with more lost rows is given up.
 MOST_LOST = 20
 
 
 class TooManyLost(Exception):
-    """The chunk has more rows that end their worker than are looked for."""
+    """The chunk has more than MOST_LOST rows that end a worker, or workers die although it was searched."""
 
 
 def lost_rows(chunk: BatchChunk, values: Any, loaded: Loaded) -> set[int]:
     """The positions in `values` that end the process which predicts them.
 
-    The caller dies while one is looked for; the next call for the same chunk goes on. A note makes progress, so it
-    gives the chunk its attempts back.
+    The calling process may die during the search; the next call for the same chunk continues it. Each stored range is
+    progress, so it resets the chunk's attempts.
 
     Raises:
-        TooManyLost: more than MOST_LOST, or processes died again and again after each row was looked at.
+        TooManyLost: there are more than MOST_LOST, or processes still die although each row was searched.
     """
     notes: dict[str, Any] = dict(chunk.summary)
     lost = set(notes.get("lost", []))
@@ -55,7 +55,7 @@ def lost_rows(chunk: BatchChunk, values: Any, loaded: Loaded) -> set[int]:
 
 
 def _pieces(low: int, high: int, count: int) -> Iterator[tuple[int, int]]:
-    """The range in pieces, the rest before and behind it in one each, without empty ones."""
+    """The range in pieces, then one piece each for the rows before and behind it. Empty pieces are left out."""
     size = max((high - low) // PIECES, 1)
     found = [(0, low), *((start, min(start + size, high)) for start in range(low, high, size)), (high, count)]
     yield from ((start, end) for start, end in found if start < end)

@@ -41,7 +41,7 @@ from predictions.serving.schema.request_errors import FileTooLarge
 from predictions.serving.schema.sentences import english
 from predictions.use_cases.callers import Caller, check_may_change, may_see
 
-# The disk keeps room for others: a file is not accepted when less than this many times its size is free.
+# A file is accepted only if this many times its size is free on the disk, so that room is left for others.
 ROOM = 4
 _HASH_BYTES = 1024 * 1024
 
@@ -58,11 +58,11 @@ def submit(
 ) -> BatchJob:
     """Accept a file to be scored. The same key with the same file gives the same job.
 
-    `is_pinned`: the caller asked for this version, not for the one that serves. A key remembers that.
+    `is_pinned`: the caller named this version. A key is then valid for the same version only.
 
     Raises:
-        ModelUnavailable, TooManyFiles, FileTooLarge, UnsupportedMediaType: not accepted.
-        InvalidInput: what is wrong with its columns, all at once.
+        ModelUnavailable, TooManyFiles, FileTooLarge, UnsupportedMediaType: the file is not accepted.
+        InvalidInput: its columns do not fit; it lists all problems at once.
         KeyReused: the key belongs to another file.
     """
     if not version.is_available:
@@ -107,14 +107,14 @@ def _check_size(file: IO[bytes]) -> int:
 
 
 def check_room(size: int) -> None:
-    """Raises FileTooLarge where the disk has no room for a file of this size and what comes of it."""
+    """Raises FileTooLarge if the disk has no room for a file of this size and its results."""
     free = store.free_bytes()
     if free is not None and free < size * ROOM:
         raise FileTooLarge(english("There is not enough room on the server's disk for this file and its results."))
 
 
 def check_number_of_jobs(caller: Caller) -> None:
-    """Raises TooManyFiles."""
+    """Raises TooManyFiles if the caller has as many unfinished jobs as allowed."""
     if BatchJob.objects.unfinished().filter(caller=caller.key).count() >= settings.BATCH_JOBS_PER_CALLER:
         raise TooManyFiles
 
@@ -129,7 +129,7 @@ def _content_hash(version: ModelVersion, file: IO[bytes], is_pinned: bool) -> st
 
 
 def _earlier(caller: Caller, key: str, content: str) -> BatchJob | None:
-    """Raises KeyReused."""
+    """The job that was made with this key, if there is one. Raises KeyReused if it was made from other content."""
     known = IdempotencyKey.objects.current(caller.key, key)
     if known is None:
         return None
@@ -172,7 +172,7 @@ def cancel(job: BatchJob, caller: Caller) -> None:
     """End the job; the chunks that are done keep their results.
 
     Raises:
-        Forbidden, CannotCancel: not by this caller, or no longer.
+        Forbidden, CannotCancel: the caller may not, or the job has ended.
     """
     check_may_change(caller, job)
     if not BatchJob.objects.filter(pk=job.pk).cancel():
@@ -188,11 +188,11 @@ def check_correctable(job: BatchJob, caller: Caller) -> None:
 
 
 def correct(job: BatchJob, caller: Caller, file: IO[bytes]) -> None:
-    """Accept corrected bad rows: the columns of the file of bad rows, of which `line` says which row is meant.
+    """Accept corrected bad rows: a file with the columns of the file of bad rows. `line` names the row to correct.
 
     Raises:
-        Forbidden, NotCorrectable: not by this caller, or not now.
-        InvalidInput, FileTooLarge, UnsupportedMediaType: not accepted.
+        Forbidden, NotCorrectable: the caller may not, or the job has no bad rows or is not finished.
+        InvalidInput, FileTooLarge, UnsupportedMediaType: the file is not accepted.
     """
     check_correctable(job, caller)
     _check_size(file)

@@ -1,7 +1,7 @@
 """How a file is laid out: its format, encoding, delimiter, decimal sign, header, and which column is which feature.
 
-It is found once for the whole file, shown, and can be changed; no cell is ever guessed at. The web imports this module,
-so it needs no library beyond the standard one, except for a file that is not UTF-8.
+The layout is detected once for the whole file, never for a single cell. The sender sees it and can change it.
+The web process imports this module, so it imports neither numpy nor pyarrow.
 """
 
 import csv
@@ -62,7 +62,7 @@ class Layout(BaseModel):
 
     @property
     def counts_records(self) -> bool:
-        """Whether lines are numbered by records, as in a sheet, and not by line breaks."""
+        """Whether lines are counted by records, as in a sheet, and not by line breaks."""
         return self.format in ("xlsx", "ods", "parquet")
 
     @property
@@ -91,7 +91,7 @@ class Wishes(BaseModel):
 
 
 def read_wishes(given: Mapping[str, Any]) -> Wishes:
-    """From the fields of a form. Raises InvalidInput for a choice that there is not."""
+    """The settings in the fields of a form. Raises InvalidInput for an unknown choice."""
     allowed = {
         "encoding": ENCODINGS,
         "delimiter": {**dict.fromkeys(DELIMITERS), "tab": None},
@@ -117,7 +117,7 @@ def text_layout(sample: bytes, signature: Signature, wishes: Wishes) -> Layout:
     """The layout of delimited text, by its first bytes.
 
     Raises:
-        InvalidInput: the header lacks features, or names one twice.
+        InvalidInput: the file is empty, or its header lacks features or names one twice.
     """
     bom = next((mark for mark in BOMS if sample.startswith(mark)), b"")
     if known := wishes.encoding or BOMS.get(bom):
@@ -175,7 +175,7 @@ def _delimiter(text: str, signature: Signature) -> str:
 
 
 def _records(text: str, delimiter: str, most: int = SAMPLE_ROWS + 1) -> list[list[str]]:
-    """The first records of a text that are not empty; a last one that may be cut off is among them."""
+    """The first records of a text that are not empty. The last of them may be cut off."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     found: list[list[str]] = []
     try:
@@ -200,7 +200,7 @@ def _head(text: str, delimiter: str) -> str:
 
 
 def _has_header(first: Sequence[str], signature: Signature) -> bool:
-    """No header: as many cells as features, none of them a name, and a number where the first numbers are due."""
+    """False if there are as many cells as features, none is a name, and those of all numeric features are numbers."""
     known = {_folded(name) for name in signature.names}
     if len(first) != len(signature.names) or known & {_folded(cell) for cell in first}:
         return True
@@ -221,7 +221,7 @@ def _names(width: int, signature: Signature) -> list[str]:
 
 def _decimal(rows: Sequence[Sequence[str]], signature: Signature, matched: Sequence[int | None], delimiter: str) -> str:
     if delimiter == ",":
-        # Numbers with a comma stand in quotes then.
+        # In such a file, numbers with a decimal comma are in quotes.
         cells = _number_cells(rows, signature, matched)
         has_points = any(map(_POINT_NUMBER.fullmatch, cells))
         return "," if not has_points and any(map(_COMMA_NUMBER.fullmatch, cells)) else "."
@@ -242,7 +242,7 @@ def _number_cells(rows: Sequence[Sequence[str]], signature: Signature, matched: 
 
 # --- Columns ----------------------------------------------------------------------------------------------------------
 def match_columns(columns: Sequence[str], signature: Signature) -> list[int | None]:
-    """The position of each feature's column: by its exact name, else by one that differs in case and spaces only.
+    """The position of each feature's column: by its exact name, else by one that differs in case, spaces and `_` only.
 
     Raises:
         InvalidInput: features without a column, or with several, all at once; or too many columns; or the first name of

@@ -1,4 +1,4 @@
-"""The largest body of a request, by its address: a file may be large, a form or a row of JSON is small."""
+"""The largest body of a request, by its path: a file may be large, a form or a row of JSON must be small."""
 
 import re
 
@@ -6,7 +6,7 @@ from django.conf import settings
 
 from predictions.serving.schema.sentences import english
 
-# Fields of a form beside its file, and the marks between them.
+# Room for the other fields of a form with a file, and for the boundaries between them.
 FORM_BYTES = 64 * 1024
 _UPLOADS = re.compile(r"/(?:api/v1/batches/|batches/new/|(?:api/v1/)?batches/[0-9a-fA-F-]{36}/corrections/)")
 

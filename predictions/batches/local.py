@@ -13,7 +13,7 @@ from predictions.serving.engines.opening import Loaded
 
 @dataclass
 class Run:
-    """`bad` takes the bad rows where it is given; `on_progress` is told how far the file is read, in bytes or rows."""
+    """The bad rows are written to `bad`, if given. `on_progress` gets the position in the file, in bytes or rows."""
 
     file: IO[bytes]
     layout: Layout
@@ -24,7 +24,7 @@ class Run:
     errors: int = 0
 
     def results(self) -> Iterator[bytes]:
-        """Delimited text, piece by piece; the counts are complete at its end."""
+        """Delimited text, piece by piece. `rows` and `errors` are complete after the last piece."""
         manifest, layout = self.loaded.manifest, self.layout
         new = result_columns(manifest.answered)
         yield downloads.header([*layout.columns, *new], layout.delimiter)

@@ -1,4 +1,4 @@
-"""Opens a file that was sent: what it is by its content, and its layout."""
+"""Opens a file that was sent: finds its format by its content, and its layout."""
 
 from itertools import islice
 from typing import IO, Any
@@ -21,11 +21,12 @@ from predictions.serving.schema.signature import Signature
 
 
 def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout:
-    """
+    """The layout of a file.
+
     Raises:
-        UnsupportedMediaType: its content is none that can be read.
-        FileTooLarge: a workbook that would unpack to more than may be.
-        InvalidInput: columns are missing or named twice, all at once; or the file is empty.
+        UnsupportedMediaType: its content has a format that cannot be read.
+        FileTooLarge: it is a workbook that unpacks to more than the limit.
+        InvalidInput: columns are missing or named twice (it lists all); or the file is empty, or has no such sheet.
     """
     file.seek(0)
     sample = file.read(SAMPLE_BYTES)
@@ -40,7 +41,7 @@ def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout
 
 
 def _json_layout(sample: bytes, signature: Signature) -> Layout:
-    """The members of the first objects, in the order in which they come up; signature order where rows are lists."""
+    """The columns are the members of the first objects, in order of first use; in signature order for rows as lists."""
     columns: dict[str, None] = {}
     for line in islice((line for line in sample.splitlines() if line.strip()), SAMPLE_ROWS):
         try:
@@ -58,7 +59,7 @@ def _json_layout(sample: bytes, signature: Signature) -> Layout:
 
 
 def preview_rows(file: IO[bytes], layout: Layout, signature: Signature) -> Any:
-    """The first rows as a block: for a look before the start, and to see how fast a model is."""
+    """The first rows as a block, for a preview and to measure the speed of a model."""
     from predictions.batches.blocks import first_rows  # noqa: PLC0415 - pyarrow, where a file is looked at
     from predictions.batches.reader import parts, rows  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The first rows of a file with their problems, before it is sent. Needs pyarrow, so it is imported when it is used."""
+"""The first rows of a file and their problems, before it is sent. This module needs pyarrow: import it late."""
 
 from dataclasses import dataclass
 from typing import IO, Any
@@ -9,15 +9,15 @@ from predictions.batches.layout import Layout
 from predictions.batches.opening import preview_rows
 from predictions.serving.schema.signature import Signature
 
-# The rows of the table; the others are checked only.
+# The table shows this many rows; the others are only checked.
 TABLE_ROWS = 10
-# Lines of a larger file are not counted but estimated.
+# The lines of a larger file are not counted but estimated.
 COUNTED_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`total` is the number of rows as far as it is known without reading all; None where it is not."""
+    """`total` is the number of rows, estimated for a large file; None for workbooks and Parquet files."""
 
     layout: Layout
     lines: list[int]

@@ -14,7 +14,7 @@ NOTHING: Mapping[str, int] = {"rows": 0, "good": 0, "bad": 0}
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`rows` are those found so far: all of them once `is_read`."""
+    """`rows` is the number of rows found so far. It is final when `is_read` is true."""
 
     rows: int
     good: int
@@ -41,7 +41,7 @@ def progress(job: BatchJob, *, with_summary: bool = False) -> Progress:
 
 
 def progress_of(jobs: Sequence[BatchJob]) -> dict[uuid.UUID, Progress]:
-    """Without the errors and outputs; two queries for any number of jobs."""
+    """The progress of jobs without errors and histograms, by two queries for any number of jobs."""
     chunks = BatchChunk.objects.filter(job__in=[job.pk for job in jobs])
     counts = chunks.counts()
     reading = set(chunks.unfinished().filter(kind=BatchChunk.READ).values_list("job", flat=True))

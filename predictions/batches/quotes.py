@@ -17,13 +17,13 @@ from predictions.batches.records import (
 )
 from predictions.serving.schema.sentences import english
 
-# Lines in which a cell with line breaks must end, where a quote was opened by mistake before it.
+# A record that is open where a repaired part ends must end within this many lines. Else its quote is a mistake.
 LOOKAHEAD = 30
 
 
 class _Repair:
-    """Reads text whose quotes may be wrong. A quote that is opened by mistake swallows the lines that follow it: they
-    are read anew, without the line on which it was opened. Lines count from 0 within `text`."""
+    """Reads text whose quotes may be wrong. A quote that is opened by mistake swallows the lines that follow it.
+    These lines are read again, without the line of the quote. Lines count from 0 within `text`."""
 
     def __init__(self, text: bytes, first_line: int, dialect: Dialect) -> None:
         self._lines = text.split(b"\n")[:-1]
@@ -32,15 +32,15 @@ class _Repair:
         self.needs_more = False
 
     def pieces(self, begin: int, end: int) -> Generator[Piece, None, int]:
-        """The pieces of the lines from `begin` to `end`. Returns the line behind the last one that was read: a cell
-        with line breaks may go on beyond `end`."""
+        """The pieces of the lines from `begin` to `end`. Returns the next line to read: a cell with line breaks may go
+        on beyond `end`."""
         while begin < end:
             found = read(b"\n".join(self._lines[begin:end]) + b"\n", self._dialect)
             begin = yield from self._repaired(found, begin, end)
         return begin
 
     def _repaired(self, found: Read, begin: int, end: int) -> Generator[Piece, None, int]:
-        """The records of one read; it ends early where a repair shows that the following ones were cut wrongly."""
+        """The records of one read. The pieces end early if a repair shows that later records were cut wrongly."""
         breaks = line_breaks(found)
         starts = begin + np.arange(found.records + 1) + np.concatenate([[0], np.cumsum(breaks)])
         numbers, done = self._first + starts, 0
@@ -65,7 +65,7 @@ class _Repair:
         return (yield from self.pieces(line + 1, end))
 
     def _open_record(self, line: int, end: int) -> Generator[Piece, None, int]:
-        """A record that is open at `end`: whole with a few more lines, or opened by mistake."""
+        """A record that is open at `end`: a few more lines complete it, or its quote was opened by mistake."""
         found = read(b"\n".join(self._lines[line : line + LOOKAHEAD]) + b"\n", self._dialect)
         breaks = line_breaks(found)
         is_whole = found.records > 0 and places_of(found)[:1].tolist() == [0]
@@ -79,7 +79,7 @@ class _Repair:
 def pieces_of(
     text: bytes, found: Read, first_line: int, dialect: Dialect, *, by_record: bool
 ) -> Generator[Piece, None, None]:
-    """All of a text that was read at once; repaired where it needs that."""
+    """The pieces of a text that was read at once. Wrong quotes are repaired."""
     breaks = np.zeros(found.records, dtype=np.int64) if by_record else line_breaks(found)
     if by_record or (found.is_closed and not swallowing(found, breaks, dialect)):
         counted = np.arange(found.records)

@@ -1,6 +1,6 @@
-"""Reads a file chunk by chunk, whatever its size: where each chunk begins, and the rows of one.
+"""Reads a file of any size chunk by chunk: `parts` finds the chunks, and `rows` reads the rows of one.
 
-Delimited text and JSON lines are read where they lie. A workbook or a Parquet file is first converted to delimited
+Delimited text and JSON lines are read in place. A workbook or a Parquet file is first converted to delimited
 text, part by part.
 """
 
@@ -23,7 +23,7 @@ from predictions.batches.records import Dialect, Flaw
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature, Text
 
-# The rows of a chunk, at most; and the bytes that are read at once, from the first try to the longest.
+# The most rows of a chunk; and the numbers of bytes that are read at once: at first, at least and at most.
 CHUNK_ROWS = 10_000
 FIRST_WINDOW, SMALLEST_WINDOW, LARGEST_WINDOW = 256 * 1024, 4096, 4 * 1024 * 1024
 
@@ -41,7 +41,7 @@ class Part:
 
 
 def dialect_of(layout: Layout, signature: Signature) -> Dialect:
-    """Cells of texts and of columns that are no feature may have line breaks; no others."""
+    """Only cells of text features, and of columns that are not a feature, may have line breaks."""
     single = {
         place
         for feature, place in zip(signature.features, layout.matched, strict=True)
@@ -52,7 +52,7 @@ def dialect_of(layout: Layout, signature: Signature) -> Dialect:
 
 
 def parts(file: IO[bytes], layout: Layout, signature: Signature, offset: int, line: int, most: int) -> Iterator[Part]:
-    """The chunks of a file from `offset` on: bytes, or the number of rows before it in a workbook or Parquet file."""
+    """The chunks of a file from `offset` on, which counts bytes; in a workbook or a Parquet file it counts rows."""
     if layout.counts_records:
         yield from _converted(file, layout, offset, line, most)
     else:
@@ -74,7 +74,7 @@ def _ranges(file: IO[bytes], layout: Layout, signature: Signature, offset: int, 
 
 
 def _closed(file: IO[bytes], layout: Layout, signature: Signature, line: int, window: int) -> tuple[bytes, Block]:
-    """Bytes up to a line end that is not within quotes. If a quote is never closed, the first line end will do."""
+    """Bytes up to a line end that is not within quotes; if a quote stays open, up to a line end of the first window."""
     raw, rest = _cut(file.read(window), layout, file)
     first = raw
     block = rows(raw, line, layout, signature)
@@ -88,7 +88,7 @@ def _closed(file: IO[bytes], layout: Layout, signature: Signature, line: int, wi
 
 
 def _cut(read: bytes, layout: Layout, file: IO[bytes]) -> tuple[bytes, bytes]:
-    """The text up to its last line end, and the rest. A line that is longer is read to its end."""
+    """The text up to its last line end, and the rest. If `read` has no line end, more of the file is read."""
     mark = layout.newline.encode(layout.encoding)
     while True:
         end = _last(read, mark)
@@ -101,7 +101,7 @@ def _cut(read: bytes, layout: Layout, file: IO[bytes]) -> tuple[bytes, bytes]:
 
 
 def _last(read: bytes, mark: bytes) -> int:
-    """Behind the last line end that begins at a whole character; 0 if there is none."""
+    """The position behind the last line end that begins at a whole character; 0 if there is none."""
     end = read.rfind(mark)
     while end % len(mark) and end > 0:
         end = read.rfind(mark, 0, end + len(mark) - 1)

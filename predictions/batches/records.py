@@ -1,9 +1,8 @@
-"""Records of delimited text as pyarrow reads them: rows of the right length, and records of another one.
+"""Reads records of delimited text with pyarrow: rows of the right length, and records of a wrong length.
 
-pyarrow must not see where one read of the file ends and the next begins: it loses a line break in quotes there
-(apache/arrow issue 51368), and takes all that follows a quote that is never closed for one cell. So the text is cut
-at line ends; a last row that is known (the sentinel) shows whether each cut fell outside quotes. Remove the cutting
-when the issue is closed.
+pyarrow loses a line break in quotes where one of its blocks ends (apache/arrow issue 51368), and it reads everything
+after an unclosed quote as one cell. So the text is cut at line ends, and each part is read as one block. A known last
+row (the sentinel) shows whether the cut fell outside quotes. Remove the cutting when the issue is closed.
 """
 
 import codecs
@@ -28,7 +27,7 @@ Lines = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Why a row could not be read as cells, with the text that stands there."""
+    """The reason why a row could not be read as cells, with the text of the row."""
 
     code: str
     message: str
@@ -56,7 +55,7 @@ class Piece:
 @dataclass(slots=True)
 class Read:
     table: Any
-    bad: list[tuple[int, str, int]]  # number of the record from 0, its text, its cells
+    bad: list[tuple[int, str, int]]  # number of the record from 0, its text, its number of cells
     is_closed: bool
 
     @property
@@ -65,8 +64,8 @@ class Read:
 
 
 def read(text: bytes, dialect: Dialect) -> Read:
-    """The text of a file from any line on. pyarrow skips a byte order mark at the start of what it reads: it is given
-    one, so that a mark in the first cell of `text` stays there, as in every other cell."""
+    """Reads a text that begins at any line of a file. pyarrow skips a byte order mark at the start. So one is added: a
+    mark in the first cell of `text` then stays there, as in every other cell."""
     bad: list[tuple[int, str, int]] = []
 
     def skip(row: Any) -> str:
@@ -88,13 +87,13 @@ def read(text: bytes, dialect: Dialect) -> Read:
             ),
             pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         ).combine_chunks()
-    except pa.ArrowInvalid:  # the only row goes on to the end
+    except pa.ArrowInvalid:  # the only row is still open at the end
         return Read(empty(names), [], is_closed=False)
     return _without_sentinel(table, bad)
 
 
 def _without_sentinel(table: Any, bad: list[tuple[int, str, int]]) -> Read:
-    """The sentinel is the last row, or else a part of it: then that row is left out too, since its quote is open."""
+    """Removes the last row: the sentinel, or a row with an open quote, of which the sentinel became a part."""
     if bad and SENTINEL in bad[-1][1]:
         return Read(table, bad[:-1], is_closed=False)
     last = table.slice(table.num_rows - 1)
@@ -120,14 +119,14 @@ def line_breaks(found: Read) -> npt.NDArray[np.int64]:
 
 
 def places_of(found: Read) -> npt.NDArray[np.intp]:
-    """The record of each row of the table."""
+    """The number of the record of each row in the table."""
     is_valid = np.ones(found.records, dtype=bool)
     is_valid[[number for number, _, _ in found.bad]] = False
     return np.flatnonzero(is_valid)
 
 
 def swallowing(found: Read, extra: npt.NDArray[np.int64], dialect: Dialect) -> list[int]:
-    """The records that go over several lines where no cell may: of another length, or with a break in a number."""
+    """The records with a line break that must not be: in a record of a wrong length, or in a column of single lines."""
     if not extra.any():
         return []
     suspects = {number for number, text, _ in found.bad if "\n" in text}
@@ -140,7 +139,7 @@ def swallowing(found: Read, extra: npt.NDArray[np.int64], dialect: Dialect) -> l
 
 
 def pieces_of_records(found: Read, starts: Any, wanted: range, dialect: Dialect) -> Iterator[Piece]:
-    """Some records as pieces: the rows of the table, and between them each record of another length."""
+    """Some records as pieces: the rows of the table, and between them each record of a wrong length."""
     if not wanted:
         return
     places = places_of(found)
@@ -173,7 +172,7 @@ def _wrong_length(text: str, cells: int, dialect: Dialect) -> Flaw:
 
 
 def split(text: str, delimiter: str) -> list[str]:
-    """The cells of one line, as well as they can be told."""
+    """The cells of one line; a simple split at the delimiter if the line is not valid CSV."""
     try:
         return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
     except csv.Error:
@@ -181,7 +180,7 @@ def split(text: str, delimiter: str) -> list[str]:
 
 
 def holds(column: Any, mark: bytes) -> bool:
-    """Whether the text of a column has these bytes, in any cell: a search of its memory."""
+    """Whether any cell of a column has these bytes. The search is over the memory of all cells."""
     return any(contains(chunk, mark) for chunk in column.chunks)
 
 

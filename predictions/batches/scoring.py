@@ -20,14 +20,14 @@ from predictions.serving.schema.advice import Advisor
 from predictions.serving.schema.errors import Problem, WorkerLost
 from predictions.serving.schema.wording import printable
 
-# The errors that a page shows, grouped by code and column: at most so many groups for each chunk.
+# A page shows the errors grouped by code and column. Each chunk keeps at most this many groups.
 GROUPS = 50
 BINS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """`columns` are the new columns of the results by name, one cell for each row; `problems` go by row."""
+    """`columns` are the new columns of the results by name, one cell for each row; `problems` are by row."""
 
     columns: dict[str, list[Any]]
     problems: dict[int, list[Problem]]
@@ -49,7 +49,7 @@ def score(
 
     Args:
         first: the histogram of the first chunk, whose bins this one takes; empty if it is the first.
-        find_lost: says which of the valid rows the estimator must not see, by their positions among these.
+        find_lost: gets the values of the valid rows, and returns the positions in them that must not be predicted.
 
     Raises:
         ModelUnavailable: the version turned out not to serve.
@@ -87,7 +87,7 @@ def error_text(problems: Sequence[Problem]) -> str:
 
 
 def give_up(block: Block, layout: Layout, manifest: Manifest) -> Scored:
-    """Rows that have cost several workers their lives: each gets an error, and no model sees them again."""
+    """The result of a chunk at which several workers died: each row gets an error, and none is predicted."""
     problems = {row: [Problem(None, WorkerLost.code, WorkerLost.sentence)] for row in range(block.rows)}
     columns: dict[str, list[Any]] = {name: [None] * block.rows for name in result_columns(manifest.answered)}
     columns["error"] = [error_text(found) for found in problems.values()]
@@ -133,7 +133,7 @@ def _placed(values: list[Any], checked: Checked, rows: int) -> list[Any]:
 
 
 def _set_texts(sets: Sequence[Sequence[str] | None]) -> list[str | None]:
-    """JSON lists: a label may hold any character."""
+    """The sets as JSON lists, since a label may have any character."""
     known: dict[Any, str] = {}
     return [None if labels is None else known.get(key := tuple(labels)) or _noted(known, key) for labels in sets]
 
@@ -145,7 +145,7 @@ def _noted(known: dict[Any, str], labels: tuple[str, ...]) -> str:
 
 # --- Advice -----------------------------------------------------------------------------------------------------------
 def _advice(loaded: Loaded, checked: Checked, rows: int) -> list[str | None]:
-    """`feature: code` parts of the rows that have any."""
+    """The advice of each row as `feature: code` parts; None for a row without advice."""
     advisor = Advisor(loaded.manifest.signature, loaded.manifest.profile)
     found: list[str | None] = [None] * rows
     for place in _unusual(checked, advisor).tolist():
@@ -198,7 +198,7 @@ def _groups(
 
 # --- Histogram --------------------------------------------------------------------------------------------------------
 def _histogram(manifest: Manifest, outputs: Sequence[Mapping[str, Any]], first: Histogram) -> dict[str, Any]:
-    """Of the outputs of a chunk, with the edges of `first`, the histogram of the first chunk; empty if it is this."""
+    """The histogram of a chunk, with the edges of the first chunk's histogram (`first`, empty for the first chunk)."""
     if not manifest.views:
         return _of_one(manifest, outputs, first.get("edges"))
     known = first.get("targets", {})

@@ -1,4 +1,4 @@
-"""Workbooks (.xlsx, .ods) and Parquet files: what they hold, as rows of text. Libraries are imported when needed."""
+"""Reads workbooks (.xlsx, .ods) and Parquet files as rows of text. Libraries are imported when needed."""
 
 import zipfile
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ def archive_format(file: IO[bytes]) -> str:
     """`xlsx` or `ods`. Nothing is unpacked before the sizes in the archive's directory have been added up.
 
     Raises:
-        UnsupportedMediaType: it is no workbook.
-        FileTooLarge: it would unpack to more than may be.
+        UnsupportedMediaType: the file is not a workbook.
+        FileTooLarge: the workbook unpacks to more than the limit.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -49,7 +49,7 @@ def archive_format(file: IO[bytes]) -> str:
 
 
 def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wishes) -> Layout:
-    """Raises InvalidInput: no such sheet, or the header lacks features."""
+    """The layout of a workbook. Raises InvalidInput if there is no such sheet, or if the header lacks features."""
     book = _workbook(file)
     if not all(map(is_storable, book.sheet_names)):
         message = english("The name of a sheet has a character that cannot be stored. Correct it.")
@@ -77,7 +77,7 @@ def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wi
 
 
 def parquet_layout(file: IO[bytes], signature: Signature) -> Layout:
-    """Raises InvalidInput, or UnsupportedMediaType for a file that is damaged."""
+    """The layout of a Parquet file. Raises InvalidInput, or UnsupportedMediaType for a damaged file."""
     try:
         names = _parquet(file).schema_arrow.names
     except UnicodeDecodeError:
@@ -125,7 +125,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _text(cell: Any) -> str:
-    """As it would stand in a CSV file: 20 instead of 20.0, dates by ISO 8601."""
+    """The cell as a CSV file would have it: 20 instead of 20.0, dates by ISO 8601."""
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):
@@ -162,7 +162,7 @@ def _texts(column: Any) -> list[str]:
     except (pa.ArrowException, UnicodeDecodeError):
         pass
     try:
-        texts = column.cast(pa.binary()).to_pylist()  # of bytes that are not UTF-8
+        texts = column.cast(pa.binary()).to_pylist()  # cells of bytes that are not UTF-8
     except pa.ArrowException:
         return ["" if value is None else str(value) for value in column.to_pylist()]  # a list or a structure
     return ["" if text is None else marked(text) for text in texts]

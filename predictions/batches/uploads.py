@@ -1,4 +1,4 @@
-"""What is checked of an upload before its body is received: its address, its declared length and its sender."""
+"""Checks an upload before its body is received: its path, its declared length and its sender."""
 
 import re
 import uuid
@@ -10,10 +10,10 @@ _CORRECTIONS = re.compile(r".*/batches/([0-9a-fA-F-]{36})/corrections/")
 
 
 def check_upload(path: str, length: int, caller: Caller, *, makes_job: bool) -> None:
-    """`makes_job`: whether the body, if it is in order, makes a new job.
+    """`makes_job`: whether a valid body makes a new job.
 
     Raises:
-        FileTooLarge, TooManyFiles: there is no room for it.
+        FileTooLarge, TooManyFiles: the disk has no room, or the caller has too many unfinished jobs.
         NotFound, Forbidden, NotCorrectable, Removed: corrections of a job that does not take them from this caller.
     """
     jobs.check_room(length)
@@ -24,7 +24,7 @@ def check_upload(path: str, length: int, caller: Caller, *, makes_job: bool) -> 
 
 
 def _job_id(text: str) -> uuid.UUID:
-    """The nil UUID, which no job has, for text that is none."""
+    """The UUID in a text; for any other text the nil UUID, which no job has."""
     try:
         return uuid.UUID(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Results as delimited text: the columns of the file as they came, then the new ones. Only text cells are guarded.
+"""Results as delimited text: the columns of the file unchanged, then the new ones. Only text cells are guarded.
 
 A spreadsheet runs a cell that begins with =, +, -, @, a tab or a line break as a formula, also from a CSV file. Such a
-cell gets an apostrophe in front, unless it is a number: guards that touch numbers destroy the negative ones.
+cell gets an apostrophe in front, unless it is a number: a guard would destroy negative numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def results(block: Block, layout: Layout, columns: Mapping[str, Sequence[Any]]) 
 
 
 def bad_rows(block: Block, layout: Layout, rows: Sequence[int], errors: Sequence[str]) -> bytes:
-    """The cells of bad rows as they came, then their line and what is wrong."""
+    """The unchanged cells of bad rows, then their line and their error."""
     wanted = pa.array(rows, pa.int64())
     cells = [cells.take(wanted) for cells in block.cells]
     lines = pa.array([str(block.lines[row]) for row in rows], pa.string())
@@ -42,7 +42,7 @@ def bad_rows(block: Block, layout: Layout, rows: Sequence[int], errors: Sequence
 
 
 def bad_objects(block: Block, rows: Sequence[int], errors: Sequence[str]) -> bytes:
-    """The same for JSON lines: the objects with `line` and `error` added. A line that is no object has only these."""
+    """Bad rows as JSON lines: the objects with `line` and `error` added. A line without an object has only these."""
     given = block.objects or []
     found = [
         {**(given[row] or {}), "line": int(block.lines[row]), "error": error}
@@ -57,7 +57,7 @@ def unguarded(cells: Any) -> Any:
 
 
 def _new(values: Sequence[Any], decimal: str) -> Any:
-    """A column of text: floats with all their digits, by the file's decimal sign; nothing where there is none."""
+    """A column of text: floats with all their digits, with the file's decimal sign; an empty text for None."""
     if all(value is None or isinstance(value, float) for value in values):
         cells = pc.cast(pa.array(values, pa.float64()), pa.string())
         cells = cells if decimal == "." else pc.replace_substring(cells, ".", decimal)
@@ -76,7 +76,7 @@ def _lines(columns: Sequence[Any], delimiter: str) -> bytes:
 
 
 def _restored(cells: Any) -> Any:
-    """Without the marks of damaged bytes: a reader of the results sees the characters of Latin-1."""
+    """The cells with characters of Latin-1 instead of the marks of damaged bytes."""
     return pa.array(map(shown, cells.to_pylist()), pa.string()) if is_damaged(cells) else cells
 
 

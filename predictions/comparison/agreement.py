@@ -1,4 +1,4 @@
-"""Where two versions agree on the same inputs. Counts only: pages and commands give them their words and intervals."""
+"""Counts where two versions agree on the same inputs. Pages and commands add the words and the intervals."""
 
 import math
 import uuid
@@ -10,13 +10,13 @@ from typing import Any
 
 from predictions.serving.schema.kinds import Boolean, Choice, Feature, Integer, Number
 
-# Below so many rows in a group, its share of differing answers says little.
+# In a group of fewer rows, the share of differing answers says little.
 SMALLEST_GROUP = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One input with two answers. `after` is None where the version cannot answer; `truth` where it is not known."""
+    """One input with two answers. `after` is None if the version cannot answer; `truth` is None if it is not known."""
 
     prediction: uuid.UUID
     values: Mapping[str, Any]
@@ -38,7 +38,7 @@ class Answer:
 
     @property
     def differs(self) -> bool:
-        """Another class; or a number outside the interval of the first answer, where that has none another number."""
+        """True for another class, or for a number outside the first answer's interval (without one: another number)."""
         if self.before["kind"] == "classification":
             return bool(self.before["label"] != self.after["label"])
         interval = self.before.get("interval")
@@ -48,7 +48,7 @@ class Answer:
 
     @property
     def distance(self) -> float:
-        """Between two numbers; between two classes, the difference of the share of the first answer's class."""
+        """The distance of two numbers; for classes, of the probabilities of the first answer's class (else 0 or 1)."""
         if self.before["kind"] == "regression":
             return abs(float(self.before["value"]) - float(self.after["value"]))
         label = self.before["label"]
@@ -56,7 +56,7 @@ class Answer:
         return float(self.differs) if before is None or after is None else abs(float(before) - float(after))
 
     def error(self, output: Mapping[str, Any]) -> float:
-        """Of an answer whose truth is known: the distance of a number, 1 for a wrong class."""
+        """The error of an answer whose truth is known: the distance of a number; 1 for a wrong class, else 0."""
         if output["kind"] == "regression":
             return abs(float(output["value"]) - float(self.truth))
         return float(output["label"] != self.truth)
@@ -64,7 +64,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The inputs with like values of one feature: how many of their answers differ."""
+    """The inputs with similar values of one feature, and how many of their answers differ."""
 
     feature: str
     values: str
@@ -73,7 +73,7 @@ class Group:
 
 
 class Agreement:
-    """The comparison of one target. `name` is empty where there is one."""
+    """The comparison of one target. `name` is empty if there is only one target."""
 
     def __init__(self, name: str, answers: Sequence[Answer]) -> None:
         self.name = name
@@ -97,11 +97,11 @@ class Agreement:
         return median(answer.distance for answer in self.answers)
 
     def right(self, which: str) -> int:
-        """Right classes among the known, of the answers `before` or `after`."""
+        """How many answers `before` or `after` are right, among those whose truth is known."""
         return sum(not answer.error(getattr(answer, which)) for answer in self.known)
 
     def right_alone(self, which: str) -> int:
-        """The known inputs where the answer `before` or `after` is right and the other one is not."""
+        """How many answers `before` or `after` are right, and the other one wrong, among those with a known truth."""
         other = "after" if which == "before" else "before"
         return sum(not one.error(getattr(one, which)) and bool(one.error(getattr(one, other))) for one in self.known)
 
@@ -109,7 +109,7 @@ class Agreement:
         return sum(answer.error(getattr(answer, which)) for answer in self.known) / len(self.known)
 
     def parts(self, feature: Feature) -> list[Group]:
-        """All inputs by the values of one feature: a number in quarters of as many inputs, a choice by its values.
+        """All inputs by the values of one feature: a number in four groups of similar size, a choice by its values.
 
         Empty if the feature has no groups: a text, or a number that is always the same.
         """
@@ -128,7 +128,7 @@ class Agreement:
         return [answer for answer in self.answers if answer.pair.values.get(feature.name) is not None]
 
     def groups(self, features: Sequence[Feature]) -> list[Group]:
-        """Where the answers differ most often: at most three groups of at least ten inputs, above the share of all."""
+        """At most three groups of at least ten inputs in which more answers differ than overall, by falling share."""
         found = [group for feature in features for group in self._of_feature(feature)]
         share = len(self.differing) / self.of
         apart = [group for group in found if group.of >= SMALLEST_GROUP and group.differing / group.of > share]
@@ -164,7 +164,7 @@ def _group(feature: Feature, values: str, answers: Sequence[Answer]) -> Group:
 
 
 def agreements(pairs: Sequence[Pair]) -> list[Agreement]:
-    """One for each target that both versions answer, in the order of the first."""
+    """The comparison of each target that both versions answer."""
     found: dict[str, list[Answer]] = {}
     for pair in pairs:
         before, after = _by_target(pair.before), _by_target(pair.after or {})

@@ -1,4 +1,4 @@
-"""Answers the values of finished predictions by another version. Only commands and workers import this."""
+"""Answers the inputs of finished predictions again, by another version. Only commands and workers import this."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def answer_again(loaded: Loaded, rows: Sequence[Prediction]) -> list[Outcome]:
 
 
 def clean(row: Prediction, signature: Signature) -> list[Value] | InvalidInput:
-    """The values of a prediction as another version takes them."""
+    """The values of a prediction as another version takes them, or the error if they do not fit that version."""
     named = dict(zip(row.version.signature.names, row.values, strict=True))
     try:
         return list(signature.clean({name: value for name, value in named.items() if value is not None}))

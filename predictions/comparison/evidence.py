@@ -1,4 +1,4 @@
-"""What shadows and replays have found of a version: its answers beside those that callers got. The web reads it."""
+"""Reads the answers that shadows and replays have stored, beside those that callers got. The web uses this module."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from predictions.lifecycle import registry
 from predictions.models import ComparedAnswer, ModelVersion
 from predictions.serving.schema.errors import InvalidInput
 
-# The newest answers that one page looks at.
+# One page shows at most this many answers, the newest.
 MOST = 2000
 
 
@@ -25,7 +25,7 @@ class Other:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The newest answers of `version` to what `other` had answered.
+    """The newest answers of `version` to inputs that `other` had answered.
 
     `times` are the milliseconds of one row alone by `other` and by `version`, measured one after the other.
     """

@@ -1,6 +1,6 @@
 """Executes shadows and replays, batch by batch, after all other work of the bulk lane. Only workers import this.
 
-A process may die at any line: answers and position are stored together, so the batch is done again.
+A process may die at any line. The answers and the position are stored in one transaction, so a lost batch is repeated.
 """
 
 import logging
@@ -27,11 +27,11 @@ logger = logging.getLogger(__name__)
 # Predictions that one batch looks at, and about how long its predict call may take.
 ROWS = 256
 BATCH_MS = 500.0
-# Rows of a batch whose time is measured, by both versions.
+# How many rows of a batch are timed, with both versions.
 MEASURED = 3
 # While predictions have waited for this long, comparisons wait.
 LATE = timedelta(seconds=1)
-# A batch that has cost so many workers ends its comparison.
+# If this many workers have died at one batch, the comparison ends.
 MOST_ATTEMPTS = 3
 
 
@@ -41,7 +41,7 @@ def run(until: float) -> bool:
         began = time.monotonic()
         if not run_next():
             return True
-        # Other processes of a small machine shall not wait for it: it uses half of one core at most.
+        # This loop sleeps as long as it works. So it uses at most half of one core, also on a small machine.
         time.sleep(time.monotonic() - began)
     return False
 
@@ -87,7 +87,7 @@ def _pause(found: Comparison) -> bool:
 
 
 def _limit(found: Comparison) -> int:
-    """So many that the chosen ones are answered in about `BATCH_MS`; of a replay no more than are wanted."""
+    """As many rows as make the chosen ones take about `BATCH_MS`; for a replay no more than it still wants."""
     alone = found.version.manifest.get("predict_ms") or 1.0
     most = max(int(BATCH_MS / alone), 1) * 100 // max(found.percent, 1)
     left = found.wanted - found.done if found.kind == Kind.REPLAY else ROWS
@@ -99,7 +99,7 @@ def _is_old(row: Prediction) -> bool:
 
 
 def _end(found: Comparison, error_code: str = "", reason: str = "") -> None:
-    """A shadow that ends by an error is one less thing that serves, so it leaves an event."""
+    """End a comparison. If a shadow ends with an error, the history of the model gets an event."""
     Comparison.objects.filter(pk=found.pk).open().end(error_code)
     if reason:
         logger.warning("the %s of %s has ended: %s", found.kind, found.version, reason)
@@ -134,7 +134,7 @@ def _answers(found: Comparison, rows: Sequence[Prediction]) -> list[ComparedAnsw
 
 
 def _times_of_some(loaded: Loaded, rows: Sequence[Prediction]) -> dict[uuid.UUID, Times]:
-    """Of the first rows that fit the version."""
+    """The times of the first rows, of those that fit the version."""
     times: dict[uuid.UUID, Times] = {}
     for row in rows[:MEASURED]:
         values = clean(row, loaded.manifest.signature)
@@ -144,7 +144,7 @@ def _times_of_some(loaded: Loaded, rows: Sequence[Prediction]) -> dict[uuid.UUID
 
 
 def _before(row: Prediction) -> float | None:
-    """None if the version that answered the prediction does not serve here."""
+    """The milliseconds of the version that answered the prediction; None if it does not serve here."""
     try:
         return _milliseconds(preload.load(row.version_id, row.version.sha256), row.values)
     except ModelUnavailable:

@@ -1,11 +1,11 @@
-"""Intervals of what a comparison counts and measures: 95 %, and honest about small numbers."""
+"""95 % intervals of the measurements of a comparison. Too few values give no interval."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, mean, median, stdev
 
-# Below so many cases a page gives the counts and no verdict.
+# With fewer cases, a page gives the counts and no verdict, and a mean gets no interval.
 ENOUGH = 30
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -21,7 +21,7 @@ class Measured:
 
 
 def median_of(values: Sequence[float]) -> Measured:
-    """The interval lies between two order statistics, and holds for any distribution (Conover 1999, section 3.2)."""
+    """The median, with an interval from two order statistics for any distribution (Conover 1999, section 3.2)."""
     ordered, of = sorted(values), len(values)
     half = _Z * math.sqrt(of) / 2
     low, high = math.floor(of / 2 - half), math.ceil(of / 2 + half)
@@ -31,7 +31,7 @@ def median_of(values: Sequence[float]) -> Measured:
 
 
 def mean_of(values: Sequence[float]) -> Measured:
-    """With the interval of the normal approximation."""
+    """The mean, with the interval of the normal approximation."""
     of = len(values)
     if of < ENOUGH:
         return Measured(mean(values), None, None, of)

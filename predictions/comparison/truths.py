@@ -8,7 +8,7 @@ from predictions.models import Feedback, Prediction
 
 
 def truths_of(rows: Sequence[Prediction]) -> dict[uuid.UUID, Any]:
-    """By prediction, where they are known; the latest word counts."""
+    """The known true answers by prediction. The latest feedback counts."""
     given = Feedback.objects.filter(prediction__in=[row.pk for row in rows]).order_by("given_at")
     outputs = {row.pk: row.output or {} for row in rows}
     found = {}

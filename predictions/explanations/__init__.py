@@ -1,1 +1,1 @@
-"""What moved an answer, and what would change it. Requests are rows of `Computation`; workers compute them."""
+"""Explanations of answers, and what-if analyses of them. Requests are rows of `Computation`; workers compute them."""

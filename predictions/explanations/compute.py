@@ -1,4 +1,4 @@
-"""Computes requests, in workers only. A process may die at any line: then the lease of the request runs out."""
+"""Computes requests, in workers only. If a process dies, the lease of its request runs out."""
 
 import logging
 from typing import Any
@@ -14,7 +14,7 @@ from predictions.worker import preload
 
 logger = logging.getLogger(__name__)
 
-# The seconds that the sampling of one explanation may take, so that it is there within two seconds.
+# The seconds that sampling may take for one explanation, so that the explanation is ready within two seconds.
 SECONDS = 1.2
 
 

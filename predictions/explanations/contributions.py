@@ -1,8 +1,10 @@
-"""Shapley values of one row against background rows: what each feature adds to the answer. Needs numpy only.
+"""Shapley values of one row against background rows: what each feature adds to the answer.
+
+This module needs numpy only.
 
 The value of a set S of features is the mean answer of the background rows with the features of S taken from the row
 (interventional: Janzing et al. 2020, arXiv:1910.13413). So the contributions always add up to the answer minus the mean
-answer of the background rows, and columns that an estimator makes of one feature are never told apart.
+answer of the background rows. All columns that an estimator makes of one feature count as that feature.
 """
 
 import math
@@ -20,12 +22,12 @@ Row: TypeAlias = Sequence[Value]
 # One number for each row.
 Answer: TypeAlias = Callable[[list[list[Value]]], Floats]
 
-# Rows that an exact computation by sets may cost, and background rows without which it is not worth it.
+# An exact computation by sets predicts at most this many rows, and needs at least this many background rows.
 MOST_ROWS = 60_000
 LEAST_BACKGROUND = 8
-# Rows of one call: a longer one could not be stopped in time.
+# Rows of one call. A longer call could not be stopped in time.
 CALL_ROWS = 10_000
-# Effects of single features that add up to the whole by this part of their size have no interactions.
+# Features have no interactions if their single effects add up to the whole, with this relative error at most.
 ADDITIVE = 1e-9
 
 
@@ -43,7 +45,7 @@ class Contributions:
 
 
 def contributions(answer: Answer, row: Row, background: Sequence[Row], seconds: float) -> Contributions:
-    """The contribution of each feature of the row. Background: at least one row."""
+    """The contribution of each feature of the row. `background` has at least one row."""
     until = time.monotonic() + seconds
     return (
         _additive(answer, row, background)
@@ -101,7 +103,7 @@ def _shapley(values: Floats, sizes: Floats, weights: Floats, place: int) -> floa
 def _by_permutations(answer: Answer, row: Row, background: Sequence[Row], until: float) -> Contributions:
     """Sampled: an order of the features and its reverse for each background row, in rounds over all of them.
 
-    The effects along one order add up to the whole difference, so each finished round does (Castro et al. 2009).
+    The effects along one order add up to the whole difference, so those of a whole round do too (Castro et al. 2009).
     """
     random, count = np.random.default_rng(0), len(row)
     totals, rounds, longest = np.zeros(count), 0, 0.0

@@ -9,13 +9,13 @@ from predictions.queue import notifications
 from predictions.serving.schema.errors import NoAnswer, TooMany
 from predictions.serving.schema.signature import Value
 
-# Questions about one answer that are kept; each costs a row and a predict call.
+# At most this many questions about one answer are kept. Each costs a row and a predict call.
 MOST_QUESTIONS = 200
 ASK_AGAIN_SECONDS = 3600
 
 
 def explanation(prediction: Prediction) -> Computation:
-    """The explanation of an answer, as far as it is. Asks a worker for it, if none has it.
+    """The request for an answer's explanation, with the result once a worker has computed it. Notifies a worker if due.
 
     Raises:
         NoAnswer: the prediction has not succeeded.
@@ -24,11 +24,11 @@ def explanation(prediction: Prediction) -> Computation:
 
 
 def what_if(prediction: Prediction, values: Sequence[Any] | None = None) -> Computation:
-    """What would change an answer; with `values`, a cleaned row, its answer too.
+    """The request for what would change an answer. With `values`, a cleaned row, it also asks for its answer.
 
     Raises:
         NoAnswer: the prediction has not succeeded.
-        TooMany: too many values were asked about.
+        TooMany: too many other rows were asked about.
     """
     return _asked(prediction, Kind.WHAT_IF, {} if values is None else {"values": list(values)})
 

@@ -30,7 +30,7 @@ class Surface:
 
 
 def surface(loaded: Loaded, row: Row) -> Surface:
-    """Raises NotExplained."""
+    """The surface that explains the answer to `row`. Raises NotExplained if there is none."""
     manifest, engine = loaded.manifest, loaded.engine
     if not manifest.batching:
         raise NotExplained(english("Its answer to one row depends on the rows beside it, so rows cannot be compared."))

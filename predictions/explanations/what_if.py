@@ -1,7 +1,7 @@
-"""What would change an answer: curves of single features, the smallest single change, and a row with other values.
+"""What-if analysis of an answer: curves of single features, the smallest single change, and a row with other values.
 
-All rows of a request are predicted by one call of the predictor, so each has the same checks as any prediction. Nothing
-here says what a change in the world would do: it says how the estimate moves.
+All rows of a request are predicted by one call of the predictor, so each has the same checks as any prediction. The
+results show how the estimate moves, and not what a change in the world would do.
 """
 
 from bisect import bisect_left, bisect_right
@@ -18,13 +18,13 @@ from predictions.serving.schema.signature import Value
 CURVE_POINTS = 25
 # A curve goes on beyond the training range by this part of it on both sides: what is drawn there is a guess.
 BEYOND = 0.15
-# Rows of one request; of more features only the first are looked at.
+# Rows of one request. If the features need more rows, only the first features are examined.
 MOST_ROWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A row with one other value. `place` is the feature's; `kind` says what the answer is for."""
+    """A row with one other value. `place` is the position of the feature; `kind` is "curve" or "change"."""
 
     kind: str
     place: int
@@ -32,7 +32,7 @@ class _Asked:
 
 
 def what_if(loaded: Loaded, row: Sequence[Value], changed: Sequence[Value] | None) -> dict[str, Any]:
-    """`row` as it was asked; `changed` is the row with other values, if some were given."""
+    """The result as JSON. `row` is the row of the prediction; `changed` is the row with other values, if given."""
     asked = list(_all_asked(loaded, row))[:MOST_ROWS]
     rows = [list(row), list(changed or row), *(_with(row, one.place, one.value) for one in asked)]
     before, after, *answers = [outcome.output for outcome in predict(loaded, rows)]
@@ -91,7 +91,7 @@ def _rounded(feature: Feature, value: float) -> Value:
 
 
 def _curves(loaded: Loaded, row: Sequence[Value], before: Any, found: Any) -> list[dict[str, Any]]:
-    """One for each feature whose answers are known, those that move the answer most within the training range first."""
+    """Six curves at most, first those of the features that move the answer most within the training range."""
     curves = []
     for place, feature in enumerate(loaded.manifest.signature.features):
         points = [
@@ -109,7 +109,7 @@ def _curves(loaded: Loaded, row: Sequence[Value], before: Any, found: Any) -> li
 
 
 def _height(output: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> float | None:
-    """The quantity that a curve shows: the value, or the probability of the answered class; none of several."""
+    """The quantity that a curve shows: the value, or the answered class's probability; None for several targets."""
     if not output or not before or before["kind"] == "multi":
         return None
     if output["kind"] == "regression":
@@ -120,7 +120,7 @@ def _height(output: Mapping[str, Any] | None, before: Mapping[str, Any] | None) 
 
 # --- The smallest change ----------------------------------------------------------------------------------------------
 def _candidates(loaded: Loaded, place: int, own: Value) -> list[Value]:
-    """Values that training rows have, in the direction that the description allows."""
+    """Other values to try: all other choices; numbers of the training rows, in the direction that is allowed."""
     feature = loaded.manifest.signature.features[place]
     if feature.immutable or own is None:
         return []
@@ -142,8 +142,8 @@ def _training_values(loaded: Loaded, place: int) -> list[Any]:
 
 
 def _smallest_change(loaded: Loaded, row: Sequence[Value], before: Any, found: Any) -> dict[str, Any] | None:
-    """The change of one value that gives another class, or a number outside the interval, by the fewest training rows
-    between the two values. A change to a row that is outside the training data does not count."""
+    """The smallest change of one value that gives another class, or a number outside the interval. The size of a change
+    is the share of training rows between the two values. A row outside the training data does not count."""
     best: tuple[float, _Asked, Any] | None = None
     for one, output in found:
         if one.kind != "change" or not output or output.get("grade") == "outside" or not _differs(output, before):

@@ -1,4 +1,4 @@
-"""What a train.py imports: the data that it returns. The address stays, since files that people wrote name it."""
+"""The classes that a train.py imports. This module must keep its path: train.py files of users import it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What a `train()` returns: an estimator fitted on `training` alone, never on a row of `held_out`."""
+    """The return value of `train()`: an estimator fitted on `training` alone, never on a row of `held_out`."""
 
     estimator: Any
     training: Split

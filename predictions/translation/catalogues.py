@@ -1,4 +1,4 @@
-"""The catalogues of this product, one for each language but English, and whether they are whole."""
+"""The catalogues of this product, one for each language but English, and whether they are complete."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ Content-Transfer-Encoding: 8bit
 Language: {language}
 Plural-Forms: nplurals=2; plural=(n != 1);
 """
-# A named place in a text: %(count)s of gettext, {number} of `english`, @count of a script.
+# A named placeholder in a text: %(count)s of gettext, {number} of `english`, @count of a script.
 _PLACES = re.compile(r"%\(\w+\)[sd]|\{\w+\}|@[a-z]+")
 
 
@@ -35,7 +35,7 @@ def read(language: str) -> Catalogue:
 
 
 def update(language: str) -> int:
-    """Write both files: messages that the sources use and no others. Returns how many are not translated yet."""
+    """Write the `.po` and the `.mo` file with exactly the messages in use. Returns how many are not translated yet."""
     known = read(language)
     translated = {message: entry.translations for message, entry in known.by_message.items()}
     entries = [Entry(message, translated.get(message, []), places) for message, places in messages().items()]
@@ -47,7 +47,7 @@ def update(language: str) -> int:
 
 
 def faults(language: str) -> list[str]:
-    """What is wrong with the catalogue of a language, a sentence for each fault."""
+    """The faults in the catalogue of a language, a text for each."""
     catalogue, used = read(language), messages()
     known = catalogue.by_message
     found = [f"missing: {message.text}" for message in used if message not in known]
@@ -75,7 +75,7 @@ def _is_translated(entry: Entry) -> bool:
 
 
 def _places_agree(message: Message, translation: str) -> bool:
-    """The number itself may be left out of a plural form, as in "a row"."""
+    """Whether both have the same placeholders. A plural form may leave out the number, as in "a row"."""
     used = set(_PLACES.findall(message.plural or message.text))
     given = set(_PLACES.findall(translation))
     return given == used or (bool(message.plural) and given <= used and len(used - given) == 1)

@@ -20,7 +20,7 @@ class Message:
 
     @property
     def key(self) -> str:
-        """As a `.mo` file has it."""
+        """The key of the message in a `.mo` file."""
         named = f"{self.context}{CONTEXT}{self.text}" if self.context else self.text
         return f"{named}{PLURAL}{self.plural}" if self.plural else named
 
@@ -121,7 +121,7 @@ def compiled(catalogue: Catalogue) -> bytes:
 
 
 def _table(texts: Iterable[bytes], offset: int) -> bytes:
-    """The length and the place of each text."""
+    """The length and the offset of each text."""
     table = b""
     for text in texts:
         table += struct.pack("<2I", len(text), offset)

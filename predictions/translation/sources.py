@@ -10,7 +10,7 @@ from django.utils.translation import templatize
 
 from predictions.translation.po import Message
 
-# For each function the places of its arguments: text, plural, context.
+# For each function the positions of its arguments: text, plural, context.
 FUNCTIONS: Mapping[str, tuple[int, int | None, int | None]] = {
     "_": (0, None, None),
     "gettext": (0, None, None),
@@ -23,7 +23,7 @@ FUNCTIONS: Mapping[str, tuple[int, int | None, int | None]] = {
     "npgettext": (1, 2, 0),
 }
 _LITERAL = r"""u?(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")"""
-# What Django makes of a template for the programs of GNU gettext.
+# A call in the text that Django makes of a template for the programs of GNU gettext.
 _CALL = re.compile(rf"\b(_|n?p?gettext)\(\s*((?:{_LITERAL}\s*,?\s*)+)(?:count)?\s*\)", re.DOTALL)
 
 

@@ -13,7 +13,7 @@ ClassLabel: TypeAlias = StrictBool | StrictInt | StrictStr | float
 
 
 def together(names: Sequence[str]) -> str:
-    """ "height, width and depth"."""
+    """Joins names to one text: "height, width and depth"."""
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part) if names else ""
 
 
@@ -22,10 +22,10 @@ class Frozen(BaseModel):
 
 
 class Target(Frozen):
-    """What is predicted. `labels` pairs each class with its display label; a class without one shows itself.
+    """A quantity that is predicted. `labels` pairs classes with display labels; a class without a label shows itself.
 
-    `minimum` and `maximum` are what a number can be at all; intervals are clipped to them. `cases` says in the plural
-    what a row of the data is: people, flowers.
+    `minimum` and `maximum` bound the possible values of a number; intervals are clipped to them. `cases` is the plural
+    noun for the rows of the data: people, flowers.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Example(Frozen):
 
 
 class MatrixRow(Frozen):
-    """One measured thing; `features` has the name of a feature, or an empty text, for each column."""
+    """One row of a matrix; `features` has the name of a feature, or an empty text, for each column."""
 
     title: str
     help: str = ""

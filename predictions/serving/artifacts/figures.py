@@ -1,4 +1,4 @@
-"""Counts and points from held-out rows, from which pages draw how good a version is. Nothing here imports numpy."""
+"""Counts and points from held-out rows, from which pages draw a version's quality. Nothing here imports numpy."""
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ class ReliabilityBin(Frozen):
 
 
 class Figures(Frozen):
-    """What the data could not give is empty.
+    """The figures of a version. A field that the data could not give is empty.
 
     - `confusion[true][answered]`: held-out rows, in the order of the classes.
     - `answers`: (true value, answer) of held-out rows, at most 500 of them.

@@ -24,7 +24,7 @@ FloatType: TypeAlias = Literal["float32", "float64"]
 class Golden(Frozen):
     """Rows with the raw answers of the estimator; a version serves only where it reproduces them.
 
-    An output is a class position or a number, or a list of one for each target. `probabilities` are in estimator
+    An output is a class position or a number; with several targets, a list of these. `probabilities` are in estimator
     order, target after target.
     """
 
@@ -34,10 +34,10 @@ class Golden(Frozen):
 
 
 class Compiled(Frozen):
-    """The estimator as ONNX, which serves in its place, and how closely it was seen to reproduce it.
+    """The ONNX form of the estimator, which serves in its place, and how closely it reproduces the estimator.
 
-    It takes one table, or a column per feature; numbers differ by `tolerance` at most. Where the two likeliest classes
-    are no further apart than `tie_margin`, the estimator itself predicts.
+    Its input is one table, or a column per feature (`layout`). Its numbers may differ from the estimator's by
+    `tolerance` at most. If the two likeliest classes are no further apart than `tie_margin`, the estimator predicts.
     """
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -54,7 +54,7 @@ class Compiled(Frozen):
 class Memory(Frozen):
     """The memory that a version takes in a worker, in bytes, measured by the process that proved the version.
 
-    `serving` is held while it serves. `estimator` comes to it when a compiled version has to open its estimator.
+    `serving` is taken while the version serves. `estimator` is added when a compiled version opens its estimator.
     """
 
     serving: int = Field(ge=0)
@@ -66,7 +66,7 @@ class Memory(Frozen):
 
 
 class TargetOutput(Frozen):
-    """One of several targets, as a manifest says it of one alone. `figures` are for the axis of a number."""
+    """One of several targets, with the fields that a manifest has for a single target."""
 
     target: Target
     classes: list[ClassLabel] = []
@@ -79,12 +79,13 @@ class TargetOutput(Frozen):
 class Manifest(Frozen):
     """version.json: everything that is known of one immutable version without opening its estimator.
 
-    Without `batching` the estimator is given one row a call, since its answers depend on the rows beside. `code` are
-    the modules that it brings along, by their SHA-256. `remarks` tell analysts what was found while it was made.
-    `source` is the SHA-256 of the files that a person brought, if it was made from such.
+    Without `batching` the estimator gets one row a call, since its answers depend on the other rows of the call.
+    `code` maps the paths of the modules stored with the version to their SHA-256.
+    `remarks` tell analysts what registration noticed.
+    `source` is the SHA-256 of the files and the description of an import; None for a version made by train.py.
     `background` is a sample of training rows: explanations compare with them.
-    `memory` is missing in versions that were made before it was measured.
-    `log_odds` are the intercept and the coefficients of a linear classifier whose log-odds are such a sum.
+    `memory` is None in versions that were made before it was measured.
+    `log_odds` are the intercept and the coefficients, if the log-odds are linear in the features.
     `targets` are two or more where one row has several answers; `classes`, `labels` and `metrics` are then empty here.
     """
 
@@ -135,7 +136,7 @@ class Manifest(Frozen):
 
     @cached_property
     def answered(self) -> dict[str, Any]:
-        """The classes and labels, and those of each target, as JSON has them."""
+        """The classes, the labels and the targets as JSON values."""
         return self.model_dump(mode="json", include={"classes", "labels", "targets"})
 
     @property

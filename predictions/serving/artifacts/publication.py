@@ -21,7 +21,7 @@ def write_version(
     code: Mapping[str, bytes] = MappingProxyType({}),
     sureness: bytes | None = None,
 ) -> Manifest:
-    """Stores a version under the next free number and returns the manifest that says so.
+    """Stores a version under the next free number and returns the manifest with that number.
 
     The draft's own number is ignored. The folder appears whole or not at all, is never overwritten,
     and two trainings that end together get two numbers. Raises NoSuchModel.
@@ -60,7 +60,7 @@ def _claim_number(versions: Path, incoming: Path, draft: Manifest) -> Manifest:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes a file to the disk, then takes the right to write away: versions do not change."""
+    """Writes a file to the disk and makes it read-only, since versions do not change."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with path.open("wb") as file:

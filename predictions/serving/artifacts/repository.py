@@ -1,11 +1,12 @@
 """Reads the folders of registered models: files say what exists.
 
     <root>/<name>/model.toml, CARD.md, train.py            written by hand
-    <root>/<name>/versions/<n>/estimator.joblib            written once by `publication`,
-    <root>/<name>/versions/<n>/estimator.onnx              the compiled ones,
-    <root>/<name>/versions/<n>/sureness.npz                arrays that say how sure an answer is, then
-    <root>/<name>/versions/<n>/code/                       modules that were beside train.py
-    <root>/<name>/versions/<n>/version.json                immutable
+    <root>/<name>/versions/<n>/                            written once by `publication`, then immutable
+    <root>/<name>/versions/<n>/estimator.joblib            the fitted estimator
+    <root>/<name>/versions/<n>/estimator.onnx              its compiled form, if there is one
+    <root>/<name>/versions/<n>/sureness.npz                arrays that tell how sure an answer is
+    <root>/<name>/versions/<n>/code/                       modules from beside train.py, or from --code
+    <root>/<name>/versions/<n>/version.json                the manifest
 
 Nothing here opens an estimator, so the web process may import it.
 """
@@ -30,7 +31,7 @@ DESCRIPTION = "model.toml"
 CARD = "CARD.md"
 VERSIONS = "versions"
 
-# Names come from URLs too: what does not match is no model, whatever the file system would make of it.
+# Names come from URLs too: a name that does not match must never reach the file system.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -43,7 +44,7 @@ class NoSuchVersion(LookupError):
 
 
 class BrokenFile(ValueError):
-    """A file of a registered model does not have the content that it must; the text names the file and the places."""
+    """A file of a registered model has invalid content; the message names the file and the places."""
 
     def __init__(self, path: Path, problems: list[str]) -> None:
         super().__init__(f"{path}: {'; '.join(problems)}")
@@ -59,7 +60,7 @@ class OutdatedVersion(BrokenFile):
 
 
 def is_name(name: str) -> bool:
-    """Whether a registered model may be called so; everything else never reaches the file system."""
+    """Whether a registered model may have this name. Any other name must never reach the file system."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -95,8 +96,8 @@ def _description(name: str, text: str, card: str) -> Description:
 
 
 def descriptions(root: Path, on_broken: Callable[[BrokenFile], None] | None = None) -> list[Description]:
-    """All models that can be read, by name. One broken folder does not take the others down:
-    it is handed to `on_broken`, or logged as an error where nobody asks for it."""
+    """All models that can be read, by name. A broken folder does not affect the others: its error goes to `on_broken`,
+    or to the log."""
     report = on_broken or _log
     found = []
     for folder in _folders(root):
@@ -144,12 +145,12 @@ def manifests(root: Path, name: str, on_broken: Callable[[BrokenFile], None] | N
 
 
 def artefact(root: Path, name: str, number: int, file: str = ESTIMATOR) -> Path:
-    """Where the estimator of a version lies, or another of its files, whether it is there or not."""
+    """The path of a version's estimator, or of another of its files; the file need not exist. Raises NoSuchModel."""
     return folder(root, name) / VERSIONS / str(int(number)) / file
 
 
 def folder(root: Path, name: str) -> Path:
-    """Where a model lies. Raises NoSuchModel."""
+    """The folder of a model. Raises NoSuchModel."""
     if not is_name(name) or not (root / name / DESCRIPTION).is_file():
         raise NoSuchModel(f"no model is called {name!r}")
     return root / name
@@ -161,7 +162,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def numbers(versions: Path) -> list[int]:
-    """The numbers of the versions that lie there, lowest first."""
+    """The numbers of the versions in this folder, lowest first."""
     if not versions.is_dir():
         return []
     return sorted(int(path.name) for path in versions.iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", path.name))

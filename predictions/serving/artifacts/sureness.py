@@ -1,7 +1,7 @@
-"""What version.json says about how sure a version's answers are.
+"""The part of version.json about how sure a version's answers are.
 
 Everything here was computed at registration from held-out rows, which the estimator has not seen. A part that the
-data could not support is null, and `notes` says why. The larger arrays lie in `sureness.npz`, named by its SHA-256.
+data could not support is null, and `notes` says why. The larger arrays are in `sureness.npz`; `sha256` is its hash.
 """
 
 import math
@@ -20,12 +20,12 @@ Part: TypeAlias = Literal["calibration", "sets", "interval", "difficulty", "gate
 
 
 def rows_needed(coverage: float) -> int:
-    """How many held-out rows support a coverage with room to spare."""
+    """The number of held-out rows that a coverage needs: 2 / (1 - coverage), about twice the least possible."""
     return math.ceil(round(2 / (1 - coverage), 9))
 
 
 class Evidence(Frozen):
-    """How many of the held-out answers were right. No row takes part in the thresholds by which it is judged."""
+    """How many of the held-out answers were right. No row is judged by a threshold that was computed with it."""
 
     right: int = Field(ge=0)
     of: int = Field(ge=0)
@@ -120,8 +120,8 @@ class Gate(Frozen):
 
 
 class Sureness(Frozen):
-    """All that is known. `evidence` has an entry for each grade that held-out rows had (classification), or one
-    called `interval` (regression): there, right means that the interval held the true value."""
+    """The whole record. `evidence` has an entry for each grade that held-out rows had (classification), or one called
+    `interval` (regression), whose `right` counts the intervals that held the true value."""
 
     rows: int
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")

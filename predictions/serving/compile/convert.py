@@ -18,7 +18,7 @@ from predictions.serving.engines.onnx import TABLE, OnnxEngine, open_session
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.signature import Date, Signature, Text
 
-# The newest that skl2onnx writes; trees.py marks what it writes itself.
+# The newest opsets that skl2onnx writes. trees.py writes newer operators, and `set_opset` marks their opset.
 OPSETS = {"": 18, "ai.onnx.ml": 3}
 _SHORT_FLOATS = {"float16", "float32", "Float32"}
 
@@ -42,12 +42,12 @@ def compile_estimator(engine: SklearnEngine, rows: Rows) -> Compilation:
             return _proved(engine, content, layout, float_type, rows)
         except NotCompiled as refusal:
             refusals.append(refusal)
-    # A refusal of a candidate that could be built tells more than why another could not be built.
+    # The refusal of a candidate that could be built tells more than a failure to build another candidate.
     raise next((refusal for refusal in refusals if refusal.__cause__ is None), refusals[0])
 
 
 def _obstacle(engine: SklearnEngine) -> str | None:
-    """The reason why such input is not compiled, if there is one: comparing rows could not show a difference."""
+    """The reason why such input is not compiled, or None. A comparison of rows might miss a difference there."""
     features, columns = engine.signature.features, engine.schema.columns
     if engine.targets:
         return "It has several targets."
@@ -69,7 +69,7 @@ def _candidates(engine: SklearnEngine) -> Iterator[tuple[Layout, FloatType]]:
     layouts: list[Layout] = ["table"] if all(map(is_numeric, engine.signature.features)) else []
     if engine.schema.container == "frame" or not layouts:
         layouts.append("columns")
-    # An estimator that was trained on float32 sees each value rounded to that.
+    # An estimator that was trained on float32 gets each value rounded to float32.
     is_short = engine.schema.columns[0].dtype in _SHORT_FLOATS
     float_types: tuple[FloatType, ...] = ("float32",) if is_short else ("float64", "float32")
     yield from ((layout, float_type) for float_type in float_types for layout in layouts)
@@ -83,7 +83,7 @@ def _converted(engine: SklearnEngine, layout: Layout, float_type: FloatType) -> 
         with warnings.catch_warnings(action="ignore"):
             try:
                 graph = convert_sklearn(engine.estimator, initial_types=types, options=options, target_opset=OPSETS)
-            except NameError:  # it has no such option, since it gives a tensor anyhow
+            except NameError:  # the converter has no such option: it gives a tensor anyway
                 graph = convert_sklearn(engine.estimator, initial_types=types, target_opset=OPSETS)
         content: bytes = trees.set_opset(graph).SerializeToString()
     except Exception as error:  # a converter may raise anything

@@ -17,8 +17,8 @@ from predictions.serving.schema.signature import Value
 
 Rows: TypeAlias = Sequence[list[Value]]
 
-# Of a probability, or of the range of a regression's answers: far below the digits that people read, far above a
-# rounding.
+# The allowed difference of a probability, or of a regression's answer as a part of the range of its answers. It is far
+# below the digits that people read, and far above rounding errors.
 TOLERANCE = 1e-5
 # The distance between two classes below which a rounding might decide, as a multiple of the largest difference seen.
 TIE_FACTOR = 10
@@ -43,7 +43,7 @@ class Proof:
 
 
 def prove(source: SklearnEngine, plain: OnnxEngine, rows: Rows) -> Proof:
-    """Compare all answers. `plain` has no tie margin yet. Raises NotCompiled."""
+    """Compare all answers. `plain` is the compiled engine, still without a tie margin. Raises NotCompiled."""
     random = np.random.default_rng(0)
     around = [*rows, *_around(source, rows, random)]
     expected, given = _expected(source, around), _given(plain, around)
@@ -92,7 +92,7 @@ def _largest_difference(source: SklearnEngine, expected: RawPredictions, given: 
     if not source.classes:
         return float(np.abs(given.outputs - expected.outputs).max())
     if given.probabilities is None or expected.probabilities is None:
-        return 0.0  # a label is right or wrong
+        return 0.0  # labels alone have no distance
     return float(np.abs(given.probabilities - expected.probabilities).max())
 
 
@@ -121,7 +121,7 @@ def _answer(engine: Engine, rows: Rows) -> RawPredictions | None:
 
 
 def _quicker(source: SklearnEngine, engine: Engine, rows: Rows) -> float:
-    """Milliseconds for one row, if both one row and a batch are faster than with the estimator."""
+    """Milliseconds for one row. Raises NotCompiled unless one row and a batch are faster than with the estimator."""
     batch = [rows[place % len(rows)] for place in range(TIMED_ROWS)]
     one = _milliseconds(engine, batch[:1])
     if one > _milliseconds(source, batch[:1]) or _milliseconds(engine, batch) > _milliseconds(source, batch):

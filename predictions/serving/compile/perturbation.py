@@ -14,13 +14,13 @@ Row = list[Value]
 
 STEP = 0.2  # of a feature's standard deviation
 SWITCHED = 0.1  # of the choices and booleans of a row
-WIDE = 0.5  # of the range that was seen, beyond it
-FAR = 3.0  # of that range, too
+WIDE = 0.5  # of the range that was seen, added on both sides
+FAR = 3.0  # of the range that was seen, for extreme values
 EACH = 3  # rows for each odd value
 
 
 def moved(rows: Sequence[Row], signature: Signature, count: int, random: np.random.Generator) -> list[Row]:
-    """About `count` rows: the given ones with every number moved a little, and some choices switched to others seen."""
+    """`count` rows at most: given rows with every number moved a little, and some choices switched to others seen."""
     drawn = random.integers(len(rows), size=count)
     columns = []
     for feature, column in zip(signature.features, zip(*rows, strict=True), strict=True):
@@ -37,7 +37,7 @@ def moved(rows: Sequence[Row], signature: Signature, count: int, random: np.rand
 
 
 def wide(rows: Sequence[Row], signature: Signature, count: int, random: np.random.Generator) -> list[Row]:
-    """`count` rows at most whose values were never seen together, with numbers from all over their range and beyond."""
+    """`count` rows at most, with values drawn independently, and numbers from their whole range and beyond."""
     columns = [
         _spread(feature, column, count, random)
         if isinstance(feature, Number | Integer)
@@ -50,7 +50,7 @@ def wide(rows: Sequence[Row], signature: Signature, count: int, random: np.rando
 def on_splits(
     rows: Sequence[Row], signature: Signature, splits: Sequence[tuple[int, float]], count: int, random: Any
 ) -> list[Row]:
-    """`count` rows at most with one value on a split of a tree, or one float32 beside it, where rounding shows."""
+    """`count` rows at most with one value on a split of a tree, or on a neighbouring float, where rounding shows."""
     made: list[Row] = []
     for _ in range(count if splits else 0):
         feature, split = splits[random.integers(len(splits))]
@@ -67,7 +67,7 @@ def beside(split: float) -> list[float]:
 
 
 def split_values(estimator: Any, width: int) -> list[tuple[int, float]]:
-    """(feature, threshold) of each split of the trees that see the signature's features themselves."""
+    """(feature, threshold) of each split of the trees whose inputs are the signature's features themselves."""
     found: list[tuple[int, float]] = []
     for part in parts(estimator):
         tree = getattr(part, "tree_", None)
@@ -87,7 +87,7 @@ def _boosted_splits(estimator: Any) -> Iterator[tuple[int, float]]:
 
 
 def _like(feature: object, value: float) -> Value:
-    """The number as the feature allows it: a whole-number feature gets the next integer below or above."""
+    """The number as the feature allows it: a whole-number feature gets the nearest integer."""
     return round(value) if isinstance(feature, Integer) else float(value)
 
 

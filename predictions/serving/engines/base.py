@@ -14,8 +14,8 @@ from predictions.serving.schema.signature import Boolean, Choice, Integer, Numbe
 
 Floats = npt.NDArray[np.float64]
 
-# The allowed distance from a stored number: the same library on another processor sums in another order, and
-# a probability computed as 1 - p carries that rounding in full.
+# The allowed distance from a stored number. The same library may sum in another order on another processor, and a
+# probability computed as 1 - p carries that rounding error in full.
 RELATIVE_TOLERANCE = 1e-9
 ABSOLUTE_TOLERANCE = 1e-12
 
@@ -43,12 +43,12 @@ class Engine(Protocol):
     """Predicts rows. Golden rows, metrics, calibration and serving all use this interface."""
 
     def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
-        """One answer per row, in order. Raises what the estimator raises, and WrongShape rather than mix rows up."""
+        """One answer per row, in order. Raises the estimator's errors, and WrongShape for a wrong number of answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row, by its position, with its expected and its given answer in words."""
+    """A row, by its position, with its expected and its given answer as text."""
 
     row: int
     expected: str
@@ -98,7 +98,7 @@ def expect(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
 
 
 def positions(labels: Sequence[Any], classes: Sequence[Any]) -> Floats:
-    """Labels as positions in `classes`; -1 for one that is not among them."""
+    """Labels as positions in `classes`; -1 for a label that is not a class."""
     known = {class_: place for place, class_ in enumerate(classes)}
     return np.array([known.get(label, -1) for label in labels], dtype=np.float64)
 

@@ -1,7 +1,7 @@
-"""Imports the modules that a version brings along: those that stood beside its train.py.
+"""Imports the modules that are stored with a version: those beside its train.py, or given with --code.
 
-Two versions may bring different modules of one name. So a version's modules are in `sys.modules` only while its
-estimator is unpickled; its classes keep them alive afterwards.
+Two versions may have different modules of the same name. So a version's modules are in `sys.modules` only while its
+estimator is unpickled. The estimator's classes keep the modules alive afterwards.
 """
 
 import sys
@@ -19,7 +19,7 @@ _lock = threading.RLock()
 
 @contextmanager
 def importable(sources: Mapping[str, bytes], folder: Path) -> Iterator[None]:
-    """Inside, `import` finds these sources first. Keys are paths relative to `folder`, which `__file__` names."""
+    """Within the context, `import` finds these sources first, by their paths relative to `folder`."""
     if not sources:
         yield
         return
@@ -37,7 +37,7 @@ def importable(sources: Mapping[str, bytes], folder: Path) -> Iterator[None]:
 
 
 def module_name(path: str) -> str:
-    """What `import` calls the module at this relative path."""
+    """The name by which `import` finds the module at this relative path."""
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
@@ -53,7 +53,7 @@ class _Sources(MetaPathFinder, SourceLoader):  # type: ignore[misc]  # typeshed'
         return self.paths[fullname]
 
     def get_data(self, path: Any) -> bytes:
-        """Raises OSError for every other path, byte code included, which is then neither read nor written."""
+        """Raises OSError for every other path. So Python neither reads nor writes byte code of these modules."""
         if path not in self._content:
             raise FileNotFoundError(path)
         return self._content[path]

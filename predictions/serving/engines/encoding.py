@@ -1,9 +1,8 @@
 """Rows of any signature as points, so that their distances can be compared.
 
 A number is scaled by its median and interquartile range in the training data. A choice becomes one column for each
-value, such that one mismatch adds the distance 1: as much as one interquartile range. A missing number is a value of
-its own. A date is a number of days. Of a text only the length counts, since words
-have no distance here.
+value, such that one mismatch adds the distance 1: as much as one interquartile range. A missing number is marked in a
+column of its own. A date counts as a number of days. A text counts by its length alone, since words have no distance.
 """
 
 import json
@@ -24,11 +23,11 @@ ONE_HOT = 0.5**0.5
 
 @dataclass(frozen=True)
 class Encoding:
-    """Columns of a point: one for each number, one for each number that may be missing, then those of the choices.
+    """Columns of a point: one for each measure, one for each measure that may be missing, then those of the choices.
 
-    `numbers`, `dates`, `texts` and `choices` are positions in the signature. `optional` are the columns of those of the
-    first three that may be missing. `categories` has the known values of each choice; each choice has one more column,
-    for all other values.
+    Numbers, dates and texts are measures. `numbers`, `dates`, `texts` and `choices` are positions in the signature.
+    `optional` are the columns of the measures that may be missing. `categories` has the known values of each choice;
+    each choice has one more column for all other values.
     """
 
     numbers: list[int]
@@ -46,7 +45,7 @@ class Encoding:
 
     @cached_property
     def measures(self) -> list[int]:
-        """Positions of what has a size: numbers, dates, and texts by their length."""
+        """Positions of the features that are measured: numbers, dates, and texts by their length."""
         return [*self.numbers, *self.dates, *self.texts]
 
     @property
@@ -74,7 +73,7 @@ class Encoding:
         return points
 
     def measure(self, rows: Sequence[Sequence[Value]]) -> Floats:
-        """Numbers and lengths of texts as they are, NaN where missing, in shape [rows, measures]."""
+        """Numbers, days and lengths of texts, not scaled, NaN where missing, of shape [rows, measures]."""
         if self._only_numbers:
             return np.array(rows, dtype=np.float64)  # numpy reads None as NaN here
         if self.dates or self.texts:

@@ -12,15 +12,15 @@ from predictions.serving.engines.base import Floats
 
 NEIGHBOURS = 5
 # Distances are computed in float32 and in batches of any size. A row that lies exactly on the threshold, as one of the
-# held-out rows does, must count as inside by every rounding.
+# held-out rows does, must count as inside however the distance is rounded.
 SLACK = 1e-3
-# In interquartile ranges. Farther values are equally far, and their squares stay within float32.
+# Values are clipped to this many interquartile ranges, so that their squares stay within float32.
 FARTHEST = 1e4
 
 
 @dataclass(frozen=True)
 class Experience:
-    """Training rows as points, and the limits that held-out rows suggest.
+    """Training rows as points, and the limits that were learned from held-out rows (see `Gate`).
 
     `low` and `high` are the training range of each column of a point, infinite where a column has no range.
     """

@@ -1,6 +1,6 @@
-"""Estimators that were saved in a format of their own, with scikit-learn's interface: LightGBM's text file and ONNX.
+"""Gives models from LightGBM's text files and from ONNX files the interface of scikit-learn.
 
-They are pickled as the content of their file, and open it when they are first asked.
+Such an estimator is pickled as the content of its file, and opens that content when it is first used.
 """
 
 from typing import Any
@@ -22,13 +22,13 @@ class _LightGBMFile(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     @property
     def booster_(self) -> Any:
         if not hasattr(self, "_opened"):
-            import lightgbm  # noqa: PLC0415  # only where such a file was brought
+            import lightgbm  # noqa: PLC0415  # only for such files
 
             self._opened = lightgbm.Booster(model_str=self.text)
         return self._opened
 
     def read(self) -> Any:
-        """Takes over what the file says of the columns, and returns itself."""
+        """Copies the names and the number of columns from the file, and returns the estimator."""
         self.feature_names_ = self.booster_.feature_name()
         self.n_features_in_ = self.booster_.num_feature()
         return self
@@ -76,7 +76,7 @@ class _OnnxFile(BaseEstimator):  # type: ignore[misc]
         return self._opened
 
     def read(self) -> Any:
-        """Takes over what the graph says of its columns, and returns itself."""
+        """Copies the names and the number of columns from the graph, and returns the estimator."""
         inputs = self.session.get_inputs()
         self.is_table_ = len(inputs) == 1 and inputs[0].shape[-1] != 1
         if self.is_table_:

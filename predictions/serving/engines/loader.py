@@ -18,7 +18,7 @@ from predictions.serving.engines.opening import Files, Loaded, open_version
 from predictions.serving.schema.errors import ModelUnavailable
 from predictions.serving.schema.sentences import english
 
-# Long enough that a broken version does not cost a load per prediction, short enough that a repair is noticed.
+# A failure is remembered so that a broken version does not cost a load per prediction, but a repair is noticed soon.
 FAILURE_REMEMBERED_SECONDS = 30.0
 
 Key: TypeAlias = tuple[str, int, str]
@@ -33,8 +33,8 @@ class _Failure:
 class Loader:
     """A least-recently-used cache of `budget_bytes` per process, safe for threads.
 
-    However many threads ask for a version, it is loaded once, and other versions are not held up. A version
-    larger than the whole budget is served too, and then kept alone.
+    If several threads request a version, it is loaded once, and other versions can be loaded meanwhile. A version
+    larger than the whole budget is served too. It is then the only one in the cache.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Loader:
         use_compiled: bool = True,
         bring: Callable[[Path, str, int], None] = lambda *_: None,
     ) -> None:
-        """`bring` is told which version is about to be read, and may raise ModelUnavailable."""
+        """`bring` is called with (root, name, number) before a version is read. It may raise ModelUnavailable."""
         self._root = root
         self._budget = budget_bytes
         self._clock = clock
@@ -56,7 +56,7 @@ class Loader:
         self._kept: OrderedDict[Key, Loaded] = OrderedDict()
         self._loading: dict[Key, Future[Loaded]] = {}
         self._failed: dict[Key, _Failure] = {}
-        # Versions that were opened, and that were dropped to make room, since this process began.
+        # Counters since this process began: versions that were opened, and versions that were dropped to make room.
         self.loads = 0
         self.evictions = 0
 
@@ -76,11 +76,11 @@ class Loader:
         try:
             return pending.result()
         except ModelUnavailable as error:
-            # Each thread raises an error of its own: a shared one would gather the tracebacks of all threads.
+            # Each thread raises its own error: a shared error would collect the tracebacks of all threads.
             raise ModelUnavailable(error.reason) from None
 
     def release(self) -> None:
-        """Drops every estimator, and what is remembered of failures, and gives the memory back."""
+        """Drops all versions and all remembered failures, and frees their memory."""
         with self._lock:
             was_empty = not self._kept
             self._kept.clear()

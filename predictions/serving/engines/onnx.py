@@ -14,15 +14,15 @@ from predictions.serving.schema.signature import Signature, Value
 
 TABLE = "rows"
 
-# scikit-learn's trees refuse what float32 cannot hold, where ONNX would answer.
+# scikit-learn's trees raise an error for values beyond float32; ONNX would answer. The estimator predicts such calls.
 LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
 class OnnxEngine:
-    """Runs the session, and the estimator itself for the few rows on which a rounding could decide.
+    """Runs the ONNX session, and the estimator itself for the few rows whose answer a rounding could change.
 
-    `tie_margin` is the distance between the two likeliest classes within which the estimator predicts.
+    The estimator predicts a row if its two likeliest classes are no further apart than `tie_margin`.
     """
 
     session: Any
@@ -35,7 +35,7 @@ class OnnxEngine:
     estimator: Callable[[], Engine]
 
     def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
-        """Raises what ONNX Runtime raises, and WrongShape rather than mix rows up."""
+        """Raises the errors of ONNX Runtime and the estimator, and WrongShape for a wrong number of answers."""
         inputs = self._table(rows) if self.layout == "table" else self._columns(rows)
         if inputs is None:
             return self.estimator().predict(rows)
@@ -86,17 +86,17 @@ class OnnxEngine:
 
     @cached_property
     def _outputs(self) -> list[str]:
-        # Of a classifier without probabilities the second output would be its scores.
+        # If a classifier has no probabilities, the second output is its scores.
         wanted = 1 + (bool(self.classes) and self.has_probabilities)
         return [output.name for output in self.session.get_outputs()[:wanted]]
 
 
 def open_session(content: bytes) -> Any:
-    """A session of one thread. It starts none of its own, so it outlives a fork."""
+    """A session with one thread. It starts no threads of its own, so it still works after a fork."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3  # errors; a warning for each unused constant is no news
+    options.log_severity_level = 3  # errors only: each unused constant would log a warning
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

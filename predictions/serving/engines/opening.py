@@ -1,10 +1,10 @@
-"""Opens a version after every check that serving demands. The only file that unpickles.
+"""Opens a version after every check that serving demands. While serving, only this module unpickles.
 
-A pickle is code. It is opened only when its bytes have the registered SHA-256, and so is code that a version brings
-along. A version serves only when it reproduces its golden rows in this process.
+A pickle is code. It is opened only if its bytes have the registered SHA-256. The same holds for modules that are stored
+with a version. A version serves only if it reproduces its golden rows in this process.
 
-A compiled version is served without its estimator, which is opened when a row needs it and not before. So joblib and
-scikit-learn are imported inside functions here: a worker of compiled versions never pays for them.
+A compiled version is served without its estimator, which is opened only when a row needs it. So this module imports
+joblib and scikit-learn inside functions: a worker of compiled versions does without them.
 """
 
 import io
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The files of a version. `estimator` reads its bytes, at once or later; `code` are sources by relative path."""
+    """The files of a version. `estimator` is a function that reads the pickle; `code` has sources by relative path."""
 
     estimator: Callable[[], bytes]
     compiled: bytes | None = None
@@ -52,7 +52,7 @@ class Pickled:
         self._engine: SklearnEngine | None = None
 
     def open(self) -> "SklearnEngine":
-        """Raises ModelUnavailable, or what reading raises."""
+        """The engine of the estimator. Raises ModelUnavailable, or the error of reading the file."""
         with self._lock:
             if self._engine is None:
                 self._engine = _open_estimator(self._manifest, self._files)
@@ -80,7 +80,7 @@ class Loaded:
 
     @property
     def size(self) -> int:
-        """Bytes of memory as they were measured; those of the open files where that was not done."""
+        """The memory in bytes, as registration measured it; for a version without that, the size of the open files."""
         manifest, memory = self.manifest, self.manifest.memory
         arrays = manifest.sureness.bytes if manifest.sureness else 0
         if memory is None:
@@ -93,13 +93,13 @@ class Loaded:
 def limit_threads() -> None:
     """One thread for BLAS and OpenMP in this process, since processes are the parallelism.
 
-    Reaches only libraries that are loaded already, so it is called again after each estimator was opened.
+    It affects only libraries that are loaded already, so it is called again after each estimator was opened.
     """
     threadpool_limits(1)
 
 
 def open_version(manifest: Manifest, files: Files) -> Loaded:
-    """A version that passed every check. It is served as compiled if the files have that.
+    """Opens a version after every check, in its compiled form if the files have one.
 
     Raises ModelUnavailable, or what reading the estimator raises.
     """
@@ -112,7 +112,7 @@ def open_version(manifest: Manifest, files: Files) -> Loaded:
         engine: Engine = pickled.open()
         check_golden(manifest, engine, ABSOLUTE_TOLERANCE)
         return Loaded(manifest, engine, pickled, assessor=assessor)
-    # The estimator may be needed later. It is checked now: a version is whole, or it does not serve.
+    # The estimator may be needed later. Its file is checked now, so that an incomplete version does not serve.
     check_hash(manifest.sha256, files.estimator())
     engine = _open_compiled(manifest, manifest.compiled, files.compiled, pickled.open)
     check_golden(manifest, engine, manifest.compiled.tolerance)
@@ -126,7 +126,7 @@ def read_assessor(record: Sureness | None, content: bytes | None) -> Assessor | 
     check_hash(record.sha256, content, "file sureness.npz")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         arrays = dict(file)
-    limit_threads()  # it multiplies matrices, for compiled versions too
+    limit_threads()  # the assessor multiplies matrices, for compiled versions too
     return open_assessor(arrays)
 
 
@@ -173,7 +173,7 @@ def _unpickle(content: bytes) -> Any:
     import joblib  # noqa: PLC0415  # with scikit-learn, when it is needed
     from sklearn.exceptions import InconsistentVersionWarning  # noqa: PLC0415
 
-    # Not undone afterwards: filters belong to the whole process, and undoing one in a thread undoes another's.
+    # The filter stays: filters belong to the whole process, so resetting it in one thread would reset it in others.
     warnings.simplefilter("error", InconsistentVersionWarning)
     try:
         return joblib.load(io.BytesIO(content))

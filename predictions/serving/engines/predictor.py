@@ -54,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of each row beside the raw answer. `trusted` is false where a promise can't be checked."""
+    """The assessment of each row. If `trusted` is false, assessing failed: the rows get no set or interval."""
 
     trusted: bool
     outside: list[bool]
@@ -123,13 +123,13 @@ def by_target(answers: RawPredictions, targets: Sequence[TargetOutput]) -> list[
 
 
 def _assess(loaded: Loaded, rows: Sequence[Sequence[Value]]) -> _Known:
-    """Without an assessor the rows count as inside; if it fails, nothing is promised about them."""
+    """Without an assessor the rows count as inside. If the assessor fails, they get no set and no interval."""
     inside = [False] * len(rows)
     if loaded.assessor is None:
         return _Known(not _needs_assessor(loaded.manifest.sureness), inside, [])
     try:
         found = loaded.assessor.assess(rows)
-    except Exception:  # an answer without a promise is better than none
+    except Exception:  # an answer without a set or interval is better than no answer
         logger.warning("%s: sureness could not be computed", _called(loaded.manifest), exc_info=True)
         return _Known(False, inside, [])
     return _Known(True, found.outside.tolist(), [] if found.difficulty is None else found.difficulty.tolist())
@@ -246,7 +246,7 @@ def _evidence(sureness: Sureness | None, grade: Any) -> dict[str, int] | None:
 
 
 def _failure(manifest: Manifest, error: Exception) -> Outcome:
-    # What the estimator says may quote values or paths: it goes to the log and not into the outcome.
+    # The estimator's message may quote values or paths: it goes to the log and not into the outcome.
     logger.warning("%s: the estimator failed on a row", _called(manifest), exc_info=error)
     return Outcome(None, ModelFailure(type(error).__name__))
 

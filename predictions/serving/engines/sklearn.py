@@ -32,10 +32,10 @@ _ARGMAX_CLASSIFIERS = (
 
 @dataclass(frozen=True)
 class SklearnEngine:
-    """An estimator and all that is decided once about its calls: the types of its input, and its classes.
+    """An estimator, the types of its input, and its classes.
 
-    Without `batching` each row is predicted by a call of its own: the estimator looks at all rows of a call.
-    `targets` are the classes of each of several targets, none for a number; empty for one target.
+    Without `batching` each row is predicted by a call of its own, since its answer depends on the other rows of a call.
+    `targets` are the classes of each of several targets, an empty list for a number; empty if there is one target.
     """
 
     estimator: Any
@@ -51,7 +51,7 @@ class SklearnEngine:
         return predicts_argmax(self.estimator)
 
     def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
-        """Raises what the estimator raises, and WrongShape rather than mix rows up."""
+        """Raises the estimator's errors, and WrongShape for a wrong number of answers."""
         groups = typing_groups(rows, self.schema) if self.batching else [[place] for place in range(len(rows))]
         if len(groups) == 1:
             return self.predict_table(build_table(rows, self.schema), len(rows))
@@ -62,7 +62,7 @@ class SklearnEngine:
         return _in_order(groups, parts, len(rows))
 
     def predict_table(self, table: Any, count: int) -> RawPredictions:
-        """Predictions for a table as the estimator takes it, `count` rows of it."""
+        """Predictions for a table of `count` rows, in the form that the estimator takes. Raises as `predict` does."""
         if self.targets:
             return self._answer_all_targets(table, count)
         return self._classify(table, count) if self.classes else self._regress(table, count)
@@ -93,7 +93,7 @@ class SklearnEngine:
         return RawPredictions(np.column_stack(places), self._shares_of_all_targets(columns, count))
 
     def _shares_of_all_targets(self, columns: Any, count: int) -> Floats | None:
-        """From an array for each target; or from one array with the share of the second of two classes."""
+        """The probabilities. `predict_proba` gives an array per target, or one array of each target's second class."""
         if not hasattr(self.estimator, "predict_proba"):
             return None
         given = self.estimator.predict_proba(columns)

@@ -1,6 +1,6 @@
-"""What is computed for each row beside its answer: whether it lies outside the training data, and how difficult it is.
+"""Assesses each row beside its answer: whether it lies outside the training data, and how difficult it is.
 
-Needs numpy, and ONNX Runtime for the difficulty, but no scikit-learn.
+This module needs numpy, and ONNX Runtime for the difficulty, but not scikit-learn.
 """
 
 import io
@@ -19,13 +19,13 @@ from predictions.serving.engines.onnx import open_session
 from predictions.serving.schema.signature import Value
 
 DIFFICULTY_INPUT = "points"
-# Probabilities nearer to 0 or 1 are taken as this, so that their logarithm is finite.
+# Probabilities nearer to 0 or 1 are clipped to this distance, so that their logarithm is finite.
 LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """For each row whether it is outside, and its difficulty: the expected size of the error, or None."""
+    """Whether each row is outside, and its difficulty: the expected size of its error, None if not learned."""
 
     outside: npt.NDArray[np.bool_]
     difficulty: Floats | None
@@ -52,7 +52,7 @@ def difficulties(session: Any, points: Floats, mean: float) -> Floats:
 
 
 def damped(sizes: Floats, mean: float) -> Floats:
-    """Errors as a forest expects them, averaged with the mean error: a small forest exaggerates differences."""
+    """Errors that a forest predicts, averaged with the mean error, since a small forest exaggerates differences."""
     return (sizes + mean) / 2
 
 

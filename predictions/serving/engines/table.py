@@ -1,8 +1,8 @@
-"""Builds the table that an estimator was trained on, from cleaned rows: the same types for one row as for a thousand.
+"""Builds an estimator's input table from cleaned rows, with the types of its training data for any number of rows.
 
-A column of whole numbers or booleans has no missing value. A row whose value does not fit its column (it is missing,
-or has a fraction) is predicted apart from the rows that fit, with that column as float64: it gets the table that it
-would get alone, and it changes no other row's table.
+A column of whole numbers or booleans cannot hold a missing value or a fraction. Rows with such values are predicted
+apart from the rows that fit, with that column as float64. So each row gets the table that it would get alone, and it
+does not change the table of other rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,12 @@ import numpy as np
 from predictions.serving.schema.input_schema import Column, InputSchema
 from predictions.serving.schema.signature import Value
 
-# numpy's dtype of texts, whatever their width.
+# numpy's dtype of texts of any width.
 TEXTS = "<U"
 
 
 def build_table(rows: Sequence[Sequence[Value]], schema: InputSchema) -> Any:
-    """One table of the rows, all of one typing group."""
+    """One table of the rows, which must belong to one group of `typing_groups`."""
     if schema.is_plain:
         return np.array(rows, dtype=np.float64)
     columns = list(zip(*rows, strict=True))
@@ -38,7 +38,7 @@ def typing_groups(rows: Sequence[Sequence[Value]], schema: InputSchema) -> list[
     groups: dict[tuple[int, ...], list[int]] = {}
     for position, row in enumerate(rows):
         misfits = tuple(place for place in strict if not _fits(row[place], schema.columns[place].dtype))
-        # One value gives the whole array another dtype.
+        # In an array, one such value changes the dtype of all columns.
         key = misfits if schema.container == "frame" else misfits[:0] if not misfits else (-1,)
         groups.setdefault(key, []).append(position)
     return list(groups.values())

@@ -1,4 +1,4 @@
-"""The checks that a version must pass before it serves. A failure is ModelUnavailable, with a reason for analysts."""
+"""The checks that a version must pass before it serves. They raise ModelUnavailable, with a reason for analysts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -70,10 +70,11 @@ def check_golden(manifest: Manifest, engine: Engine, tolerance: float) -> None:
 def compare_arrangements(
     engine: Engine, rows: Rows, expected: RawPredictions, tolerance: float, *, batching: bool = True, alone: int = 256
 ) -> list[tuple[str, Difference]]:
-    """How the engine's answers differ from the expected ones: row by row, together, shuffled, beside missing values.
+    """The differences between the engine's answers and the expected ones, in several arrangements of the rows.
 
-    At most `alone` rows, evenly spread, are predicted alone. Without batching nothing else is tried. The differences
-    come with the name of their arrangement, and with positions in `rows`. Raises what the engine raises.
+    At most `alone` rows, evenly spread, are predicted alone. With `batching`, the rows are also predicted together,
+    shuffled, and without the rows that have missing values. Each difference comes with the name of its arrangement, and
+    with a position in `rows`. Raises what the engine raises.
     """
     spread = np.unique(np.linspace(0, len(rows) - 1, min(alone, len(rows))).round().astype(int)).tolist()
     arrangements = [("alone", [place]) for place in spread]

@@ -1,4 +1,4 @@
-"""What XGBoost, LightGBM and CatBoost say of the columns on which they were fitted. None of them is imported here."""
+"""Reads facts about the columns from fitted XGBoost, LightGBM and CatBoost estimators, without importing these."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from predictions.serving.importing.column_witness import Witness
 
 
 def booster_columns(thing: Any) -> dict[int, Witness]:
-    """By position, for the scikit-learn class of a booster; empty for every other estimator."""
+    """The facts by column position, for the scikit-learn class of a booster; empty for every other estimator."""
     package = type(thing).__module__.partition(".")[0]
     read = _READERS.get(package) or (_lightgbm if hasattr(thing, "booster_") else None)
     return read(thing) if read else {}
@@ -33,7 +33,7 @@ def _xgboost(thing: Any) -> dict[int, Witness]:
 
 
 def _xgboost_categories(booster: Any) -> dict[int, tuple[Any, ...]]:
-    """Categories by column, from the model as JSON: texts as offsets into bytes, numbers as they are."""
+    """Categories by column, from the model as JSON, which has texts as offsets into bytes, and numbers as they are."""
     model = json.loads(bytes(booster.save_raw("json")))
     learner = model.get("learner", {}).get("gradient_booster", {})
     known = (learner.get("model") or learner.get("gbtree", {}).get("model", {})).get("cats", {}).get("enc", [])

@@ -1,4 +1,4 @@
-"""The CARD.md of a brought estimator: the facts that were measured, and marked places for a person's words."""
+"""Drafts the CARD.md of an imported estimator: the measured facts, and marked places for a person to fill in."""
 
 import hashlib
 from pathlib import Path

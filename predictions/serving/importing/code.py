@@ -1,4 +1,4 @@
-"""The modules that an estimator needs and brings along (`--code`); they also stand in for `__main__`."""
+"""Reads the modules that an estimator needs (`--code`). They also supply what a pickle expects in `__main__`."""
 
 import ast
 import importlib
@@ -19,13 +19,13 @@ _OURS = {"predictions", "project", "manage"}
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Sources by the path that `import` finds them under, relative to `folder`."""
+    """The sources of modules by path, relative to `folder`, from which `import` finds them."""
 
     folder: Path = Path()
     sources: Mapping[str, bytes] = field(default_factory=dict)
 
     def definition(self, name: str) -> Any:
-        """The class or function of this name from the module that defines it. Raises KeyError, or CannotRegister."""
+        """The class or function of this name. Raises KeyError if there is none, CannotRegister for a broken module."""
         for path, source in self.sources.items():
             if name in _defined(path, source):
                 return getattr(_imported(path), name)
@@ -33,7 +33,7 @@ class Code:
 
 
 def read_code(path: Path) -> Code:
-    """A module, a package, or a folder of modules. Raises CannotRegister."""
+    """Reads a module, a package, or a folder of modules. Raises CannotRegister."""
     if path.is_file() and path.suffix == ".py":
         folder, files = path.parent, [path]
     elif path.is_dir():
@@ -50,14 +50,14 @@ def read_code(path: Path) -> Code:
 
 @contextmanager
 def brought_along(code: Code) -> Iterator[None]:
-    """Inside, the modules can be imported as a worker imports them."""
+    """Within the context, the modules can be imported as a worker imports them."""
     with importable(code.sources, code.folder):
         yield
 
 
 @contextmanager
 def in_main(definitions: Mapping[str, Any]) -> Iterator[None]:
-    """Inside, `__main__` has these names too, unless it has them already."""
+    """Within the context, `__main__` has these names too, unless it has them already."""
     main = sys.modules["__main__"]
     lent = {name: value for name, value in definitions.items() if not hasattr(main, name)}
     vars(main).update(lent)
@@ -89,7 +89,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _check_names(path: Path, sources: Mapping[str, bytes]) -> None:
-    """A module that hides an installed one would break whatever imports that."""
+    """Raises CannotRegister for a module that would hide an installed one, and so break what imports the latter."""
     tops = {module_name(source).partition(".")[0] for source in sources}
     taken = sorted(tops & (set(sys.stdlib_module_names) | packages().keys() | _OURS))
     if taken:

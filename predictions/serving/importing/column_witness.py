@@ -1,4 +1,4 @@
-"""What a fitted estimator says of one column."""
+"""The facts about one column that a fitted estimator gives."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """`source` names the step that knows it.
+    """`source` is the class name of the step that gives the facts.
 
-    `categories` are all values that it takes, in its own order, without missing ones. `is_choice` says that they are
-    categories although it does not list them. `fill` is what an imputer writes for a missing value; `writes_none` says
-    that its missing category is None.
+    `categories` are all values that the step takes, in its own order, without missing ones. `is_choice`: the values are
+    categories, although the step may not list them. `fill` is the value that an imputer writes for a missing one.
+    `writes_none`: the step has None as its missing category.
     """
 
     source: str
@@ -24,7 +24,7 @@ class Witness:
     fill: Any = None
 
     def joined(self, other: "Witness") -> "Witness":
-        """Both together, where two steps see one column."""
+        """The combined facts of two steps that see the same column."""
         first = self if self.categories is not None or other.categories is None else other
         return Witness(
             source=first.source,
@@ -40,7 +40,7 @@ class Witness:
 
 
 def is_missing(value: Any) -> bool:
-    """None, NaN, NaT and pandas' NA."""
+    """Whether the value is None, NaN, NaT or pandas' NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float) and value != value

@@ -13,10 +13,10 @@ from predictions.serving.importing.column_witness import Witness, is_missing
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Boolean, Choice, Date, Feature, Integer, Number, Text
 
-# A column of texts with so few different ones, each seen twice on average, is a choice.
+# A column with at most this many different texts, each seen at least twice on average, becomes a choice.
 MOST_CHOICES = 50
 LONGEST_CHOICE = 60
-# Categories that are numbers are listed up to here; beyond, any number of their range is taken.
+# With more numeric categories a column is a number, unless the estimator refuses values that it has not seen.
 MOST_NUMBERED_CHOICES = 200
 _CODES = re.compile(
     r"(^|[_\s.-])(id|code|zip|plz|postcode|postal|no|nr|number|key)$|(Id|ID|Code|No|Nr|Number)$", re.ASCII
@@ -26,7 +26,7 @@ LEAST_CODES = 20
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A feature, and why it is so. `doubts` are questions to a person, `seen` is what the data holds, in words."""
+    """The feature of a column, and why. `doubts` are questions to a person; `seen` describes the data in words."""
 
     feature: Feature
     why: str
@@ -58,7 +58,7 @@ class _Column:
 
 
 def decide(name: str, witness: Witness | None, values: pd.Series | None, said: str = "") -> Decision:
-    """What one column is, by the estimator first and the data second; `said` is its type by an MLflow signature.
+    """The feature of one column, by the estimator first and the data second; `said` is its type by an MLflow signature.
 
     Raises CannotRegister, naming the column.
     """
@@ -229,7 +229,7 @@ def _commonest(column: _Column) -> Any:
 
 
 def _rounded(value: float, values: list[Any]) -> float:
-    """To as many digits as tell the values apart; a median of 17 digits helps nobody who fills in a form."""
+    """To four digits, if that stays within the values: a median of 17 digits is of no use in a form."""
     short = float(f"{value:.4g}")
     return short if min(values) <= short <= max(values) else value
 

@@ -1,4 +1,4 @@
-"""Reads the data that comes with an estimator: CSV and Parquet, with the types that the estimator asks for."""
+"""Reads the data files of an import, CSV and Parquet, with the types that the estimator needs."""
 
 import csv
 import difflib
@@ -19,15 +19,15 @@ MISSING = frozenset(
     ]
 )
 _DELIMITERS = (",", ";", "\t", "|")
-# A column of texts of which so many are numbers is a column of numbers with some slips.
+# If more than this share of a text column can be read as numbers, its other texts are taken for errors.
 _MOSTLY = 0.5
 
 
 def read_table(
     path: Path, texts: Sequence[str] = (), words: Mapping[str, frozenset[str]] | None = None
 ) -> pd.DataFrame:
-    """The table of a file. `texts` are columns to be read as texts, whatever they look like; `words` are texts of a
-    column that pandas would take for a missing value ("NA") and that are values of it. Raises CannotRegister.
+    """The table of a file. The columns in `texts` are read as texts. `words` has, by column, texts that are values
+    although pandas would read them as missing, such as "NA". Raises CannotRegister.
     """
     if not path.is_file():
         raise CannotRegister(f"{path} is not there: check the path of the data.")
@@ -37,7 +37,7 @@ def read_table(
 
 
 def line_of(path: Path, row: int) -> int:
-    """The line of the file on which a row (counted from 0) begins; a quoted text may hold line breaks."""
+    """The line on which a row (counted from 0) begins: quoted texts may have line breaks. In Parquet, its number."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return row + 1
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -51,7 +51,7 @@ def line_of(path: Path, row: int) -> int:
 
 
 def place(path: Path, row: int) -> str:
-    """A row in the words of its file."""
+    """The file name, with the line of the row (counted from 0), or with its number in a Parquet file."""
     is_parquet = path.suffix.lower() in (".parquet", ".pq")
     return f"{path.name}, {'row' if is_parquet else 'line'} {line_of(path, row)}"
 
@@ -65,7 +65,7 @@ def check_column(path: Path, frame: pd.DataFrame, name: str, what: str) -> None:
 
 
 def check_numbers(path: Path, column: pd.Series) -> None:
-    """Raises CannotRegister if a column of texts holds mostly numbers, naming the first text that is none."""
+    """Raises CannotRegister if a column of texts holds mostly numbers, naming the first text that is not a number."""
     present = column.dropna()
     if present.empty or not present.map(lambda value: isinstance(value, str)).all():
         return
@@ -99,7 +99,7 @@ def _csv(path: Path, texts: Sequence[str], words: Mapping[str, frozenset[str]]) 
 
 
 def _delimiter(path: Path) -> str:
-    """The one that the first line holds most often; a comma where it holds none."""
+    """The delimiter that the first line has most often; a comma if it has none."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         head = file.readline()
     return max(_DELIMITERS, key=head.count)

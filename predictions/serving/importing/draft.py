@@ -86,7 +86,7 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """A TOML string: JSON's, with the one more character that TOML forbids."""
+    """A TOML string: a JSON string in which DEL is escaped too, since TOML forbids it."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 

@@ -1,4 +1,4 @@
-"""Typical rows for the form. They are made of medians and commonest values: no row of the data is shown to anybody."""
+"""Typical rows for the form, made of medians and most common values, so that no row of the data is shown."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,16 +10,16 @@ from predictions.serving.importing.column_witness import is_missing
 from predictions.serving.importing.columns import Decision, typical
 from predictions.serving.schema.signature import Boolean, Choice, Integer, Number, Text
 
-# Typical rows of so few classes are told apart.
+# Up to this many classes get a typical row each.
 MOST_CLASSES = 6
 
 
 def examples(
     decisions: Sequence[Decision], table: pd.DataFrame | None, truth: pd.Series | None, task: str
 ) -> list[Example]:
-    """One row for each class where there are few, else one typical row; without data rows of plain values."""
+    """A typical row, and one for each class if there are few; plain values without data; no row with a text feature."""
     if any(isinstance(decision.feature, Text) for decision in decisions):
-        return []  # a text of the data could be somebody's
+        return []  # a text of the data may be personal
     if table is None:
         return [Example(title=f"All {number}", values=_plain(decisions, number)) for number in (0, 1)]
     found = [Example(title="Typical", values=_typical(decisions, table))]

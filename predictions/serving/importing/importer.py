@@ -1,4 +1,4 @@
-"""From a file with a fitted estimator to a registered version: read, decide, describe, prove, store."""
+"""Registers a fitted estimator from a file: reads it, decides on its columns, describes, proves and stores it."""
 
 import re
 import shutil
@@ -46,7 +46,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`decisions` is empty where the model was described already."""
+    """`decisions` is empty if the model had a description already."""
 
     manifest: Manifest
     folder: Path
@@ -62,9 +62,9 @@ class _Data:
 
 
 def import_model(root: Path, request: Request, say: Say, prove: Prove = prove_in_fresh_process) -> Imported:
-    """Registers a fitted estimator as the next version of a model, which it describes if there is none of that name.
+    """Registers a fitted estimator as the next version of a model. For a new model it drafts model.toml and CARD.md.
 
-    Nothing is left behind where it fails. Raises CannotRegister, repository.BrokenFile or OSError.
+    If it fails, it leaves no files behind. Raises CannotRegister, repository.BrokenFile or OSError.
     """
     check_request(request)
     if not request.path.exists():
@@ -193,9 +193,9 @@ class _Import:
             source=self._request.digest(root / self._request.name / repository.DESCRIPTION),
         )  # fmt: skip
 
-    # --- Words --------------------------------------------------------------------------------------------------------
+    # --- Description and doubts ---------------------------------------------------------------------------------------
     def _without_data(self) -> tuple[Columns, pd.DataFrame | None]:
-        """The columns by the estimator alone, or by the example that came with it."""
+        """The columns by the estimator alone, or by the example in the MLflow folder."""
         if self._example is None:
             return inputs.columns_without_data(self._request.path, self._estimator), None
         columns = inputs.columns_of_example(self._request.path, self._example, self._estimator)
@@ -264,7 +264,7 @@ def _code(request: Request, folder: MLflowModel | None) -> Code:
 
 @contextmanager
 def _staging(root: Path, dry_run: bool) -> Iterator[Path]:
-    """A folder beside the models, so that a new one appears whole, by a rename; for a dry run one elsewhere."""
+    """A temporary folder beside the models, so that a rename publishes a new model whole; elsewhere for a dry run."""
     if not dry_run:
         root.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".incoming-", dir=None if dry_run else root))
@@ -283,7 +283,7 @@ def _target_name(task: Task) -> str:
 
 
 def _with_lines(message: str, request: Request) -> str:
-    """Rows of the data by their line in the file."""
+    """The message, with the line in the file added to each row number."""
 
     def located(found: re.Match[str]) -> str:
         path = request.data if found[3] == "training" else request.held_out

@@ -1,4 +1,4 @@
-"""The rows that come with an estimator as it takes them: its columns, in its order, in the types it was fitted on."""
+"""Makes an estimator's input from the data of an import: its columns, in its order, with the types of its training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ _NO_TARGET = ("outliers", "clusters")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of the data the estimator reads, in its order, and what it says of them by position.
+    """The columns of the data that the estimator reads, in its order, and the facts about them by position.
 
-    `container` is how they are handed over: a table with names, an array, or one column of texts.
+    `container` is the form of the input: "frame" (a table with names), "array", or "series" (one column of texts).
     """
 
     names: tuple[str, ...]
@@ -31,7 +31,7 @@ class Columns:
 
 
 def columns_without_data(path: Path, estimator: Any) -> Columns:
-    """Raises CannotRegister where the estimator alone does not say enough."""
+    """The columns by the estimator alone. Raises CannotRegister if it does not give enough facts about them."""
     names, count = witnessing.column_names(estimator), witnessing.column_count(estimator)
     if witnessing.takes_one_text(estimator) or (names is None and count is None):
         raise CannotRegister(f"{path} does not say which columns it reads: give rows with --data FILE --target COLUMN.")
@@ -52,7 +52,7 @@ def columns_of_example(path: Path, frame: pd.DataFrame, estimator: Any) -> Colum
 
 
 def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, target: str | None) -> Columns:
-    """Raises CannotRegister where the data has not the columns that the estimator reads."""
+    """The columns of the data. Raises CannotRegister if the data lacks columns, or if the target is not clear."""
     names = witnessing.column_names(estimator)
     chosen = _named(path, frame, names) if names else None
     targets = _targets(path, frame, chosen, task, target)
@@ -69,7 +69,7 @@ def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, 
 
 
 def read_rows(path: Path, columns: Columns) -> pd.DataFrame:
-    """The data, with texts where the estimator knows texts: 01067 is no number then, and "NA" may be a category."""
+    """The data, read as texts where the estimator knows texts: 01067 stays a text then, and "NA" may be a category."""
     texts = [columns.names[at] for at, one in columns.witnesses.items() if one.is_text or _are_texts(one)]
     words = {
         columns.names[at]: taken
@@ -83,7 +83,7 @@ def read_rows(path: Path, columns: Columns) -> pd.DataFrame:
 
 
 def as_input(path: Path, frame: pd.DataFrame, columns: Columns, like: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The columns with the types that the estimator was fitted on; those of `like` where it does not say."""
+    """The columns with the types that the estimator was fitted on, or else with the types of `like`."""
     typed = {}
     for at, name in enumerate(columns.names):
         series = frame[name]
@@ -198,7 +198,7 @@ def _as(path: Path, series: pd.Series, dtype: Any) -> pd.Series:
     try:
         return series.astype(dtype)
     except (TypeError, ValueError):
-        # A gap where the training data had none; a text among numbers would be a fault of the file.
+        # Numbers with a gap are kept, although the training data has no gap. A text among numbers is an error.
         if pd.api.types.is_numeric_dtype(series.dtype):
             return series
         raise CannotRegister(

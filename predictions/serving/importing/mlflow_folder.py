@@ -18,7 +18,7 @@ _FLAVORS = {"sklearn": ".pkl", "xgboost": ".ubj", "lightgbm": ".txt", "catboost"
 
 @dataclass(frozen=True, slots=True)
 class MLflowModel:
-    """`suffix` says how the file was written; `types` and `example` say what the inputs are."""
+    """`suffix` is the format of the file; `types` and `example` describe the inputs."""
 
     file: Path
     suffix: str
@@ -28,7 +28,7 @@ class MLflowModel:
 
 
 def read_mlflow(folder: Path) -> MLflowModel:
-    """Raises CannotRegister."""
+    """The model in the folder. Raises CannotRegister if MLmodel is missing or damaged, or has no known flavor."""
     path = folder / MLMODEL
     if not path.is_file():
         raise CannotRegister(f"{folder} is a folder without an MLmodel file: give the file of the estimator itself.")

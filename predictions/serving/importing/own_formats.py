@@ -21,14 +21,14 @@ from predictions.serving.training.proof import said
 Read = Callable[[Path], tuple[Any, tuple[str, ...]]]
 
 _CLASS_NAMES = "The file keeps no names of its classes, which are 0, 1, …: name them in target.labels."
-# Of the operators that give labels; a later one in the graph is nearer to the output.
+# Attributes in which operators name the classes. The last operator in the graph is the nearest to the output.
 _CLASS_ATTRIBUTES = ("classlabels_strings", "classlabels_int64s", "classlabels_ints", "values_strings", "values_int64s")
 _CATBOOST_CLASSES = {"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"}
 
 
 def read_skops(path: Path) -> tuple[Any, tuple[str, ...]]:
     with _needs("skops", path):
-        import skops.io  # noqa: PLC0415  # only where such a file is brought
+        import skops.io  # noqa: PLC0415  # only for such files
 
     with _readable(path, "skops"):
         types = skops.io.get_untrusted_types(file=path)
@@ -41,7 +41,7 @@ def read_skops(path: Path) -> tuple[Any, tuple[str, ...]]:
 
 def read_xgboost(path: Path) -> tuple[Any, tuple[str, ...]]:
     with _needs("xgboost", path):
-        import xgboost  # noqa: PLC0415  # only where such a file is brought
+        import xgboost  # noqa: PLC0415  # only for such files
 
     with _readable(path, "XGBoost"):
         booster = xgboost.Booster(model_file=path)
@@ -54,7 +54,7 @@ def read_xgboost(path: Path) -> tuple[Any, tuple[str, ...]]:
 
 def read_lightgbm(path: Path) -> tuple[Any, tuple[str, ...]]:
     with _needs("lightgbm", path):
-        import lightgbm  # noqa: F401, PLC0415  # only where such a file is brought
+        import lightgbm  # noqa: F401, PLC0415  # only for such files
 
     with _readable(path, "LightGBM"):
         text = path.read_text(encoding="utf-8")
@@ -68,7 +68,7 @@ def read_lightgbm(path: Path) -> tuple[Any, tuple[str, ...]]:
 
 def read_catboost(path: Path) -> tuple[Any, tuple[str, ...]]:
     with _needs("catboost", path):
-        import catboost  # noqa: PLC0415  # only where such a file is brought
+        import catboost  # noqa: PLC0415  # only for such files
 
     with _readable(path, "CatBoost"):
         loss = catboost.CatBoost().load_model(str(path)).get_all_params().get("loss_function", "")
@@ -101,9 +101,9 @@ def read_onnx(path: Path) -> tuple[Any, tuple[str, ...]]:
 
 
 def _onnx_classes(path: Path) -> list[Any]:
-    """The classes that the graph's own nodes name: the classifier's, or those to which the positions are mapped."""
+    """The classes that nodes of the graph name: those of a classifier, or those to which positions are mapped."""
     with _needs("onnx", path):
-        import onnx  # noqa: PLC0415  # only where such a file is brought
+        import onnx  # noqa: PLC0415  # only for such files
 
     found: list[Any] = []
     for attribute in (attribute for node in onnx.load(path).graph.node for attribute in node.attribute):

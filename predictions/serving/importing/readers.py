@@ -1,4 +1,4 @@
-"""Reads a fitted estimator from the file or folder that a person brings. Reading a pickle runs what is in it."""
+"""Reads a fitted estimator from the file of an import. Reading a pickle runs the code in it."""
 
 import pickle
 import re
@@ -23,14 +23,14 @@ _NOT_IN_MODULE = re.compile(r"Can't get attribute '(\w+)' on <module '([\w.]+)'"
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What a file held. `remarks` are for the person who brings it."""
+    """The estimator in a file. `remarks` are for the person who imports it."""
 
     estimator: Any
     remarks: tuple[str, ...] = ()
 
 
 def read(path: Path, suffix: str, code: Code) -> Brought:
-    """The estimator of a file that was written as `suffix` says. Raises CannotRegister, with the remedy."""
+    """The estimator in a file of the format `suffix`. Raises CannotRegister, with the remedy."""
     if suffix in PICKLES:
         brought = Brought(read_pickle(path, code))
     elif suffix in READERS:
@@ -43,7 +43,7 @@ def read(path: Path, suffix: str, code: Code) -> Brought:
 
 
 def read_pickle(path: Path, code: Code) -> Any:
-    """joblib, pickle and cloudpickle write files of one kind."""
+    """Reads a file of joblib, pickle or cloudpickle, which have one format. Raises CannotRegister."""
     lent: dict[str, Any] = {}
     while True:
         try:
@@ -125,5 +125,5 @@ def _check_estimator(path: Path, estimator: Any) -> None:
         raise CannotRegister(
             f"{path} holds a {kind.__name__} that is not fitted: call fit() before storing it."
         ) from None
-    except TypeError:  # not scikit-learn's; whether it is fitted shows when it predicts
+    except TypeError:  # not of scikit-learn: its first prediction shows whether it is fitted
         return

@@ -1,4 +1,4 @@
-"""What registration decided and doubts, as lines for a terminal."""
+"""The decisions and doubts of an import, as lines for a terminal."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ from predictions.serving.importing.columns import Decision
 from predictions.serving.importing.importer import Doubt
 
 WIDEST = 40
-# Of a table with more columns, the first are shown; model.toml has them all.
+# At most this many columns are shown; model.toml has all of them.
 MOST_ROWS = 100
 
 

@@ -11,7 +11,7 @@ from predictions.serving.registration import CannotRegister
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command was asked for."""
+    """The arguments of `manage.py register_model`."""
 
     path: Path
     name: str
@@ -23,7 +23,7 @@ class Request:
     dry_run: bool = False
 
     def digest(self, description: Path) -> str:
-        """Of the files that were brought and of the description: the same files make the same version."""
+        """The SHA-256 of the imported files and of the description. The same digest means the same version."""
         digest = hashlib.sha256(description.read_bytes())
         for brought in (self.path, self.data, self.held_out, self.code):
             digest.update(b"\0")

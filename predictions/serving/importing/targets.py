@@ -14,7 +14,7 @@ from predictions.serving.registration import CannotRegister
 
 
 def target_classes(estimator: Any, count: int) -> list[list[Any] | None]:
-    """The classes of each of `count` targets; None for numbers. Raises CannotRegister if it predicts another number."""
+    """The classes of each of `count` targets; None for numbers. Raises CannotRegister for another number of targets."""
     if is_regressor(estimator):
         return [None] * count
     found = getattr(estimator, "classes_", None)
@@ -56,7 +56,7 @@ def target_values(
 def encoded_labels(column: pd.Series, classes: Sequence[Any] | None) -> tuple[tuple[int, str], ...]:
     """Names for the classes 0, 1, … of an estimator that was fitted on the codes of a LabelEncoder, which sorts.
 
-    Empty if the classes are no such codes, or the column has another number of texts.
+    Empty if the classes are not such codes, or if the column does not have one text for each class.
     """
     names = sorted({value for value in column.dropna() if isinstance(value, str)})
     if classes is None or list(classes) != list(range(len(classes))) or len(names) != len(classes):

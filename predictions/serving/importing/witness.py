@@ -1,7 +1,7 @@
-"""What a fitted estimator itself says of each column of its input: categories, texts, missing values.
+"""Reads facts about each input column from a fitted estimator itself: categories, texts, missing values.
 
-The estimator is the better witness than the data: an encoder knows every category that it can take, a booster the order
-in which it numbered them.
+The estimator is a better source than the data: an encoder knows every category that it takes, and a booster knows the
+order in which it numbered the categories.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,16 +16,16 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from predictions.serving.importing.booster_witness import booster_columns
 from predictions.serving.importing.column_witness import Witness, is_missing
 
-# Where estimators that are made of others keep the fitted ones that see the same columns.
+# Attributes in which meta-estimators keep fitted estimators that see the same columns.
 _INNER = ("best_estimator_", "regressor_", "estimator_", "estimators_", "calibrated_classifiers_", "estimator")
 _VECTORIZERS = (CountVectorizer, HashingVectorizer)
 
-# Of each output column of a step the input column whose values it holds; None where they have become others.
+# For each output column of a step: the position of the input column that it holds; None if it holds other values.
 Places = list[int | None]
 
 
 def column_names(estimator: Any) -> list[str] | None:
-    """The names of the columns on which it was fitted; None if it was fitted without names."""
+    """The names of the columns on which the estimator was fitted; None if it was fitted without names."""
     for inner in _outermost_first(estimator):
         names = getattr(inner, "feature_names_in_", None)
         if names is None:
@@ -36,25 +36,25 @@ def column_names(estimator: Any) -> list[str] | None:
 
 
 def column_count(estimator: Any) -> int | None:
-    """How many columns it was fitted on, if it says so."""
+    """The number of columns on which the estimator was fitted, if it is known."""
     counts = (getattr(inner, "n_features_in_", None) for inner in _outermost_first(estimator))
     return next((int(count) for count in counts if count), None)
 
 
 def takes_one_text(estimator: Any) -> bool:
-    """Whether its input is one column of texts, without a table around it."""
+    """Whether the estimator's input is one column of texts, and not a table."""
     return any(isinstance(inner, _VECTORIZERS) for inner in _outermost_first(estimator))
 
 
 def witnesses(estimator: Any, names: Sequence[str]) -> dict[int, Witness]:
-    """What is known of each column, by its position."""
+    """The facts about each column, by its position."""
     found: dict[int, Witness] = {}
     _visit(estimator, list(range(len(names))), list(names), found)
     return found
 
 
 def _outermost_first(estimator: Any) -> Iterator[Any]:
-    """The estimator and what sees its input first inside it."""
+    """The estimator, then the inner estimators that receive its input first."""
     waiting = [estimator]
     while waiting:
         thing = waiting.pop(0)
@@ -76,7 +76,7 @@ def _inner(thing: Any) -> list[Any]:
 
 
 def _visit(thing: Any, places: Places, names: list[str], found: dict[int, Witness]) -> Places | None:
-    """Records what a fitted step knows of the columns. Returns what its output columns hold, if that is known."""
+    """Records the facts of a fitted step. Returns the input column of each output column, None if they are unknown."""
     if isinstance(thing, str):
         return places if thing == "passthrough" else []
     if isinstance(thing, Pipeline):
@@ -137,7 +137,7 @@ def _resolved(columns: Any, names: Sequence[str]) -> list[int]:
 
 
 def _keeps_columns(thing: Any) -> bool:
-    """Whether the output columns are the input columns: true of imputers too, unless they add or drop some."""
+    """Whether the output columns are the input columns. Imputers keep them too, unless they add indicator columns."""
     if hasattr(thing, "categories_") or hasattr(thing, "vocabulary_"):
         return False
     if hasattr(thing, "statistics_") or hasattr(thing, "initial_imputer_"):
@@ -152,7 +152,7 @@ def _record(found: dict[int, Witness], place: int | None, witness: Witness) -> N
 
 # --- Steps ------------------------------------------------------------------------------------------------------------
 def _own(thing: Any, width: int) -> dict[int, Witness]:
-    """What one fitted step says, by the position in its own input."""
+    """The facts that one fitted step gives, by the position in its own input."""
     name = type(thing).__name__
     if isinstance(thing, _VECTORIZERS):
         return {0: Witness(name, is_text=True)}
@@ -183,7 +183,7 @@ def _categories(name: str, values: Any, *, refuses: bool) -> Witness:
 
 
 def _of_histogram_boosting(thing: Any, name: str) -> dict[int, Witness]:
-    """Its preprocessor remembers the categories of each categorical column, in the order of the columns."""
+    """The facts of histogram boosting, whose preprocessor keeps the categories of each categorical column in order."""
     preprocessor = getattr(thing, "_preprocessor", None)
     if preprocessor is None:
         return {}

@@ -1,4 +1,4 @@
-"""Advice about a row: values that are allowed, but unlike what the version learned from."""
+"""Advice about values that are valid, but lie outside the training data of the version."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from predictions.serving.schema.signature import Signature
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A value that is allowed, but unlike what the version learned from. Never an error."""
+    """A note on a value that is valid, but lies outside the training data. Advice is never an error."""
 
     feature: str
     code: Literal["below_training_range", "above_training_range", "unseen_category"]
@@ -20,14 +20,14 @@ class Advice:
 
 
 class Advisor:
-    """Compares rows with the training data of one version. It is made once: most rows have nothing to be told.
+    """Compares rows with the training data of one version. One advisor serves many rows.
 
     Args:
-        profile: of the version's manifest; empty where it was registered without its training data.
+        profile: the profile in the version's manifest; empty if the version was registered without training data.
 
     Attributes:
-        ranges: for each number its position in the signature, and the smallest and the largest value of the training
-            data, infinite where that is unknown.
+        ranges: (position in the signature, smallest, largest training value) of each numeric feature; infinite where
+            the value is unknown.
     """
 
     def __init__(self, signature: Signature, profile: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """As ECMAScript's Number::toString writes it: the shortest digits that read back as the same double."""
+    """The number as ECMAScript's Number::toString writes it: the shortest digits that read back as the same double."""
     if value == 0:
         return "0"
     if "e" not in (plain := repr(value)):
@@ -38,7 +38,7 @@ def _number(value: float) -> str:
 
 
 def _placed(digits: str, point: int) -> str:
-    """The digits with the decimal point after `point` of them, which may lie outside."""
+    """The digits with the decimal point after the first `point` of them; `point` may be negative or too large."""
     if not SMALL < point <= LARGE:
         rest = f".{digits[1:]}" if digits[1:] else ""
         return f"{digits[0]}{rest}e{point - 1:+d}"

@@ -1,7 +1,7 @@
 """All errors that users see, as one tree. Each class has a stable code, whether a repeated request can succeed, and a
 sentence that is safe to show. The exception's text is for logs and analysts and never reaches a user.
 
-HTTP is not known here: each door maps the classes to its status codes once.
+This module does not know HTTP: each protocol maps the classes to its own status codes in one table.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class ForetellError(Exception):
 
 
 class SpecificError(ForetellError):
-    """An error whose sentence may name the place: `sentence` replaces the one of the class."""
+    """An error with a sentence for each case: the argument `sentence` replaces the sentence of the class."""
 
     def __init__(self, sentence: str = "") -> None:
         super().__init__(sentence or self.sentence)
@@ -44,7 +44,7 @@ class SpecificError(ForetellError):
 
 # --- The row or the model: a prediction may end with these ------------------------------------------------------------
 class InvalidInput(ForetellError):
-    """The row cannot be answered as it stands; `problems` names everything wrong with it at once."""
+    """The input is not valid. `problems` lists everything that is wrong with it."""
 
     code = "invalid_input"
     sentence = english("Some values need another look. Correct them and ask again.")
@@ -55,7 +55,7 @@ class InvalidInput(ForetellError):
 
 
 class ModelUnavailable(ForetellError):
-    """The version cannot serve here and now; `reason` tells analysts what differed and the remedy."""
+    """The version cannot serve in this process at present. `reason` tells analysts the cause and the remedy."""
 
     code = "model_unavailable"
     retryable = True
@@ -104,9 +104,9 @@ ERRORS: dict[str, type[ForetellError]] = {
 }
 
 
-# --- What is asked for, and by whom -----------------------------------------------------------------------------------
+# --- The object asked for, and the caller -----------------------------------------------------------------------------
 class NotFound(SpecificError):
-    """There is no such thing, or it is not the caller's: the two are told apart nowhere."""
+    """The object does not exist, or the caller may not see it. No response tells the two cases apart."""
 
     code = "not_found"
     sentence = english("There is no such model or prediction, or it is not yours.")
@@ -135,20 +135,20 @@ class Forbidden(ForetellError):
 
 
 class OutOfScope(SpecificError):
-    """The token was made for less."""
+    """The token lacks the scope that the request needs."""
 
     code = "insufficient_scope"
     sentence = english("This token may not do that.")
 
 
-# --- The state that something is in -----------------------------------------------------------------------------------
+# --- The state of the object ------------------------------------------------------------------------------------------
 class CannotCancel(SpecificError):
     code = "not_cancelable"
     sentence = english("The prediction has already ended; there is nothing to cancel.")
 
 
 class CannotChange(SpecificError):
-    """What serves is not changed; the sentence says why, and the remedy."""
+    """The serving versions of a model cannot be changed in this way; the sentence says why, and the remedy."""
 
     code = "not_changeable"
     sentence = english("What serves was not changed.")
@@ -165,7 +165,7 @@ class KeyReused(ForetellError):
 
 
 class TooMany(ForetellError):
-    """The caller asks faster than `SUBMIT_RATE`."""
+    """The caller submits more predictions than `SUBMIT_RATE` allows, or has asked too much about one answer."""
 
     code = "too_many"
     retryable = True
@@ -177,7 +177,7 @@ class TooMany(ForetellError):
 
 
 class TooManyRows(SpecificError):
-    """More rows than one request can ever hold."""
+    """The request has more rows than any request may have."""
 
     code = "too_many_rows"
 
@@ -188,7 +188,7 @@ class TooManyRows(SpecificError):
 
 
 class TooManyFiles(SpecificError):
-    """The caller has as many unfinished files as may be."""
+    """The caller already has `BATCH_JOBS_PER_CALLER` unfinished files."""
 
     code = "too_many_files"
     retryable = True
@@ -212,7 +212,7 @@ class Canceled(SpecificError):
 
 
 class NotInTime(SpecificError):
-    """The rows were accepted and will be answered, but not within this request. `addresses` is where they are read."""
+    """The rows were accepted and will be answered, but not within this request. `addresses` are their URLs."""
 
     code = "not_in_time"
     retryable = True
@@ -240,13 +240,13 @@ class NotInstalled(SpecificError):
 
 
 class InternalError(ForetellError):
-    """An error of ours; what it was is in the log."""
+    """An error in Foretell itself. The log has the details."""
 
     code = "internal_error"
     sentence = english("Something went wrong here. It has been noted.")
 
 
 def all_errors(base: type[ForetellError] = ForetellError) -> list[type[ForetellError]]:
-    """Every error that has a code, of this module and of those that are imported: a web process imports all."""
+    """Every error class that has a code, of all modules imported so far. A web process imports all of them."""
     own = [base] if "code" in vars(base) else []
     return own + [error for child in base.__subclasses__() for error in all_errors(child)]

@@ -1,6 +1,6 @@
 """The types of the table on which an estimator was trained, so that serving builds the same table for any rows.
 
-The description only: it imports neither numpy nor pandas, since the web process reads it with the manifest.
+This module only describes the types. It imports neither numpy nor pandas, since the web process reads the manifest.
 `engines.table` builds tables from it, `training.input_types` reads it from the training data.
 """
 
@@ -27,8 +27,8 @@ class _Frozen(BaseModel):
 class Column(_Frozen):
     """One column. `dtype` is the name that numpy or pandas gives it.
 
-    `missing` is how a missing value is written where the dtype leaves that open (object columns), and `cell` the type
-    of an object column's values; None if they had several types. `categories` are those of a category dtype, in order.
+    Two fields describe object columns. `missing` is the marker of a missing value. `cell` is the type of the values,
+    or None if they had several types. `categories` are those of a category dtype, in order.
     """
 
     label: StrictInt | StrictStr | None = None
@@ -41,7 +41,7 @@ class Column(_Frozen):
 
     @property
     def is_strict(self) -> bool:
-        """Whether a value that a feature allows may not fit the dtype: a missing one, or a fraction."""
+        """Whether the dtype cannot hold every value that a feature may allow, namely a missing value or a fraction."""
         return self.dtype.startswith(_STRICT) and self.dtype != "boolean"
 
 
@@ -57,7 +57,7 @@ class InputSchema(_Frozen):
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether the table is one array of float64, for which numpy reads a missing value by itself."""
+        """Whether the table is one array of float64. numpy converts None to NaN in such an array."""
         return self.container == "array" and self.columns[0].dtype == "float64"
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The kinds of feature: what each says about itself, its rule, and its JSON Schema."""
+"""The kinds of features: the properties, the pydantic rule and the JSON Schema of each kind."""
 
 import re
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ ChoiceValue: TypeAlias = Int64 | StrictStr | StrictFloat
 
 
 class _Described(BaseModel):
-    """What every kind of feature says about itself. `label` falls back to the name.
+    """The properties that all kinds of features have. `label` defaults to the name.
 
-    With `required = false` the feature may be left out or null, and the estimator is given None. `immutable` and
-    `direction` only concern questions of the kind "what if it were otherwise": whether the value can change at all, and
-    in which direction alone.
+    With `required = false` the feature may be left out or null, and its value is then None. `immutable` and
+    `direction` only limit the changes that a what-if analysis tries: none at all, or larger ("up") or smaller ("down")
+    values only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -154,7 +154,7 @@ class Boolean(_Described):
 
 
 class Text(_Described):
-    """A text of at most `max_length` characters, without NUL (which no database column keeps).
+    """A text of at most `max_length` characters, without NUL (which PostgreSQL cannot store).
 
     `multiline` only helps the form: a text area, or a field of one line.
     """
@@ -198,7 +198,7 @@ class Date(_Bounded):
     def _checked(self, value: str) -> str:
         if not _is_iso_date(value):
             raise PydanticCustomError("not_a_date", "not a date")
-        # Texts of this form sort as the days do.
+        # As texts, ISO dates sort in the order of the days.
         if self.minimum is not None and value < self.minimum:
             raise PydanticCustomError("greater_than_equal", "too early")
         if self.maximum is not None and value > self.maximum:

@@ -1,4 +1,4 @@
-"""The errors of a request that the HTTP layer refuses, whatever it asks for: its method, headers, or body.
+"""Errors of requests that are refused for their method, headers or body.
 
 They belong to the tree of `predictions.serving.schema.errors`.
 """
@@ -25,7 +25,7 @@ class BadHeader(SpecificError):
 
 
 class MethodNotAllowed(SpecificError):
-    """`allowed` are the methods of the address."""
+    """`allowed` are the methods that the path accepts."""
 
     code = "method_not_allowed"
     sentence = english("This address does not take that method.")
@@ -48,9 +48,9 @@ class FileTooLarge(SpecificError):
 
 
 class UnsupportedMediaType(SpecificError):
-    """`codings`: those that are taken, where the coding of the body is refused and not its type.
+    """`codings`: the accepted content codings, if the coding of the body is refused and not its type.
 
-    `accepted`: the types that are taken, where they are not those of most requests.
+    `accepted`: the accepted media types, if they differ from those of most requests.
     """
 
     code = "unsupported_media_type"
@@ -62,7 +62,7 @@ class UnsupportedMediaType(SpecificError):
 
 
 class ForeignOrigin(ForetellError):
-    """A script of another site, which CORS_ALLOWED_ORIGINS does not name."""
+    """The request comes from a script of another origin, which CORS_ALLOWED_ORIGINS does not list."""
 
     code = "foreign_origin"
     sentence = english("Pages of this origin may not ask here. An administrator can name it in CORS_ALLOWED_ORIGINS.")

@@ -1,14 +1,15 @@
-"""Sentences of the product's lower rooms.
+"""Messages of the code below the web layer.
 
-They are made, kept and sent in English. A page that shows one looks its template up in the catalogue of the reader's
-language: see `predictions.web.localized`.
+These messages are composed, stored and sent in English. A page translates a message when it shows it: see
+`predictions.web.localized`.
 """
 
 
 def english(template: str, /, **values: object) -> str:
-    """The English sentence, with the values in the places that have their names.
+    """The English sentence, with the values filled in by name.
 
-    The template is a message of the catalogues, so it must be a literal. Values that are sentences themselves are
-    called `what`, `why` or `remedy`; those with a decimal mark are called `number`, `low` or `high`.
+    The template must be a literal, since the translation catalogues are made from the source text. The names of values
+    have a meaning: `what`, `why` and `remedy` are sentences, which a page translates too. `number`, `low` and `high`
+    are numbers, which a page writes with the decimal mark of the reader's language.
     """
     return template.format_map(values) if values else template

@@ -18,7 +18,7 @@ from predictions.serving.schema.sentences import english
 
 __all__ = ["Boolean", "Choice", "Date", "Feature", "Integer", "Number", "Signature", "Text", "Value"]
 
-# A body of a hundred thousand wrong names must not become an answer of a hundred thousand sentences.
+# At most this many unknown names are reported one by one, so that a huge body does not cause a huge response.
 UNKNOWN_NAMED = 20
 
 
@@ -54,8 +54,8 @@ class Signature(RootModel[tuple[Feature, ...]]):
     def clean(self, raw: Mapping[str, Any] | Sequence[Any]) -> list[Value]:
         """The values in signature order, from a mapping by name or a sequence in signature order.
 
-        Types are JSON's own and strict: "3" is no number and true is no 1; doors that read text
-        (the form, files) convert first. Raises InvalidInput with every problem of the row at once.
+        Types are those of JSON and are not converted: "3" is not a number, and true is not 1. Callers that read text
+        (the form, files) convert it first. Raises InvalidInput with every problem of the row at once.
         """
         given = self._by_name(raw)
         unknown = () if given.keys() <= self.by_name.keys() else given.keys() - self.by_name.keys()
@@ -68,7 +68,7 @@ class Signature(RootModel[tuple[Feature, ...]]):
         return list(row.__dict__.values())
 
     def json_schema(self) -> dict[str, Any]:
-        """JSON Schema 2020-12 of a row as an object; `properties` stand in signature order."""
+        """JSON Schema 2020-12 of a row as an object; `properties` are in signature order."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
@@ -79,7 +79,7 @@ class Signature(RootModel[tuple[Feature, ...]]):
 
     @cached_property
     def _row(self) -> type[BaseModel]:
-        # Fields are numbered and known from outside by alias only: a feature may have any name.
+        # A feature may have any name, so the fields get numbered names. The feature's name is the alias of its field.
         fields: dict[str, Any] = {}
         for position, feature in enumerate(self.root):
             rule = feature.rule() if feature.required else feature.rule() | None
@@ -99,7 +99,7 @@ class Signature(RootModel[tuple[Feature, ...]]):
 
     def _wrong(self, error: ValidationError) -> list[Problem]:
         details = error.errors(include_url=False, include_context=False)
-        # A nullable feature is checked as "its rule, or null", and the position comes second then.
+        # `loc` begins with the name of the feature. The first error of each feature is kept.
         first = {str(detail["loc"][0]): detail for detail in reversed(details)}
         return [
             Problem(name, *wording.explain(self.by_name[name], first[name]["type"], first[name]["input"]))
@@ -117,7 +117,7 @@ def _property(feature: Feature) -> dict[str, Any]:
     }
     schema = {**{word: text for word, text in said.items() if text}, **feature.json_schema()}
     if feature.default is not None:
-        # No `default`: generated clients would send it in silence for a value that was never given.
+        # The schema has no `default`: generated clients would send it silently for a value that nobody gave.
         schema["examples"] = [feature.default]
     if not feature.required:
         _allow_null(schema)
@@ -132,7 +132,7 @@ def _allow_null(schema: dict[str, Any]) -> None:
 
 
 def unknown_features(names: Iterable[object]) -> list[Problem]:
-    """One problem for each name, and one for all beyond a bound."""
+    """One problem for each of the first `UNKNOWN_NAMED` names, and one for all others."""
     ordered = sorted(wording.printable(name) for name in names)
     problems = [Problem(name, "unknown_feature", wording.UNKNOWN_FEATURE) for name in ordered[:UNKNOWN_NAMED]]
     if len(ordered) > UNKNOWN_NAMED:

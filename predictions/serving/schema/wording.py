@@ -1,4 +1,4 @@
-"""The sentences that a person filling in the form reads beside a value: what is asked for, and the remedy."""
+"""Messages about invalid or unusual values (what is expected, and the remedy), and checks of texts from outside."""
 
 import math
 import re
@@ -17,13 +17,13 @@ _KINDS = {
     "text": english("Must be text."),
     "date": english("Must be a date, written as year-month-day: 2024-05-31."),
 }
-# Names and choices come from outside and are repeated in messages: a bound keeps those readable.
+# Messages repeat names and choices that come from outside. This length keeps the messages readable.
 _LONGEST = 80
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def explain(feature: Any, error: str, given: object) -> tuple[str, str]:
-    """Our (code, message) for one of pydantic's error types at a feature."""
+    """The (code, message) for pydantic's error type `error` at a feature. `given` is the refused value."""
     if given is None or error in ("missing", "string_too_short"):
         return "missing", english("Please fill this in.")
     if error == "finite_number" or _exceeds_float(given):

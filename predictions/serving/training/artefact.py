@@ -1,4 +1,4 @@
-"""An estimator as bytes, and the libraries that it was made with."""
+"""Serializes an estimator, and lists the versions of the libraries that it was made with."""
 
 import io
 import platform
@@ -19,7 +19,10 @@ COMPUTES = {"numpy", "scipy", "joblib", "scikit-learn", "pandas", "skl2onnx", "o
 
 
 def dump(estimator: Any, *, by_value: bool = False) -> bytes:
-    """Raises CannotRegister. With `by_value`, what no module defines is stored by its code, as cloudpickle does."""
+    """The pickled estimator. Raises CannotRegister if it cannot be pickled.
+
+    With `by_value`, classes and functions that no module defines are pickled by value (cloudpickle).
+    """
     buffer = io.BytesIO()
     try:
         joblib.dump(estimator, buffer)
@@ -42,7 +45,7 @@ def _by_value(estimator: Any) -> bytes | None:
 
 
 def libraries(estimator: Any) -> dict[str, str]:
-    """Versions of Python, of what computes, and of each package that a part of the estimator comes from."""
+    """The versions of Python, of the numerical libraries, and of each package that defines a part of the estimator."""
     known = packages()
     modules = {type(part).__module__.partition(".")[0] for part in parts(estimator)}
     names = COMPUTES | {known[m][0] for m in modules if m in known}
@@ -52,5 +55,5 @@ def libraries(estimator: Any) -> dict[str, str]:
 
 @cache
 def packages() -> Mapping[str, list[str]]:
-    """The installed packages of each module. To find them takes a fifth of a second."""
+    """The installed packages of each module. Cached, since the search takes a fifth of a second."""
     return packages_distributions()

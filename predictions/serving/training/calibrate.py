@@ -1,4 +1,4 @@
-"""Calibrated probabilities: where they are better on rows that did not make them, by more than chance."""
+"""Calibrates probabilities, if that improves cross-validated rows by more than chance."""
 
 import math
 from collections.abc import Iterator
@@ -21,13 +21,14 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Unsupported(ValueError):
-    """The held-out rows do not support this part; the text is the sentence that says why."""
+    """The data does not support this part of the sureness record; the message says why."""
 
 
 def calibrate(shares: Floats, truth: Floats) -> Calibration:
-    """The best calibration of [rows, classes] probabilities to class positions. Raises Unsupported.
+    """The best calibration for probabilities of shape [rows, classes] and true class positions.
 
-    It is used only if its cross-validated log loss is lower by more than one standard error of the difference.
+    Raises Unsupported if a class has too few rows, or if the cross-validated log loss does not fall by more than one
+    standard error of the difference.
     """
     fewest = int(np.bincount(truth.astype(int), minlength=shares.shape[1]).min())
     if fewest < LEAST_ROWS_OF_A_CLASS:
@@ -112,13 +113,13 @@ def _sigmoid(shares: Floats, hits: Mask) -> ClassMap:
         value = np.logaddexp(0, scores).mean() - (targets * scores).mean()
         return float(value), np.array([(errors * odds).mean(), errors.mean()])
 
-    # A slope below 0 would turn the order of the probabilities round.
+    # A slope below 0 would reverse the order of the probabilities.
     found = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
     return ClassMap(slope=float(found.x[0]), intercept=float(found.x[1]))
 
 
 def _isotonic(shares: Floats, hits: Mask) -> ClassMap:
-    """Steps that only rise. None of them promises 0 or 1, which no finite number of rows could show."""
+    """Isotonic regression. Its values stay away from 0 and 1, which no finite number of rows could show."""
     margin = 1 / (2 * len(hits))
     fitted = IsotonicRegression(y_min=margin, y_max=1 - margin).fit(shares, hits.astype(np.float64))
     return ClassMap(x=fitted.X_thresholds_.tolist(), y=fitted.y_thresholds_.tolist())

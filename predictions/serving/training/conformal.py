@@ -1,6 +1,6 @@
 """Conformal sets and intervals from held-out rows.
 
-A new row from the same source is covered with the stated share, whatever the estimator: Vovk, Gammerman & Shafer,
+For any estimator, a new row of the same distribution is covered with the stated probability: Vovk, Gammerman & Shafer,
 Algorithmic Learning in a Random World (2005); Angelopoulos & Bates (2021), arXiv:2107.07511, section 1; per class:
 Vovk (2012), section 3 (Mondrian).
 """
@@ -21,7 +21,7 @@ BAND = 0.99
 
 
 def conformal_quantile(scores: Floats, coverage: float) -> float | None:
-    """The ceil((n + 1) * coverage)-th smallest score, or None when n is too small for it to exist."""
+    """The ceil((n + 1) * coverage)-th smallest score; None if n is too small for it, or if a score is not finite."""
     place = rank(len(scores), coverage)
     if place > len(scores) or not np.isfinite(scores).all():
         return None
@@ -29,14 +29,14 @@ def conformal_quantile(scores: Floats, coverage: float) -> float | None:
 
 
 def rank(rows: int, coverage: float) -> int:
-    # The rounding takes off what binary fractions add: 0.9 * 10 must not count as a little more than 9.
+    # `round` removes the error of binary fractions: 0.9 * 10 must not count as slightly more than 9.
     return math.ceil(round((rows + 1) * coverage, 9))
 
 
 def best_coverage(rows: int, coverages: Sequence[float], label: str = "") -> float:
-    """The highest coverage that so many rows support with room to spare: rows >= 2 / (1 - coverage).
+    """The first of the coverages (highest first) that this many rows support: rows >= 2 / (1 - coverage).
 
-    `label` names the class whose rows they are. Raises Unsupported.
+    `label` names the class of the rows in the message. Raises Unsupported.
     """
     for coverage in coverages:
         if rows >= rows_needed(coverage):
@@ -71,7 +71,7 @@ def class_sets(shares: Floats, truth: Floats, labels: Sequence[str]) -> Sets:
 
 
 def own_scores(shares: Floats, truth: Floats) -> Floats:
-    """1 - p of the true class."""
+    """The conformal score of each row: 1 - p of its true class."""
     return np.asarray(1.0 - shares[np.arange(len(truth)), truth.astype(int)])
 
 
@@ -89,9 +89,9 @@ def in_sets(shares: Floats, limits: Sequence[float]) -> Mask:
 def class_evidence(
     shares: Floats, answers: Floats, truth: Floats, coverage: float, outside: Callable[[Mask], Mask]
 ) -> dict[str, Evidence]:
-    """The counts of each grade by cross-conformal prediction: thresholds from nine folds, grades of the tenth.
+    """The right answers of each grade by cross-conformal prediction: nine folds give the thresholds for the tenth.
 
-    `outside` takes the mask of a fold and says which of its rows the gate keeps out, judged without them.
+    `outside` takes the mask of a fold and returns which of its rows lie outside, by the limits of the other folds.
     """
     scores, clear = own_scores(shares, truth), np.zeros(len(truth), dtype=bool)
     inside = np.ones(len(truth), dtype=bool)
@@ -126,7 +126,7 @@ def measured(scores: Floats, coverage: float) -> Measured:
 
 
 def band(calibrated_on: int, of: int, coverage: float) -> tuple[int, int]:
-    """Between which counts the covered ones of `of` new rows lie in 99 of 100 cases."""
+    """The range (low, high) in which the number of covered rows among `of` new rows lies in 99 of 100 cases."""
     a = rank(calibrated_on, coverage)
     if a > calibrated_on:
         return of, of

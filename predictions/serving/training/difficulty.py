@@ -1,4 +1,4 @@
-"""How large the error of a regression is likely to be for a row: a forest fitted to errors on rows not learned from."""
+"""Predicts the size of a regression's error for a row, by a forest that is fitted to out-of-sample errors."""
 
 import math
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ from predictions.serving.schema.sentences import english
 from predictions.serving.training.calibrate import Unsupported
 from predictions.serving.training.intervals import interval_score
 
-# Few trees of few leaves: on the demo data as good as 200 deep ones, and quick beside the estimator.
+# Few trees with few leaves. On the demo data they are as good as 200 deep trees, and they add little time.
 TREES = 50
 LEAVES = 8
 ROWS_OF_A_LEAF = 20
 LEAST_ROWS = 4 * ROWS_OF_A_LEAF
 REFITS = 5
-# More training rows than these don't make it better, and the estimator is refitted on them five times.
+# At most this many training rows: more do not improve the forest, and the estimator is refitted on them five times.
 MOST_ROWS = 10_000
 COVERAGE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
-    """The forest as ONNX, and the mean error, which is averaged with each of its answers."""
+    """The forest as ONNX, and the mean error. `of` averages each answer of the forest with the mean error."""
 
     content: bytes
     mean: float
@@ -65,10 +65,10 @@ def _take(x: Any, rows: Any) -> Any:
 
 
 def fit_difficulty(points: Floats, errors: Floats) -> Difficulty:
-    """The forest for points and the absolute errors there.
+    """Fits the forest to points and the absolute errors there.
 
-    Raises Unsupported unless cross-validated intervals that follow it have a better score than those of constant width.
-    The choice uses these errors alone, so that the held-out rows which calibrate the intervals are not touched by it.
+    Raises Unsupported unless cross-validated intervals that follow the forest score better than those of constant
+    width. This decision uses the given errors alone: held-out rows that calibrate the intervals must not influence it.
     """
     if len(errors) < LEAST_ROWS:
         raise Unsupported(

@@ -1,4 +1,4 @@
-"""The gate: how far a row may lie from the training data, by what held-out rows do."""
+"""Learns the gate: the limits, taken from held-out rows, beyond which a row counts as outside the training data."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from predictions.serving.training.calibrate import Mask
 from predictions.serving.training.conformal import conformal_quantile
 
 KEPT_ROWS = 2000
-# Of a choice with more values, the commonest are told apart; a mismatch among the others is not seen.
+# The most common values of a choice get a column each. All others share one, so a mismatch among them is not seen.
 KNOWN_VALUES = 64
 INSIDE = 0.99
-# So many rows have a 99th percentile. Fewer give their largest distance, with this much added.
+# This many rows have a 99th percentile. With fewer rows the limit is their largest distance times FEW_ROWS_MARGIN.
 ENOUGH = 99
 FEW_ROWS_MARGIN = 1.5
-# In interquartile ranges. Rows that repeat have no distance, and a row so near to five others is not outside.
+# The least distance limit, in interquartile ranges. Without it, data of repeated rows would give a limit of 0.
 NEAR = 0.5
 _BLOCK = 500
 
 
 def fit_encoding(rows: Sequence[Sequence[Value]], signature: Signature) -> Encoding:
-    """The encoding that training rows suggest."""
+    """The encoding learned from training rows."""
     places = range(len(signature.features))
     choices = [place for place in places if isinstance(signature.features[place], Choice)]
     dates = [place for place in places if isinstance(signature.features[place], Date)]
@@ -50,7 +50,7 @@ def fit_encoding(rows: Sequence[Sequence[Value]], signature: Signature) -> Encod
 
 
 class Fitting:
-    """Distances and counts of the held-out rows and, if these are few, of training rows without themselves."""
+    """Distances and counts of the held-out rows. If these are few, training rows are added, each against the others."""
 
     def __init__(self, encoding: Encoding, training: Floats, held_out: Floats) -> None:
         chosen = np.random.default_rng(0).permutation(len(training))[:KEPT_ROWS]
@@ -67,7 +67,7 @@ class Fitting:
         return Experience(self._kept.astype(np.float32), self._low, self._high, distance, beyond)
 
     def outside(self, fold: Mask) -> Mask:
-        """Which held-out rows of a fold the gate of the other folds keeps out."""
+        """Which held-out rows of a fold lie outside, by the limits of the other folds."""
         distance, beyond = self._limits(~fold)
         return np.asarray((self.distances[fold] > distance) | (self.counts[fold] > beyond))
 
@@ -86,7 +86,7 @@ def _commonest(column: Sequence[Value]) -> list[Value]:
 
 
 def _center_and_scale(column: Floats, flag: bool) -> tuple[float, float]:
-    """Median and interquartile range. If most values are equal, a wider range serves; a yes/no counts 1."""
+    """Median and interquartile range. If most values are equal, a wider range is used. Booleans are not scaled."""
     present = column[~np.isnan(column)]
     if flag or not len(present):
         return 0.0, 1.0
@@ -96,7 +96,7 @@ def _center_and_scale(column: Floats, flag: bool) -> tuple[float, float]:
 
 
 def _ranges(encoding: Encoding, points: Floats) -> tuple[Floats, Floats]:
-    """The training range of what has a size, of what may be missing, and of values that are none of the known."""
+    """The training range of each column of a point; infinite for text lengths and for the known values of choices."""
     ranged = np.zeros(encoding.width, dtype=bool)
     ranged[: encoding.first_choice] = True
     ranged[encoding.others] = True
@@ -104,14 +104,14 @@ def _ranges(encoding: Encoding, points: Floats) -> tuple[Floats, Floats]:
     low[ranged], high[ranged] = points[:, ranged].min(axis=0), points[:, ranged].max(axis=0)
     # A missing value is unusual where none was missing, but a present one never is.
     low[len(encoding.measures) :] = -np.inf
-    # A text that is a little longer than all others is nothing unusual.
+    # A text that is a little longer than all others is not unusual.
     texts = slice(len(encoding.measures) - len(encoding.texts), len(encoding.measures))
     low[texts], high[texts] = -np.inf, np.inf
     return low, high
 
 
 def _at_the_ends(points: Floats, low: Floats, high: Floats) -> Floats:
-    """For each training row how many of its values are the only ones at an end of the range: beyond it without them."""
+    """For each training row, how many of its values lie beyond the range of the other rows."""
     lowest, highest = points == low, points == high
     alone = (lowest & (lowest.sum(axis=0) == 1)) | (highest & (highest.sum(axis=0) == 1))
     return np.asarray(alone.sum(axis=1), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Counts what pages draw: the target's distribution, confusion, reliability, residuals, importances."""
+"""Computes the figures that pages draw: the target's distribution, confusion, reliability, residuals, importances."""
 
 import logging
 import time
@@ -43,14 +43,14 @@ def figures(engine: SklearnEngine, calibration: Calibration | None, held_out: He
 
 
 def counted(classes: int, calibration: Calibration | None, held_out: HeldOut) -> Figures:
-    """What is counted from the held-out answers alone."""
+    """The figures that need the held-out answers alone, without the estimator."""
     if not classes:
         return Figures(answers=_points(held_out))
     return Figures(confusion=confusion(held_out, classes), reliability=reliability(held_out, calibration))
 
 
 def distribution(values: Floats) -> Distribution:
-    """Of finite numbers, at least one."""
+    """The histogram and percentiles of finite numbers, at least one."""
     counts, edges = np.histogram(values, bins=BINS)
     return Distribution(
         minimum=float(edges[0]),
@@ -70,7 +70,7 @@ def confusion(held_out: HeldOut, classes: int) -> list[list[int]]:
 
 
 def reliability(held_out: HeldOut, calibration: Calibration | None) -> list[ReliabilityBin]:
-    """Bins of equal width of the probability that is shown for the answer. Empty bins are left out."""
+    """Held-out rows in bins of equal width, by the probability shown for their answer. Empty bins are left out."""
     raw = held_out.answers.probabilities
     if raw is None:
         return []

@@ -1,4 +1,4 @@
-"""From a fitted estimator to the engine that serves it: its task, columns, classes and the types of its data."""
+"""Makes the engine of a fitted estimator: checks the task and the columns, finds the classes and the data types."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +36,7 @@ def engine_of(
 
 
 def _check_columns(signature: Signature, estimator: Any) -> None:
-    # CatBoost says 0 after it was opened.
+    # A CatBoost estimator that was loaded from a file reports 0.
     count = getattr(estimator, "n_features_in_", 0) or len(signature.names)
     if count != len(signature.names):
         raise CannotRegister(f"The estimator takes {count} features, model.toml describes {len(signature.names)}.")

@@ -1,4 +1,4 @@
-"""Proves a version where serving happens: in a process of its own, which imports what a worker can import."""
+"""Proves a version in a new process, which can import only what a worker can import."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from predictions.serving.artifacts import publication, repository
 from predictions.serving.artifacts.manifest import Golden, Manifest, Memory
 from predictions.serving.registration import CannotRegister
 
-# A proof is some hundred predict calls; what takes longer could not serve.
+# A proof makes some hundred predict calls. A version whose proof takes longer is too slow to serve.
 SECONDS = 1800
 
 
@@ -27,9 +27,9 @@ def prove_in_fresh_process(
     sureness: bytes | None,
     budget_bytes: int | None = None,
 ) -> Memory:
-    """Stores the version in a temporary folder, has it loaded there and asked the rows, and returns what it takes.
+    """Stores the version in a temporary folder, proves it on the rows in a new process, and returns its memory use.
 
-    Raises CannotRegister; also for a version that takes more than `budget_bytes` of memory.
+    Raises CannotRegister if the proof fails, or if the version takes more than `budget_bytes` of memory.
     """
     with tempfile.TemporaryDirectory(prefix="foretell-proof-") as folder:
         root = Path(folder)
@@ -64,7 +64,7 @@ def _megabytes(size: int) -> str:
 
 
 def _run(command: list[str]) -> None:
-    # Where manage.py and the workers start, too.
+    # manage.py and the workers start in this folder, too.
     home = Path(str(predictions.__file__)).parents[1]
     try:
         done = subprocess.run(command, cwd=home, capture_output=True, timeout=SECONDS, check=False)

@@ -55,7 +55,7 @@ def with_missing_of(schema: InputSchema, other: InputSchema, *, seen: Any) -> In
 
 
 def default_schema(signature: Signature, *, frame: bool) -> InputSchema:
-    """The types that a version without data is given: what pandas, or numpy, makes of such values."""
+    """The types for a version without data: those that pandas (with `frame`) or numpy gives to such values."""
     dtypes = [_default_dtype(feature) for feature in signature.features]
     if not frame:
         dtypes = ["object" if "object" in dtypes else "float64"] * len(dtypes)
@@ -209,7 +209,7 @@ def _default_dtype(feature: Any) -> str:
 
 # --- Values -----------------------------------------------------------------------------------------------------------
 def _is_missing(value: Any) -> bool:
-    """NaN and NaT differ from themselves; pandas' NA answers no question."""
+    """Whether a value is None, NaN, NaT or pandas' NA. NaN differs from itself; a comparison with NA gives no bool."""
     return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(_differs(value))
 
 

@@ -1,4 +1,4 @@
-"""Conformal intervals of a regression, as wide as the row is difficult where that helps."""
+"""Conformal intervals of a regression. Their width follows the difficulty of the row if that improves them."""
 
 import math
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from predictions.serving.training.conformal import (
     measured,
 )
 
-# A training range says what the target has been; a tenth more on each side is allowed.
+# A target may exceed its training range by a tenth of that range on each side.
 WIDENED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the target can be, and who says so."""
+    """The possible range of the target, and its source: model.toml or the training data."""
 
     low: float | None
     high: float | None
@@ -79,7 +79,7 @@ def interval(errors: Floats, difficulty: Floats | None, limits: Bounds) -> Inter
 
 
 def interval_evidence(errors: Floats, sizes: Floats, coverage: float) -> Evidence:
-    """How many held-out values lay within the interval of the other folds."""
+    """How many held-out values lie within an interval computed from the other folds."""
     covered = _crossed(errors, sizes, coverage).covered
     return Evidence(right=int(covered.sum()), of=len(covered))
 
@@ -87,7 +87,8 @@ def interval_evidence(errors: Floats, sizes: Floats, coverage: float) -> Evidenc
 def interval_score(errors: Floats, sizes: Floats, coverage: float) -> float:
     """The mean score of cross-validated intervals of these sizes; lower is better.
 
-    It is the width, and 2 / alpha for each unit by which a value is missed: Gneiting & Raftery (2007), equation 43.
+    The score of one interval is its width, plus 2 / alpha for each unit by which it misses the value, where alpha is
+    1 - coverage: Gneiting & Raftery (2007), equation 43.
     """
     half = _crossed(errors, sizes, coverage).half
     return float((2 * half + 2 / (1 - coverage) * np.maximum(errors - half, 0.0)).mean())

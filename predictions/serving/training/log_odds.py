@@ -14,14 +14,14 @@ from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.engines.table import build_table
 from predictions.serving.schema.signature import Value
 
-# The coefficients stand in for the estimator where they agree this closely on all rows.
+# The coefficients are kept only if they reproduce the log-odds of all rows with this relative error at most.
 AGREES = 1e-9
 
 
 def linear_log_odds(engine: SklearnEngine, rows: Sequence[list[Value]]) -> list[float] | None:
-    """The intercept, then the coefficients in signature order; None if the log-odds are no such sum.
+    """The intercept, then the coefficients in signature order; None if the log-odds are not linear in the features.
 
-    A step such as a scaler is part of the sum: it is found by changing one feature at a time.
+    Steps such as a scaler are included, since the coefficients are found by changing one feature at a time.
     """
     numbers = [value for row in rows for value in row]
     if len(engine.classes) != 2 or not rows or None in numbers or not gives_log_odds(engine.estimator):
@@ -29,7 +29,7 @@ def linear_log_odds(engine: SklearnEngine, rows: Sequence[list[Value]]) -> list[
     if not all(map(is_numeric, engine.signature.features)):
         return None
     table = np.array(rows, dtype=np.float64)
-    if not np.ptp(table, axis=0).all():  # nothing is known of a value that never changes
+    if not np.ptp(table, axis=0).all():  # a feature that never changes has no known coefficient
         return None
     found = _fitted(engine, table)
     known = _asked(engine, table)
@@ -39,7 +39,7 @@ def linear_log_odds(engine: SklearnEngine, rows: Sequence[list[Value]]) -> list[
 
 
 def _fitted(engine: SklearnEngine, table: Floats) -> Floats:
-    """From the first row, with one feature at a time moved to the further end of its range: values that are known."""
+    """The coefficients from the first row and its copies, each with one feature at the further end of its range."""
     base, low, high = table[0], table.min(axis=0), table.max(axis=0)
     other = np.where(high - base > base - low, high, low)
     answers = _asked(engine, np.vstack([base, np.where(np.eye(len(base), dtype=bool), other, base)]))

@@ -1,4 +1,4 @@
-"""How good an estimator is on rows that it was not fitted on, beside the simplest guess as a baseline."""
+"""Metrics of an estimator on held-out rows, and those of a constant answer as the baseline."""
 
 import math
 
@@ -9,7 +9,7 @@ from predictions.serving.engines.base import Floats, RawPredictions
 
 
 def measure(answers: RawPredictions, truth: Floats, training_truth: Floats | None, classes: int) -> dict[str, float]:
-    """Metrics by name, finite ones only. `truth` holds positions of `classes`, or numbers where there are none.
+    """Metrics by name, finite ones only. `truth` holds class positions, or numbers if `classes` is 0.
 
     The baseline is the best constant answer that the training targets suggest: their commonest class or their mean.
     """
@@ -41,7 +41,7 @@ def _classification(answers: RawPredictions, truth: Floats, guess_from: Floats, 
     if answers.probabilities is None:
         return found
     found["log_loss"] = scored.log_loss(truth, answers.probabilities, labels=np.arange(classes))
-    if len(np.unique(truth)) == classes > 1:  # the area needs a row of every class
+    if len(np.unique(truth)) == classes > 1:  # ROC AUC needs a row of every class
         scores = answers.probabilities[:, 1] if classes == 2 else answers.probabilities
         found["roc_auc"] = scored.roc_auc_score(truth, scores, multi_class="ovr", average="macro")
     return found

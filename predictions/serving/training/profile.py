@@ -1,4 +1,4 @@
-"""The profile of the training data, and which rows a version must reproduce."""
+"""The profile of the training data, and the choice of the golden rows, which a version must reproduce."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def background(rows: Sequence[Sequence[Value]], count: int = BACKGROUND_ROWS) ->
 
 
 def golden_positions(answers: RawPredictions, count: int = GOLDEN_ROWS) -> list[int]:
-    """Which rows to keep as golden: spread evenly over the answers, from class to class and low to high."""
+    """The positions of the golden rows, spread evenly over the answers: over all classes, and from low to high."""
     sure = np.zeros(len(answers.outputs)) if answers.probabilities is None else answers.probabilities.max(axis=1)
     order = np.lexsort((sure, *answers.outputs.reshape(len(sure), -1).T[::-1]))
     picked = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)

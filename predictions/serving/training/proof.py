@@ -1,4 +1,4 @@
-"""Compares a version with its estimator: the same answers to the raw data, and to each row alone and in company."""
+"""Checks that a version answers as its estimator does: to the raw data, and to each row alone and among others."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ def estimator_answers(engine: SklearnEngine, which: str, x: Any) -> RawPredictio
 
 
 def compare_with_estimator(engine: SklearnEngine, which: str, x: Any, rows: Sequence[Row], raw: RawPredictions) -> None:
-    """Raises CannotRegister where serving would answer otherwise than the estimator does to the raw data."""
+    """Raises CannotRegister if serving would give other answers than the estimator gives to the raw data."""
     given = _served(engine, which, rows)
     found = differences(raw, given, ABSOLUTE_TOLERANCE)
     if not found:
@@ -52,7 +52,7 @@ def compare_with_estimator(engine: SklearnEngine, which: str, x: Any, rows: Sequ
 
 
 def is_independent(engine: SklearnEngine, golden: Sequence[Row], rows: Sequence[Row]) -> bool:
-    """Whether a row's answer is the same in any company. Raises CannotRegister if two calls differ for one row."""
+    """Whether the other rows of a call do not change a row's answer. Raises CannotRegister if repeated calls differ."""
     alone = replace(engine, batching=False)
     spread = np.unique(np.linspace(0, len(rows) - 1, min(ALONE, len(rows))).round().astype(int)).tolist()
     some = [*golden, *(rows[place] for place in spread)]
@@ -62,7 +62,7 @@ def is_independent(engine: SklearnEngine, golden: Sequence[Row], rows: Sequence[
         return not compare_arrangements(engine, some, expected, ABSOLUTE_TOLERANCE, alone=0) and not differences(
             expected, _first(engine.predict([*some, *rows]), len(some)), ABSOLUTE_TOLERANCE
         )
-    except Exception:  # noqa: BLE001  # it answers these rows alone, and fails on several
+    except Exception:  # noqa: BLE001  # the estimator answers each row alone, and fails on several
         return False
 
 
@@ -79,7 +79,7 @@ def row_count(x: Any) -> int:
 
 
 def said(error: BaseException) -> str:
-    """What an error says, on one line of readable length."""
+    """The type and message of an error, on one line of at most 240 characters."""
     text = " ".join(str(error).split()).rstrip(".:, ")
     return shorten(f"{type(error).__name__}: {text}" if text else type(error).__name__, 240, placeholder="…")
 
@@ -109,7 +109,7 @@ def _slice(x: Any, row: int) -> Any:
 
 
 def _other_column(engine: SklearnEngine, x: Any, row: Row, position: int) -> str:
-    """The first column that is built otherwise than it was, as words after a row's number."""
+    """The first column whose built value differs from the raw one, as a part of a message; empty if there is none."""
     dense = [part.toarray() if hasattr(part, "toarray") else part for part in (x, build_table([row], engine.schema))]
     given, built = _slice(dense[0], position), dense[1]
     for place, name in enumerate(engine.signature.names):
@@ -120,7 +120,7 @@ def _other_column(engine: SklearnEngine, x: Any, row: Row, position: int) -> str
 
 
 def _named(engine: SklearnEngine, answer: str) -> str:
-    """A class by its name, where the answer is its position; -1 is none of them."""
+    """The name of the class if the answer is a class position; -1 stands for an unknown class."""
     if not engine.classes:
         return answer
     try:

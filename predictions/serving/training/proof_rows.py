@@ -1,7 +1,7 @@
-"""Chooses the rows on which a version proves itself: ordinary ones, and those on which serving goes wrong first.
+"""Chooses the rows on which a version is proved: ordinary rows, and rows with special values, which fail most often.
 
-The special values of a feature are a missing one, each choice (so a rare one and one that no row has), the extremes of
-the data and of model.toml, and values at the splits of trees. Each of them is put into a row of the data.
+The special values of a feature are a missing value, each choice (also those that no row has), the extremes of the data
+and of model.toml, and values at the splits of trees. Each special value is put into a row of the data.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from predictions.serving.training.profile import golden_positions
 Row = list[Value]
 Special = tuple[int, Value]
 
-# Rows with special values, unless one choice has more values than that.
+# The number of rows with special values. A feature with more special values raises it, up to MOST_SPECIAL_ROWS.
 SPECIAL_ROWS = 48
 MOST_SPECIAL_ROWS = 512
 SPLITS = 2  # of each feature
-# Special values that are looked at one by one where several together fail.
+# If several special values in one row fail, at most this many are tried one by one.
 SINGLE_ROWS = 400
 
 
@@ -46,7 +46,7 @@ def proof_rows(engine: SklearnEngine, rows: Sequence[Row], answers: RawPredictio
 
 
 def working(engine: SklearnEngine, rows: Sequence[Row]) -> list[Row]:
-    """The rows to which the estimator gives finite answers, in order; found by halving what fails."""
+    """The rows to which the estimator gives finite answers, in order. Rows that fail together are halved and tried."""
     if not rows or _answers(engine, rows):
         return list(rows)
     if len(rows) == 1:

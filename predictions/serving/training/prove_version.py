@@ -1,8 +1,8 @@
 """Proves a stored version in a process like a worker's: `python -m predictions.serving.training.prove_version`.
 
-The version is loaded as a worker loads it, and predicts the rows of a file, alone and in company, as the training
-process did. The verdict is written to another file, as JSON: the `reason` why it must not serve, empty if it may, and
-the `memory` that it takes.
+The version is loaded as a worker loads it. It must predict the rows of a file, alone and together, as the training
+process did. The verdict is written to another file as JSON: `reason` says why the version must not serve (empty if it
+may), and `memory` is the memory that it takes.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ PLENTY = 10**12
 
 
 def prove(root: Path, name: str, number: int, rows: Path) -> tuple[str, Memory | None]:
-    """Why the version must not serve, empty if it may; and then the memory that it takes."""
+    """The reason why the version must not serve (empty if it may), and the memory that it takes if it may."""
     limit_threads()
     manifest = repository.manifest(root, name, number)
     try:
@@ -40,9 +40,9 @@ def prove(root: Path, name: str, number: int, rows: Path) -> tuple[str, Memory |
 
 
 def _memory(root: Path, manifest: Manifest) -> Memory:
-    """By how much this process grows when the version is opened once more: what it imports is there already.
+    """The growth of this process when the version is opened a second time, so that imports do not count.
 
-    Never less than the files, since the allocator may have had room left.
+    The result is at least the size of the files, since the allocator may have had free memory.
     """
     start = _resident()
     loaded = Loader(root, PLENTY).get(manifest.model, manifest.version, manifest.sha256)
@@ -55,7 +55,7 @@ def _memory(root: Path, manifest: Manifest) -> Memory:
 
 
 def _resident() -> int:
-    """The resident set of this process in bytes, without what its allocator merely keeps; 0 where Linux is not."""
+    """The resident set of this process in bytes, without the allocator's free memory; 0 outside Linux."""
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -57,7 +57,7 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Proved:
-    """The engine as it will serve, the rows that prove it, and what was noticed."""
+    """The engine as it will serve, its answers to the data, the golden rows, and remarks for analysts."""
 
     engine: SklearnEngine
     answers: RawPredictions
@@ -68,7 +68,7 @@ class _Proved:
 def train_and_register(root: Path, name: str, prove: Prove = prove_in_fresh_process) -> Manifest:
     """Runs `train()` of a model's train.py and stores what it returns as the next version.
 
-    Raises repository.NoSuchModel, repository.BrokenFile or CannotRegister, whose text is for people.
+    Raises repository.NoSuchModel, repository.BrokenFile or CannotRegister, with a message for people.
     """
     description = repository.describe(root, name)
     folder = root / name
@@ -93,12 +93,12 @@ def register(
 ) -> Manifest:
     """Stores a fitted estimator as the next version of a described model.
 
-    `code` are the sources of modules that it needs and brings along, by relative path. With `by_value`, classes that no
-    module defines are stored with the estimator. `source` is the SHA-256 of the files that it was
-    brought in. `say` is told each long step.
+    `code` maps relative paths to the sources of modules that are stored with the version. With `by_value`, classes that
+    no module defines are stored with the estimator. `source` is `importing.request.Request.digest` of an import.
+    `say` is called with a text before each long step.
 
     The profile comes from `training`. Metrics and sureness come from `held_out`, which the estimator must not have
-    seen. Both use all of it, since no metric depends on sureness; see `artifacts.sureness` for its parts.
+    seen. Both use all held-out rows, since no metric depends on sureness (see `artifacts.sureness`).
     Without data there are no metrics and no calibration, and the examples of the description are the golden rows.
     Raises CannotRegister.
     """
@@ -137,7 +137,7 @@ def _manifest(
     engine, answers = proved.engine, proved.answers if unseen else None
     return Manifest(
         model=description.name,
-        version=1,  # write_version knows the true one
+        version=1,  # write_version sets the true number
         created_at=datetime.now(UTC),
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
@@ -216,7 +216,7 @@ def _finite(answers: RawPredictions, which: str) -> RawPredictions:
 
 
 def _asked(proved: _Proved, data: _Rows | None) -> Golden:
-    """The rows of the last proof with the answers that were given here."""
+    """The rows for the proof in a fresh process, with the answers of this process."""
     rows = [*proved.golden, *(data.values if data else [])]
     return _golden(proved.engine, rows)
 

@@ -1,4 +1,4 @@
-"""What registration learns of each of several targets: how good and how sure its answers are, and what pages draw."""
+"""The metrics, the sureness and the figures of each target, for a version with several targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

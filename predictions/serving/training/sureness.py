@@ -1,4 +1,4 @@
-"""All that registration learns about how sure a version's answers are. It never fails: a missing part has a note."""
+"""Learns how sure a version's answers are. A part that cannot be learned gets a note instead of an error."""
 
 import hashlib
 import logging
@@ -36,7 +36,7 @@ NO_PROBABILITIES = english("The estimator gives no probabilities.")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a fitted estimator and its data say. Rows are cleaned; truths are class positions or numbers.
+    """The data and answers from which sureness is learned. Rows are cleaned; truths are class positions or numbers.
 
     `training_data` holds the training rows and targets as the estimator takes them.
     """
@@ -56,7 +56,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """The record for version.json, and the content of the file beside it."""
+    """The record for version.json, and the content of `sureness.npz`; None if that file is not needed."""
 
     record: Sureness
     content: bytes | None
@@ -68,7 +68,7 @@ def learn(facts: Facts) -> Learned:
 
 
 def learn_gate(signature: Signature, training: list[list[Value]], held_out: list[list[Value]]) -> Learned:
-    """The gate alone, which is about rows and not about answers. Never raises, except for MemoryError."""
+    """Learns the gate alone, which depends on rows and not on answers. Never raises, except for MemoryError."""
     target = Target(name="")
     found = learn(Facts(signature=signature, target=target, labels=[], training=training, held_out=held_out))
     notes = {part: note for part, note in found.record.notes.items() if part == "gate"}
@@ -170,7 +170,7 @@ class _Learning:
 
     @cached_property
     def _repeats(self) -> bool:
-        """Whether the estimator has seen each held-out row, and its answer without exception."""
+        """Whether each held-out row is also a training row, always with the same answer."""
         facts = self._facts
         if facts.truth is None or facts.training_truth is None or not facts.training:
             return False
@@ -197,7 +197,7 @@ class _Learning:
         target = facts.target
         limits = intervals.bounds(target.minimum, target.maximum, facts.training_truth)
         found = self._tried("difficulty", lambda: self._learn_difficulty(errors))
-        # The errors that calibrate: all, unless a half of them told the difficulty.
+        # All errors calibrate the interval, unless the difficulty was learned from half of them.
         self._difficulty, rows = found or (None, np.arange(len(errors)))
         sizes = self._difficulty.of(self._held_out_points[rows]) if self._difficulty else None
         interval = intervals.interval(errors[rows], sizes, limits)
@@ -205,7 +205,7 @@ class _Learning:
         return interval, intervals.interval_evidence(errors[rows], scales, interval.coverage)
 
     def _learn_difficulty(self, errors: Floats) -> tuple[Difficulty, Any]:
-        """The difficulty, and which held-out rows did not take part in it."""
+        """The difficulty, and the positions of the held-out rows from which it was not learned."""
         if self._encoding is None or self._facts.training_data is None:
             raise Unsupported(NOT_TRAINING)
         try:

@@ -24,7 +24,7 @@ NO_TARGETS = "The {} data has no targets: give Split(x, y)."
 
 
 def check_task(description: Description, estimator: Any) -> None:
-    """Raises CannotRegister if the estimator is not made for the task, and says what to write."""
+    """Raises CannotRegister if the estimator is not made for the task; the message says what to write."""
     name = type(_final(estimator)).__name__
     if not hasattr(estimator, "predict"):
         raise CannotRegister(f"{name} has no predict(): it cannot answer rows that it was not fitted on.")
@@ -40,14 +40,14 @@ def check_task(description: Description, estimator: Any) -> None:
 
 
 def classes_of_targets(description: Description, estimator: Any) -> list[list[Any]]:
-    """The classes of each of several targets, none for a number; empty if the description has one target.
+    """The classes of each of several targets, an empty list for a number; empty if there is only one target.
 
     Raises CannotRegister.
     """
     count = len(description.targets)
     if description.task != "classification" or not count:
         return [[] for _ in range(count)]
-    # A classifier of labels that hold or do not hold, side by side, lists no classes for each.
+    # A multilabel classifier has no list of classes for each label: a label is 0 or 1.
     known = getattr(estimator, "classes_", None)
     found = [np.asarray(each).tolist() for each in known] if isinstance(known, list) else [[0, 1]] * count
     if len(found) != count:
@@ -56,7 +56,7 @@ def classes_of_targets(description: Description, estimator: Any) -> list[list[An
 
 
 def classes_of(description: Description, estimator: Any, answered: Sequence[Any]) -> list[Any]:
-    """The classes in the estimator's order. `answered` are its answers to the data, which name a clusterer's."""
+    """The classes in the estimator's order. `answered` are its answers to the data, which show the clusters."""
     if description.task == "regression" or description.targets:
         return []
     if description.task == "outliers":
@@ -70,7 +70,7 @@ def classes_of(description: Description, estimator: Any, answered: Sequence[Any]
 
 
 def labels_of(task: Task, target: Target, classes: Sequence[Any]) -> list[str]:
-    """What people read for each class. Raises CannotRegister if names are unknown or the same."""
+    """The display label of each class. Raises CannotRegister for unknown classes, equal or unstorable labels."""
     labels = [_label(task, target, class_) for class_ in classes]
     strangers = [class_ for class_, _ in target.labels if class_ not in classes]
     if classes and strangers:
@@ -83,14 +83,14 @@ def labels_of(task: Task, target: Target, classes: Sequence[Any]) -> list[str]:
 
 
 def truth_of(which: str, split: Split, count: int, task: Task, classes: Sequence[Any]) -> Floats | None:
-    """Numbers, or positions in the classes. None for outliers and clusters, whose data has no true answer."""
+    """Numbers or class positions; None for outliers and clusters, which have no true answer. Raises CannotRegister."""
     if task in ("outliers", "clusters"):
         return None
     return _truth(which, _column(which, split.y), count, classes)
 
 
 def truths_of(which: str, split: Split, count: int, targets: Sequence[Sequence[Any]]) -> Floats:
-    """A column of numbers, or of positions in the classes, for each target."""
+    """A column of numbers, or of positions in the classes, for each target. Raises CannotRegister."""
     if split.y is None:
         raise CannotRegister(NO_TARGETS.format(which))
     table = np.asarray(split.y.toarray() if hasattr(split.y, "toarray") else split.y, dtype=object)
@@ -109,7 +109,7 @@ def _truth(which: str, values: Sequence[Any], count: int, classes: Sequence[Any]
 
 
 def task_of(estimator: Any) -> Task:
-    """What an estimator is made for; one that does not say is a classifier if it has classes, else a regressor."""
+    """The task of an estimator. If scikit-learn cannot tell: classification if it has classes, else regression."""
     return _task_of(estimator) or ("classification" if hasattr(estimator, "classes_") else "regression")
 
 

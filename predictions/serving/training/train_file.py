@@ -22,9 +22,9 @@ _RETURN = "train() must return TrainingData(estimator, Split(x, y), Split(x, y))
 
 @contextmanager
 def own_imports(folder: Path) -> Iterator[None]:
-    """Inside, `import` finds modules of the folder first. Afterwards the process is as it was.
+    """Within the context, `import` finds modules of the folder first. Afterwards these are unloaded.
 
-    Two models may have modules of one name, and what a worker cannot import must not be found here for good.
+    Two models may have modules of the same name. And this process must not keep modules that a worker cannot import.
     """
     path, known = list(sys.path), set(sys.modules)
     sys.path.insert(0, str(folder))
@@ -39,7 +39,7 @@ def own_imports(folder: Path) -> Iterator[None]:
 
 
 def run(path: Path) -> TrainingData:
-    """Raises CannotRegister, with the line of train.py where it failed."""
+    """Calls the `train()` of a train.py. Raises CannotRegister, with the line of the file where it failed."""
     if not path.is_file():
         raise CannotRegister(f"{path} is missing: write one that defines train(), or use manage.py register_model.")
     try:
@@ -54,7 +54,10 @@ def run(path: Path) -> TrainingData:
 
 
 def modules_beside(folder: Path) -> dict[str, bytes]:
-    """The sources that the version takes along, by relative path: all of the folder, if any of them was imported."""
+    """The sources to store with the version, by relative path: all modules of the folder, if any was imported.
+
+    Names that begin with `.` or `_` are left out.
+    """
     sources = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.py")) if _is_source(path, folder)}
     found = [sys.modules.get(module_name(path)) for path in sources]
     if not any(module is not None and _is_inside(module, folder) for module in found):
@@ -71,7 +74,7 @@ def _train_function(path: Path) -> Any:
     try:
         loader.exec_module(module)
     finally:
-        # A worker cannot import it; found here, its classes would fail only there.
+        # A worker cannot import this module. If it stayed importable here, its classes would fail only in the worker.
         del sys.modules[name]
     if not callable(getattr(module, "train", None)):
         raise CannotRegister(f"{path} defines no function train().")
