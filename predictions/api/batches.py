@@ -82,7 +82,7 @@ def _list(request: Request) -> Response:
 
 
 def _create(request: Request) -> Response:
-    options = read_options(request_of(request).headers, caller_of(request))
+    key = _key(request)
     _check_body(request)
     if problems := list(_problems(request)):
         raise InvalidInput(problems)
@@ -96,11 +96,17 @@ def _create(request: Request) -> Response:
         file,
         name,
         _wishes(request),
-        options.idempotency_key and f"batch:{options.idempotency_key}",
+        key,
         is_pinned=called is not None,
     )
     shown = _shown(request, jobs.with_versions([job])[0])
     return Response(shown, 202, headers={"Location": shown["urls"]["self"], "Retry-After": "1"})
+
+
+def _key(request: Request) -> str | None:
+    """The Idempotency-Key as it is kept: apart from the keys of predictions. Raises BadHeader."""
+    key = read_options(request_of(request).headers, caller_of(request)).idempotency_key
+    return key and f"batch:{key}"
 
 
 def _check_body(request: Request) -> None:
@@ -188,6 +194,7 @@ def cancel(request: Request, job_id: uuid.UUID) -> Response:
 @operation(
     "correct_batch",
     request={"multipart/form-data": bodies.CorrectionFile, "application/json": bodies.CorrectionRows},
+    parameters=[IDEMPOTENCY_KEY],
     responses={202: bodies.BatchBody, **may_answer(400, 401, 403, 404, 409, 410, 413, 415, 422)},
 )
 @api_view(["POST"])
@@ -195,11 +202,12 @@ def cancel(request: Request, job_id: uuid.UUID) -> Response:
 def corrections(request: Request, job_id: uuid.UUID) -> Response:
     """The bad rows, corrected, with their `line`: only these are scored, and take their places in the results."""
     job = jobs.find_job(job_id, caller_of(request))
+    key = _key(request)
     _check_body(request)
     if problems := list(_problems_of_the_file(request)):
         raise InvalidInput(problems)
     file, _ = _file_of(request)
-    jobs.correct(job, caller_of(request), file)
+    job = jobs.correct(job, caller_of(request), file, key)
     return Response(_shown(request, jobs.with_versions([job])[0]), 202)
 
 

@@ -47,9 +47,9 @@ async def answer_in_thread(request: ApiRequest) -> ApiReply:
 
 
 def _check_upload(request: ApiRequest) -> None:
-    """A repeated Idempotency-Key finds its job, so it needs no room for another one."""
-    makes_job = "idempotency-key" not in request.headers
-    check_upload(request.path, content_length(request.headers), request.caller, makes_job=makes_job)
+    """A request with an Idempotency-Key may repeat one that was accepted, so it counts as no new one here."""
+    is_new = "idempotency-key" not in request.headers
+    check_upload(request.path, content_length(request.headers), request.caller, is_new=is_new)
 
 
 async def in_thread(call: Callable[..., T], *args: Any) -> T:

@@ -67,7 +67,8 @@ def submit(
     """
     if not version.is_available:
         raise ModelUnavailable(f"{version} does not serve")
-    content = _content_hash(version, file, is_pinned) if key else ""
+    name = version.registered_model.name
+    content = _content_hash(f"{name} {version.number}" if is_pinned else name, file) if key else ""
     if key and (earlier := _earlier(caller, key, content)):
         return earlier
     size = _check_size(file)
@@ -119,9 +120,8 @@ def check_number_of_jobs(caller: Caller) -> None:
         raise TooManyFiles
 
 
-def _content_hash(version: ModelVersion, file: IO[bytes], is_pinned: bool) -> str:
-    name = version.registered_model.name
-    digest = hashlib.sha256(f"{name} {version.number}\0".encode() if is_pinned else f"{name}\0".encode())
+def _content_hash(purpose: str, file: IO[bytes]) -> str:
+    digest = hashlib.sha256(f"{purpose}\0".encode())
     file.seek(0)
     while piece := file.read(_HASH_BYTES):
         digest.update(piece)
@@ -187,13 +187,19 @@ def check_correctable(job: BatchJob, caller: Caller) -> None:
         raise NotCorrectable
 
 
-def correct(job: BatchJob, caller: Caller, file: IO[bytes]) -> None:
+def correct(job: BatchJob, caller: Caller, file: IO[bytes], key: str | None = None) -> BatchJob:
     """Accept corrected bad rows: a file with the columns of the file of bad rows. `line` names the row to correct.
+
+    The same key with the same corrections of the same job accepts them once.
 
     Raises:
         Forbidden, NotCorrectable: the caller may not, or the job has no bad rows or is not finished.
         InvalidInput, FileTooLarge, UnsupportedMediaType: the file is not accepted.
+        KeyReused: the key belongs to another file.
     """
+    content = _content_hash(f"corrections of {job.pk}", file) if key else ""
+    if key and (earlier := _earlier(caller, key, content)):
+        return earlier
     check_correctable(job, caller)
     _check_size(file)
     layout = opening.find_layout(file, job.version.signature, Wishes())
@@ -206,7 +212,12 @@ def correct(job: BatchJob, caller: Caller, file: IO[bytes]) -> None:
     chunk = BatchChunk(
         job=job, kind=BatchChunk.READ, number=BatchChunk.CORRECTIONS, source=source, line=layout.line, summary=summary
     )
-    if not BatchJob.objects.filter(pk=job.pk).reopen(chunk):
+    taken = IdempotencyKey(caller=caller.key, key=key, prediction_id=job.pk, request_hash=content) if key else None
+    if not BatchJob.objects.filter(pk=job.pk).reopen(chunk, taken):
+        # A repetition of this request, at the same time, may have been accepted first.
+        if key and (earlier := _earlier(caller, key, content)):
+            return earlier
         raise NotCorrectable
     notifications.notify(Lane.BULK)
     job.refresh_from_db()
+    return job

@@ -9,8 +9,9 @@ from predictions.use_cases.callers import Caller
 _CORRECTIONS = re.compile(r".*/batches/([0-9a-fA-F-]{36})/corrections/")
 
 
-def check_upload(path: str, length: int, caller: Caller, *, makes_job: bool) -> None:
-    """`makes_job`: whether a valid body makes a new job.
+def check_upload(path: str, length: int, caller: Caller, *, is_new: bool) -> None:
+    """`is_new`: whether a valid body makes a new job or is a new correction. False for a preview, and for a request
+    that may repeat an accepted one.
 
     Raises:
         FileTooLarge, TooManyFiles: the disk has no room, or the caller has too many unfinished jobs.
@@ -18,8 +19,10 @@ def check_upload(path: str, length: int, caller: Caller, *, makes_job: bool) -> 
     """
     jobs.check_room(length)
     if found := _CORRECTIONS.fullmatch(path):
-        jobs.check_correctable(jobs.find_job(_job_id(found.group(1)), caller), caller)
-    elif makes_job:
+        job = jobs.find_job(_job_id(found.group(1)), caller)
+        if is_new:
+            jobs.check_correctable(job, caller)
+    elif is_new:
         jobs.check_number_of_jobs(caller)
 
 

@@ -1,6 +1,7 @@
 """A batch job: one uploaded file, scored by one version, in chunks."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from django.db.models.functions import Now
 
 from predictions.models.batch_chunk import BatchChunk
 from predictions.models.guarded import GuardedQuerySet
-from predictions.models.idempotency_key import IdempotencyKey
+from predictions.models.idempotency_key import IdempotencyKey, KeyTaken
 from predictions.models.ids import new_prediction_id
 from predictions.models.json_field import JSONField
 from predictions.models.registered_model import ModelVersion
@@ -47,13 +48,17 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
             if key is not None:
                 IdempotencyKey.objects.take([key])
 
-    def reopen(self, first: BatchChunk) -> bool:
-        """Insert the chunk that reads corrections, and let the finished job go on; False if it is not finished."""
-        with transaction.atomic(savepoint=False):
-            if not self.move(JobState.RUNNING, finished_at=None, deadline_at=Now() + settings.BATCH_TIME):
-                return False
-            first.save(force_insert=True)
-        return True
+    def reopen(self, first: BatchChunk, key: IdempotencyKey | None) -> bool:
+        """Insert the chunk that reads corrections, and their idempotency key, and let the finished job go on: all or
+        none. Returns False, and keeps nothing, if the job is not finished or the key is in use.
+        """
+        with suppress(KeyTaken), transaction.atomic(savepoint=False):
+            if self.move(JobState.RUNNING, finished_at=None, deadline_at=Now() + settings.BATCH_TIME):
+                first.save(force_insert=True)
+                if key is not None:
+                    IdempotencyKey.objects.take([key])
+                return True
+        return False
 
     # --- Transitions --------------------------------------------------------------------------------------------------
     def start(self) -> bool:

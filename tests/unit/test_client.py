@@ -1,6 +1,7 @@
 """The client package with a server that drops connections, is unavailable, and recovers."""
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import Callable
@@ -48,6 +49,19 @@ PREDICTION: dict[str, Any] = {
     "added later": "and ignored",
 }
 QUEUED = {**PREDICTION, "status": "queued", "output": None, "retry_after": 1}
+JOB: dict[str, Any] = {
+    "id": "0b1c",
+    "model": "iris",
+    "version": 3,
+    "status": "running",
+    "rows": 2,
+    "done": 1,
+    "good": 1,
+    "bad": 1,
+    "seconds_left": None,
+    "error": None,
+    "urls": {"page": "http://foretell/batches/0b1c/"},
+}
 FAILURE = {"code": "model_error", "message": "The model could not …", "retryable": False}
 NO_CONNECTION = httpx.ConnectError("refused")
 BROKEN_CONNECTION = httpx.ReadError("cut off")
@@ -180,6 +194,13 @@ def test_repeated_request_has_the_same_idempotency_key(failure: Answer) -> None:
     assert len(set(keys[:3])) == 1
     assert keys[3] != keys[0]
     assert len({request.content for request in server.requests}) == 1
+
+
+def test_repeated_corrections_have_the_same_idempotency_key() -> None:
+    server = Server(BROKEN_CONNECTION, refusal(502), ok(JOB))
+    server.client().correct("0b1c", io.BytesIO(b"line,width\n2,1.5\n"))
+    assert len({request.headers["Idempotency-Key"] for request in server.requests}) == 1
+    assert all(b"2,1.5" in request.content for request in server.requests)
 
 
 def test_pauses_grow_and_are_bounded(pauses: list[float]) -> None:

@@ -58,7 +58,8 @@ class FileFlows:
         return results.job(response.json())
 
     def correct(self, job_id: str, file: IO[bytes], name: str) -> Flow[Job]:
-        request = Send("POST", f"{_of(job_id)}corrections/", files={"file": (name, file)})
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        request = Send("POST", f"{_of(job_id)}corrections/", 0.0, headers, files={"file": (name, file)})
         return results.job((yield from self.flows.send(request)).json())
 
     def save(self, job_id: str, what: str, into: IO[bytes], kind: str | None) -> Flow[None]:

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 from python_calamine import CalamineWorkbook
 
-from predictions.models import BatchJob, JobState, RegisteredModel
+from predictions.models import BatchChunk, BatchJob, JobState, RegisteredModel
 from tests.integration.api.conftest import problem
 from tests.support.api_client import ApiClient
 from tests.support.files import GOOD, NAMES, bad_rows, execute, form, results, text
@@ -159,6 +159,35 @@ def test_corrections_complete_the_results(client: ApiClient) -> None:
     assert (response.status_code, response.json()["status"]) == (202, "running")
     assert [row["prediction"] for row in results(execute(job))] == ["setosa", "setosa"]
     problem(send(client, text([GOOD]), f"{URL}{job.pk}/corrections/", model=""), 409)
+
+
+def test_repeated_corrections_with_one_key_are_accepted_once(client: ApiClient) -> None:
+    job = execute(job_of(send(client, text([GOOD, ["x", *GOOD[1:]]]))))
+    address = f"{URL}{job.pk}/corrections/"
+    [bad] = bad_rows(job)
+    content = text([[*GOOD, *list(bad.values())[4:]]], list(bad))
+    key = {"Idempotency-Key": "corrections-of-the-flowers"}
+
+    answers = [send(client, content, address, model="", headers=key) for _ in range(2)]
+    execute(job)
+    answers.append(send(client, content, address, model="", headers=key))
+
+    assert [(answer.status_code, answer.json()["status"]) for answer in answers] == [
+        (202, "running"), (202, "running"), (202, "finished"),
+    ]  # fmt: skip
+    assert [row["prediction"] for row in results(job)] == ["setosa", "setosa"]
+    assert job.chunks.filter(kind=BatchChunk.READ).count() == 2  # of the file and of the corrections
+    assert problem(send(client, text([GOOD]), address, model="", headers=key), 422)["code"] == "idempotency_key_reused"
+
+
+def test_corrections_whose_key_belongs_to_another_file_change_nothing(client: ApiClient) -> None:
+    key = {"Idempotency-Key": "the-key-of-the-first-file"}
+    job = execute(job_of(send(client, text([GOOD, ["x", *GOOD[1:]]]), headers=key)))
+
+    problem(send(client, text([GOOD]), f"{URL}{job.pk}/corrections/", model="", headers=key), 422)
+
+    job.refresh_from_db()
+    assert job.state == JobState.FINISHED
 
 
 def test_cancel_ends_a_job_once(client: ApiClient) -> None:
