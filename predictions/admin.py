@@ -1,4 +1,4 @@
-"""Read-only admin pages. Only transitions change predictions; only management commands change models."""
+"""Read-only admin pages. Predictions change by their transitions only, and models by `predictions.lifecycle` only."""
 
 from typing import Any
 

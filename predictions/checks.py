@@ -1,4 +1,7 @@
-"""System checks of the installed software. Every command of Django runs them, those for production with `--deploy`."""
+"""System checks of the installed software.
+
+Most commands of Django run the first one. The second one runs with `check --deploy --database default`.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The id of the current request. Imports nothing of the product, so every room may use it."""
+"""The id of the current request. This module imports nothing of the product, so every package may import it."""
 
 from contextvars import ContextVar
 

@@ -1,6 +1,6 @@
-"""The process boundary. The web publishes these tasks by name; only a worker runs their bodies.
+"""The Celery tasks. Web processes publish them by name; only workers run their bodies.
 
-The imports inside the functions are the point of this file: with them the web never loads an estimator's libraries.
+The functions import what they need when they run. So a process that imports this file loads no library of an estimator.
 """
 
 import logging
@@ -35,7 +35,7 @@ def _guarded() -> Iterator[None]:
         yield
     except DATABASE_AWAY as error:
         logger.warning("a task ended early: the database does not answer (%s)", type(error).__name__)
-    except Exception:  # MemoryError is one
+    except Exception:  # MemoryError too
         logger.exception("a task failed; rows that it has claimed are executed again after their lease")
 
 
@@ -79,7 +79,7 @@ def compute(computation_id: int) -> None:
 
 @worker_init.connect
 def prepare(sender: WorkController, **_: object) -> None:
-    """Before the pool forks. Only the lane where people wait loads its versions ahead of the first prediction."""
+    """Celery calls this before the pool forks. Only a worker of the interactive lane loads its versions in advance."""
     from predictions.worker import preload  # noqa: PLC0415
 
     preload.relax_durability()
@@ -90,7 +90,7 @@ def prepare(sender: WorkController, **_: object) -> None:
 
 
 def prepare_child(**_: object) -> None:
-    """After each fork of the pool, also when a killed child is replaced."""
+    """Celery calls this in each child of the pool, also in one that replaces a killed child."""
     from predictions.worker import preload  # noqa: PLC0415
 
     preload.load_champions_of_a_child()

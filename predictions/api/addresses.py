@@ -1,4 +1,4 @@
-"""Absolute addresses of predictions. Every answer has several, so each route is looked up once and then filled in."""
+"""Absolute URLs of predictions. Every reply has several, so each route is looked up once, and then only filled in."""
 
 import uuid
 from functools import cache
@@ -19,6 +19,6 @@ def all_of_prediction(origin: str, prediction_id: str) -> dict[str, str]:
 
 @cache
 def _frames() -> list[tuple[str, str, str]]:
-    """Each route with what stands before and after the id."""
+    """The name of each route, with the parts of its URL before and after the id."""
     parts = [(name, reverse(route, args=[ANY]).partition(str(ANY))) for name, route in ROUTES.items()]
     return [(name, before, after) for name, (before, _, after) in parts]

@@ -21,7 +21,7 @@ from predictions.use_cases.addresses import client_ip
 
 PREFIXES = ("/api/", "/v2/", "/mcp/")
 WHOLE_PATHS = ("/v2", "/mcp", health.LIVE)
-# The page of the API for people is a page of the site.
+# The documentation of the API is a page of the site, which Django answers.
 PAGES = ("/api/v1/docs/",)
 
 # From the outermost to the innermost.
@@ -46,7 +46,7 @@ def takes(path: str) -> bool:
 
 
 class Application:
-    """ASGI 3.0. A request whose body does not come to its end has no effect."""
+    """An ASGI 3.0 application. A request whose body ends early has no effect."""
 
     def __init__(self, chain: Sequence[Layer] = LAYERS) -> None:
         innermost: Handler = answer
@@ -56,7 +56,7 @@ class Application:
         headers = _headers(scope)
         request = _request(scope, headers)
         if scope["method"] == "POST" and takes_file(request.path):
-            request.receive = receive  # a file is received when its sender is known
+            request.receive = receive  # a file is received after its caller is authenticated
         else:
             await _fill(request, receive)
         reply = await self._handle(request)
@@ -76,11 +76,11 @@ async def _fill(request: ApiRequest, receive: Receive) -> None:
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive, codings: Sequence[str] = (IDENTITY,)) -> bytes:
-    """The body, of which no more is read than may come: the layer `check_body` refuses a longer one, and one in a
-    coding that is not among `codings`.
+    """The body, up to the limit. A body that is too long, or has a coding that is not among `codings`, is not read to
+    its end: the layer `check_body` refuses it.
 
     Raises:
-        BrokenBody: it did not come to its end.
+        BrokenBody: the body ended early.
     """
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if content_length(headers) > most or coding_of(headers) not in codings:
@@ -111,7 +111,7 @@ def _request(scope: Scope, headers: dict[str, str]) -> ApiRequest:
 
 
 async def _send_events(reply: ApiReply, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-    """Until the end, or until the client leaves: after the body, that is the one message that may come."""
+    """Send pieces until the end, or until the client disconnects. After the body, no other message can come from it."""
     left = asyncio.ensure_future(receive())
     try:
         await send({"type": "http.response.start", "status": reply.status, "headers": _lines(reply)})
@@ -122,7 +122,7 @@ async def _send_events(reply: ApiReply, pieces: AsyncIterator[bytes], receive: R
         await send({"type": "http.response.body", "body": b""})
     finally:
         left.cancel()
-        await pieces.aclose()  # type: ignore[attr-defined]  # a generator: what it holds is free at once
+        await pieces.aclose()  # type: ignore[attr-defined]  # a generator: it frees what it holds at once
 
 
 def _lines(reply: ApiReply) -> list[tuple[bytes, bytes]]:

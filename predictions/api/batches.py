@@ -1,4 +1,4 @@
-"""The operations of the JSON API on files: send one, watch it, take its results and its bad rows, correct them."""
+"""The operations of the JSON API on files: send one, read its progress, results and bad rows, send corrections."""
 
 import io
 import json
@@ -32,7 +32,7 @@ from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.request_errors import BadRequest, FileTooLarge, UnsupportedMediaType
 from predictions.use_cases.lookup import check_not_paused, find_model, find_version, serving_version
 
-# Rows of a JSON body are read at once; more of them come as a file.
+# The largest JSON body, which is read as a whole. More rows must come as a file.
 JSON_BYTES = 32 * 1024 * 1024
 ACCEPTED = (MultiPartParser.media_type, JSON)
 FORMAT = OpenApiParameter("format", OpenApiTypes.STR, enum=[*exports.FORMATS], description="Instead of CSV.")
@@ -119,7 +119,7 @@ def _check_body(request: Request) -> None:
 
 
 def _problems(request: Request) -> Iterator[Problem]:
-    """Those of all members at once."""
+    """The problems of all members at once."""
     body: Any = request.data
     if not isinstance(body, dict):
         body = {}

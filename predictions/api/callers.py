@@ -24,7 +24,11 @@ BEARER = "bearer"
 
 
 async def bearer(request: ApiRequest) -> Caller | None:
-    """RFC 6750, section 2.1. Any other scheme is refused: its sender means to be somebody."""
+    """The caller of a bearer token (RFC 6750, section 2.1). None without the header Authorization.
+
+    Raises:
+        InvalidToken: the token is not valid. Or the scheme is another one: its sender expects to be authenticated.
+    """
     authorization = request.headers.get("authorization")
     if authorization is None:
         return None
@@ -38,7 +42,7 @@ SCHEMES: list[Scheme] = [bearer]
 
 
 async def identify(request: ApiRequest) -> Caller:
-    """The caller by the first scheme that the request uses, else by its address."""
+    """The caller by the first scheme that the request uses, else by its address. Raises InvalidToken."""
     for scheme in SCHEMES:
         if (caller := await scheme(request)) is not None:
             return caller

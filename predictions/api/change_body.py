@@ -17,7 +17,7 @@ NUMBERS = (("percent", 0, 100), ("last", 1, MOST))
 
 
 def read_change(content: bytes, actor: str) -> Change:
-    """Raises NotJSON or InvalidInput."""
+    """The change that a body asks for. Raises NotJSON or InvalidInput."""
     given = parse(content)
     if not isinstance(given, dict):
         raise InvalidInput([Problem(None, "wrong_type", "The body must be an object.", "")])
@@ -53,7 +53,7 @@ def _problems(given: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _is_version(said: Any) -> bool:
-    """A number as text is none: an alias begins with a letter."""
+    """Whether this is a number or an alias of a version. A number as text is neither: an alias begins with a letter."""
     if type(said) is int:
         return 0 < said < 10**9
     return said is None or (_is_text(said, LONGEST_ALIAS) and said[:1].isalpha())

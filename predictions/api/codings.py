@@ -1,4 +1,4 @@
-"""gzip of bodies (RFC 9110, section 8.4), both ways."""
+"""gzip of the bodies of requests and replies (RFC 9110, section 8.4)."""
 
 import asyncio
 import re
@@ -12,15 +12,15 @@ GZIP = "gzip"
 IDENTITY = "identity"
 # zlib's number for the format of gzip.
 WITH_GZIP_HEADER = 31
-# Quick rather than small: level 6 takes twice the time for a tenth less.
+# The quickest level: level 6 takes twice the time, and its result is a tenth smaller.
 LEVEL = 1
-# A smaller reply would gain little. One prediction is smaller, so that the most frequent replies cost nothing more.
+# A smaller reply is not compressed: it would gain little. The most frequent reply, one prediction, is smaller.
 WORTH_IT = 4096
 # A longer reply is compressed in a thread.
 LARGE = 32_768
-# The requests whose bodies may be compressed: rows.
+# The requests whose bodies may be compressed: those with rows.
 ROWS = re.compile(r"/api/v1/models/[^/]+/predictions/|/v2/models/[^/]+(/versions/[^/]+)?/infer")
-# A secret of the server stands in these replies. What a caller chooses must never be compressed with one (BREACH).
+# These replies contain a secret of the server. It must never be compressed together with a caller's text (BREACH).
 SECRET = re.compile(r"/api/v1/webhooks/secret/")
 
 
@@ -30,16 +30,16 @@ def coding_of(headers: Mapping[str, str]) -> str:
 
 
 def codings_for(method: str, path: str) -> tuple[str, ...]:
-    """Those that a body may have."""
+    """The codings that the body of a request may have."""
     return (GZIP, IDENTITY) if method == "POST" and ROWS.fullmatch(path) else (IDENTITY,)
 
 
 async def unpack(request: ApiRequest, most: int) -> None:
-    """Put the body in the place of its compressed form.
+    """Replace a compressed body by its uncompressed form.
 
     Raises:
-        TooLarge: it has more than `most` bytes. No more than these were unpacked.
-        BadRequest: it is no gzip, or ends early.
+        TooLarge: the uncompressed body has more than `most` bytes. The rest was not unpacked.
+        BadRequest: the body is not gzip, it ends early, or something follows its end.
     """
     if coding_of(request.headers) == GZIP:
         request.body = await asyncio.to_thread(_unpacked, request.body, most)
@@ -62,9 +62,9 @@ def _unpacked(packed: bytes, most: int) -> bytes:
 async def compress(call_next: Handler, request: ApiRequest) -> ApiReply:
     """Compress a large reply for a client that takes gzip.
 
-    The API reads no cookies: no page of another site can make a browser ask with a secret of its user, which BREACH
-    needs. Pages of the site are not compressed, since they answer to cookies and hold form tokens beside what was
-    entered; their static files are, when they are collected.
+    The API reads no cookies, so no page of another site can make a browser send requests with a secret of its user,
+    which BREACH needs. Pages of the site depend on cookies, and have form tokens beside entered texts. They are not
+    compressed, except the documentation of the API. Static files are compressed when they are collected.
     """
     reply = await call_next(request)
     if not isinstance(reply.content, bytes) or reply.stream or SECRET.fullmatch(request.path):
@@ -81,7 +81,7 @@ async def _pack(reply: ApiReply, content: bytes) -> None:
     is_large = len(content) > LARGE
     reply.content = await asyncio.to_thread(_packed, content) if is_large else _packed(content)
     reply.headers["Content-Encoding"] = GZIP
-    if "ETag" in reply.headers:  # the same prediction in other bytes
+    if "ETag" in reply.headers:  # the ETag becomes weak: the same prediction in other bytes
         reply.headers["ETag"] = "W/" + reply.headers["ETag"].removeprefix("W/")
 
 
@@ -91,7 +91,7 @@ def _packed(content: bytes) -> bytes:
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """By RFC 9110, section 12.5.3. `x-gzip` and `*` stand for gzip too."""
+    """Whether Accept-Encoding allows gzip (RFC 9110, section 12.5.3). `x-gzip` and `*` stand for gzip too."""
     weights = {}
     for part in accepted.lower().split(","):
         name, _, weight = part.partition(";")

@@ -1,6 +1,6 @@
-"""The operations of `predictions.api.operations` as the OpenAPI schema and `reverse` see them.
+"""Views that describe the operations of the event loop to the OpenAPI schema and to `reverse`.
 
-`predictions.api.routes` answers their methods before Django's URLs are asked. What these views answer is DELETE.
+`predictions.api.routes` answers these operations before Django's URLs are looked up. The views answer DELETE only.
 """
 
 import uuid
@@ -70,7 +70,7 @@ def prediction(request: Request, prediction_id: uuid.UUID) -> Response:
     return Response(status=204)
 
 
-@extend_schema(exclude=True)  # of the site, not of the API's version
+@extend_schema(exclude=True)  # it belongs to the site, not to a version of the API
 @api_view(["GET"])
 def live(request: Request) -> Response:
     raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The page of the API for people: all operations in tables of the site. Swagger UI is large: a button draws it."""
+"""The documentation of the API: a page with tables of all operations. A button loads Swagger UI, which is large."""
 
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ TITLES = {
 }
 
 
-# Compressed: the page repeats nothing that another site chose, and the token of its form is masked in each response.
+# It may be compressed: it contains no text that another site chose, and Django masks its form token in each response.
 @gzip_page
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
@@ -27,7 +27,7 @@ def docs(request: HttpRequest) -> HttpResponse:
 
 @cache
 def _operations() -> dict[str, list[dict[str, Any]]]:
-    """The operations of each tag, in the order of their paths; no database decides what they are."""
+    """The operations of each tag, in the order of their paths. They do not depend on the database."""
     document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     found: dict[str, list[dict[str, Any]]] = {tag: [] for tag in TITLES}
     for path, methods in document["paths"].items():

@@ -20,7 +20,7 @@ STREAM_SECONDS = 300.0
 LOOK_SECONDS = 1.0
 # A comment this often keeps proxies from closing a silent connection.
 COMMENT_SECONDS = 15.0
-# Streams at one time in each web process. Further ones send the present state and end: their clients come again.
+# Streams at one time in each web process. Further ones send the present state and end; their clients connect again.
 MOST_STREAMS = 200
 RECONNECT_MS = 2000
 
@@ -28,7 +28,7 @@ _streams = 0
 
 
 async def events(request: ApiRequest, prediction_id: str) -> ApiReply:
-    """204 for a client that has the last event: it then stops to connect."""
+    """The stream; 204 for a client that has received the last event, so that it does not connect again."""
     row = await find(request, prediction_id)
     seen = request.headers.get("last-event-id", "")
     if row.is_terminal and seen == event_id(row):

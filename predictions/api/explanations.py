@@ -1,4 +1,4 @@
-"""Why an answer, and what would change it, in the JSON API: computed by a worker once, and polled."""
+"""Explanations and what-ifs of answers in the JSON API. A worker computes each once; clients poll for it."""
 
 import uuid
 from typing import Any
@@ -36,7 +36,7 @@ class Explained(serializers.Serializer[Any]):
     """
 
     scale = serializers.ChoiceField(["value", "probability", "log-odds"], required=False)
-    label = serializers.CharField(allow_null=True, required=False)  # type: ignore[assignment]  # a title of its own
+    label = serializers.CharField(allow_null=True, required=False)  # type: ignore[assignment]  # see `serializers`
     method = serializers.ChoiceField(["exact", "sampled"], required=False)
     base = serializers.FloatField(required=False)
     answer = serializers.FloatField(required=False)
@@ -82,7 +82,7 @@ class Change(serializers.Serializer[Any]):
     output = Output()
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """`from` is a keyword of Python."""
+        """Adds the field `from`, which is a keyword of Python."""
         return {"from": AnyValue(), **super().get_fields()}
 
 
@@ -92,7 +92,7 @@ class WhatIf(serializers.Serializer[Any]):
 
     before = Output(allow_null=True, help_text="The answer to the row as it was asked.")
     changed = Output(allow_null=True, help_text="The answer to the row with the values of `features`.")
-    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # a title of its own
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # see `serializers`
     curves = Curve(many=True)
     change = Change(allow_null=True)
 

@@ -1,4 +1,4 @@
-"""What request headers ask for: Prefer (RFC 7240), Idempotency-Key, Cancel-After."""
+"""Reads the request headers Prefer (RFC 7240), Idempotency-Key and Cancel-After."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,11 +11,11 @@ from django.conf import settings
 from predictions.serving.schema.request_errors import BadHeader
 from predictions.use_cases.callers import Caller
 
-# 1 to 200 printable characters of ASCII, neither first nor last a space, which HTTP would take away.
+# 1 to 200 printable characters of ASCII. The first and the last one are no spaces, which HTTP would remove.
 KEY = r"^[!-~]([ -~]{0,198}[!-~])?$"
-# A key of a caller that is known by an address only must be random: others behind that address use keys too.
+# The shortest key of a caller that is known by an address only. It must be random: others at that address use keys too.
 SHORTEST_SHARED_KEY = 16
-# A longer Prefer is not remembered.
+# The result for a longer Prefer is not cached.
 LONGEST_KNOWN = 200
 
 
@@ -37,7 +37,7 @@ _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", ""
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _WORD = rf'(?:{_NAME}|"(?:[^"\\]|\\.)*")'
 _PARAMETERS = rf"(?:\s*;\s*(?:{_NAME}(?:\s*=\s*{_WORD})?)?)*"
-# One preference with its parameters, and the comma behind it.
+# One preference with its parameters, and the comma after it.
 _PREFERENCE = re.compile(rf"\s*(?:({_NAME})(?:\s*=\s*({_WORD})?)?{_PARAMETERS})?\s*(?:,|$)")
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
@@ -52,10 +52,10 @@ class PredictOptions:
 
 
 def read_options(headers: Mapping[str, str], caller: Caller) -> PredictOptions:
-    """Read the headers. A preference that cannot be understood is ignored, as RFC 7240 wants; the others are errors.
+    """Read the headers. A preference that cannot be understood is ignored, as RFC 7240 demands.
 
     Raises:
-        BadHeader: an Idempotency-Key or a Cancel-After that means nothing.
+        BadHeader: the Idempotency-Key or the Cancel-After is not valid.
     """
     return PredictOptions(
         read_wait(headers), _key(headers.get("idempotency-key"), caller), _time(headers.get("cancel-after"))

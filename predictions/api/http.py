@@ -23,15 +23,15 @@ _OPTIONS = orjson.OPT_UTC_Z
 
 @dataclass(slots=True)
 class ApiRequest:
-    """One request with its whole body.
+    """One request.
 
     Attributes:
         headers: by lower-case name; the values of a repeated header are joined by commas.
-        address: of the client, a proxy in front taken into account.
+        address: of the client, also behind a proxy.
         caller: set by the layer `authenticate`.
-        is_broken: the server could not read the body to its end, although the client is still there.
-        receive: where the body of a file is still to be read; None where `body` has it all.
-        file: the body of a file, once it is read.
+        is_broken: the body ended early. The client has disconnected, or has sent chunks that are not valid.
+        receive: receives a body that is a file; None if `body` has the whole body.
+        file: a body that is a file, once it was received.
     """
 
     scope: Scope
@@ -53,7 +53,7 @@ class ApiRequest:
 
     @property
     def prefix(self) -> str:
-        """FORCE_SCRIPT_NAME; `path` is without it."""
+        """FORCE_SCRIPT_NAME, which `path` does not contain."""
         return settings.FORCE_SCRIPT_NAME or ""
 
     @property
@@ -70,7 +70,7 @@ class Chunks(Protocol):
 
 @dataclass(slots=True)
 class ApiReply:
-    """`stream`, if given, is sent piece by piece in the place of `content`. `error` is the cause of a refusal."""
+    """`stream`, if given, is sent piece by piece instead of `content`. `error` is the cause of a refusal."""
 
     status: int
     content: bytes | Chunks = b""
@@ -93,7 +93,7 @@ def vary_by(reply: ApiReply, header: str) -> None:
 
 
 def content_length(headers: Mapping[str, str]) -> int:
-    """In bytes, as the request says; 0 where it says no number."""
+    """The length in bytes that the request declares; 0 if it declares none."""
     declared = headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 19 else 0
 

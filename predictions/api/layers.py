@@ -1,4 +1,4 @@
-"""What every request of the API passes on its way to an operation. `predictions.api.asgi.LAYERS` sets the order."""
+"""The layers that every request of the API passes before its operation. `predictions.api.asgi.LAYERS` orders them."""
 
 import logging
 import random
@@ -29,16 +29,16 @@ from predictions.serving.schema.request_errors import (
 )
 from predictions.use_cases import admission
 
-# The refusals of all doors have one logger, Django's.
+# Refused requests of the API and of pages have the same logger, Django's.
 logger = logging.getLogger("django.request")
 
 REQUEST_ID = "X-Request-ID"
 # A name of DNS has 253 characters at most, and a port has five.
 LONGEST_HOST = 260
-# A request id that a proxy in front may have given.
+# The form of a request id that is accepted from a proxy.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 READING = ("GET", "HEAD", "OPTIONS")
-# Reads by POST. Tools of agents check by themselves whether a token may predict.
+# POST requests that only read. Under /mcp, the tools themselves check whether a token may predict.
 READS_BY_POST = re.compile(r"/v2/repository/index/?|/mcp")
 OF_MODEL = re.compile(r"/(?:api/v1|v2)/models/([^/]*)")
 # The requests whose rows SUBMIT_RATE counts.
@@ -54,7 +54,7 @@ EXPOSED = (
     " RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Content-Disposition, Allow, Accept, Accept-Encoding,"
     " Inference-Header-Content-Length"
 )
-# Operations that need no permission to predict: health for every probe, and the schema with its page.
+# Operations that need no permission to predict: health, for every probe, and the OpenAPI schema.
 OPEN = re.compile(rf"{health.LIVE}|/v2/health/(live|ready)|/api/v1/schema/")
 
 
@@ -96,7 +96,7 @@ async def cross_origin(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 
 async def add_security_headers(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """And keep shared caches from replies, which differ by caller."""
+    """Add security headers, and keep shared caches from storing replies, which differ by caller."""
     reply = await call_next(request)
     caching = {"Cache-Control": "private, no-cache"} if request.method in ("GET", "HEAD") else {}
     security = _security_headers(request.is_secure, settings.SECURE_HSTS_SECONDS)
@@ -116,7 +116,7 @@ def _security_headers(is_secure: bool, hsts_seconds: int) -> dict[str, str]:
 
 
 async def format_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """Turn an error into the reply of its door, and log what was refused."""
+    """Turn an error into a reply in the format of the path, and log what was refused."""
     reply = await catch_errors(call_next, request)
     if reply.error is not None:
         _log(reply.status, request.path, reply.error)
@@ -136,7 +136,7 @@ async def catch_errors(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 
 def _log(status: int, path: str, error: Exception | None = None) -> None:
-    """One line for a refusal, which says why if a note does; the traceback too if the error was not expected."""
+    """Log a refusal in one line, with the notes of its error. Status 500 is logged with the traceback."""
     line = ": ".join([problems.phrase(status), ascii(path)[1:-1], *problems.notes(error)])
     level = logging.ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
     logger.log(level, "%s", line, exc_info=error if status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
@@ -154,7 +154,7 @@ async def check_host(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 @lru_cache(maxsize=256)
 def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
-    """Called with hosts of a bounded length, since it remembers them."""
+    """Whether `allowed` names the host. Results are cached, so the caller must limit the length of `host`."""
     domain, _ = split_domain_port(host)
     return bool(domain) and validate_host(domain, allowed)
 
@@ -170,12 +170,12 @@ async def redirect_to_https(call_next: Handler, request: ApiRequest) -> ApiReply
 
 
 def _may_be_plain(path: str) -> bool:
-    """As Django's SecurityMiddleware reads the setting."""
+    """Whether SECURE_REDIRECT_EXEMPT names the path, as Django's SecurityMiddleware reads it."""
     return any(re.search(pattern, path.lstrip("/")) for pattern in settings.SECURE_REDIRECT_EXEMPT)
 
 
 async def check_body(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """Refuse a body that is too large or broken, which was not read. Unpack one of rows that is compressed."""
+    """Refuse a body that is too large or broken, or whose coding or type is not accepted. Unpack a compressed one."""
     most = most_bytes(request.path)
     if request.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
         raise UnsupportedTransferCoding
@@ -208,14 +208,14 @@ async def add_rate_limit(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 
 async def authenticate(call_next: Handler, request: ApiRequest) -> ApiReply:
-    # Liveness must not need the database, and a probe may send the credentials of a proxy.
+    # Liveness must not need the database. A probe may send credentials that are for a proxy.
     if request.path != health.LIVE:
         request.caller = await callers.identify(request)
     return await call_next(request)
 
 
 async def authorize(call_next: Handler, request: ApiRequest) -> ApiReply:
-    """Callers without a token are let in where predictions are public; a token has the bounds that it was made with."""
+    """Refuse what a token does not allow. Callers without a token are admitted only where predictions are public."""
     caller = request.caller
     if not caller.may_predict and request.method not in READING and not READS_BY_POST.fullmatch(request.path):
         raise OutOfScope("This token may only read. Make one that may predict at /accounts/tokens/.")

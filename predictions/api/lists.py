@@ -1,4 +1,4 @@
-"""Lists: pages by cursor, so that a page stays where it was while new rows come; and filters."""
+"""Lists: filters, and pages by cursor, so that a page does not shift while new rows come."""
 
 import re
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
@@ -47,10 +47,10 @@ class NewestFirst(CursorPagination):
 
 
 def chosen(request: Request, predictions: PredictionQuerySet) -> PredictionQuerySet:
-    """What `PARAMETERS` names; several states and sources are separated by commas, or named one by one.
+    """Filter predictions by the query parameters. Several states or sources have commas between them, or are repeated.
 
     Raises:
-        ValidationError: a filter that means nothing.
+        ValidationError: the value of a filter is not valid.
     """
     query = request.query_params
     if (model := query.get("model")) is not None:
@@ -88,7 +88,10 @@ def _time(request: Request, name: str) -> datetime | None:
 
 
 def _time_of(text: str) -> datetime | None:
-    """None for what is no time. The first and the last year are not there in every time zone: the next year will do."""
+    """The time in UTC; None if the text is no time.
+
+    In some time zones the first and the last year cannot be represented, so the year beside them is used.
+    """
     try:
         found = parse_datetime(text)
     except ValueError:

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 
 class OnlyJSON(BaseContentNegotiation):
-    """There is one representation: whatever a client accepts, it gets JSON rather than a refusal."""
+    """JSON is the only representation. A client that accepts something else gets JSON too, not an error."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         sent = (request.content_type or "").partition(";")[0].strip().lower()

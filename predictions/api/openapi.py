@@ -15,7 +15,7 @@ from predictions.api.threads import CallerAuthentication
 from predictions.models import Source, State
 from predictions.serving.schema.sentences import english
 
-# What any operation may answer besides its own.
+# The problems that operations may answer with, by status.
 PROBLEMS = {
     400: "Not JSON, a body that is empty or does not come to its end, or a header that means nothing.",
     401: "The token is not valid, or one is needed.",
@@ -59,7 +59,7 @@ SUMMARIES = {
     "read_batch_errors": english("The bad rows of a file"),
     "read_prediction_events": english("A prediction's changes of state, as they happen"),
 }
-# More than a line, where the function's own docstring does not say it.
+# The longer description of each operation whose function has no docstring.
 DESCRIPTIONS = {
     "list_models": "Each with its title, its task, the version that serves and the addresses of its operations.",
     "read_model": "`signature` is a JSON Schema of a row; `example` is a row that can be sent as it is.",
@@ -123,7 +123,7 @@ def operation(name: str, **said: Any) -> Callable[..., Any]:
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the OpenAPI schema calls it."""
+    """Describes `CallerAuthentication` in the OpenAPI schema."""
 
     target_class = CallerAuthentication
     name = "token"

@@ -13,14 +13,14 @@ from predictions.api.threads import caller_of, request_of
 from predictions.models import ModelVersion, RegisteredModel
 
 PREDICT_PATH = "/api/v1/models/{name}/predictions/"
-# Bodies that take no other members.
+# Schemas of bodies that have no other members.
 STRICT = ("OneRow", "SeveralRows", "WebhookTarget", "FeedbackBody")
 Json = dict[str, Any]
 
 
 def complete(result: Json, generator: Any, request: Any, public: bool) -> Json:
-    """drf-spectacular's hook. Only the served schema has models: the one in the repository must not depend on what a
-    database holds. Where predictions are not public, strangers do not see what a model takes."""
+    """A hook of drf-spectacular. Only the served schema has paths of single models: the one in the repository must not
+    depend on a database. Where predictions are not public, callers without a token do not see these paths."""
     _set_security(result, may_be_anonymous=request is not None and settings.PUBLIC_PREDICTIONS)
     for said in _operations(result):
         _add_headers(said)

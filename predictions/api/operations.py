@@ -1,4 +1,4 @@
-"""The operations that programs ask hundreds of times a second, on the event loop: predict, and fetch a prediction."""
+"""The operations that programs call hundreds of times a second, on the event loop: predict, and fetch a prediction."""
 
 import asyncio
 import json
@@ -22,9 +22,9 @@ from predictions.use_cases import lookup
 from predictions.use_cases.submit import PredictCommand, submit
 from predictions.use_cases.wait import subscribe, wait, wait_a_moment
 
-# Reading and validating a longer body would hold up the event loop: a thread does it.
+# A thread reads and validates a longer body, since that would hold up the event loop.
 LARGE_BODY = 10_000
-# So are more rows than these written in a thread.
+# A thread writes a reply with more rows than this.
 FEW_ROWS = 30
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ async def predict(request: ApiRequest, name: str) -> ApiReply:
 
 
 async def _off_loop(is_long: bool, call: Callable[..., T], *args: Any) -> T:
-    """Long work would hold up the event loop: a thread does it."""
+    """Call in a thread if the work is long, since it would hold up the event loop."""
     if is_long:
         return await asyncio.get_running_loop().run_in_executor(lookup.reading, call, *args)
     return call(*args)
@@ -69,12 +69,12 @@ async def _version(request: ApiRequest, model: RegisteredModel, asked: PredictBo
 
     Raises:
         NotFound: the model has no such version.
-        ModelUnavailable: nothing serves.
+        ModelUnavailable: the model is paused, or no version of it serves.
     """
     if asked.version is not None:
         return await lookup.version(model.name, asked.version, request.caller)
     if (version := registry.version_for(model, request.caller.routed_as)) is not None:
-        return version  # whether it is available is asked later: a key may have been used before
+        return version  # `submit` checks whether it is available: a key may have been used before
     earlier = None
     if key is not None:
         earlier = await _off_loop(True, lookup.version_of_key, request.caller.key, key)
@@ -121,7 +121,7 @@ async def fetch(request: ApiRequest, prediction_id: str) -> ApiReply:
 
 
 async def find(request: ApiRequest, prediction_id: str) -> Prediction:
-    """Raises NotFound or Removed."""
+    """The prediction with the caller's feedback. Raises NotFound or Removed."""
     return await lookup.predictions.ask((uuid.UUID(prediction_id), request.caller))
 
 
@@ -144,7 +144,7 @@ def _applied(seconds: float) -> dict[str, str]:
 
 
 def _is_known(etag: str, if_none_match: str) -> bool:
-    """RFC 9110, section 13.1.2: any of a list, compared weakly, or `*`."""
+    """Whether If-None-Match names the ETag (RFC 9110, section 13.1.2): in a list, compared weakly, or by `*`."""
     return any(known in ("*", etag, f"W/{etag}") for known in parse_etags(if_none_match))
 
 

@@ -1,4 +1,4 @@
-"""Strict JSON (RFC 8259): no NaN, no name twice in one object, no depth that breaks the reader."""
+"""Strict JSON (RFC 8259): no NaN, no name twice in one object, and an error for a depth that the parser cannot read."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def check_json(request: ApiRequest) -> None:
 
 
 def parse(content: bytes) -> Any:
-    """Raises NotJSON; its sentence says where."""
+    """The value of a JSON text. Raises NotJSON; its sentence says where the error is."""
     try:
         return _DECODER.decode(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -33,7 +33,7 @@ def parse(content: bytes) -> Any:
 
 
 class StrictJSONParser(BaseParser):
-    """The same for the views of REST framework."""
+    """`parse` for the views of REST framework."""
 
     media_type = "application/json"
 

@@ -1,4 +1,4 @@
-"""The body of a request to predict: one row as `features`, or several as `rows`; and the version that is asked."""
+"""The body of a request to predict: one row as `features`, or several as `rows`; and the version that is to answer."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,9 @@ from predictions.serving.schema.errors import InvalidInput, Problem, TooManyRows
 from predictions.serving.schema.signature import Signature, Value
 from predictions.serving.schema.wording import printable
 
-# Rows of one request, here and under /v2/; files have a door of their own.
+# The most rows of one request, here and under /v2/. More rows come as a file, to `predictions.api.batches`.
 MOST_ROWS = 1000
-# Problems that one reply names.
+# The most problems that one reply names.
 MOST_NAMED = 100
 MEMBERS = ("features", "rows", "version", "webhook")
 
@@ -25,7 +25,7 @@ MEMBERS = ("features", "rows", "version", "webhook")
 class PredictBody:
     """Rows as they were sent. `version` is a number or an alias as text, None for the version that serves.
 
-    `webhook_url` is where the end of each prediction is told. `problems` are those beside the rows.
+    `webhook_url` receives a message when each prediction ends. `problems` are those of the body outside the rows.
     """
 
     rows: Sequence[Any]
@@ -35,7 +35,7 @@ class PredictBody:
     problems: Sequence[Problem] = ()
 
     def clean(self, signature: Signature) -> list[list[Value]]:
-        """The rows in signature order. Raises InvalidInput with all problems, of the rows and beside them."""
+        """The rows in signature order. Raises InvalidInput with all problems, also those outside the rows."""
         cleaned, problems = [], list(self.problems)
         for number, row in enumerate(self.rows):
             try:
@@ -48,7 +48,7 @@ class PredictBody:
 
 
 def read_body(content: bytes) -> PredictBody:
-    """Raises NotJSON, TooManyRows, or InvalidInput where it cannot be said which rows are asked of which version."""
+    """Read a body. Raises NotJSON, TooManyRows, or InvalidInput if the rows or the version cannot be read."""
     given = parse(content)
     if not isinstance(given, dict):
         raise InvalidInput([replace(_missing(), code="wrong_type", pointer="")])
@@ -72,7 +72,7 @@ def _beside_the_rows(given: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _of_members(given: dict[str, Any]) -> Iterator[Problem]:
-    """Why no row can be validated."""
+    """The problems because of which no row can be validated."""
     if "features" in given and "rows" in given:
         yield Problem(None, "unknown_member", 'Send "features" for one row or "rows" for several, not both.', "/rows")
     elif "features" not in given and "rows" not in given:
@@ -95,7 +95,7 @@ def _of_webhook(said: Any) -> Iterator[Problem]:
 
 
 def _is_version(said: Any) -> bool:
-    """To JSON Schema 3.0 is a whole number too."""
+    """Whether this is a number or an alias of a version. As in JSON Schema, 3.0 is a whole number."""
     if isinstance(said, int | float) and not isinstance(said, bool):
         return said > 0 and math.isfinite(said) and said == int(said)
     return said is None or isinstance(said, str)
@@ -114,7 +114,7 @@ def _clean_row(row: Any, signature: Signature, place: str) -> list[Value]:
 
 
 def _placed(problem: Problem, signature: Signature, place: str, in_order: bool) -> Problem:
-    """With a pointer into the document that was sent: by position where the row is a list."""
+    """The problem with a pointer into the document that was sent. In a row that is a list, it points to a position."""
     if problem.feature is None:
         return replace(problem, pointer=place)
     part = f"/{signature.names.index(problem.feature)}" if in_order else pointer_to(problem.feature)

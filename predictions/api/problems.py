@@ -1,4 +1,4 @@
-"""Errors as replies, for both doors: problem details (RFC 9457) under /api/, `{"error": …}` under /v2.
+"""Errors as replies: `{"error": …}` under /v2, and problem details (RFC 9457) on all other paths of the API.
 
 This is the only place where an error of the product becomes an HTTP status.
 """
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 NO_CONTENT = HTTPStatus.NO_CONTENT
 NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
-# As RFC 9110 calls them. Python's own names depend on its version: it follows from 3.13 on.
+# The names of RFC 9110. Python's names depend on its version: they are these from 3.13 on.
 RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
 CHALLENGE = 'Bearer realm="foretell"'
 
@@ -59,19 +59,19 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.NotInstalled: 501,
     request_errors.UnsupportedTransferCoding: 501,
     errors.InternalError: 500,
-    # A row that has ended so, where the reply is about its answer.
+    # The error with which a row has ended, if the reply must have the answer of the row.
     errors.ModelFailure: 500,
     errors.TimedOut: 504,
     errors.WorkerLost: 503,
     errors.Canceled: 409,
     errors.NotInTime: 504,
 }
-# The Open Inference Protocol knows one status for a bad request.
+# The Open Inference Protocol has one status for a bad request.
 PROTOCOL_STATUS: Mapping[type[ForetellError], int] = {**STATUS, errors.InvalidInput: 400, errors.TooManyRows: 400}
 
 
 def reply(error: Exception, path: str) -> ApiReply:
-    """The reply to a request that failed, in the format of the door that `path` belongs to."""
+    """The reply to a request that failed, in the format of `path`."""
     known = of(error)
     if path.startswith("/v2"):
         return _protocol_reply(known)
@@ -153,7 +153,7 @@ def _of_the_framework(error: exceptions.APIException) -> ForetellError:
 
 
 def _problems(detail: Any, pointer: str = "") -> Iterator[Problem]:
-    """Nested errors of a serializer, flat."""
+    """The nested errors of a serializer as problems."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
             yield from _problems(inner, pointer if name == "non_field_errors" else f"{pointer}/{name}")

@@ -1,4 +1,4 @@
-"""The operations of the JSON API that are asked rarely: lists, a model, cancel, remove, feedback."""
+"""The less frequent operations of the JSON API: lists, a model and its changes, cancel, feedback."""
 
 import uuid
 from typing import Any
@@ -140,7 +140,7 @@ def _feedback(row: Prediction, given: Feedback) -> dict[str, Any]:
 @extend_schema(exclude=True)
 @api_view(["GET"])
 def nothing(request: Request) -> Response:
-    """Every other address of the API. Never called: the request is refused before."""
+    """Every other path of the API. This view is never called: `predictions.api.threads` refuses the request."""
     raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""From an address to the operation that answers it: some here, on the event loop; the rest in threads."""
+"""Finds the operation that answers a path. Some operations run on the event loop, the others in threads."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ ON_THE_LOOP: list[tuple[re.Pattern[str], tuple[str, ...], Operation]] = [
 
 
 async def answer(request: ApiRequest) -> ApiReply:
-    """Raises what the operation raises."""
+    """The reply of the operation, whose errors are raised."""
     for pattern, methods, operation in ON_THE_LOOP:
         if request.method in methods and (found := pattern.fullmatch(request.path)):
             if request.path.startswith("/api/"):
@@ -42,8 +42,10 @@ async def answer(request: ApiRequest) -> ApiReply:
 
 
 def normal(path: str) -> str:
-    """The path with the last slash as its routes have it: a program that forgets or adds one is answered all the same,
-    since a redirect would turn its POST into a GET."""
+    """The path with or without its last slash, as the routes have it.
+
+    A program that forgets or adds the slash gets an answer and no redirect, which would turn its POST into a GET.
+    """
     if path.startswith("/api/"):
         return path if path.endswith("/") else path + "/"
     return path.removesuffix("/")

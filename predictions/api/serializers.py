@@ -1,7 +1,7 @@
 """The bodies of the JSON API, for the OpenAPI schema.
 
-They are read by `prediction_body` and `feedback_body`, and written by `representation`. A test holds these descriptions
-against real answers.
+`prediction_body` and `feedback_body` read the bodies, and `representation` writes them. A test compares these
+descriptions with real answers.
 """
 
 from typing import Any
@@ -139,7 +139,7 @@ class PredictionBody(serializers.Serializer[Any]):
     advice = Advice(many=True)
     error = PredictionError(allow_null=True)
     feedback = Feedback(allow_null=True)
-    source = serializers.ChoiceField(Source.choices)  # type: ignore[assignment]  # likewise
+    source = serializers.ChoiceField(Source.choices)  # type: ignore[assignment]  # as `label` above
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -194,7 +194,7 @@ class SeveralRows(serializers.Serializer[Any]):
     webhook = WebhookTarget(required=False, allow_null=True)
 
 
-# Which of the two it is shows by its members.
+# The members of a body show which of the two it is.
 PredictRequest = PolymorphicProxySerializer("PredictRequest", [OneRow, SeveralRows], None)
 PredictReply = PolymorphicProxySerializer("PredictReply", [PredictionBody, PredictionList], None)
 
@@ -266,7 +266,7 @@ class ProblemBody(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField()
-    errors = ProblemEntry(many=True, required=False)  # type: ignore[assignment]  # likewise
+    errors = ProblemEntry(many=True, required=False)  # type: ignore[assignment]  # as `label` above
 
 
 class FeedbackBody(serializers.Serializer[Any]):

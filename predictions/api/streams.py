@@ -24,12 +24,12 @@ class Streams:
     async def send(
         self, start: Mapping[str, Any], response: Chunks, receive: Receive, send: Send, *, is_head: bool = False
     ) -> None:
-        """Send the message `start` and then the response, of which the answer to HEAD has nothing.
+        """Send the message `start`, and then the chunks of the response, unless it answers HEAD.
 
-        Returns when it was sent, or the client has gone.
+        Returns when all was sent, or when the client has disconnected.
         """
         thread = next(self._threads)
-        # After the body, the one message that may come says that the client has gone.
+        # After the request's body, the only message that can come says that the client has disconnected.
         leaving = asyncio.ensure_future(receive())
         try:
             await send(start)

@@ -1,4 +1,4 @@
-"""The operations that are asked rarely: views of REST framework, each in a thread of a bounded pool.
+"""The less frequent operations: views of REST framework, each in a thread of a bounded pool.
 
 No middleware of Django runs for them: the layers of `predictions.api.asgi` have done its work.
 """
@@ -73,7 +73,7 @@ async def _receive(request: ApiRequest, receive: Receive) -> IO[bytes]:
 def _answer(request: ApiRequest) -> ApiReply:
     scope = {**request.scope, "path": request.prefix + request.path, "root_path": request.prefix}
     django_request: Any = ASGIRequest(scope, request.file or io.BytesIO(request.body))
-    if request.file:  # a body that came in chunks has no length, and Django would take it for empty
+    if request.file:  # a body that came in chunks declares no length, so Django would treat it as empty
         django_request.META["CONTENT_LENGTH"] = str(checked_size(request.file, request.path))
     django_request.api = request
     django_request.user = request.caller.user or AnonymousUser()
@@ -96,14 +96,14 @@ def _answer(request: ApiRequest) -> ApiReply:
 
 
 def checked_size(file: IO[bytes], path: str) -> int:
-    """Raises FileTooLarge for a body whose length was not declared."""
+    """The size of a file. Raises FileTooLarge, which is possible if the length was not declared."""
     if (size := size_of(file)) > most_bytes(path):
         raise FileTooLarge(limit_text())
     return size
 
 
 def check_query(request: ApiRequest, known: Collection[str]) -> None:
-    """Raises InvalidInput for a parameter that the operation does not have: a misspelled filter would be ignored."""
+    """Raises InvalidInput for a parameter that the operation does not have. So a misspelled filter is not ignored."""
     if not request.scope["query_string"]:
         return
     given = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -113,7 +113,7 @@ def check_query(request: ApiRequest, known: Collection[str]) -> None:
 
 
 def options_reply(methods: Sequence[str]) -> ApiReply:
-    """RFC 9110, section 9.3.7."""
+    """The reply to OPTIONS (RFC 9110, section 9.3.7)."""
     return ApiReply(204, headers={"Allow": ", ".join([*methods, "OPTIONS"])})
 
 
@@ -124,7 +124,7 @@ def _methods(view: Any) -> list[str]:
 
 
 def request_of(request: Request) -> ApiRequest:
-    """The API's own request behind one of the framework."""
+    """The API's own request that a request of the framework was made from."""
     own: ApiRequest = request._request.api  # type: ignore[attr-defined]
     return own
 
@@ -134,7 +134,7 @@ def caller_of(request: Request) -> Caller:
 
 
 class CallerAuthentication(BaseAuthentication):
-    """Hands over the caller that the layer `authenticate` found; it checks nothing itself."""
+    """Gives REST framework the caller that the layer `authenticate` found. It checks nothing itself."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         user = caller_of(request).user

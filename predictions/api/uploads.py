@@ -1,4 +1,4 @@
-"""Bodies that are files: written to the disk as they come, and no more of them than may be."""
+"""Bodies that are files. They are written to the disk as they come, up to a limit."""
 
 import tempfile
 from collections.abc import Mapping
@@ -16,11 +16,13 @@ class BrokenBody(Exception):
 
 
 async def receive_file(headers: Mapping[str, str], receive: Receive, most: int) -> IO[bytes]:
-    """The body as a file, at its beginning. One that is declared longer than `most` is not read; of another one that
-    is longer, one message more than `most` bytes is read.
+    """The body as a file, positioned at its beginning.
+
+    A body whose declared length exceeds `most` is not read. Any other body is read up to the message that exceeds
+    `most`, so the caller must check the size.
 
     Raises:
-        BrokenBody: it did not come to its end.
+        BrokenBody: the body ended early.
     """
     file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
     is_more_to_come = content_length(headers) <= most

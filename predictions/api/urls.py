@@ -6,7 +6,7 @@ from predictions.api import batches, described, docs, explanations, receipts, re
 
 
 class AnyCase(UUIDConverter):
-    """A UUID, of which some programs write the letters large."""
+    """A UUID, which some programs write in upper case."""
 
     regex = UUIDConverter.regex.replace("a-f", "a-fA-F")
 

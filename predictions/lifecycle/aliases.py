@@ -1,4 +1,4 @@
-"""Aliases: names of versions to ask by. `champion`, `challenger`, `previous` and `latest` are built in."""
+"""Aliases: names by which callers ask for a version. `champion`, `challenger`, `previous` and `latest` are built in."""
 
 import re
 
@@ -13,19 +13,19 @@ from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
 
 CHALLENGER = "challenger"
-# The alias that people expect to set, and the remedy.
+# Aliases that people may try to set, and the remedy for each.
 BUILT_IN = {
     "champion": english("champion is the version that serves: promote a version instead."),
     "previous": english("previous is the version that served before; it cannot be set."),
     "latest": english("latest is the version with the highest number; it cannot be set."),
 }
-# "v2" would be read as a number by people, as in MLflow.
+# People would read "v2" as a version number, as in MLflow.
 _NAME = re.compile(r"(?!v\d+$)[a-z][a-z0-9_-]{0,49}")
 RULE = english("An alias has 1 to 50 of the characters a-z, 0-9, - and _, begins with a letter, and is not like v2.")
 
 
 def called(model: RegisteredModel, name: str) -> "models.QuerySet[ModelVersion]":
-    """The version of a number or an alias, as a query that finds it or nothing."""
+    """A query for the version with this number or alias. It finds one version or none."""
     versions = model.versions.all()
     if name.isascii() and name.isdigit():
         return versions.filter(number=int(name)) if len(name) < 10 else versions.none()
@@ -42,11 +42,11 @@ def called(model: RegisteredModel, name: str) -> "models.QuerySet[ModelVersion]"
 
 
 def set_alias(version: ModelVersion, name: str, actor: str, reason: str = "") -> None:
-    """Give a version an alias; one that another version has moves to it.
+    """Give a version an alias. An alias of another version is moved to this one.
 
     Raises:
-        InvalidInput: no alias can be called so.
-        CannotChange: the version is archived; or, of `challenger`, it serves.
+        InvalidInput: the name is not allowed for an alias.
+        CannotChange: the version is archived; or the alias is `challenger`, and the version serves.
     """
     if name == CHALLENGER:
         challenger.choose(version, actor, reason)
@@ -62,7 +62,13 @@ def set_alias(version: ModelVersion, name: str, actor: str, reason: str = "") ->
 
 
 def remove_alias(model: RegisteredModel, name: str, actor: str, reason: str = "") -> None:
-    """Raises InvalidInput for a built-in alias, NotFound for one that the model does not have."""
+    """Take an alias away.
+
+    Raises:
+        InvalidInput: the alias is built in, or its name is not allowed.
+        NotFound: the model does not have this alias.
+        CannotChange: the alias is `challenger`, and the model has none.
+    """
     if name == CHALLENGER:
         challenger.dismiss(model, actor, reason)
         return

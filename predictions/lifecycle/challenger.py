@@ -37,7 +37,7 @@ def choose(version: ModelVersion, actor: str, reason: str = "") -> None:
 
 
 def dismiss(model: RegisteredModel, actor: str, reason: str = "") -> None:
-    """Let the model have no challenger; its shadow and its canary end.
+    """Remove the challenger of a model. Its shadow and its canary end.
 
     Raises:
         CannotChange: it has none.
@@ -50,7 +50,7 @@ def dismiss(model: RegisteredModel, actor: str, reason: str = "") -> None:
 
 
 def set_shadow(model: RegisteredModel, percent: int, actor: str, reason: str = "") -> None:
-    """Let the challenger answer a share of the predictions again, from now on; 0 ends that.
+    """Let the challenger answer a share of the predictions again, from now on; 0 ends the shadow.
 
     Raises:
         CannotChange: the model has no challenger.
@@ -82,7 +82,7 @@ def request_canary(model: RegisteredModel, percent: int, actor: str, reason: str
 
 
 def set_canary(version: ModelVersion, percent: int, actor: str, reason: str = "") -> None:
-    """Let a challenger that has been proved answer `percent` of the callers; 0 ends that.
+    """Let a challenger that has been proved answer `percent` of the callers; 0 ends the canary.
 
     Raises:
         CannotChange: it is not the challenger, or it asks for other values than the version that serves.
@@ -110,7 +110,7 @@ def stop_canary(model: RegisteredModel, actor: str, reason: str = "") -> None:
 
 
 def stop_unavailable(actor: str) -> int:
-    """Stop each canary whose challenger does not serve any more. How many."""
+    """Stop each canary whose challenger does not serve any more. Returns how many."""
     canaries = RegisteredModel.objects.filter(canary_percent__gt=0).select_related("challenger")
     broken = list(canaries.exclude(challenger__unavailable_reason=""))
     for model in broken:
@@ -135,7 +135,7 @@ def check_same_inputs(model: RegisteredModel, version: ModelVersion) -> None:
 
 
 def _inputs(version: ModelVersion) -> list[object]:
-    """The signature without its words and defaults."""
+    """The signature without its texts and defaults."""
     said = ("name", "kind", "required", "choices", "minimum", "maximum", "max_length")
     return [{word: feature.get(word) for word in said} for feature in version.manifest["signature"]]
 
@@ -156,12 +156,12 @@ def _replace(model: RegisteredModel, version: ModelVersion | None) -> None:
 
 
 def end_shadow_of(version: ModelVersion) -> None:
-    """It serves now, so it has nothing to be compared with."""
+    """End the shadow of a version that serves now: there is no other version to compare it with."""
     Comparison.objects.filter(version=version, kind=Kind.SHADOW).open().end()
 
 
 def record_end_of_shadow(version: ModelVersion, reason: str) -> None:
-    """A worker has ended the shadow, for this reason."""
+    """Record that a worker has ended the shadow, and why."""
     history.record(version.registered_model, version, Action.SHADOW, "worker", reason, percent=0)
 
 

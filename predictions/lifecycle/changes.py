@@ -1,7 +1,8 @@
-"""Changes of what serves: promote, pause, resume, archive, restore. Each leaves an event with its actor and reason.
+"""Changes of what serves: promote, pause, resume, archive, restore. Each records an event with its actor and reason.
 
-The command promotes after it has loaded the version itself. The web never loads an estimator: it asks for a promotion,
-and a worker proves the version and makes the promotion, or refuses it.
+A version is proved before it is promoted: it is loaded, and must reproduce its stored answers. The command `promote`
+does this itself. A web process never loads an estimator: it records a request. Then a worker proves the version, and
+promotes it or refuses the request.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from predictions.serving.schema.sentences import english
 
 
 def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
-    """Let a version serve that has been proved on this machine. A canary ends, and so does the shadow of this version.
+    """Let a version serve that has been proved on this machine. A canary of the model and a shadow of the version end.
 
     Raises:
         CannotChange: the version is archived, or another promotion came first.
@@ -43,7 +44,7 @@ def promote(version: ModelVersion, actor: str, reason: str = "") -> None:
 
 
 def request_promotion(version: ModelVersion, actor: str, reason: str = "") -> LifecycleEvent:
-    """Let a worker prove the version and promote it. The keeper asks again while that has not happened.
+    """Let a worker prove the version and promote it. The keeper repeats the request until it has an outcome.
 
     Raises:
         CannotChange: the version is archived, or serves already.
@@ -59,10 +60,12 @@ def request_promotion(version: ModelVersion, actor: str, reason: str = "") -> Li
 
 
 def carry_out(request_id: int, prove: Callable[[int], bool]) -> None:
-    """Prove the version of a request, then make the change or record the refusal. A request with an outcome is left.
+    """Prove the version of a request, then make the change or record the refusal.
+
+    Nothing is done if the request has an outcome already.
 
     Args:
-        prove: loads a version by its primary key; whether it serves here.
+        prove: loads a version by its primary key, and returns whether it serves here.
     """
     request = LifecycleEvent.objects.pending().select_related("version__registered_model").filter(pk=request_id).first()
     if request is None or request.version is None:
@@ -90,7 +93,7 @@ def _make(request: LifecycleEvent, version: ModelVersion) -> None:
 
 
 def record_refusal(version: ModelVersion, actor: str, reason: str) -> None:
-    """Record a promotion or a canary that was refused, with the result of the proof."""
+    """Record that a promotion or a canary was refused, and why."""
     history.record(version.registered_model, version, Action.REFUSED, actor, reason)
 
 

@@ -14,7 +14,7 @@ def record(
     alias: str = "",
     percent: int | None = None,
 ) -> LifecycleEvent:
-    """Call it in the transaction of the change."""
+    """Record an event. Call it in the transaction of the change."""
     return LifecycleEvent.objects.create(
         registered_model=model,
         version=version,

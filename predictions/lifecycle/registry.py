@@ -19,15 +19,15 @@ from predictions.serving.artifacts.repository import BrokenFile, OutdatedVersion
 
 logger = logging.getLogger(__name__)
 
-# A promotion is seen everywhere within this many seconds; a changed word within the longer time.
+# Every process sees a promotion within `FRESH_SECONDS`, and a changed text of model.toml within `WORDS_SECONDS`.
 FRESH_SECONDS = 1.0
 WORDS_SECONDS = 30.0
-# The estimator does not depend on these, so they may change after a version was made.
+# The estimator does not depend on these members of a feature, so they may change after a version was made.
 WORDS = ("label", "unit", "help", "group", "immutable", "direction", "step")
 
 _lock = threading.Lock()
 _models: dict[str, tuple[float, RegisteredModel]] = {}
-# The names of the models that were found in memory since some were last read.
+# The names of the models that `cached` has returned since the last read.
 _asked: set[str] = set()
 _versions: dict[int, tuple[float, ModelVersion]] = {}
 
@@ -43,10 +43,10 @@ def find(name: str) -> RegisteredModel:
 
 
 def _read(name: str) -> RegisteredModel:
-    """Read a model, and with it all that were asked for since the last time.
+    """Read a model, together with all models that were asked for since the last read.
 
-    Django takes a millisecond to write the statement, and the database a tenth of that for each model. With many models
-    in use, a statement for each would take a quarter of a web process's time.
+    Django takes a millisecond to build the statement, and the database a tenth of that for each model. With many models
+    in use, one statement for each model would take a quarter of a web process's time.
 
     Raises:
         RegisteredModel.DoesNotExist: no such model is here.
@@ -70,14 +70,14 @@ def _read(name: str) -> RegisteredModel:
 
 
 def _with_manifest(found: ModelVersion) -> ModelVersion:
-    """The kept version, which has its manifest, with what may have changed since."""
+    """The cached version, which has its manifest, with its present `unavailable_reason`."""
     known = version(found.pk, found.sha256)
     known.unavailable_reason = found.unavailable_reason
     return known
 
 
 def cached(name: str) -> RegisteredModel | None:
-    """The model as it was read a moment ago, without asking the database; None if that is too long ago."""
+    """The model from memory, if it was read within `FRESH_SECONDS`; None otherwise."""
     known = _models.get(name)
     if known is None or time.monotonic() - known[0] >= FRESH_SECONDS:
         return None
@@ -107,17 +107,17 @@ def serving_for(model: RegisteredModel, caller: str) -> ModelVersion | None:
 
 
 def place_of(model: str, caller: str) -> int:
-    """From 0 to 99, the same for a caller and a model at all times: a canary of n percent has the places below n."""
+    """A number from 0 to 99, always the same for a caller and a model. A canary of n percent has the places below n."""
     digest = hashlib.blake2b(f"{model}\n{caller}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % 100
 
 
 def version(version_id: int, sha256: str | None = None) -> ModelVersion:
-    """A version with its model. Its manifest is large and never changes, so it is not read for every request.
+    """A version with its model. The manifest is large and changes rarely, so it is not read for every request.
 
     Args:
-        sha256: of its artefact, as read just now. After a restore the primary key may name another artefact; then the
-            version is read again.
+        sha256: of its artefact, as read just now. After a database restore the primary key may name another artefact;
+            then the version is read again.
     """
     known = _versions.get(version_id)
     is_fresh = known is not None and time.monotonic() - known[0] < WORDS_SECONDS
@@ -149,8 +149,8 @@ def clear_cache() -> None:
 def sync(root: Path) -> list[BrokenFile]:
     """Update the rows from the folders. Returns the files that could not be read; their rows are unchanged.
 
-    With a storage of artefacts, what is there comes here first, and what is new here goes there. A model's first
-    version serves at once; later ones wait to be promoted.
+    With a storage of artefacts, the versions of other machines are copied from it first, and new versions of this
+    machine are stored in it. A model's first version serves at once; later ones wait to be promoted.
     """
     broken = _share(root)
     descriptions = repository.descriptions(root, broken.append)
@@ -166,7 +166,7 @@ def sync(root: Path) -> list[BrokenFile]:
 
 
 def _share(root: Path) -> list[BrokenFile]:
-    """A storage that does not answer is no reason to leave out what is here."""
+    """Exchange versions with the storage of artefacts. If it does not answer, those on this machine are still used."""
     try:
         version_files.pull(root)
         return version_files.publish(root)

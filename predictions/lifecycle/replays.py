@@ -1,4 +1,4 @@
-"""Replays that operators ask for on the page: a worker answers the last real inputs by a version."""
+"""Replays that operators ask for on the page or by the API: a worker answers the last real inputs by a version."""
 
 from django.db import IntegrityError, transaction
 

@@ -1,11 +1,11 @@
-"""A version and its model under a lock, for changes that depend on both."""
+"""Locks the model of a version, for changes that depend on both."""
 
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.serving.schema.errors import CannotChange
 
 
 def lock(version: ModelVersion) -> RegisteredModel:
-    """The model of a version that is not archived; no other change is made before the transaction ends.
+    """Lock and return the model of a version that is not archived. The lock lasts until the transaction ends.
 
     Raises:
         CannotChange: the version is archived.

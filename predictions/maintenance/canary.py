@@ -1,6 +1,6 @@
 """Canaries: predictions of our own, through the same path as those of people. They measure health.
 
-There are none on the lane of files: its worker starts when it is needed, and canaries would keep it running.
+The bulk lane has none: its worker starts when it is needed, and canaries would keep it running.
 """
 
 from contextlib import suppress
@@ -19,7 +19,7 @@ CALLER = "canary"
 LANE = Lane.INTERACTIVE
 EVERY = timedelta(seconds=15)
 KEPT_FOR = timedelta(minutes=10)
-# If the newest successful canary is older, people are not answered.
+# If the newest successful canary is older, the service does not answer people.
 STALE = timedelta(seconds=60)
 
 

@@ -1,4 +1,4 @@
-"""Challengers: workers are told of comparisons that are due, and a canary whose challenger does not serve ends."""
+"""Notifies workers of comparisons that are due, and ends a canary whose challenger does not serve."""
 
 from predictions.lifecycle import challenger
 from predictions.maintenance.runner import Done

@@ -1,4 +1,4 @@
-"""Lets a worker try again to load the champions that could not be served."""
+"""Lets a worker try again to load the champions that could not be loaded."""
 
 from predictions.models import ModelVersion
 from predictions.queue import notifications

@@ -1,8 +1,8 @@
 """Decides which lanes the fallback worker executes, by their progress.
 
 A lane stands still when rows have waited too long while none of the lane is claimed. The reason does not matter: Redis
-may be away, a key may have a wrong type, a mark may be stale, workers may be frozen or absent. The fallback worker then
-executes the lane, and what stands in the way in Redis is deleted.
+may be away, a key may have a wrong type or be out of date, workers may be frozen or absent. The fallback worker then
+executes the lane, and the keys that may cause the standstill are deleted from Redis.
 """
 
 import logging
@@ -23,7 +23,8 @@ HOLD_SECONDS = 30.0
 
 
 class Fallback:
-    """
+    """Decides at each check which lanes the fallback worker executes.
+
     Args:
         execute: gives the fallback worker the lanes to execute now, those where people wait first. It replaces the
             lanes of the last call.
@@ -36,7 +37,7 @@ class Fallback:
         self._stalled: list[str] = []
 
     def check(self) -> Done:
-        """Decide for each lane; the count of lanes that were given to the fallback worker."""
+        """Decide for each lane. Returns the number of lanes that the fallback worker is to execute."""
         self._set_redis_away(not redis_client.is_reachable())
         if not self._is_redis_away:
             self._apply_rule()

@@ -1,4 +1,4 @@
-"""The jobs of the maintenance process: what runs how often, and for how long the others wait for it."""
+"""The jobs of the maintenance process: the interval of each, and for how long the other jobs wait for it."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ KEYS_PER_RUN = 1000
 
 
 def of_sweep(fallback: Fallback) -> list[Job]:
-    """What `keeper --once` runs: all that moves or removes predictions."""
+    """The jobs that `keeper --once` runs too."""
     every = settings.KEEPER_SECONDS
     jobs = [
         Job("leases", every, 1.0, leases.sweep),

@@ -9,7 +9,7 @@ MOMENT = timedelta(seconds=1)
 
 
 def waiting(older_than: timedelta) -> list[str]:
-    """The lanes with something queued for longer than `older_than`; where people wait first."""
+    """The lanes with something queued for longer than `older_than`, the interactive lane first."""
     lanes = Prediction.objects.waiting_lanes(older_than)
     if Lane.BULK not in lanes and BatchChunk.objects.is_waiting(older_than):
         lanes.append(Lane.BULK)
@@ -27,7 +27,10 @@ def stalled(bound: timedelta) -> list[str]:
 
 
 def standing_still(bound: timedelta) -> list[str]:
-    """The stalled lanes, and the bulk lane if a due comparison is unclaimed. The fallback worker runs none of these."""
+    """The stalled lanes, and the bulk lane if a due comparison is unclaimed.
+
+    For the fallback worker `stalled` decides: it executes no comparisons.
+    """
     lanes = stalled(bound)
     is_calm = not Prediction.objects.waiting_lanes(MOMENT)
     if Lane.BULK not in lanes and is_calm and Comparison.objects.is_neglected(bound):

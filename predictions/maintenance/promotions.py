@@ -1,4 +1,4 @@
-"""Promotions that were asked for: a worker is asked again until one has proved the version, or the time is over."""
+"""Asks workers again for each requested promotion or canary, until one has proved the version or the time is over."""
 
 from datetime import timedelta
 

@@ -12,21 +12,21 @@ from predictions.models.prediction import PredictionQuerySet
 
 # Rows of one transaction, which lasts for some 20 milliseconds.
 STEP = 200
-# What one run of the job spends.
+# The limits of one run of the job: seconds for predictions, and a number of files.
 RUN_SECONDS = 0.2
 FILES = 5
 DRAFTS_KEPT_FOR = timedelta(hours=2)
 
 
 def prune_some() -> Done:
-    """The job: delete for a moment."""
+    """The job: delete predictions for `RUN_SECONDS`, and `FILES` files at most."""
     if settings.RETENTION is None:
         return {"pruned": 0}
     return {"pruned": prune(settings.RETENTION, RUN_SECONDS), "files pruned": prune_files(settings.RETENTION, FILES)}
 
 
 def prune_drafts() -> Done:
-    """The job: delete files that somebody looked at and did not send."""
+    """The job: delete files that somebody uploaded for a preview and did not send."""
     return {"drafts pruned": batch_files.remove_old_drafts(DRAFTS_KEPT_FOR)}
 
 
@@ -45,7 +45,7 @@ def remove_job(job: BatchJob) -> None:
 
 
 def prune(kept_for: timedelta, seconds: float = math.inf) -> int:
-    """Delete what ended more than `kept_for` ago, for `seconds` at most. Returns the number of rows."""
+    """Delete predictions that ended more than `kept_for` ago, for `seconds` at most. Returns the number of rows."""
     return remove(Prediction.objects.ended_before(kept_for), seconds)
 
 

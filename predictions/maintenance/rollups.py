@@ -13,7 +13,7 @@ from django.db import transaction
 from predictions.models import MetricHistogram, Prediction, Watermark
 
 WATERMARK = "histograms"
-# A row becomes visible a moment after its `finished_at`: it is counted when this has passed.
+# A row becomes visible a moment after its `finished_at`. It is counted when this time has passed.
 LAG = timedelta(seconds=10)
 # The shortest and the longest time that one transaction counts, and the number of transactions of one run.
 EVERY = timedelta(seconds=5)
@@ -39,7 +39,7 @@ def update() -> int:
 
 
 def _count(since: datetime, until: datetime) -> int:
-    # Before the transaction begins: to read thousands of rows takes a while, and SQLite has one writer at a time.
+    # The rows are read before the transaction begins: that takes a while, and SQLite has one writer at a time.
     ended, seen = _seen(since, until)
     counted = {key: _by_bucket(values, ROWS if key[0] == "claim" else SECONDS) for key, values in sorted(seen.items())}
     with transaction.atomic():

@@ -11,7 +11,7 @@ from django.db import Error, connection
 
 logger = logging.getLogger(__name__)
 
-# The pause between two looks for due jobs while a slow job is under way.
+# The shortest pause between two checks for due jobs, for example while a slow job is under way.
 SHORTEST_PAUSE = 0.05
 
 # What one run of a job did: counts by name.

@@ -1,7 +1,8 @@
 """One POST to an address that a caller chose: bounded in time, to public addresses only, without redirects.
 
 The host is resolved once. All of its addresses are checked, and the connection goes to one of those that were checked,
-so a name that resolves otherwise a moment later gains nothing. Proxies of the environment are not used.
+so a name that resolves to other addresses a moment later cannot bypass the check. Proxy settings of the environment are
+ignored.
 """
 
 import ipaddress
@@ -15,9 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 
 SECONDS = 5.0
 PORTS = {"http": 80, "https": 443}
-# A name or an IPv4 address, a port, and printable ASCII: no header can be smuggled in, and there is no user and no
-# fragment. Names in other scripts are written in Punycode. The OpenAPI schema has the same pattern:
-# \x22 is the quotation mark, which as such would end a string of the code that OpenAPI Generator writes.
+# A name or an IPv4 address, a port, and printable ASCII: so a URL adds no header, and has no user and no fragment.
+# Names in other scripts are written in Punycode. The OpenAPI schema has the same pattern. \x22 is the quotation mark,
+# which as a plain character would end a string of the code that OpenAPI Generator writes.
 URL = (
     r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
     r"([/?][!\x22$-~]*)?$"
@@ -25,7 +26,7 @@ URL = (
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r\n]")
 LONGEST_STATUS_LINE = 1024
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# What Python's list of private networks leaves out: protocol assignments, IPv4 written as IPv6, 6to4, local NAT64.
+# Networks that Python does not count as private: protocol assignments, IPv4 written as IPv6, 6to4, local NAT64.
 REFUSED = [
     ipaddress.ip_network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "::/96", "2002::/16", "64:ff9b:1::/48")
 ]
@@ -42,7 +43,7 @@ class Undelivered(Exception):
 
 
 def problem_of(url: str, allowed_hosts: Collection[str]) -> str:
-    """Why a webhook cannot be sent to this URL, in a sentence; empty if nothing speaks against it yet."""
+    """Why a webhook cannot be sent to this URL, in a sentence; empty if the URL itself is valid."""
     if not re.fullmatch(URL, url):
         return "Must be like https://shop.example.org/hook: ASCII, without a user or a fragment; a host by its name."
     host = urlsplit(url).hostname or ""
@@ -72,10 +73,10 @@ def is_public(address: Address) -> bool:
 
 
 def post(url: str, headers: Mapping[str, str], body: bytes, allowed_hosts: Collection[str]) -> int:
-    """The status that the receiver answers with; the rest of its answer is not read.
+    """Send the request. Returns the status of the receiver's answer; the rest of the answer is not read.
 
     Raises:
-        Undelivered: there is no status.
+        Undelivered: no status was received; `code` says why.
     """
     until = time.monotonic() + SECONDS
     parts = urlsplit(url)
@@ -92,7 +93,7 @@ def post(url: str, headers: Mapping[str, str], body: bytes, allowed_hosts: Colle
 
 
 def _resolve(parts: SplitResult, allowed_hosts: Collection[str]) -> list[tuple[int, Any]]:
-    """Family and address of each place to connect to; all were checked."""
+    """The family and the address of each socket to which the host resolves. All were checked."""
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -105,7 +106,7 @@ def _resolve(parts: SplitResult, allowed_hosts: Collection[str]) -> list[tuple[i
 
 
 def _connect(addresses: Sequence[tuple[int, Any]], until: float) -> socket.socket:
-    """To the first address that can be reached: the host may have IPv6, and this machine not."""
+    """Connect to the first address that can be reached: the host may have IPv6, and this machine not."""
     for family, address in addresses:
         connection = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -136,7 +137,7 @@ def _exchange(connection: socket.socket, parts: SplitResult, message: bytes, unt
 
 
 def _ask(connection: socket.socket, message: bytes, until: float) -> int:
-    """A receiver that sends its status byte by byte gets no more time than others."""
+    """Send the message and read the status. A receiver that sends its status byte by byte gets no more time."""
     connection.settimeout(_left(until))
     connection.sendall(message)
     answer = b""

@@ -1,7 +1,7 @@
 """Delivers webhooks, signed as Standard Webhooks (standardwebhooks.com) specifies. A job of the maintenance process.
 
-A message is delivered at least once: a deliverer that dies between the receiver's answer and the note of it sends it
-again, with the same `webhook-id`.
+A message is delivered at least once. If this process dies after the receiver's answer and before the result is stored,
+the message is sent again, with the same `webhook-id`.
 """
 
 import base64
@@ -42,7 +42,7 @@ def deliver() -> Done:
 
 
 def _attempt_all(hooks: list[Webhook]) -> list[bool]:
-    """Whether each was delivered. Threads send; the database is asked and told in this one."""
+    """Returns whether each was delivered. Other threads send; only this one uses the database."""
     rows = Prediction.objects.find_all([hook.prediction_id for hook in hooks])
     registry.attach_versions(rows.values())
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="webhook") as senders:
@@ -84,7 +84,7 @@ def signature(message_id: str, timestamp: int, body: bytes, key: bytes) -> Mappi
 
 
 def body_of(row: Prediction) -> bytes:
-    """The end of a prediction, without its inputs."""
+    """The message that a prediction has ended, as JSON. It does not contain the inputs."""
     known = ERRORS.get(row.error_code)
     data: dict[str, Any] = {
         "id": str(row.pk),

@@ -1,4 +1,4 @@
-"""Shared by the commands of the lifecycle: look-ups by name, and the account that runs the command."""
+"""Functions that the commands of the lifecycle share: look-ups by name, and the account that runs the command."""
 
 import getpass
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def find_version(name: str, called: str | int) -> ModelVersion:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turns what a change is refused for into a CommandError."""
+    """Turns the error by which a change is refused into a CommandError."""
     try:
         yield
     except InvalidInput as error:

@@ -1,4 +1,4 @@
-"""What other machines have registered, before a command of this machine takes the next number."""
+"""Reads which versions other machines have registered, before a command chooses the next version number."""
 
 from django.conf import settings
 from django.core.management.base import CommandError

@@ -1,4 +1,4 @@
-"""The record: what exists, what serves, and every prediction with its one state."""
+"""The database models: registered models and their versions, predictions with their states, files, and the rest."""
 
 from predictions.models.api_token import ApiToken
 from predictions.models.batch_chunk import BatchChunk

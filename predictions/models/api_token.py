@@ -34,11 +34,14 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         return self.filter(user=user).order_by("-created")
 
     def by_secret(self, secret: str) -> "ApiToken | None":
-        """The valid token whose secret this is. Only hashes are kept, so only hashes are compared."""
+        """The valid token with this secret; None if there is none. The database stores only hashes of secrets."""
         return self.valid().select_related("user").filter(digest=hash_token(secret)).first()
 
     def note_use(self, token: "ApiToken") -> bool:
-        """Now and then; and a request is not refused because its time could not be noted."""
+        """Store the time of this use, at most once in `USE_NOTED_EVERY`. True if it was stored.
+
+        An OperationalError is only logged: a request is not refused because its time could not be stored.
+        """
         known = token.last_used_at
         if known is not None and clock.recent() - known < USE_NOTED_EVERY:
             return False

@@ -1,4 +1,4 @@
-"""Chunks of a batch job: what one worker does at a time."""
+"""Chunks of a batch job. A worker claims and executes one chunk at a time."""
 
 import uuid
 from datetime import timedelta
@@ -18,7 +18,7 @@ from predictions.models.states import JobState, State
 class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
     # --- Reads --------------------------------------------------------------------------------------------------------
     def current(self) -> "BatchChunkQuerySet":
-        """One chunk for each place in the file: the last that a correction has made, else the first."""
+        """One chunk for each place in the file: the newest corrected chunk, or else the original one."""
         is_in_place = Q(replaces__isnull=True) | Q(state=State.SUCCEEDED)
         return self.filter(is_in_place, kind=BatchChunk.SCORE, is_replaced=False)
 
@@ -27,11 +27,11 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
         return self.current().filter(state=State.SUCCEEDED).order_by("number")
 
     def original(self, chunk: "BatchChunk") -> "BatchChunk":
-        """The chunk that lies in the file as it was sent, at the place of `chunk`."""
+        """The original chunk of the file as it was sent, at the place of `chunk`."""
         return self.get(job=chunk.job_id, kind=BatchChunk.SCORE, number=chunk.number, replaces__isnull=True)
 
     def counts(self) -> "dict[uuid.UUID, dict[str, int]]":
-        """By job: rows of all chunks; and of those that are done, good and bad ones."""
+        """For each job: the rows of all current chunks, and the good and the bad rows of the chunks that are done."""
         done = Q(state=State.SUCCEEDED)
         found = (
             self.current()
@@ -54,7 +54,7 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
         return self.claimable().filter(queued_at__lt=Now() - older_than).exists()
 
     def is_moving(self, bound: timedelta) -> bool:
-        """Whether one is under a live lease, or ended within `bound`."""
+        """Whether a running chunk has an unexpired lease, or a chunk has started and ended within `bound`."""
         ended = Q(finished_at__gt=Now() - bound, started_at__gt=Now() - bound)
         return self.running().filter(claimed_until__gt=Now()).exists() or self.filter(ended).exists()
 
@@ -64,9 +64,10 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
 
     # --- Transitions --------------------------------------------------------------------------------------------------
     def claim(self) -> "BatchChunk | None":
-        """Claim one queued chunk: first those early in their file, so that a small file does not wait for a large one.
+        """Claim one queued chunk. Chunks early in their file come first, so that a small file does not wait for a large
+        one.
 
-        None if no chunk is queued.
+        None if no chunk is queued, or if another worker claimed the chunk first.
         """
         token = uuid.uuid4()
         with transaction.atomic(savepoint=False):
@@ -81,7 +82,7 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
         return self.select_related("job__version__registered_model").get(pk=pk) if won else None
 
     def settle(self, chunk: "BatchChunk", **result: Any) -> bool:
-        """Store the result of a chunk where its claim still holds; says whether it did."""
+        """Store the result of a chunk if its claim still holds. Returns whether it held."""
         with transaction.atomic():
             won = self._claimed(chunk).move(State.SUCCEEDED, finished_at=Now(), claimed_until=None, **result)
             if won and chunk.replaces_id:
@@ -89,15 +90,18 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
         return bool(won)
 
     def note(self, chunk: "BatchChunk", notes: dict[str, Any]) -> None:
-        """Keep what is known before the process may die; it is progress, so the claim counts as the first attempt."""
+        """Store notes in the summary of a running chunk, before a step that may kill the process.
+
+        Notes are progress, so the current attempt then counts as the first one.
+        """
         self._claimed(chunk).running().update(summary=notes, attempts=1)
 
     def drop(self, chunk: "BatchChunk", code: str) -> None:
-        """End a chunk of corrections that cannot be applied; the rows stay as they were."""
+        """Fail a chunk whose corrections cannot be applied. The rows keep their earlier results."""
         self._claimed(chunk).move(State.FAILED, finished_at=Now(), claimed_until=None, error_code=code)
 
     def advance(self, chunk: "BatchChunk", found: "list[BatchChunk]", **progress: Any) -> bool:
-        """Insert what a reading chunk has found, and queue it again to go on; False if its claim is lost."""
+        """Insert the chunks that a reading chunk has found, and queue it again. False if its claim is lost."""
         with transaction.atomic():
             won = self._claimed(chunk).move(
                 State.QUEUED, claim=None, claimed_until=None, attempts=0, queued_at=Now(), **progress
@@ -107,7 +111,7 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
         return bool(won)
 
     def settle_reading(self, chunk: "BatchChunk", found: "list[BatchChunk]") -> bool:
-        """Insert what a reading chunk has found last, and end it; False if its claim is lost."""
+        """Insert the last chunks that a reading chunk has found, and end it. False if its claim is lost."""
         with transaction.atomic():
             won = self.settle(chunk)
             if won:
@@ -119,15 +123,16 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
 
 
 class BatchChunk(models.Model):
-    """A chunk that reads finds the chunks of a file; a chunk that scores answers the rows of one.
+    """A reading chunk divides a file into scoring chunks. A scoring chunk answers the rows of its part of the file.
 
-    `source` is a file in the job's folder; the chunk's bytes begin at `offset`, and are `length` many (for a chunk that
-    reads: all that follow). `line` is the line of the first row in the file as it was sent. `outputs` are the files of
-    the results and of the bad rows, `summary` counts what the page shows. A correction replaces a chunk.
+    `source` is a file in the job's folder. The chunk has `length` bytes of it, from `offset` on; a reading chunk has
+    all bytes from there. `line` is the line of the first row in the file as it was sent. `outputs` names the files of
+    the results and of the bad rows. `summary` has the counts that the page shows. A correction adds a chunk that
+    replaces an earlier one (`replaces`).
     """
 
     READ, SCORE = "read", "score"
-    # The numbers of the chunks that read: the file itself, and corrections. They are claimed before all others.
+    # The numbers of reading chunks: of the file itself, and of corrections. The lowest numbers are claimed first.
     FIRST, CORRECTIONS = -2, -1
 
     id = models.UUIDField(primary_key=True, default=new_prediction_id, editable=False)

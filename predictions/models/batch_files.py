@@ -1,4 +1,4 @@
-"""The files of jobs in Django's storage: what was sent, what was converted, and what came out."""
+"""The files of batch jobs in Django's storage: uploads, converted parts, and results."""
 
 import shutil
 from contextlib import suppress
@@ -20,7 +20,7 @@ def _storage() -> Any:
 
 
 def save(job: BatchJob, name: str, content: bytes) -> str:
-    """The name under which it was kept, within the job's folder."""
+    """Store a file in the job's folder. Returns its name there, which may differ from `name`."""
     return _kept(job, _storage().save(f"{job.folder}/{name}", ContentFile(content)))
 
 
@@ -43,13 +43,13 @@ def read(job: BatchJob, name: str, offset: int = 0, length: int = -1) -> bytes:
         return file.read(length)
 
 
-# --- Drafts: files that are looked at before they are sent ------------------------------------------------------------
+# --- Drafts: files that a person previews before sending them ---------------------------------------------------------
 def save_draft(name: str, file: "File[bytes]") -> None:
     _storage().save(f"drafts/{name}", file)
 
 
 def open_draft(name: str) -> IO[bytes] | None:
-    """None for a file that was deleted."""
+    """The file of a draft; None if it was deleted."""
     try:
         opened: IO[bytes] = _storage().open(f"drafts/{name}")
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def remove_draft(name: str) -> None:
 
 
 def remove_old_drafts(age: timedelta) -> int:
-    """Delete drafts that nobody has sent. Returns their number."""
+    """Delete the drafts that are older than `age`. Returns their number."""
     storage = _storage()
     try:
         _, names = storage.listdir("drafts")
@@ -75,7 +75,7 @@ def remove_old_drafts(age: timedelta) -> int:
 
 
 def remove(folder: str) -> None:
-    """Delete a job's folder with all its files; one that is not there is no error."""
+    """Delete a job's folder with all its files. A missing folder is no error."""
     storage = _storage()
     with suppress(FileNotFoundError, NotADirectoryError):
         _, names = storage.listdir(folder)
@@ -85,10 +85,10 @@ def remove(folder: str) -> None:
 
 
 def free_bytes() -> int | None:
-    """Room on the disk; None where the storage is not a folder."""
+    """The free space on the disk, in bytes; None if the storage is not a folder."""
     try:
         folder = Path(_storage().location)
     except (AttributeError, NotImplementedError):
         return None
-    # The first file makes the folder.
+    # The folder may not exist yet: the first file creates it.
     return shutil.disk_usage(next(one for one in (folder, *folder.parents) if one.exists())).free

@@ -29,7 +29,7 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
         return self.filter(state__in=[JobState.QUEUED, JobState.RUNNING])
 
     def asked_by(self, caller: str) -> "BatchJobQuerySet":
-        """What one caller has sent, newest first."""
+        """The jobs of one caller, newest first."""
         return self.filter(caller=caller).order_by("-created_at", "-id")
 
     def ended_before(self, age: timedelta) -> "BatchJobQuerySet":
@@ -65,25 +65,25 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
         return bool(self.filter(state=JobState.QUEUED).move(JobState.RUNNING, started_at=Now()))
 
     def finish(self) -> int:
-        """Finish those whose file is read and whose chunks have all ended; how many this call finished."""
+        """Finish the jobs whose file is read and whose chunks have all ended. Returns how many this call finished."""
         open_chunks = BatchChunk.objects.unfinished().values("job")
         read = BatchChunk.objects.filter(kind=BatchChunk.READ).values("job")
         done = self.filter(state=JobState.RUNNING, pk__in=read).exclude(pk__in=open_chunks)
         return len(done.move(JobState.FINISHED, finished_at=Now()))
 
     def fail(self, code: str, reason: str = "") -> bool:
-        """End a job that cannot go on, and its chunks."""
+        """Fail a job that cannot go on, and cancel its unfinished chunks."""
         return self._end(JobState.FAILED, error_code=code, error=reason)
 
     def fail_lost(self) -> int:
-        """Fail those with a chunk that has cost too many workers; how many. Corrections are dropped instead."""
+        """Fail the jobs with a chunk that has lost too many workers, except a correction. Returns how many."""
         lost = BatchChunk.objects.filter(state=State.FAILED, replaces__isnull=True)
         lost = lost.filter(Q(kind=BatchChunk.SCORE) | Q(number=BatchChunk.FIRST))
         ids = list(self.unfinished().filter(pk__in=lost.values("job")).values_list("pk", flat=True)[:100])
         return sum(self.filter(pk=pk).fail("worker_lost", WorkerLost.sentence) for pk in ids)
 
     def cancel(self) -> bool:
-        """End a job; what is done stays."""
+        """Cancel a job and its unfinished chunks. The chunks that are done keep their results."""
         return self._end(JobState.CANCELED)
 
     def expire(self) -> int:
@@ -98,7 +98,10 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
 
     # --- Removal ------------------------------------------------------------------------------------------------------
     def remove(self, ids: Sequence[Any]) -> int:
-        """Delete those of `ids` that have ended, with chunks and keys; each leaves a tombstone. How many."""
+        """Delete the ended jobs among `ids` with their chunks and keys, and leave a tombstone for each.
+
+        Returns how many were deleted.
+        """
         with transaction.atomic(savepoint=False):
             ended = list(self.filter(pk__in=ids, finished_at__isnull=False).values_list("pk", flat=True))
             Tombstone.objects.put_up(ended)

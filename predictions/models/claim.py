@@ -15,10 +15,10 @@ if TYPE_CHECKING:  # the web never loads numpy
 class ClaimedRow:
     id: uuid.UUID
     version_id: int
-    # The registered hash at the time of the claim: after a restore the same `version_id` may name another artefact.
+    # The registered hash at the time of the claim: after a database restore, `version_id` may name another artefact.
     sha256: str
     values: list[Any]
-    # With the one that this claim is.
+    # This claim is counted too.
     attempts: int
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import Error, connection
 
-# The expressions of Django's `Now()`, which all other times of predictions come from.
+# The SQL of Django's `Now()`. All other times of predictions come from it.
 NOW = {"sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')", "postgresql": "STATEMENT_TIMESTAMP()"}
-# The same as columns hold it, in a statement with parameters. SQLite compares times as texts, and Django writes six
-# digits after the point.
+# The same time in the format of stored columns, for a statement with parameters. SQLite compares times as texts, and
+# Django writes six digits after the point.
 STORED_NOW = {
     "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW')",
     "postgresql": "STATEMENT_TIMESTAMP()",
@@ -37,7 +37,7 @@ def now() -> datetime:
 
 
 def read(answer: str | datetime) -> datetime:
-    """A time as a statement returned it: SQLite knows no time zones, and an expression's time is text."""
+    """Convert a time that a statement returned: SQLite has no time zones, and an expression's time is text."""
     found = datetime.fromisoformat(answer) if isinstance(answer, str) else answer
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -48,7 +48,9 @@ def interval(span: timedelta) -> str:
 
 
 def recent(ask_after: float = ASK_SECONDS) -> datetime:
-    """The database's time as of the last answer, with the time that has passed since.
+    """The database's time, computed from its last answer and the time that has passed since.
+
+    If the database does not answer now, its last answer is used.
 
     Args:
         ask_after: seconds after which the database is asked again.

@@ -1,7 +1,7 @@
 """Comparisons: the answers of another version to the values of finished predictions, as a shadow or as a replay.
 
-No caller sees these answers: they stand in a table of their own, and no list, limit or figure of predictions reads it.
-Nothing is queued either: a comparison is a position among the finished predictions.
+No caller sees these answers: a separate table has them, which no list, limit or metric of predictions reads.
+A comparison needs no queue: it stores its position among the finished predictions.
 """
 
 import uuid
@@ -20,14 +20,14 @@ from predictions.models.prediction import Prediction, PredictionQuerySet
 from predictions.models.registered_model import ModelVersion
 from predictions.models.states import State
 
-# A prediction becomes visible a moment after its `finished_at`: a shadow looks at it when this has passed.
+# A prediction becomes visible a moment after its `finished_at`. A shadow reads it when this time has passed.
 LAG = timedelta(seconds=10)
-# Many predictions in one batch cost less: a shadow looks at them all when the oldest has waited for this time too.
+# Many predictions in one batch cost less, so a shadow waits for this time too before it reads them.
 GATHER = timedelta(seconds=2)
-# A shadow that is further behind passes predictions over.
+# A shadow skips the predictions that ended longer ago than this.
 BACKLOG = timedelta(minutes=10)
 
-# The end and the id of a prediction.
+# The `finished_at` and the id of a prediction.
 Position = tuple[datetime | None, uuid.UUID | None]
 
 
@@ -40,7 +40,7 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
         return self.open().filter(version=version, kind=Kind.SHADOW).first()
 
     def claim(self) -> "Comparison | None":
-        """A comparison that is due, for this worker alone; the one that was served longest ago."""
+        """Claim the due comparison that was served longest ago. None if none is due."""
         for found in self._due():
             mine = self.open().filter(_free(), pk=found.pk, attempts=found.attempts)
             if mine.update(claimed_until=Now() + settings.LEASE, attempts=F("attempts") + 1, served_at=Now()):
@@ -48,7 +48,7 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
         return None
 
     def is_any_due(self) -> bool:
-        """Whether a worker could do something now."""
+        """Whether a comparison is due that no worker has claimed."""
         return next(self._due(), None) is not None
 
     def is_neglected(self, bound: timedelta) -> bool:
@@ -61,7 +61,7 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
         return (found for found in free if found.is_due())
 
     def end(self, error_code: str = "") -> int:
-        """End those that are open. How many."""
+        """End the open ones. Returns how many."""
         return self.open().update(finished_at=Now(), claimed_until=None, error_code=error_code)
 
 
@@ -71,11 +71,11 @@ class Kind(models.TextChoices):
 
 
 class Comparison(models.Model):
-    """A walk over finished predictions, which `version` answers again in batches.
+    """A run over finished predictions, which `version` answers again in batches.
 
-    A shadow walks from its start into the future, over `percent` of the predictions; a replay walks from its start into
-    the past, over `wanted` predictions. `position_at` and `position_id` are the end and the id of the last prediction
-    that was looked at. Answers and position are stored in one transaction, so a worker that dies loses none.
+    A shadow goes forward in time from its start, over `percent` of the predictions. A replay goes back in time from its
+    start, over `wanted` predictions. `position_at` and `position_id` are the `finished_at` and the id of the last
+    prediction that was read. Answers and position are stored in one transaction, so no answer is lost if a worker dies.
     """
 
     version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="comparisons")
@@ -109,14 +109,21 @@ class Comparison(models.Model):
     def is_terminal(self) -> bool:
         return self.finished_at is not None
 
-    # --- The predictions that it walks over ---------------------------------------------------------------------------
+    # --- The predictions that it compares -----------------------------------------------------------------------------
     def is_due(self, since: timedelta = timedelta(0)) -> bool:
-        """A replay always is, also to be ended; a shadow when it has gathered predictions for `GATHER`, `since` ago."""
+        """Whether this comparison has needed a worker for at least the time `since`.
+
+        A replay is always due: when no predictions are left, it must be ended. A shadow is due when its oldest unread
+        prediction has waited for `LAG` and `GATHER`.
+        """
         gathered = self.following().filter(finished_at__lte=Now() - LAG - GATHER - since)
         return self.kind == Kind.REPLAY or gathered.exists()
 
     def following(self) -> PredictionQuerySet:
-        """What comes next: answered by other versions; of a shadow the oldest first, of a replay the newest first."""
+        """The next predictions that other versions have answered.
+
+        For a shadow the oldest come first, for a replay the newest.
+        """
         others = ModelVersion.objects.filter(registered_model__versions=self.version_id).exclude(pk=self.version_id)
         answered = Prediction.objects.of_people().filter(
             version__in=list(others.values_list("pk", flat=True)), state=State.SUCCEEDED, finished_at__isnull=False
@@ -138,13 +145,13 @@ class Comparison(models.Model):
         return rows.filter(earlier, finished_at__lte=self.position_at)
 
     def pass_over(self) -> bool:
-        """Leave predictions out that ended longer than `BACKLOG` ago, and count them; whether the claim still held."""
+        """Skip the predictions that ended longer than `BACKLOG` ago, and count them. Returns whether the claim held."""
         until = clock.now() - BACKLOG
         return self.settle([], (until, None), dropped=self.following().filter(finished_at__lte=until).count())
 
     # --- Transitions --------------------------------------------------------------------------------------------------
     def settle(self, answers: Sequence["ComparedAnswer"], position: Position, *, dropped: int = 0) -> bool:
-        """Store answers with the new position, if this worker's claim still holds; whether it did."""
+        """Store answers with the new position if this worker's claim still holds. Returns whether it held."""
         with transaction.atomic():
             mine = Comparison.objects.open().filter(pk=self.pk, attempts=self.attempts)
             if not mine.update(
@@ -160,15 +167,15 @@ class Comparison(models.Model):
         return True
 
     def let_go(self) -> None:
-        """Give the claim back: nothing is to be done now."""
+        """Release the claim, since there is nothing to do now."""
         Comparison.objects.filter(pk=self.pk, attempts=self.attempts).update(attempts=0, claimed_until=None)
 
 
 class ComparedAnswer(models.Model):
-    """The answer of `version` to the values of `original`; None with the code of an error.
+    """The answer of `version` to the values of `original`; without an answer, `error_code` says why.
 
-    `before_ms` and `after_ms` are the times of two predict calls on these values alone, by the version of the original
-    and by this one, one after the other in the same process. Only some rows are measured.
+    `before_ms` and `after_ms` are the milliseconds of a predict call on this row alone: by the version of the original,
+    and by `version`. The same process makes both calls, one after the other. Only some rows are measured.
     """
 
     original = models.ForeignKey(Prediction, models.CASCADE, related_name="+")

@@ -1,6 +1,6 @@
-"""Queries that are asked hundreds of times a second: Django builds their SQL once, and then it is only run.
+"""Queries that run hundreds of times a second. Django builds their SQL once; later runs only execute it.
 
-Building takes several times as long as asking does. What is given anew each time stands in the query as `Param`.
+Building the SQL takes several times as long as executing it. Values that differ between runs are `Param`s of the query.
 """
 
 import threading
@@ -17,7 +17,7 @@ LOT = 64
 
 
 class Param(models.Expression):
-    """A value that each run gives: `filter(lane=Param("lane", models.CharField()))`."""
+    """A placeholder for a value that each run provides: `filter(lane=Param("lane", models.CharField()))`."""
 
     def __init__(self, name: str, output_field: "models.Field[Any, Any]") -> None:
         super().__init__(output_field=output_field)
@@ -28,10 +28,10 @@ class Param(models.Expression):
 
 
 class CompiledQuery:
-    """A query of columns, `values_list(…)`.
+    """A query for columns, `values_list(…)`.
 
     Args:
-        build: makes the query; called once in each thread, whose connection says how SQL is spelled.
+        build: returns the query. It is called once for the connection of each thread, which decides the SQL.
     """
 
     def __init__(self, build: Callable[[], "models.QuerySet[Any, Any]"]) -> None:
@@ -39,7 +39,7 @@ class CompiledQuery:
         self._known = threading.local()
 
     def rows(self, **given: Any) -> list[tuple[Any, ...]]:
-        """What the query finds with these values, as `values_list` would give it."""
+        """The rows of the query with these values of its `Param`s, as `values_list` returns them."""
         connection = connections[DEFAULT_DB_ALIAS]
         sql, params, compiler, converters = self._built(connection)
         with connection.cursor() as cursor:
@@ -67,9 +67,10 @@ def _value(param: Any, given: dict[str, Any], connection: BaseDatabaseWrapper) -
 def rows_of(
     model: "type[models.Model]", columns: tuple[str, ...], keys: Sequence[Any], by: str = "pk"
 ) -> list[tuple[Any, ...]]:
-    """The rows of these keys, as far as they are there; in no order. `by` names the column of UUIDs that has the keys.
+    """The existing rows with these keys, in no particular order. `by` names the UUID column of the keys.
 
-    Asked for in lots of a power of two, the last key repeated, so that there are few statements to keep.
+    The keys are asked for in lots. Each lot is filled up to a power of two with its last key, so that there are few
+    different statements.
     """
     found: list[tuple[Any, ...]] = []
     for lot in (keys[start : start + LOT] for start in range(0, len(keys), LOT)):

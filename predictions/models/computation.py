@@ -13,7 +13,7 @@ from django.utils import timezone
 from predictions.models.json_field import JSONField
 from predictions.models.prediction import Prediction
 
-# A worker that holds a request longer than this is taken for dead; the time limit of a task is shorter.
+# A worker that holds a request longer than this counts as dead. The default time limit of a task is shorter.
 LEASE = timedelta(seconds=30)
 NOTIFY_AGAIN = timedelta(seconds=3)
 MOST_ATTEMPTS = 3
@@ -26,7 +26,7 @@ class Kind(models.TextChoices):
 
 class ComputationQuerySet(models.QuerySet["Computation"]):
     def ask(self, prediction: Prediction, kind: Kind, arguments: dict[str, Any]) -> "Computation":
-        """The request with these arguments: the earlier one, if there is one."""
+        """The request with these arguments: an earlier one, or else a new one. It fails if its attempts are used up."""
         digest = _digest(arguments)
         found, _ = self.get_or_create(
             prediction=prediction, kind=kind, digest=digest, defaults={"arguments": arguments}
@@ -41,20 +41,26 @@ class ComputationQuerySet(models.QuerySet["Computation"]):
         return self.filter(prediction=prediction, kind=kind, digest=_digest(arguments)).exists()
 
     def take_turn_to_notify(self, computation_id: int) -> bool:
-        """Whether this caller is to notify a worker: nobody has done so a moment ago, and no worker has it."""
+        """Whether this caller must notify a worker.
+
+        True if no worker has the request, and nobody has notified one within `NOTIFY_AGAIN`.
+        """
         waiting = self.filter(_free(), pk=computation_id, finished_at__isnull=True)
         due = waiting.filter(Q(notified_at__isnull=True) | Q(notified_at__lt=Now() - NOTIFY_AGAIN))
         return due.update(notified_at=Now()) == 1
 
     def claim(self, computation_id: int) -> "Computation | None":
-        """The request for this worker alone, with its prediction; None if it is finished or another worker has it."""
+        """Claim the request for this worker. Returns it with its prediction.
+
+        None if it is finished, another worker has it, or its attempts are used up.
+        """
         free = self.filter(_free(), pk=computation_id, finished_at__isnull=True, attempts__lt=MOST_ATTEMPTS)
         if not free.update(claimed_until=Now() + LEASE, attempts=F("attempts") + 1):
             return None
         return self.select_related("prediction").get(pk=computation_id)
 
     def _give_up(self, computation_id: int) -> None:
-        """Fail a request that has cost as many workers as it may."""
+        """Fail a request whose attempts are used up."""
         lost = self.filter(pk=computation_id, finished_at__isnull=True, attempts__gte=MOST_ATTEMPTS)
         lost.filter(_free()).update(error_code="worker_lost", finished_at=Now())
 
@@ -87,7 +93,7 @@ class Computation(models.Model):
         return self.finished_at is not None
 
     def settle(self, result: dict[str, Any], error_code: str) -> bool:
-        """Store the result, if this worker's claim still holds; whether it did."""
+        """Store the result if this worker's claim still holds. Returns whether it held."""
         mine = Computation.objects.filter(pk=self.pk, attempts=self.attempts, finished_at__isnull=True)
         return mine.update(result=result, error_code=error_code, finished_at=Now(), claimed_until=None) == 1
 

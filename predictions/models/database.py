@@ -1,4 +1,4 @@
-"""Errors of the database that concern the database itself, and no row or query of ours."""
+"""Errors of the database itself, which no row or query of ours has caused."""
 
 from django.db import InterfaceError, OperationalError
 

@@ -1,4 +1,4 @@
-"""Embeddings: a model's form in the pages of one other origin."""
+"""Embeddings: each lets the pages of one other origin show the form of a model."""
 
 import secrets
 
@@ -20,7 +20,7 @@ class EmbeddingQuerySet(models.QuerySet["Embedding"]):
 
 
 class Embedding(models.Model):
-    """`key` is part of the embedded page's address. It stands in public pages, so it is no secret."""
+    """`key` is part of the embedded page's address. Public pages contain it, so it is no secret."""
 
     key = models.CharField(max_length=40, unique=True, default=new_key, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="embeddings")

@@ -1,4 +1,4 @@
-"""What people say of an answer: whether it was right, and what was true."""
+"""Feedback on answers: whether an answer was right, and the true answer."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from predictions.models.prediction import Prediction
 
 class FeedbackQuerySet(models.QuerySet["Feedback"]):
     def say(self, prediction: Prediction, caller: str, **said: Any) -> tuple["Feedback", bool]:
-        """Create or replace a caller's feedback: what `said` leaves out is empty afterwards. (feedback, created)."""
+        """Create or replace a caller's feedback; what `said` leaves out becomes empty. Returns (feedback, created)."""
         whole = {"was_right": None, "actual": None, "comment": "", **said}
         return self.update_or_create(prediction=prediction, caller=caller, defaults=whole)
 
     def of_predictions(self, ids: Sequence[uuid.UUID]) -> "dict[tuple[uuid.UUID, str], Feedback]":
-        """By prediction and caller."""
+        """The feedback on these predictions, by prediction id and caller."""
         columns = tuple(field.attname for field in self.model._meta.concrete_fields)
         rows = rows_of(self.model, columns, ids, by="prediction__id")
         found = [self.model.from_db(self.db, columns, row) for row in rows]
@@ -26,7 +26,7 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
 
 
 class Feedback(models.Model):
-    """One word for each prediction and caller; a later one replaces it.
+    """The feedback of one caller on one prediction. Later feedback replaces it.
 
     `actual` is the true class label or number, where it is known.
     """
@@ -47,9 +47,9 @@ class Feedback(models.Model):
         return f"feedback on {self.prediction_id}"
 
     def truth(self, output: Mapping[str, Any]) -> Any:
-        """What was true, by this word on an answer: `actual`, or the class that it calls right.
+        """The true answer by this feedback: `actual`, or the class of the answer if the feedback calls it right.
 
-        None if it says nothing; of several targets an object with those that are known.
+        None if the feedback does not say it. For several targets: an object of the known ones, by target.
         """
         if self.actual is not None or not self.was_right:
             return self.actual

@@ -14,7 +14,7 @@ from predictions.models.states import TRANSITIONS, State
 
 M = TypeVar("M", bound=models.Model)
 
-# Rows that one statement of the maintenance process changes, at most.
+# The most rows that one statement of the maintenance process changes.
 SOME = 1000
 
 
@@ -24,7 +24,7 @@ class GuardedQuerySet(models.QuerySet[M]):
     transitions: ClassVar[Mapping[Any, tuple[Any, ...]]] = TRANSITIONS
 
     def move(self, to: str, **changes: Any) -> list[uuid.UUID]:
-        """One UPDATE … RETURNING, guarded by the table of transitions. The ids of the rows that it changed."""
+        """Change the state by one UPDATE … RETURNING, guarded by the table of transitions. Returns the changed ids."""
         allowed = [earlier for earlier, following in self.transitions.items() if to in following]
         query: Any = self.filter(state__in=allowed).order_by().query.chain(UpdateQuery)
         query.add_update_values({"state": to, **changes})
@@ -37,7 +37,7 @@ class GuardedQuerySet(models.QuerySet[M]):
             return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
 
     def some(self) -> Self:
-        """The same rows, a thousand at most: the conditions stay in the update."""
+        """At most `SOME` of these rows. An update of them still has the conditions of this query."""
         return self.filter(pk__in=list(self.values_list("pk", flat=True)[:SOME]))
 
 
@@ -51,20 +51,20 @@ class LeasedQuerySet(GuardedQuerySet[M]):
         return self.filter(state=State.RUNNING)
 
     def unfinished(self) -> Self:
-        # Also by time: to SQLite a list of bound states does not imply the condition of a partial index.
+        # With `finished_at`, SQLite can use a partial index: a list of bound states does not imply its condition.
         return self.filter(state__in=[State.QUEUED, State.RUNNING], finished_at__isnull=True)
 
     def cancel(self) -> list[uuid.UUID]:
-        """Cancel those that have not ended. The ids of those that this call canceled."""
+        """Cancel the rows that have not ended. Returns the ids of the rows that this call canceled."""
         return self.move(State.CANCELED, finished_at=Now(), claimed_until=None)
 
     def fail_exhausted(self) -> list[uuid.UUID]:
-        """Fail rows with an expired lease and no attempt left. The ids of those that this call failed."""
+        """Fail rows with an expired lease and no attempt left. Returns the ids of the rows that this call failed."""
         lost = self.with_expired_lease().filter(attempts__gte=settings.MAX_ATTEMPTS)
         return lost.some().move(State.FAILED, finished_at=Now(), claimed_until=None, error_code="worker_lost")
 
     def requeue_lost(self) -> list[uuid.UUID]:
-        """Queue rows with an expired lease again. The ids of those that this call queued."""
+        """Queue rows with an expired lease again. Returns the ids of the rows that this call queued."""
         lost = self.with_expired_lease().filter(attempts__lt=settings.MAX_ATTEMPTS)
         return lost.move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
 

@@ -1,4 +1,4 @@
-"""Signs of life, by the database's clock."""
+"""Heartbeats: when each process last reported, by the database's clock."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,9 +9,9 @@ from django.db.models.functions import Now
 
 from predictions.models.json_field import JSONField
 
-# The names of workers' processes begin so.
+# The names of worker processes begin with this.
 WORKER = "worker:"
-# The maintenance process.
+# The name of the maintenance process.
 KEEPER = "keeper"
 # Heartbeats older than this are deleted when a new process registers.
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -24,12 +24,12 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
             self.bulk_create([Heartbeat(name=name, at=Now(), detail=detail)], ignore_conflicts=True)
 
     def ages(self, prefix: str = "") -> dict[str, timedelta]:
-        """How long ago each name with that beginning last beat."""
+        """The time since the last heartbeat of each process whose name begins with `prefix`, by name."""
         age = ExpressionWrapper(Now() - F("at"), output_field=models.DurationField())
         return dict(self.filter(name__startswith=prefix).order_by("name").values_list("name", age))
 
     def age(self, name: str) -> timedelta | None:
-        """How long ago `name` last beat; None if it never did."""
+        """The time since the last heartbeat of a process; None if there is none."""
         return self.filter(name=name).ages().get(name)
 
     def fallback_lanes(self) -> list[str]:
@@ -39,7 +39,7 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
 
 class Heartbeat(models.Model):
-    """`detail` is what the process reports of itself."""
+    """`detail` is what the process reports about itself."""
 
     name = models.CharField(max_length=150, primary_key=True)
     at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Idempotency keys: which prediction a caller's key gave. They are kept for `KEY_LIFE`, by the database's clock."""
+"""Idempotency keys: the prediction or job that a caller's key made. They last `KEY_LIFE`, by the database's clock."""
 
 import uuid
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ KEY_LIFE = timedelta(hours=24)
 
 
 class KeyTaken(IntegrityError):
-    """A key of this caller already stands for another prediction."""
+    """The caller has already used the key for another prediction or job."""
 
 
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
@@ -25,14 +25,14 @@ class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
         return self.filter(caller=caller, key=key, created_at__gte=Now() - KEY_LIFE).first()
 
     def current_among(self, caller: str, keys: Sequence[str]) -> "dict[str, IdempotencyKey]":
-        """Those of the caller's keys that are there and have not expired, by key."""
+        """Those of `keys` that the caller has used and that have not expired, by key."""
         kept = self.filter(caller=caller, key__in=keys, created_at__gte=Now() - KEY_LIFE)
         return {found.key: found for found in kept}
 
     def take(self, keys: "Sequence[IdempotencyKey]") -> None:
         """Insert the keys, in one statement each. An expired key is replaced.
 
-        Call it in the transaction that inserts the predictions: then a key never stands for a row that was not kept.
+        Call it in the transaction that inserts the predictions: then a key never refers to a row that was not stored.
 
         Raises:
             KeyTaken: one of the keys is in use. The transaction must be rolled back.
@@ -52,7 +52,7 @@ class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
         return self.filter(prediction_id__in=prediction_ids).delete()[0]
 
     def remove_expired(self, limit: int) -> int:
-        """Delete at most `limit` expired keys, oldest first; how many."""
+        """Delete at most `limit` expired keys, oldest first. Returns how many."""
         ids = list(self.expired().order_by("created_at").values_list("pk", flat=True)[:limit])
         # Guarded once more: a key may have been replaced by a new one since it was read.
         return self.expired().filter(pk__in=ids).delete()[0]
@@ -60,7 +60,7 @@ class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
 
 @cache
 def _insert(vendor: str) -> tuple[str, tuple[Any, ...]]:
-    """The INSERT for a database vendor, and its last parameters. It affects no row where the key is in use."""
+    """The INSERT for a database vendor, and its last parameters. It affects no row if the key is in use."""
     compiler = IdempotencyKey.objects.all().query.get_compiler(connection=connection)
     now, _ = compiler.compile(Now())
     oldest, age = compiler.compile((Now() - KEY_LIFE).resolve_expression(compiler.query))
@@ -75,7 +75,10 @@ WHERE predictions_idempotencykey.created_at < {oldest}
 
 
 class IdempotencyKey(models.Model):
-    """`prediction_id` is no foreign key: predictions may be partitioned, and a key outlives no prediction."""
+    """`prediction_id` is the id of a prediction or of a batch job, so it is no foreign key.
+
+    Removing the prediction or the job deletes the key.
+    """
 
     caller = models.CharField(max_length=80)
     key = models.CharField(max_length=255)

@@ -8,10 +8,10 @@ _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _FIXED_BITS = (0xF << 76) | (0b11 << 62)
 _RANDOM_BYTES = 10
-# os.urandom releases the interpreter's lock, so another thread may take it. One call fetches the bytes of so many ids.
+# os.urandom releases the interpreter's lock, so another thread may take it. One call fetches bytes for this many ids.
 _ASKED_AT_ONCE = 100
 _random: list[bytes] = []
-# Two processes must not have the same ones.
+# A forked child must not use the same random bytes as its parent.
 os.register_at_fork(after_in_child=_random.clear)
 
 
@@ -27,7 +27,7 @@ def new_prediction_id() -> uuid.UUID:
 
 
 def new_prediction_ids(count: int) -> list[uuid.UUID]:
-    """For the rows of one request, which have one time of acceptance: sorted, so that lists show the rows in order."""
+    """Ids in ascending order, for the rows of one request: they are accepted at one time, so lists sort them by id."""
     return sorted(new_prediction_id() for _ in range(count))
 
 

@@ -1,4 +1,4 @@
-"""JSON as it was written: PostgreSQL writes the number 1e30 as a whole number of 31 digits."""
+"""JSON that keeps large floats as floats: PostgreSQL returns the number 1e30 as a whole number of 31 digits."""
 
 import json
 from functools import partial
@@ -9,14 +9,14 @@ from django.db import models
 
 
 class JSONField(models.JSONField):
-    """Django's, but a whole number of more than 64 bits is read as the float that was written.
+    """Django's JSONField, except that a whole number of more than 64 bits is read as a float.
 
-    To migrations it is Django's: the column is the same.
+    Migrations name Django's class, since the column is the same.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # orjson reads a larger whole number as a float, and refuses to write one.
+        # orjson reads such a whole number as a float, and refuses to write one.
         self.decoder: Any = partial(json.JSONDecoder, parse_int=orjson.loads)
 
     def deconstruct(self) -> Any:

@@ -1,11 +1,11 @@
-"""Statements that a database may keep, with their plans."""
+"""SQL statements that PostgreSQL may prepare, and whose plans it may keep."""
 
 
 class KeptStatement(str):
-    """A statement whose text is always the same. PostgreSQL's backend prepares it; the server shows `kept_as` for it.
+    """A statement whose text is always the same. On PostgreSQL it is prepared, under a name that begins with `kept_as`.
 
-    A plan that is kept is made without the parameters. So what decides about it is part of the text: the states, since
-    indexes have them as conditions, and a limit.
+    PostgreSQL makes a kept plan without the values of the parameters. So the text contains the values on which the plan
+    depends: the states, which are conditions of indexes, and a limit.
     """
 
     kept_as: str

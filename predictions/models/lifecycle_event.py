@@ -21,7 +21,7 @@ class Action(models.TextChoices):
     CANARY = "canary", "Canary"
 
 
-# A request that a worker proves, and what may have become of it.
+# Each request that a worker carries out, with its possible outcomes.
 OUTCOMES = {
     Action.REQUESTED: (Action.PROMOTED, Action.REFUSED),
     Action.CANARY_REQUESTED: (Action.CANARY, Action.REFUSED),
@@ -41,7 +41,7 @@ class LifecycleEventQuerySet(models.QuerySet["LifecycleEvent"]):
 
 
 class LifecycleEvent(models.Model):
-    """One change, or one request that was refused. `reason` is the word of a person, or what the proof found.
+    """One change, or one request that was refused. `reason` is the text of a person, or says why a request was refused.
 
     `alias` is the alias that was set or removed, `percent` the share of a shadow or a canary.
     """

@@ -24,7 +24,10 @@ class MetricHistogramQuerySet(models.QuerySet["MetricHistogram"]):
 
 
 class MetricHistogram(models.Model):
-    """A histogram that only grows. `buckets`: upper bound to the number of values between it and the one before."""
+    """A histogram that only grows.
+
+    `buckets` maps each upper bound to the number of values between the bound before it and this one.
+    """
 
     name = models.CharField(max_length=20)
     model = models.CharField(max_length=100)
@@ -53,8 +56,11 @@ class WatermarkQuerySet(models.QuerySet["Watermark"]):
         return until, now
 
     def advance(self, name: str, since: datetime, until: datetime) -> bool:
-        """True for one of the processes with the same interval. Call it first in the transaction of the work."""
-        # SQLite's clock writes milliseconds, Django microseconds: as texts they are never equal.
+        """Store the end of an interval. True for only one of the processes that have read the same interval.
+
+        Call it first in the transaction of the work.
+        """
+        # Not `until=since`: SQLite's clock writes milliseconds and Django microseconds, so equal times differ as texts.
         return self.filter(name=name, until__lte=since).update(until=until) == 1
 
 

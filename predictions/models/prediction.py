@@ -1,4 +1,4 @@
-"""Predictions: the queue, and the only lines that change a state."""
+"""Predictions: their table is the queue. Their states change here, in `guarded` and in `prediction_statements` only."""
 
 import uuid
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ from predictions.models.states import TERMINAL, Lane, Source, State
 from predictions.models.tombstone import Tombstone
 from predictions.models.webhook import Webhook
 
-if TYPE_CHECKING:  # the web never loads numpy; and feedback refers to predictions
+if TYPE_CHECKING:  # `feedback` imports this module
     from predictions.models.feedback import Feedback
 
-# The database's time is not asked again within this time, since on PostgreSQL that is a round trip of few.
+# The database is not asked for its time again within this time: on PostgreSQL it would be one of few round trips.
 CLOCK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How many rows were settled, and the status of each, in order: empty if any row was lost."""
+    """How many rows were settled, and the status of each, in order. `statuses` is empty if a row had left its claim."""
 
     count: int
     statuses: list[Status]
@@ -53,11 +53,11 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         return {row[0]: self.model.from_db(self.db, columns, row) for row in rows_of(self.model, columns, ids)}
 
     def of_people(self) -> "PredictionQuerySet":
-        """Without our own canaries."""
+        """All predictions except the canaries, which are our own."""
         return self.exclude(source=Source.CANARY)
 
     def ahead_of(self, prediction: "Prediction", most: int) -> int:
-        """How many rows of its lane are queued before it, counted to `most`."""
+        """How many rows of its lane are queued before `prediction`, counted up to `most`."""
         before_it = self.queued().filter(lane=prediction.lane, created_at__lt=prediction.created_at)
         return before_it.order_by()[:most].count()
 
@@ -66,7 +66,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         return prediction_statements.count_queued()
 
     def asked_by(self, caller: str) -> "PredictionQuerySet":
-        """What one caller has asked, newest first."""
+        """The predictions of one caller, newest first."""
         return self.filter(caller=caller).order_by("-created_at", "-id")
 
     def ended_before(self, age: timedelta) -> "PredictionQuerySet":
@@ -74,7 +74,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         return self.filter(finished_at__lt=Now() - age).order_by("finished_at")
 
     def waiting_lanes(self, older_than: timedelta) -> list[str]:
-        """The lanes that have rows queued for longer than `older_than`; where people wait first."""
+        """The lanes that have rows queued for longer than `older_than`, the interactive lane first."""
         late = self.queued().filter(created_at__lt=Now() - older_than)
         return [lane for lane in Lane.values if late.filter(lane=lane).exists()]
 
@@ -107,7 +107,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
             prediction._state.adding = False
 
     def _accept_at(self, time: datetime, predictions: Sequence["Prediction"]) -> None:
-        # SQLite's clock tells milliseconds: a row must not seem to be claimed before it was accepted.
+        # In milliseconds, as SQLite's clock: otherwise a row could seem to be claimed before it was accepted.
         now = time.replace(microsecond=time.microsecond // 1000 * 1000)
         for prediction in predictions:
             prediction.created_at, prediction.deadline_at = now, now + prediction.time_allowed
@@ -122,9 +122,9 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
             if hooks:
                 Webhook.objects.expect(hooks, now)
 
-    # --- Transitions: each one guarded update, which says whether (or for how many) it won ---------------------------
+    # --- Transitions: each is one guarded update, which returns what it changed ---------------------------------------
     def claim(self, lane: str, limit: int) -> Claim | None:
-        """Claim up to `limit` queued rows of a lane, oldest first, of whatever versions; None if there are none.
+        """Claim up to `limit` queued rows of a lane, oldest first, of all versions; None if there are none.
 
         Rows past their deadline are left to the maintenance process. A row that has cost an attempt is claimed alone,
         so that a row that kills workers cannot cost others their attempts.
@@ -136,7 +136,7 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
     def settle(self, parts: Sequence[Predicted]) -> Settled:
         """Store each outcome of one or more parts of a claim, where the claim still holds.
 
-        A row that was canceled, expired or given to another worker meanwhile keeps what it has.
+        A row that was canceled, expired or claimed by another worker meanwhile is not changed.
         """
         claim = parts[0].claim
         finished_at = claim.now()
@@ -157,23 +157,26 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
         return Settled(count, list(statuses.values()) if count == len(statuses) else [])
 
     def expire(self) -> list[uuid.UUID]:
-        """End rows whose deadline has passed, a thousand at most. The ids of those that this call ended."""
+        """End rows whose deadline has passed, a thousand at most. Returns the ids of the rows that this call ended."""
         overdue = self.unfinished().filter(deadline_at__lt=Now())
         return overdue.some().move(State.EXPIRED, finished_at=Now(), claimed_until=None, error_code="timeout")
 
     def time_out(self, claim: Claim, predict_ms: float) -> list[uuid.UUID]:
-        """Fail the rows of a claim whose predict call exceeds its limit. The ids of those that this call failed."""
+        """Fail the rows of a claim whose predict call exceeds its limit. Returns the ids of the rows that failed."""
         changes = {"finished_at": Now(), "claimed_until": None, "error_code": "timeout", "predict_ms": predict_ms}
         return self.filter(claim=claim.token, id__in=[row.id for row in claim.rows]).move(State.FAILED, **changes)
 
     def release(self, token: uuid.UUID) -> list[uuid.UUID]:
-        """Queue the rows of a claim again that have an attempt left. The ids of those that this call queued."""
+        """Queue the rows of a claim again that have an attempt left. Returns the ids of the queued rows."""
         held = self.filter(claim=token, attempts__lt=settings.MAX_ATTEMPTS)
         return held.move(State.QUEUED, claim=None, claimed_until=None, started_at=None)
 
     # --- Removal ------------------------------------------------------------------------------------------------------
     def remove(self, ids: Sequence[uuid.UUID]) -> int:
-        """Delete those of `ids` that have ended, with all that belongs to them; each leaves a tombstone. How many."""
+        """Delete the ended predictions among `ids` with all that belongs to them, and leave a tombstone for each.
+
+        Returns how many were deleted.
+        """
         with transaction.atomic(savepoint=False):
             ended = list(
                 self.filter(id__in=ids, finished_at__isnull=False)
@@ -189,13 +192,13 @@ class PredictionQuerySet(LeasedQuerySet["Prediction"]):
 
 
 class Prediction(models.Model):
-    """One answer to one row. `values` stand in the order of the version's signature."""
+    """One answer to one row. `values` are in the order of the version's signature."""
 
     id = models.UUIDField(primary_key=True, default=new_prediction_id, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, db_index=False, related_name="predictions")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, db_index=False)
     caller = models.CharField(max_length=80, help_text="Who asked: user:…, visitor:…, address:… or embed:….")
-    # A keyed hash of the network address of a caller without an account, for the bound on its waiting rows.
+    # A keyed hash of the network address of a caller without an account, for the limit on its queued rows.
     address = models.UUIDField(null=True, editable=False)
     source = models.CharField(max_length=10, choices=Source.choices)
     lane = models.CharField(max_length=12, choices=Lane.choices, default=Lane.INTERACTIVE)
@@ -214,23 +217,24 @@ class Prediction(models.Model):
     finished_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField()
     predict_ms = models.FloatField(null=True)
-    # The host name of the worker that answered. Nullable, since SQLite copies the table to add a column that is not.
+    # The host name of the worker that answered. Nullable: to add a column that is not, SQLite copies the whole table.
     machine = models.CharField(max_length=64, null=True)  # noqa: DJ001
 
     objects = PredictionQuerySet.as_manager()
 
     # Set by the code that submits a new row: how long it may take, from its acceptance.
     time_allowed: timedelta = settings.PREDICTION_TIME
-    # For the log; and the key and the webhook that `accept` inserts beside the row.
+    # The id of the request, for the log.
     request_id: str = ""
-    # The context in which the workers are notified: it names the request, and the span that traces it.
+    # The context in which the workers are notified: it has the id of the request, and its tracing span.
     request_context: Context = copy_context()
+    # `accept` inserts these with the row.
     idempotency: IdempotencyKey | None = None
     webhook: Webhook | None = None
-    # Set by `lookup.attach_feedback`: what the caller who reads the row has said of it.
+    # Set by `lookup.attach_feedback`: the feedback of the caller who reads the row.
     own_feedback: "Feedback | None" = None
 
-    # What may differ between two reads of one row.
+    # The fields that may differ between two reads of one row.
     STATUS_FIELDS: ClassVar = ("state", "output", "error_code", "started_at", "finished_at", "predict_ms", "attempts")
 
     class Meta:
@@ -254,9 +258,9 @@ class Prediction(models.Model):
         return self.state in TERMINAL
 
     def refresh_status(self, seen: Status | None = None) -> bool:
-        """Look again, unless somebody has: `seen` is what `STATUS_FIELDS` names. Say whether the state is final.
+        """Update the fields of `STATUS_FIELDS` from `seen`, or else from the database. True if the state is final.
 
-        What was removed meanwhile stays as it was last seen.
+        If the row was removed meanwhile, nothing is changed, and False is returned.
         """
         if seen is None:
             seen = Prediction.objects.fetch_statuses([self.pk]).get(self.pk)

@@ -1,5 +1,5 @@
-"""The statements that every prediction passes: the count of the queue, acceptance, claim and settle. The last three are
-one statement each for many rows.
+"""The SQL statements that run for every prediction: the count of the queue, acceptance, claim and settle. Each of the
+last three handles many rows in one statement.
 
 Django takes several times as long to build such a statement as the database takes to run it, so their text is fixed.
 """
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 # The values of `Prediction.STATUS_FIELDS`, the state first.
 Status = tuple[Any, ...]
 
-# Of this process, as its answers name it.
+# The host name of this process, which is stored with its answers.
 MACHINE = socket.gethostname()[:64]
 
 
 def _guard(*targets: State) -> str:
-    """That a row is in a state from which all of `targets` can be reached, as SQL."""
+    """An SQL condition: the row is in a state from which all of `targets` can be reached."""
     allowed = set.intersection(*(set(before(target)) for target in targets))
     named = [f"predictions_prediction.state = '{state.value}'" for state in sorted(allowed)]
-    # Not a list: to SQLite, that does not imply the condition of a partial index.
+    # Not an IN list: to SQLite, a list does not imply the condition of a partial index.
     return f"({' OR '.join(named)})" if len(named) > 1 else named[0]
 
 
 # Only queued rows become running, and only running ones succeed: the table of transitions says so.
-# A row that has cost an attempt is taken alone. No row starts before it was created: a statement of PostgreSQL has its
-# time before it sees the rows, so it may see one that was created after that.
+# A row that has cost an attempt is claimed alone. `started_at` must not be before `created_at`: PostgreSQL takes the
+# time of a statement before it reads the rows, so it may read a row that was created after that time.
 _CLAIM = f"""
 WITH candidates AS (
     SELECT id, attempts, created_at FROM predictions_prediction
@@ -73,14 +73,14 @@ SET state = given.state, output = given.output, error_code = given.error_code,
 FROM {{rows}}
 WHERE predictions_prediction.id = given.id AND {_guard(State.SUCCEEDED, State.FAILED)} AND claim = %s
 """  # noqa: S608
-# The fields of a row that a settle gives.
+# The fields of a row that a settle stores.
 _SETTLED = ("id", "state", "output", "error_code", "predict_ms")
-# Rows of one INSERT. Their document is a few hundred kilobytes.
+# The most rows of one INSERT. Their document has a few hundred kilobytes.
 MOST_INSERTED = 1000
 
 
 class OutdatedTime(OperationalError):
-    """The time that new rows were given is not the database's."""
+    """The `created_at` of new rows is not the database's present time."""
 
 
 def count_queued() -> int:
@@ -94,9 +94,9 @@ def insert(predictions: "Sequence[Prediction]") -> None:
     """Insert new rows, all of which have the same `created_at`.
 
     Raises:
-        OutdatedTime: the database's time is not within `DATABASE_SECONDS` of it, and nothing of a lot was inserted. A
-            machine was suspended, a clock was set, or the database was frozen and executes the statement after its
-            caller has given up and was refused.
+        OutdatedTime: the database's time is not within `DATABASE_SECONDS` of `created_at`, and no row of a lot was
+            inserted. Causes: a machine was suspended, a clock was set, or the database was frozen and executes the
+            statement after its caller has been refused.
     """
     database = connections[DEFAULT_DB_ALIAS]
     given, statement = _recordset(*_entered()), _insert_statement(database.vendor)
@@ -123,7 +123,7 @@ def _insert_statement(vendor: str) -> KeptStatement:
 
 
 def claim(token: uuid.UUID, lane: str, limit: int, lease: timedelta) -> list[tuple[ClaimedRow, datetime]]:
-    """Let a claim hold queued rows of a lane for a time: those rows, oldest first, each with the time of the claim."""
+    """Claim queued rows of a lane. Returns them, oldest first, each with the time of the claim."""
     database = connections[DEFAULT_DB_ALIAS]
     statement = _claim_statement(database.vendor, limit)
     with database.cursor() as cursor:
@@ -144,14 +144,14 @@ def _claim_statement(vendor: str, limit: int) -> KeptStatement:
 
 
 def settle(token: uuid.UUID, statuses: Mapping[uuid.UUID, Status], finished_at: datetime) -> int:
-    """Store the status of each row that the claim still holds. How many those were."""
+    """Store the status of each row that the claim still holds. Returns how many these were."""
     database, given = connections[DEFAULT_DB_ALIAS], _recordset(*_SETTLED)
     rows = (
         {"id": own_id, "state": state, "output": output, "error_code": error_code, "predict_ms": predict_ms}
         for own_id, (state, output, error_code, _, _, predict_ms, _) in statuses.items()
     )
-    # A crash may undo a commit that did not wait for the disk. The row is predicted again, unless this was the last
-    # attempt.
+    # A crash may undo a commit that did not wait for the disk. The row is then predicted again, except after its last
+    # attempt. So the commit of a last attempt waits.
     waits = database.vendor == "postgresql" and any(one[-1] >= settings.MAX_ATTEMPTS for one in statuses.values())
     # One statement is a transaction by itself. On PostgreSQL that takes one round trip instead of three.
     with transaction.atomic(savepoint=False) if waits else nullcontext(), database.cursor() as cursor:
@@ -170,13 +170,13 @@ def _settle_statement(vendor: str) -> KeptStatement:
 
 # --- Values -----------------------------------------------------------------------------------------------------------
 def _model() -> "type[Prediction]":
-    """Not imported, since the model's manager runs these statements."""
+    """The model. It is not imported: its module imports this one."""
     return apps.get_model("predictions", "Prediction")
 
 
 @cache
 def _entered() -> tuple[str, ...]:
-    """The fields of a new row. The others are null until it is claimed."""
+    """The fields that a new row has. The others are null at first."""
     fields = _model()._meta.concrete_fields
     return tuple(f.attname for f in fields if not f.null or f.attname in ("owner_id", "address"))
 

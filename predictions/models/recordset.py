@@ -34,14 +34,14 @@ class Recordset:
         return f"(SELECT {', '.join(extracted)} FROM json_each(%s)) AS given"  # noqa: S608 - names of our own columns
 
     def document(self, rows: Iterable[Mapping[str, Any]], database: BaseDatabaseWrapper) -> str:
-        """The rows, each given by the names of the fields. Other names are passed over; no number may be NaN."""
+        """The rows as JSON. Each row maps names of fields to values; other names are ignored. No number may be NaN."""
         written: dict[datetime, Any] = {}
         return orjson.dumps([self._record(row, database, written) for row in rows]).decode()
 
     def _record(
         self, row: Mapping[str, Any], database: BaseDatabaseWrapper, written: dict[datetime, Any]
     ) -> dict[str, Any]:
-        """One row by its columns. `written` keeps the times, which many rows share."""
+        """One row, by column. `written` caches the converted times, since many rows share them."""
         record = {}
         for name, column, field in self._columns:
             value = row[name]

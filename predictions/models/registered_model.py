@@ -20,7 +20,7 @@ TASKS = [
 
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def listed(self) -> "RegisteredModelQuerySet":
-        """Those whose folder is there, with their champions."""
+        """The models whose folder is there, with their champions."""
         return self.filter(is_present=True).select_related("champion").order_by("position", "name")
 
 
@@ -49,7 +49,10 @@ class RegisteredModel(models.Model):
         return self.title
 
     def promote(self, version: "ModelVersion") -> bool:
-        """Let `version` serve, for all callers; False if another promotion came first. It is no challenger any more."""
+        """Make `version` the champion, which answers all callers: a canary ends. It is no longer the challenger.
+
+        False if another promotion came first.
+        """
         old = self.champion_id
         if old == version.pk:
             return True
@@ -67,7 +70,7 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         return self.filter(pk__in=serving.values("champion")).select_related("registered_model")
 
     def mark_unavailable(self, version_id: int, reason: str) -> bool:
-        """Store why a version does not serve here; True if that is news."""
+        """Store why a version does not serve here. True if the stored reason has changed."""
         known = self.filter(pk=version_id).exclude(unavailable_reason=reason)
         return known.update(unavailable_reason=reason) == 1
 
@@ -108,7 +111,7 @@ class ModelVersion(models.Model):
 
     @property
     def views(self) -> list[dict[str, Any]]:
-        """The manifest of each of several targets, as if it were the only one; empty for one target."""
+        """A manifest for each of several targets, as if it were the only one. Empty for a version with one target."""
         return [{**self.manifest, **one, "targets": []} for one in self.manifest.get("targets", [])]
 
     @property
@@ -118,7 +121,7 @@ class ModelVersion(models.Model):
 
 
 class Alias(models.Model):
-    """A name of one's own for a version of a model. It can be moved to another version."""
+    """A name that operators give to a version of a model. It can be moved to another version."""
 
     registered_model = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="aliases")
     name = models.CharField(max_length=50)

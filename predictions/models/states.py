@@ -1,4 +1,4 @@
-"""What a prediction can be: its states and how one follows another, its lane, where it came from."""
+"""The states of predictions and batch jobs with their transitions, and the lanes and sources of predictions."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ def before(state: State) -> list[State]:
 
 
 class JobState(models.TextChoices):
-    """Of a batch job. It ends as finished, whatever became of its rows: its counts say that."""
+    """The state of a batch job. A finished job may have bad rows: its counts say how many."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -42,7 +42,7 @@ class JobState(models.TextChoices):
     EXPIRED = "expired"
 
 
-# A finished job goes on when corrections of its bad rows come.
+# A finished job runs again when corrections of its bad rows arrive.
 JOB_TRANSITIONS: Mapping[JobState, tuple[JobState, ...]] = {
     JobState.QUEUED: (JobState.RUNNING, JobState.CANCELED, JobState.EXPIRED, JobState.FAILED),
     JobState.RUNNING: (JobState.FINISHED, JobState.FAILED, JobState.CANCELED, JobState.EXPIRED),

@@ -1,9 +1,9 @@
 """Look-ups that find nothing for a text that no row can have.
 
-JSON and addresses may hold a NUL or half of a surrogate pair (see `is_storable`). A query that compares a column with
-such a text would be an error of PostgreSQL or of its driver, although its answer is known. Django treats a number that
-is too large for its column in the same way (`IntegerFieldOverflow`). This holds for conditions: a comparison that is
-selected as a column gives 0 instead of False.
+JSON and URLs may contain a NUL or half of a surrogate pair (see `is_storable`). PostgreSQL or its driver would fail to
+compare a column with such a text, although the result is known: no row has it. Django treats a number that is too large
+for its column in the same way (`IntegerFieldOverflow`). This applies to conditions: a comparison that is selected as a
+column returns 0 instead of False.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ class _ComparesText(lookups.BuiltinLookup):
         return super().process_rhs(compiler, connection)
 
 
-# Classes that have a name in this module, because Django promises that a query can be pickled.
+# Classes of the module, not made in a loop: Django promises that a query can be pickled, which needs their names.
 class TextExact(_ComparesText, lookups.Exact):
     pass
 
@@ -78,7 +78,7 @@ LOOKUPS = (
 
 
 def register_lookups() -> None:
-    """Let all columns of text compare in this way, those of Django's own models among them."""
+    """Use these look-ups for all text columns, also for those of Django's own models."""
     for field in (CharField, TextField):
         for lookup in LOOKUPS:
             field.register_lookup(lookup)

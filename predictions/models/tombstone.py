@@ -1,4 +1,4 @@
-"""What stays of a prediction that was removed: that it was."""
+"""Tombstones: the ids of predictions and batch jobs that were removed."""
 
 import uuid
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ class TombstoneQuerySet(models.QuerySet["Tombstone"]):
 
 
 class Tombstone(models.Model):
-    """An id and a time, and nothing of what was asked: enough to answer "removed" instead of "never was"."""
+    """The id of a removed row, without its data: a request for the id is answered with "removed", not "not found"."""
 
     id = models.UUIDField(primary_key=True)
     removed_at = models.DateTimeField()

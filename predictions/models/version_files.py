@@ -1,8 +1,8 @@
-"""The files of versions in Django's storage `artefacts`: what one machine registers, the others bring from there.
+"""The files of versions in Django's storage `artefacts`: one machine stores a version, and others copy it from there.
 
-The storage has the folders of registered models as `serving.artifacts.repository` describes them. A file is copied to
-the disk beside its place, compared with the SHA-256 that the version's manifest names, and moved to its place then.
-Without `ARTEFACT_STORAGE`, nothing here does anything: the folders are on this machine, or on a disk that all share.
+The storage has the folders of registered models as `serving.artifacts.repository` describes them. A file is first
+copied to a temporary file, then compared with the SHA-256 in the version's manifest, and then moved to its place.
+Without `ARTEFACT_STORAGE`, this module does nothing: the folders are on this machine, or on a disk that all share.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ PIECE = 1024 * 1024
 
 
 class StorageUnavailable(Exception):
-    """The storage of artefacts does not answer, or refuses."""
+    """The storage of artefacts does not answer, or refuses a request."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(
@@ -42,7 +42,7 @@ class StorageUnavailable(Exception):
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Each storage has errors of its own."""
+    """Turn every error into StorageUnavailable, since each storage has its own classes of errors."""
     try:
         yield
     except Exception as error:
@@ -56,10 +56,10 @@ def is_used() -> bool:
 
 # --- From the storage -------------------------------------------------------------------------------------------------
 def pull(root: Path) -> None:
-    """Copy the descriptions and manifests that are not here yet; the large files come when a worker needs them.
+    """Copy the descriptions and manifests that are not here yet. `bring` copies the large files when they are needed.
 
     Raises:
-        StorageUnavailable: what was not copied yet is missing here.
+        StorageUnavailable: the storage does not answer. Files that were not copied yet are missing here.
     """
     if not is_used():
         return
@@ -73,7 +73,8 @@ def bring(root: Path, name: str, number: int) -> None:
     """Copy the files of a version that are not here yet.
 
     Raises:
-        ModelUnavailable: the storage does not answer, or holds another content than the manifest names.
+        ModelUnavailable: the storage does not answer, lacks a file, or has other content than the manifest names.
+        BrokenFile: the manifest cannot be read.
     """
     if not is_used():
         return
@@ -100,7 +101,7 @@ def _bring_words(root: Path, name: str, number: int) -> None:
 
 
 def _copy(root: Path, path: str, sha256: str | None = None) -> None:
-    """A file that is here stays as it is: the loader compares it with what was registered."""
+    """Copy a file unless it is here. One that is here stays: the loader compares it with the registered hash."""
     target = root / path
     if target.exists():
         return
@@ -132,10 +133,10 @@ def _write(path: str, file: Any) -> str:
 def publish(root: Path) -> list[BrokenFile]:
     """Store the versions of this machine that the storage does not have.
 
-    Returns those whose number another machine has given to another version meanwhile.
+    Returns those whose number another machine has used for another version meanwhile.
 
     Raises:
-        StorageUnavailable: what was not stored yet is stored the next time.
+        StorageUnavailable: the storage does not answer. The next call stores the rest.
     """
     taken: list[BrokenFile] = []
     if not is_used():
@@ -150,13 +151,13 @@ def publish(root: Path) -> list[BrokenFile]:
 
 
 def _manifests(root: Path) -> Iterator[Manifest]:
-    """Of all versions that can be read here."""
+    """The manifests of all versions that can be read here."""
     for description in sorted(root.glob(f"[!._]*/{repository.DESCRIPTION}")):
         yield from repository.manifests(root, description.parent.name, lambda _: None)
 
 
 def _is_stored(manifest: Manifest) -> bool:
-    """The manifest is stored last, so all other files are there too."""
+    """Whether the storage has this version. Its manifest is stored last, so the other files are there too."""
     return bool(storages[STORAGE].exists(f"{_folder(manifest.model, manifest.version)}/{MANIFEST}"))
 
 
@@ -170,7 +171,7 @@ def _store(root: Path, manifest: Manifest) -> None:
     words = [f"{manifest.model}/{name}" for name in WORDS if (root / manifest.model / name).is_file()]
     for path in [*(f"{folder}/{file}" for file in manifest.files), *words, f"{folder}/{MANIFEST}"]:
         storage = storages[STORAGE]
-        if storage.exists(path):  # of an attempt that broke off, or an earlier wording
+        if storage.exists(path):  # of an interrupted attempt, or an earlier wording
             storage.delete(path)
         with (root / path).open("rb") as file:
             storage.save(path, File(file))

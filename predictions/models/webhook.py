@@ -1,7 +1,7 @@
-"""Webhooks: the outbox of predictions whose end is to be told, and the log of what was tried.
+"""Webhooks: the outbox of messages about ended predictions, and the log of delivery attempts.
 
-A row is inserted with its prediction, in one transaction. It is due when the prediction has ended: nothing is written
-where the end is stored, so predictions without a webhook cost nothing, and no end is missed.
+A webhook is inserted with its prediction, in one transaction. It is due when the prediction has ended. A settle writes
+nothing here, so predictions without a webhook cost nothing, and no end is missed.
 """
 
 import base64
@@ -16,12 +16,12 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 MOST_URL = 2000
-# A deliverer that does not come back within this time has died: its rows are due again.
+# If a delivery does not end within this time, its process has died: the row is due again.
 LEASE = timedelta(minutes=2)
 # The pauses before the second and each later attempt. The first attempt is made at once.
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 3600, 14_400, 36_000))
 MOST_ATTEMPTS = len(PAUSES) + 1
-# Rows of one caller in one claim, so that its slow receivers do not delay those of others.
+# The most rows of one caller in one claim, so that its slow receivers do not delay those of others.
 OF_CALLER = 4
 
 
@@ -33,12 +33,12 @@ class WebhookStatus(models.TextChoices):
 
 class WebhookQuerySet(models.QuerySet["Webhook"]):
     def due(self, ended: "models.QuerySet[Any]") -> "WebhookQuerySet":
-        """Open ones whose time has come, of the predictions that have ended."""
+        """The open webhooks of the predictions `ended` whose next attempt is due."""
         of_ended = Exists(ended.filter(pk=OuterRef("prediction_id")))
         return self.filter(of_ended, status=WebhookStatus.OPEN, next_at__lte=Now())
 
     def claim(self, ended: "models.QuerySet[Any]", most: int) -> "list[Webhook]":
-        """Take up to `most` due ones for `LEASE`, a few of each caller. Each counts as attempted."""
+        """Claim up to `most` due webhooks for `LEASE`, a few of each caller. A claim counts as an attempt."""
         due = self.due(ended)
         callers = due.order_by().values_list("caller", flat=True).distinct()[:most]
         found = [hook for caller in callers for hook in due.filter(caller=caller).order_by("next_at")[:OF_CALLER]]
@@ -52,7 +52,10 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
 
 
 class Webhook(models.Model):
-    """Where the end of one prediction is told. `token` is the digest of the token that asked: it gives the secret."""
+    """The receiver of the message that one prediction has ended.
+
+    `token` is the digest of the request's API token. The signing key is derived from it.
+    """
 
     prediction_id = models.UUIDField(primary_key=True, editable=False)
     url = models.CharField(max_length=MOST_URL)
@@ -72,18 +75,18 @@ class Webhook(models.Model):
 
     @property
     def message_id(self) -> str:
-        """The same for each attempt: a receiver knows a duplicate by it."""
+        """The same for each attempt, so that a receiver can detect a duplicate."""
         return f"msg_{self.prediction_id.hex}"
 
     def take(self) -> bool:
-        """Hold the row for one attempt; False if another deliverer has it."""
+        """Claim the row for one attempt. False if another process has claimed it."""
         same = Webhook.objects.filter(pk=self.pk, status=WebhookStatus.OPEN, attempts=self.attempts, next_at__lte=Now())
         won = same.update(attempts=F("attempts") + 1, next_at=Now() + LEASE) == 1
         self.attempts += won
         return won
 
     def record(self, http_status: int | None, problem: str, milliseconds: float, *, is_last: bool) -> None:
-        """Log this attempt, and say what comes next. An attempt whose lease another has taken is logged only."""
+        """Log this attempt. Unless the lease was lost, set the new status or the time of the next attempt."""
         held = Webhook.objects.filter(pk=self.pk, status=WebhookStatus.OPEN, attempts=self.attempts)
         with transaction.atomic():
             if not Webhook.objects.filter(pk=self.pk).exists():
@@ -127,5 +130,5 @@ def signing_key(token_digest: str) -> bytes:
 
 
 def signing_secret(token_digest: str) -> str:
-    """The key as Standard Webhooks writes it."""
+    """The key in the format of Standard Webhooks."""
     return "whsec_" + base64.b64encode(signing_key(token_digest)).decode()

@@ -54,7 +54,7 @@ def newest(chosen: Filter) -> list[Prediction]:
 
 @dataclass(frozen=True)
 class Now:
-    """`oldest` is the submission time of the oldest queued prediction; `last_end` is the newest time of an end."""
+    """`oldest` is the submission time of the oldest queued prediction; `last_end` is when the last one ended."""
 
     by_state: dict[str, int]
     oldest: datetime | None

@@ -56,8 +56,8 @@ def clear_cache() -> None:
 
 
 def examine() -> Health:
-    """Write to the database, ping the broker, and read the ages of the last keeper sweep and of the last canary, and
-    the lanes that stand still.
+    """Write to the database and to Redis. Read the ages of the heartbeats of the keeper and of the workers, the age of
+    the last canary, and the lanes that stand still.
 
     Canaries alone decide whether people are answered: a worker may send heartbeats and still answer nothing.
     """

@@ -62,7 +62,7 @@ def _present_models() -> list[str]:
 
 
 def _grouped(rows: PredictionQuerySet) -> dict[tuple[str, str], tuple[int, float]]:
-    """By model and lane: the number of rows, and the age of the oldest row in seconds."""
+    """For each model and lane: the number of rows, and the age of the oldest row in seconds."""
     groups = rows.order_by().values("version__registered_model__name", "lane")
     counted = groups.annotate(count=Count("id"), oldest=Min("created_at"), now=Now()).values_list(
         "version__registered_model__name", "lane", "count", "oldest", "now"
@@ -119,7 +119,7 @@ def _process_metrics() -> Iterator[Metric]:
 
 
 def _loaders() -> Iterator[Metric]:
-    """Of each worker process, by its last heartbeat."""
+    """The loader's metrics of each worker process, from its last heartbeat."""
     memory = GaugeMetricFamily("foretell_loader_bytes", "Estimators in a worker's memory.", labels=["process"])
     loads = CounterMetricFamily("foretell_loader_loads", "Versions that a worker opened.", labels=["process"])
     evictions = CounterMetricFamily(

@@ -22,8 +22,8 @@ class Batcher(Generic[A, R]):
     """Processes submitted items in batches, one batch at a time.
 
     Args:
-        process: returns one result or exception for each item, in order. If it raises, nothing came of the batch: its
-            items are processed one by one, so an invalid item fails alone.
+        process: returns one result or exception for each item, in order. If it raises, it must have had no effect:
+            then the items are processed one by one, so an invalid item fails alone.
         fatal: errors that concern the database and not an item, raised by `process` or among its results. All waiting
             items fail with such an error at once, so no caller waits longer than one batch may last.
         pause: seconds in which further items may arrive before the next batch, while several arrive at a time. A commit
@@ -79,7 +79,7 @@ class Batcher(Generic[A, R]):
                 self._attempt_one_by_one(live, error)
 
     def _next(self, after_several: bool) -> list[Entry[A, R]]:
-        """The items of the next batch; empty, and the run is over, if no items wait."""
+        """The items of the next batch. If no items wait, it is empty and the run ends."""
         if self._pause and self._waiting and (after_several or len(self._waiting) > 1):
             time.sleep(self._pause)
         with self._lock:
@@ -112,7 +112,7 @@ class Batcher(Generic[A, R]):
                 resolve([(entry[1], found)])
 
     def _fail(self, batch: Sequence[Entry[A, R]], error: Exception) -> None:
-        """Fail a batch; after a fatal error, all that wait too."""
+        """Fail a batch. After a fatal error, all waiting items fail too."""
         resolve((future, error) for _, future in batch)
         if isinstance(error, self._fatal):
             with self._lock:

@@ -1,6 +1,6 @@
 """Completions: workers announce which predictions have ended, and each web process tells its waiting requests.
 
-An announcement names predictions, and may carry what their rows say: the rows are the truth, and were committed before.
+An announcement has the ids of predictions, and may have their statuses. The rows were committed before it is sent.
 An announcement may be lost, so a wait also reads its rows every `LOOK_SECONDS`.
 """
 
@@ -29,7 +29,7 @@ CHANNEL = "foretell:settled"
 RECONNECT_SECONDS = 0.5
 # A wait reads its rows at least this often, announced or not.
 LOOK_SECONDS = 2.0
-# The listener waits this long for a message before it checks which waits are due for a look.
+# The listener waits this long for a message before it checks whose rows must be read.
 MESSAGE_SECONDS = 1.0
 # A longer announcement has ids alone: Redis disconnects a subscriber that has megabytes unread.
 MOST_BYTES = 256 * 1024
@@ -39,7 +39,7 @@ def announce(ids: Iterable[uuid.UUID], statuses: Sequence[Status] = ()) -> bool:
     """Tell all web processes which predictions have ended. Never raises; False if Redis is away.
 
     Args:
-        statuses: one for each id, as it was committed; none where the rows are to be read.
+        statuses: one for each id, as it was committed. Without them the receivers read the rows.
     """
     names = orjson.dumps([prediction_id.hex for prediction_id in ids])
     message = names + b"\n" + orjson.dumps(statuses) if statuses else names
@@ -48,7 +48,7 @@ def announce(ids: Iterable[uuid.UUID], statuses: Sequence[Status] = ()) -> bool:
 
 
 def announce_in_time(ids: Iterable[uuid.UUID]) -> bool:
-    """`announce` for a request: it waits for a slow Redis for a bounded time. False if it is not known to be sent."""
+    """`announce` for a request: it waits `ANNOUNCE_SECONDS` for Redis at most. False if it may not have been sent."""
     ended = list(ids)
     return helper.run(lambda: announce(ended), ANNOUNCE_SECONDS)
 
@@ -80,7 +80,7 @@ class Subscription:
         self.looked_at = 0.0
 
     def update(self, statuses: Mapping[uuid.UUID, Status]) -> bool:
-        """Note what was seen. True if all predictions have ended."""
+        """Keep the statuses of the predictions that have ended. True if all have ended."""
         self.looked_at = time.monotonic()
         for key in self.ids.values():
             if (status := statuses.get(key)) and status[0] in TERMINAL:
@@ -89,7 +89,7 @@ class Subscription:
 
 
 class CompletionListener:
-    """The subscriptions of this process, and the one thread that hears announcements for them."""
+    """The subscriptions of this process, and the one thread that receives announcements for them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -121,7 +121,7 @@ class CompletionListener:
 
     # --- The listener's thread ----------------------------------------------------------------------------------------
     def _listen(self) -> None:
-        """Never ends: a lost connection is made anew, and an error of ours is logged."""
+        """The loop of the thread. It never ends: a lost connection is opened again, and other errors are logged."""
         while True:
             try:
                 with client().pubsub() as channel:  # type: ignore[no-untyped-call]
@@ -137,14 +137,14 @@ class CompletionListener:
         while True:
             message = channel.get_message(timeout=MESSAGE_SECONDS)
             if message and message["type"] == "subscribe":
-                # Also after redis-py has replaced a lost connection: announcements before this were not heard.
+                # This also comes after redis-py has replaced a lost connection: announcements before it were missed.
                 self._look(self._due(0.0))
             elif message:
                 self._read(message["data"])
             self._look(self._due(LOOK_SECONDS))
 
     def _read(self, message: bytes) -> None:
-        """End the waits that an announcement ends, by the statuses that it carries or by the rows."""
+        """Update the subscriptions to the announced predictions, from the statuses in it or from the rows."""
         names, _, carried = message.partition(b"\n")
         try:
             keys = orjson.loads(names)
@@ -171,13 +171,13 @@ class CompletionListener:
         return {key: found for key, found in due.items() if found}
 
     def _look(self, awaited: dict[str, list[Subscription]]) -> None:
-        """Read the rows once for all subscriptions. If the database is away, each waits on and looks at its end."""
+        """Read the rows once for all subscriptions. If the database is away, the requests keep waiting."""
         if not awaited:
             return
         try:
             close_old_connections()
             statuses = Prediction.objects.fetch_statuses([uuid.UUID(key) for key in awaited])
-        except Exception as error:  # noqa: BLE001 - the listener must survive whatever the database says
+        except Exception as error:  # noqa: BLE001 - the listener must survive every error of the database
             logger.warning("the rows of ended predictions were not read: %s", type(error).__name__)
             return
         _update(awaited, statuses)
@@ -189,7 +189,7 @@ def _update(awaited: Mapping[str, list[Subscription]], statuses: Mapping[uuid.UU
 
 
 def _status(carried: list[Any]) -> Status:
-    """A status as it is read from the database."""
+    """A status from an announcement, with the types that the database gives. Raises ValueError or TypeError."""
     state, output, error_code, started_at, finished_at, predict_ms, attempts = carried
     times = datetime.fromisoformat(started_at), datetime.fromisoformat(finished_at)
     if state not in TERMINAL or None in (times[0].tzinfo, times[1].tzinfo):

@@ -13,7 +13,7 @@ AnyFuture = Future[R] | asyncio.Future[R]
 
 
 def new_future() -> "AnyFuture[Any]":
-    """A future of the event loop that runs in this thread; one for threads if none runs."""
+    """A future of the event loop that runs in this thread. If none runs, a future for threads."""
     try:
         return asyncio.get_running_loop().create_future()
     except RuntimeError:
@@ -21,12 +21,12 @@ def new_future() -> "AnyFuture[Any]":
 
 
 def is_wanted(future: "AnyFuture[Any]") -> bool:
-    """Whether the result is still waited for. A future of a thread cannot be canceled afterwards."""
+    """Whether the future was not canceled. A future for threads can no longer be canceled afterwards."""
     return future.set_running_or_notify_cancel() if isinstance(future, Future) else not future.cancelled()
 
 
 def resolve(results: "Iterable[tuple[AnyFuture[Any], Any]]") -> None:
-    """Give each future its result, or the exception that stands in its place. Futures that are resolved keep theirs.
+    """Give each future its result. A result that is an exception is raised. Futures that are resolved stay as they are.
 
     An event loop is woken up once for all of its futures: each wake-up costs a system call, after which the calling
     thread competes with the loop for the interpreter.
@@ -38,7 +38,7 @@ def resolve(results: "Iterable[tuple[AnyFuture[Any], Any]]") -> None:
         else:
             of_loops[future.get_loop()].append((future, result))
     for loop, own in of_loops.items():
-        with suppress(RuntimeError):  # the loop has ended, and with it those that waited
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits any longer
             loop.call_soon_threadsafe(_set_all, own)
 
 

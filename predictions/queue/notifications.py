@@ -1,7 +1,7 @@
 """Notifications: they tell the workers of a lane that rows are queued.
 
-A notification carries no prediction, so it may be lost or doubled: a lost one costs time until the maintenance process
-notifies again, a doubled one finds nothing to claim.
+A notification carries no prediction, so it may be lost or repeated. After a lost one, the rows wait until the
+maintenance process notifies again. After a repeated one, a worker finds nothing to claim.
 
 Three keys for each lane, all with an expiry:
 
@@ -36,14 +36,14 @@ COMPUTE = "predictions.compute"
 PROMOTE = "predictions.promote"
 # A Celery message that was lost suppresses others for this long; then the next notification sends one.
 MESSAGE_SECONDS = 10.0
-# How long an idle worker waits for work, and how long the mark of a killed worker stands.
+# How long an idle worker waits for work, and how long the `attended` key of a killed worker lasts.
 WAIT_SECONDS = 0.1
 ATTENDED_SECONDS = 1.5
-# Messages that a lane may have waiting before the maintenance process adds none: a slow queue is not flooded.
+# If a lane has this many messages waiting, the maintenance process adds none, so that a slow queue is not flooded.
 ENOUGH_MESSAGES = 20
 
-# A mark without an expiry is ignored, and so is one with a later expiry than it was given: the clock of Redis was set
-# back. Returns 1 if a Celery message is needed.
+# Ignores a key without an expiry, and a key that expires later than it can have been set to: then the clock of Redis
+# was set back. Returns 1 if a Celery message is needed.
 _NOTIFY = """
 local attended, message = redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[3])
 if attended >= 0 and attended <= tonumber(ARGV[1]) then
@@ -88,7 +88,7 @@ def notify(lane: str) -> bool:
 
 
 def notify_aside(lane: str) -> None:
-    """`notify` in a thread, in this context: a request, whose rows are committed, waits for no slow Redis."""
+    """`notify` in another thread, with this context, so that a request does not wait for a slow Redis."""
     if lane in _to_notify:  # a notification that has not begun is for these rows too
         return
     _to_notify.add(lane)
@@ -115,7 +115,7 @@ def publish(lane: str) -> None:
 
 
 def _send(task: str, *args: object, **options: object) -> None:
-    """A dropped connection is replaced and the message sent again; a server that times out is not asked again."""
+    """Send a Celery message. It is sent again after a dropped connection, but not after a time-out."""
     try:
         current_app.send_task(task, args=list(args), ignore_result=True, **options)
     except OperationalError as error:
@@ -125,7 +125,7 @@ def _send(task: str, *args: object, **options: object) -> None:
 
 
 def mark_attended(lane: str) -> None:
-    """Call it before the first claim."""
+    """Set `attended`, and delete `message`. Call it before the first claim."""
 
     def mark() -> None:
         with client().pipeline(transaction=True) as steps:
@@ -137,7 +137,10 @@ def mark_attended(lane: str) -> None:
 
 
 def clear_attended(lane: str) -> bool:
-    """The next notification is a Celery message. True if a wake-up was pending, which no worker may have seen."""
+    """Delete `attended`, so that the next notification is a Celery message.
+
+    True if a wake-up was pending. Perhaps no worker has seen it.
+    """
     pending = False
 
     def clear() -> None:
@@ -152,7 +155,7 @@ def clear_attended(lane: str) -> bool:
 
 
 def wait_for_work(lane: str) -> bool:
-    """Wait a moment for a notification; False at once while the lane has other Celery messages waiting."""
+    """Wait a moment for a notification; True if one came. False at once if the lane has Celery messages waiting."""
     notified = False
 
     def wait() -> None:
@@ -171,7 +174,7 @@ def wait_for_work(lane: str) -> bool:
 
 
 def _messages_waiting(lane: str) -> int:
-    """Celery keeps the messages of a queue in a list of its name; another broker than Redis keeps them elsewhere."""
+    """How many Celery messages a lane has in Redis, in the list of its name; 0 with another broker than Redis."""
     return 0 if settings.HAS_OWN_BROKER else int(client().llen(lane))
 
 
@@ -186,12 +189,12 @@ def renotify(lane: str) -> bool:
 
 
 def clear_obstacles(lane: str) -> list[str]:
-    """Delete what may keep notifications of a lane from its workers. Never raises.
+    """Delete the Redis keys that may keep notifications of a lane from its workers. Never raises.
 
-    These are the marks of the lane, and keys of Celery's queue whose type is wrong: each command on such a key fails.
+    These are the three keys of the lane, and keys of Celery's queue whose type is wrong: commands on such a key fail.
 
     Returns:
-        the names of the keys that were deleted. A worker that lives sets its marks again.
+        the names of the keys that were deleted. A live worker sets its keys again.
     """
     try:
         wrong = [] if settings.HAS_OWN_BROKER else _keys_of_wrong_type(lane)
@@ -209,12 +212,15 @@ def _keys_of_wrong_type(lane: str) -> list[str]:
 
 
 def ask_to_examine(version_id: int) -> bool:
-    """Let a worker load a version that did not serve, and mark it as available if it can."""
+    """Let a worker load a version that did not serve, and mark it as available if it serves now.
+
+    Never raises; False if Redis is away.
+    """
     return breaker.call(lambda: _send(EXAMINE, version_id, queue=Lane.INTERACTIVE), "examine")
 
 
 def ask_to_promote(request_id: int) -> bool:
-    """Let a worker prove the version of a request for promotion, and promote it. Never raises."""
+    """Let a worker carry out a requested promotion or canary. Never raises; False if Redis is away."""
     return breaker.call(lambda: _send(PROMOTE, request_id, queue=Lane.INTERACTIVE), "promote")
 
 

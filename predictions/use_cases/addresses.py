@@ -1,4 +1,4 @@
-"""Client addresses: read as proxies write them, and grouped as attempts and rates are counted."""
+"""Client addresses: read from what proxies send, and grouped for the counts of attempts and rates."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -23,9 +23,9 @@ def client_ip(remote: str, forwarded: str) -> str:
 
 
 def counted_as(text: str) -> str | None:
-    """What attempts and rates of an address are counted under: an IPv6 address counts as its /64, which one client has.
+    """The key under which the attempts and the rate of an address are counted; None if the text is no address.
 
-    None if the text is no address.
+    An IPv6 address counts as its /64 network, since one client has all addresses of it.
     """
     address = _parse(text)
     if isinstance(address, IPv6Address):

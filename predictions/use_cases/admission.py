@@ -22,23 +22,24 @@ from predictions.queue.redis_client import PAUSE_SECONDS, RATE_SECONDS, breaker,
 from predictions.serving.schema.errors import QueueFull, TooMany, TooManyRows
 from predictions.use_cases.callers import Caller
 
-# A count of the queue is believed for so long, if it was far from full.
+# A count of the queue is used again for this long, if the queue was far from full.
 FRESH_SECONDS = 0.2
-# The rate at which predictions settle is that of the last so many seconds.
+# The rate at which predictions settle is measured over this time.
 RATE_WINDOW = timedelta(seconds=30)
 SHORTEST_WAIT, LONGEST_WAIT = 1, 300
 
 
 def admit(caller: Caller, rows: int, rate_until: float) -> None:
-    """Let `rows` rows of a caller in. A caller without an account is limited by its address as well.
+    """Admit `rows` rows of a caller. A caller without an account is limited by its address as well.
 
     Args:
-        rate_until: the monotonic time until which Redis may answer about the rate. A caller is let in without it.
+        rate_until: the monotonic time until which Redis may answer about the rate. Without an answer the rate does not
+            limit the caller.
 
     Raises:
-        TooManyRows: more rows than can ever be let in at one time.
-        TooMany: the caller asks too fast. While Redis is away no caller is too fast.
-        QueueFull: as many rows wait as may, of this caller or in all; `retry_after` says when there may be room.
+        TooManyRows: more rows than can ever be admitted at one time.
+        TooMany: the caller exceeds SUBMIT_RATE. Not raised while Redis is away.
+        QueueFull: too many rows are queued, of this caller or in all; `retry_after` says when there may be room.
     """
     rate = parse(settings.SUBMIT_RATE) if settings.SUBMIT_RATE else None
     most = min([_most_queued(), *([rate.amount] if rate else [])])
@@ -51,14 +52,14 @@ def admit(caller: Caller, rows: int, rate_until: float) -> None:
 
 
 def _most_queued() -> int:
-    """Rows of one caller that may wait."""
+    """The most rows of one caller that may be queued."""
     return min(settings.MAX_QUEUED, settings.MAX_QUEUED_PER_CALLER)
 
 
 # --- The rate ---------------------------------------------------------------------------------------------------------
 @cache
 def _limiter() -> MovingWindowRateLimiter:
-    """Counts in Redis, atomically: many web processes share one count."""
+    """The rate limiter. It counts atomically in Redis, so all web processes share one count."""
     return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, connection_pool=client().connection_pool))
 
 
@@ -70,14 +71,14 @@ def _check_rate(rate: RateLimitItem, caller: str, rows: int, seconds: float) -> 
         if not _limiter().hit(rate, caller, cost=rows):
             reset_at = _limiter().get_window_stats(rate, caller).reset_time
 
-    # A hit that is not waited for would only lengthen the line of commands.
+    # If nobody can wait for the result, the check is skipped: it would only delay the commands behind it.
     if seconds > 0 and not helper.is_late and helper.run(lambda: breaker.call(hit, "rate"), seconds) and reset_at:
         raise TooMany(_bounded(reset_at - time.time()))
 
 
 @dataclass(frozen=True)
 class RateState:
-    """What is left of SUBMIT_RATE to a caller."""
+    """How much of SUBMIT_RATE a caller has left."""
 
     limit: int
     remaining: int
@@ -86,7 +87,7 @@ class RateState:
 
 
 async def rate_state(caller: Caller) -> RateState | None:
-    """None while Redis is away, or too slow to wait for: then no request asks it for some seconds."""
+    """The state of a caller; None while Redis is away or too slow. Then no request asks for it for some seconds."""
     global _no_state_until
     if time.monotonic() < _no_state_until:
         return None
@@ -98,7 +99,7 @@ async def rate_state(caller: Caller) -> RateState | None:
         return None
 
 
-# Threads of their own: a slow Redis holds up neither the reading of rows nor the checks of the rate.
+# Separate threads, so that a slow Redis holds up neither the reading of rows nor the checks of the rate.
 _state_readers = ThreadPoolExecutor(2, thread_name_prefix="rate-state")
 _no_state_until = -math.inf
 
@@ -119,7 +120,7 @@ def _read_state(caller: Caller) -> RateState | None:
 
 # --- The queue --------------------------------------------------------------------------------------------------------
 class _Backlog:
-    """How many rows are queued, counted anew when it matters."""
+    """How many rows are queued. They are counted again if the count is old, or the queue may be nearly full."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -127,7 +128,10 @@ class _Backlog:
         self._read_at = -math.inf
 
     def add(self, rows: int, most: int) -> int:
-        """The number of queued rows with these; believed from a moment ago only while it is below half of `most`."""
+        """The number of queued rows together with these new ones.
+
+        It is computed from a recent count only while it is at most half of `most`.
+        """
         now = time.monotonic()
         with self._lock:
             if now - self._read_at < FRESH_SECONDS and self._count + rows <= most // 2:
@@ -139,7 +143,7 @@ class _Backlog:
         return count + rows
 
     def remove(self, rows: int) -> None:
-        """Rows that were added and then refused."""
+        """Subtract rows that were added and then refused."""
         with self._lock:
             self._count -= rows
 
@@ -164,7 +168,7 @@ def _queued_of(caller: Caller) -> list[PredictionQuerySet]:
 
 
 def retry_after(surplus: int) -> int:
-    """Seconds in which `surplus` rows are settled at the rate of the last half minute; the longest if none were."""
+    """Seconds until `surplus` rows are settled, at the rate of the last half minute; `LONGEST_WAIT` if none were."""
     settled = Prediction.objects.filter(finished_at__gt=Now() - RATE_WINDOW).count()
     return _bounded(surplus * RATE_WINDOW.total_seconds() / settled) if settled else LONGEST_WAIT
 
@@ -174,7 +178,7 @@ def _bounded(seconds: float) -> int:
 
 
 def reset() -> None:
-    """Begin to count anew."""
+    """Forget what this process knows of the queue and of the rates. For tests."""
     global _backlog, _no_state_until
     _backlog, _no_state_until = _Backlog(), -math.inf
     _limiter.cache_clear()

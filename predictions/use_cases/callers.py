@@ -1,4 +1,4 @@
-"""Callers: who asks, and what each may see and change. HTTP is read by the doors, which make these values."""
+"""Callers: who asks, and what each may see and change. The pages and the APIs make them from HTTP requests."""
 
 import uuid
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Caller:
     `has_history` is False for an address that several people may share: it has no list of its own predictions.
     `address` is a keyed hash of the network address of a caller without an account. Limits hold for it too, because
     such a caller can renew its cookie, and with it `key`, at any time. `may_predict`, `may_operate` and
-    `only_model` are the bounds of a token: whether it may do more than read, whether it may change what serves, and the
-    one model that it is for; empty: all. `token` is the token's digest; empty for callers without one.
+    `only_model` are the limits of a token: whether it may do more than read, whether it may change what serves, and the
+    one model that it is for (empty: all models). `token` is the digest of the token (empty: there is none).
     """
 
     key: str
@@ -38,7 +38,7 @@ class Caller:
 
     @property
     def routed_as(self) -> str:
-        """What a canary chooses by. A caller without an account may drop its cookie, so its address counts."""
+        """The key by which a canary chooses callers: the address of one without an account, who may drop its cookie."""
         return self.key if self.address is None else f"address:{self.address.hex}"
 
     @property
@@ -65,7 +65,7 @@ def of_address(address: str) -> Caller:
 
 
 def of_embedding(embedding: Embedding, address: str) -> Caller:
-    """A person who asks in another site's page. All who ask through one embedding count as one caller as well."""
+    """A person who asks in a page of another site. All people who use one embedding have the same key."""
     return Caller(f"embed:{embedding.pk}", has_history=False, address=_hashed_address(address))
 
 
@@ -80,7 +80,7 @@ def key_of(user: User) -> str:
 
 
 def is_this_machine(address: str) -> bool:
-    """In development only: behind a proxy on the same machine all clients would seem to be local."""
+    """Whether a client is on this machine; outside development False, since clients of a proxy seem local."""
     return address in LOCAL_ADDRESSES and settings.DEVELOPMENT and not settings.PRODUCTION
 
 
@@ -91,7 +91,8 @@ def history_of(caller: Caller) -> PredictionQuerySet:
 
 
 def may_see(caller: Caller, prediction: Prediction | BatchJob) -> bool:
-    """The owner; analysts; and, where predictions are public, every caller that knows the id of an unowned one.
+    """Whether the caller may see a prediction or a job: its owner and analysts may. Where predictions are public, every
+    caller may see one without an owner.
 
     A token for one model shows predictions of that model only.
     """
@@ -104,12 +105,15 @@ def may_see(caller: Caller, prediction: Prediction | BatchJob) -> bool:
 
 
 def may_change(caller: Caller, prediction: Prediction | BatchJob) -> bool:
-    """Of an unowned prediction only the caller that asked for it: a link is for reading."""
+    """Whether the caller may change a prediction or a job. With an owner, every caller that may see it may change it.
+
+    Without an owner, only the caller that asked for it may: a link is for reading.
+    """
     return owns(caller, prediction) if prediction.owner_id is None else may_see(caller, prediction)
 
 
 def owns(caller: Caller, prediction: Prediction | BatchJob) -> bool:
-    """Analysts see, and may cancel, predictions that are not their own."""
+    """Whether a prediction or a job is the caller's own. Analysts see, and may cancel, those of others too."""
     if prediction.owner_id is None:
         return caller.key == prediction.caller
     return caller.user is not None and prediction.owner_id == caller.user.pk

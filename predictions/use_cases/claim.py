@@ -1,4 +1,4 @@
-"""What a person asked before they signed in becomes theirs."""
+"""Gives the data of a visitor to the account with which they sign in."""
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -10,7 +10,7 @@ from predictions.use_cases.callers import key_of
 def claim_of_visitor(user: User, visitor: str) -> int:
     """Give the predictions, files and feedback of a visitor to `user`. Returns how many predictions and files.
 
-    From then on only the owner and analysts see them: who has a link does so no longer.
+    From then on only the owner and analysts see them: a link no longer shows them to others.
     """
     anonymous, own = f"visitor:{visitor}", {"owner": user, "caller": key_of(user)}
     with transaction.atomic():

@@ -13,7 +13,7 @@ from predictions.models.embedding import EmbeddingQuerySet
 from predictions.serving.schema.errors import NotFound, Removed
 from predictions.use_cases.operate import OPERATE
 
-# Of one model, by one user.
+# The most embeddings of one model by one user.
 MOST = 50
 LONGEST_HOST = 253
 ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
@@ -38,12 +38,15 @@ def origin_of(text: str) -> str:
 
 
 def may_embed(user: User | AnonymousUser) -> bool:
-    """Everybody who is signed in, where strangers may ask anyway; else operators, who open the model to strangers."""
+    """Whether the user may make embeddings, which let strangers use a model.
+
+    Where predictions are public, every signed-in user may; elsewhere only operators.
+    """
     return user.is_authenticated and user.is_active and (settings.PUBLIC_PREDICTIONS or user.has_perm(OPERATE))
 
 
 def embeddings_for(user: User | AnonymousUser, model: RegisteredModel) -> EmbeddingQuerySet:
-    """Those of a model that the user may revoke: an operator all, others their own."""
+    """The embeddings of a model that the user may revoke: for an operator all, for others their own."""
     of_model = Embedding.objects.filter(registered_model_id=model.pk).select_related("user").order_by("-created_at")
     if not isinstance(user, User) or not may_embed(user):
         return of_model.none()
@@ -51,7 +54,11 @@ def embeddings_for(user: User | AnonymousUser, model: RegisteredModel) -> Embedd
 
 
 def find_embedding(key: str) -> Embedding:
-    """Raises NotFound: there is none of that key, or its maker may no longer have one."""
+    """The embedding with this key.
+
+    Raises:
+        NotFound: there is none, or the user who made it may no longer make embeddings.
+    """
     found = Embedding.objects.select_related("user", "registered_model").filter(key=key).first()
     if found is None or not may_embed(found.user):
         raise NotFound
@@ -65,7 +72,7 @@ def seal(embedding: Embedding, prediction_id: uuid.UUID) -> str:
 
 
 def unseal(embedding: Embedding, sealed: str) -> uuid.UUID:
-    """Raises NotFound: the signature is not this embedding's."""
+    """The id in the address of a result. Raises NotFound if the signature is not valid for this embedding."""
     try:
         return uuid.UUID(_signer(embedding).unsign(sealed))
     except (BadSignature, ValueError):

@@ -12,7 +12,7 @@ from predictions.queue import completions
 from predictions.serving.schema.errors import Forbidden
 from predictions.use_cases.callers import Caller, key_of, owns
 
-# Predictions that one statement cancels.
+# The most predictions that one statement cancels.
 LOT = 500
 # One request removes rows for at most this long; the next request removes more.
 REMOVAL_SECONDS = 8.0
@@ -22,7 +22,7 @@ def erase(user: User) -> bool:
     """Cancel the user's unfinished predictions, then remove all predictions, files, feedback, tokens and
     embeddings.
 
-    Returns False if some are left.
+    Returns False if some predictions are left.
     """
     key = key_of(user)
     own = Prediction.objects.filter(caller=key)

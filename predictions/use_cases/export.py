@@ -14,7 +14,7 @@ from predictions.models import ApiToken, BatchJob, Embedding, Feedback, Predicti
 from predictions.models.prediction import PredictionQuerySet
 from predictions.use_cases.callers import key_of
 
-# Rows of one read: an export holds no more of them in memory, and no read of the database open between them.
+# Rows of one query. An export holds no more rows in memory, and no query open between two pages.
 PAGE = 500
 
 
@@ -39,14 +39,14 @@ def export(user: User) -> Iterator[str]:
 
 
 def _files(user: User) -> Iterator[dict[str, Any]]:
-    """What is known of the user's files; their rows and results are downloaded by themselves."""
+    """The metadata of the user's files. Their rows and results are downloaded separately."""
     columns = ("id", "filename", "bytes", "state", "created_at", "finished_at", "version__registered_model__name")
     for row in BatchJob.objects.asked_by(key_of(user)).values(*columns):
         yield {"model": row.pop("version__registered_model__name"), **row}
 
 
 def pages(rows: PredictionQuerySet) -> Iterator[list[Prediction]]:
-    """Page after page, each from where the last one ended: `rows` are ordered by -created_at, -id."""
+    """The rows in pages. Each page begins where the last one ended, so `rows` must be ordered by -created_at, -id."""
     following = rows
     while page := list(following[:PAGE]):
         yield registry.attach_versions(page)

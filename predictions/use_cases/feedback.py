@@ -26,7 +26,7 @@ def give_feedback(prediction: Prediction, caller: Caller, **said: Any) -> tuple[
 
 
 def given_feedback(prediction: Prediction, caller: str) -> Feedback | None:
-    """What this caller said of the answer, if there is one and they asked for it."""
+    """The caller's feedback on the answer to their own prediction; None if there is no answer or no feedback."""
     if prediction.state != State.SUCCEEDED or prediction.caller != caller:
         return None
     return Feedback.objects.of_predictions([prediction.pk]).get((prediction.pk, caller))
@@ -39,7 +39,7 @@ def check_has_answer(prediction: Prediction) -> None:
 
 
 def _true_answer(prediction: Prediction, actual: Any) -> Any:
-    """The true answer as it is kept; of several targets, by their names. Raises InvalidInput."""
+    """The true answer as it is stored; for several targets, by their names. Raises InvalidInput."""
     views = {view["target"]["name"]: view for view in prediction.version.views}
     if not views:
         return _true_value(prediction.version.manifest, actual, "/actual")
@@ -67,5 +67,5 @@ def _true_value(manifest: Mapping[str, Any], actual: Any, pointer: str) -> str |
 
 
 def _key(value: Any) -> tuple[bool, Any]:
-    """1 and true are different classes."""
+    """A key that tells the class 1 from the class true, which are equal in Python."""
     return isinstance(value, bool), value

@@ -1,4 +1,4 @@
-"""A caller's own predictions, narrowed by model, sureness or a text."""
+"""Filters for a caller's own predictions: by model, grade or text."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ LONGEST_TEXT = 200
 
 @dataclass(frozen=True)
 class HistoryFilter:
-    """An empty member narrows nothing. `text` is looked for in the answered class and in the values that were given."""
+    """An empty field filters nothing. `text` is searched for in the answered class and in the values of the row."""
 
     model: str = ""
     grade: str = ""
@@ -21,7 +21,7 @@ class HistoryFilter:
 
     @classmethod
     def of(cls, model: str, grade: str, text: str) -> "HistoryFilter":
-        """From texts of a query. An unknown grade narrows nothing. NUL is in no text that can be stored."""
+        """From the texts of a query. An unknown grade filters nothing. NUL is removed, since no stored text has it."""
         said = text.replace("\0", "").strip()[:LONGEST_TEXT]
         return cls(model, grade if grade in GRADES else "", said)
 
@@ -37,7 +37,7 @@ class HistoryFilter:
         return rows.filter(self._has_text()) if self.text else rows
 
     def _has_text(self) -> Q:
-        # SQLite keeps JSON as it was written, with other letters than ASCII escaped.
+        # SQLite stores JSON as a text in which characters outside ASCII are escaped.
         escaped = json.dumps(self.text)[1:-1]
         values = Q(values__icontains=self.text) | Q(values__icontains=escaped)
         return values | Q(output__label__icontains=self.text)

@@ -17,13 +17,13 @@ from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
 from predictions.use_cases.callers import Caller, may_see
 
-# The reads of coroutines. Two threads, so that one slow read does not hold up all others.
+# Reads the database for coroutines. Two threads, so that one slow read does not hold up all others.
 reading = ThreadPoolExecutor(2, thread_name_prefix="reading")
 
 
 # --- Models and versions ----------------------------------------------------------------------------------------------
 def find_model(name: str) -> RegisteredModel:
-    """Raises NotFound."""
+    """The model of that name. Raises NotFound."""
     try:
         return registry.find(name)
     except RegisteredModel.DoesNotExist:
@@ -31,7 +31,7 @@ def find_model(name: str) -> RegisteredModel:
 
 
 def serving_version(model: RegisteredModel, caller: Caller | None = None) -> ModelVersion:
-    """The version that answers a caller; without one the champion.
+    """The version that answers a caller; without a caller the champion.
 
     Raises ModelUnavailable if no version of the model serves, or if it is paused.
     """
@@ -50,7 +50,9 @@ def check_not_paused(model: RegisteredModel) -> None:
 
 
 def find_version(name: str, number: str | None, caller: Caller | None = None) -> ModelVersion:
-    """The version of that number or alias, whether it serves or not; without one the version that answers the caller.
+    """The version of that number or alias, whether it serves or not.
+
+    Without a number, the version that answers the caller; without a caller too, the champion.
 
     Raises:
         NotFound: there is no such model or version.
@@ -67,7 +69,7 @@ def find_version(name: str, number: str | None, caller: Caller | None = None) ->
 
 
 def version_of_key(caller: str, key: str) -> ModelVersion | None:
-    """The version that the prediction of a caller's idempotency key was asked of."""
+    """The version of the prediction that a caller's idempotency key has made; None if there is none."""
     kept = IdempotencyKey.objects.current(caller, key)
     row = kept and Prediction.objects.filter(pk=kept.prediction_id).only("version_id").first()
     return registry.version(row.version_id) if row else None
@@ -142,7 +144,7 @@ def find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predict
 
 
 def _find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Prediction | Exception]:
-    """With the caller's own feedback."""
+    """`find_predictions`, with the caller's own feedback."""
     close_old_connections()
     found = find_predictions(wanted)
     attach_feedback([(one, caller.key) for one, (_, caller) in zip(found, wanted, strict=True)])
@@ -150,7 +152,7 @@ def _find_predictions(wanted: Sequence[tuple[uuid.UUID, Caller]]) -> list[Predic
 
 
 def attach_feedback(rows: Sequence[tuple[Prediction | Exception, str]]) -> None:
-    """Let each prediction that has an answer know the feedback of the caller beside it; one read for all."""
+    """Set `own_feedback` of each prediction to the feedback of the caller beside it, by one query for all."""
     answered = [row.pk for row, _ in rows if isinstance(row, Prediction) and row.state == State.SUCCEEDED]
     given = Feedback.objects.of_predictions(answered) if answered else {}
     for row, caller in rows:

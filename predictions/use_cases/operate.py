@@ -1,4 +1,4 @@
-"""What an operator changes, on the page and by the API. The web proves nothing: see `lifecycle.changes`."""
+"""The changes that operators make, on the page and by the API. Workers prove versions: see `lifecycle.changes`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an operator asks for; `what` is one of `CHANGES`.
+    """A change that an operator asks for. `what` is one of `CHANGES`.
 
     `version` is the number or the alias of a version, `alias` the alias to set or to remove, `percent` the share of a
-    shadow or a canary, `last` the number of inputs of a replay, `reason` is kept.
+    shadow or a canary, `last` the number of inputs of a replay. `reason` is stored in the history.
     """
 
     what: str
@@ -32,19 +32,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was done, as a sentence. `is_done` is False where a worker does the rest."""
+    """A sentence that says what was done. `is_done` is False if a worker does the rest."""
 
     sentence: str
     is_done: bool = True
 
 
 def change(model: RegisteredModel, asked: Change) -> Made:
-    """Make a change of the model as it is now, whatever was remembered of it.
+    """Make a change. The model is read again, since `model` may be out of date.
 
     Raises:
         InvalidInput: there is no such change, or a part of it is missing.
         NotFound: the model has no such version or alias.
-        CannotChange: it cannot be made now.
+        CannotChange: the change cannot be made now.
     """
     _check(asked)
     now = RegisteredModel.objects.select_related("champion", "previous_champion", "challenger").get(pk=model.pk)

@@ -19,5 +19,5 @@ class EndTokens:
         return gettext("A new password ends all API tokens of the account.")
 
     def password_changed(self, password: str, user: User) -> None:
-        """Django calls this after the change is saved. A hash that is only renewed is no change."""
+        """Django calls this after the change is saved, but not when it only renews the hash of the same password."""
         ApiToken.objects.of(user).delete()

@@ -1,6 +1,6 @@
 """The receipt of a prediction: which artefact answered which input, by their hashes, and how long that took.
 
-It is computed when it is read, from the row and its version: a prediction stores the machine alone for it.
+A receipt is computed when it is read, from the prediction and its version. Only the machine is stored for it.
 """
 
 import hashlib

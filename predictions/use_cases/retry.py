@@ -1,4 +1,4 @@
-"""Ask again with the values of an earlier prediction: the version that serves, or a certain one."""
+"""Predict the values of an earlier prediction again, by the version that serves or by a given one."""
 
 from predictions.models import ModelVersion, Prediction, Source
 from predictions.models.ids import new_prediction_id
@@ -13,7 +13,7 @@ def retry(earlier: Prediction, caller: Caller) -> Prediction:
     Raises:
         NotFound, ModelUnavailable: the model is gone, or no version of it serves.
         InvalidInput: the version that serves now needs other values.
-        TooMany, QueueFull: not now; both say when.
+        TooMany, QueueFull: a limit is reached; `retry_after` says when to try again.
     """
     version = lookup.serving_version(lookup.find_model(earlier.version.registered_model.name), caller)
     values = version.signature.clean(dict(zip(earlier.version.signature.names, earlier.values, strict=True)))
@@ -26,7 +26,7 @@ def replay(earlier: Prediction, version: ModelVersion, caller: Caller) -> Predic
     Raises:
         ModelUnavailable: the model is paused, or the version does not serve.
         InvalidInput: the version needs other values.
-        TooMany, QueueFull: not now; both say when.
+        TooMany, QueueFull: a limit is reached; `retry_after` says when to try again.
     """
     named = zip(earlier.version.signature.names, earlier.values, strict=True)
     values = version.signature.clean({name: value for name, value in named if value is not None})

@@ -18,7 +18,7 @@ LASTS = timedelta(days=30)
 
 
 def view_token(prediction: Prediction) -> str:
-    """Lets everybody who has it look at the prediction."""
+    """A token with which everybody may look at the prediction."""
     return _signer(prediction).sign(prediction.pk.hex)
 
 

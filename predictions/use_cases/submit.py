@@ -1,4 +1,4 @@
-"""Submit: admit, commit, notify. An accepted row is committed; each step after that may fail and be done again."""
+"""Submit: admit, commit, notify. An accepted row is committed. A later step that fails is done again."""
 
 import hashlib
 import json
@@ -43,8 +43,8 @@ class PredictCommand:
         rows: at least one, each cleaned by the version's signature.
         ids: of the predictions, one for each row.
         idempotency_key: the same key with the same rows gives the same predictions.
-        is_pinned: the caller asked for this version, not for the one that serves. A key remembers that.
-        webhook_url: where the end of each prediction is told; only for a caller with a token.
+        is_pinned: the caller asked for this version, not for the one that serves. The hash of the request includes it.
+        webhook_url: receives a message when each prediction ends; only for a caller with a token.
     """
 
     version: ModelVersion
@@ -68,12 +68,14 @@ class _Submission:
 
 
 async def submit(command: PredictCommand) -> list[Prediction]:
-    """Accept rows: the predictions, when they are committed. Their workers are notified meanwhile.
+    """Accept rows. Returns their predictions when they are committed; the workers are notified in another thread.
 
     Raises:
-        ModelUnavailable: the version does not serve.
-        KeyReused: the key belongs to another row.
-        TooMany, QueueFull: not now; both say when.
+        NotFound: the model is gone.
+        ModelUnavailable: the model is paused, or the version does not serve.
+        KeyReused: the key belongs to another request.
+        TooManyRows: more rows than can ever be admitted at one time.
+        TooMany, QueueFull: a limit is reached; `retry_after` says when to try again.
         django.db.DatabaseError: nothing was kept.
     """
     return await submissions.ask(submission_of(command))
@@ -91,7 +93,7 @@ def submit_row(command: PredictCommand) -> Prediction:
 
 
 def submission_of(command: PredictCommand) -> _Submission:
-    """In the request's own context, whose id the rows carry."""
+    """The submission of a command. Call it in the context of the request, whose id the rows get."""
     return _Submission(command.caller, _predictions(command))
 
 
@@ -123,7 +125,7 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
         for place, prediction in enumerate(predictions):
             prediction.idempotency = IdempotencyKey(
                 caller=command.caller.key,
-                # No key of a caller contains a line break, so those of further rows are never a caller's own.
+                # No key of a caller contains a line break, so the keys of further rows never equal one.
                 key=f"{command.idempotency_key}\n{place}" if place else command.idempotency_key,
                 prediction_id=prediction.pk,
                 request_hash=request_hash,
@@ -141,7 +143,7 @@ def _hash(command: PredictCommand) -> str:
 
 # --- In the batcher's thread ------------------------------------------------------------------------------------------
 def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Exception]:
-    """One commit and one notification for all that are admitted.
+    """Admit submissions, and commit all admitted ones together. Returns the predictions or the error of each.
 
     Raises:
         KeyTaken: the key of one of several submissions is in use. The batcher tries them one by one.
@@ -163,7 +165,7 @@ def accept(submissions: Sequence[_Submission]) -> list[list[Prediction] | Except
 def _admit(submission: _Submission, rate_until: float) -> list[Prediction]:
     if not submission.is_admitted:
         first = submission.predictions[0]
-        # A repeated request costs nothing: an accepted row stays accepted, and no limit keeps its caller from it.
+        # A repeated request does not count: its rows are accepted already, and no limit may keep its caller from them.
         if not (settings.SUBMIT_RATE and _current_key(first)):
             _check(submission, first, rate_until)
         submission.is_admitted = True
@@ -223,7 +225,7 @@ def _earlier(predictions: Sequence[Prediction]) -> list[Prediction]:
 
 
 def _current_keys(predictions: Sequence[Prediction]) -> list[IdempotencyKey]:
-    """In the order of the rows."""
+    """The keys of these rows that are in use, in the order of the rows."""
     wanted = [row.idempotency for row in predictions if row.idempotency]
     found = IdempotencyKey.objects.current_among(wanted[0].caller, [key.key for key in wanted])
     return [found[key.key] for key in wanted if key.key in found]

@@ -24,7 +24,7 @@ from predictions.models.prediction_statements import Status
 from predictions.queue.completions import Subscription, listener
 from predictions.use_cases import lookup
 
-# How long a look at a prediction that is younger than `YOUNG` waits for its end.
+# How long a read of a prediction that is younger than `YOUNG` waits for its end.
 MOMENT_SECONDS = 0.02
 YOUNG = timedelta(seconds=1)
 
@@ -77,11 +77,12 @@ async def wait(rows: Sequence[Prediction], subscription: Subscription, seconds: 
 
 
 async def wait_a_moment(row: Prediction, subscription: Subscription) -> None:
-    """For a look that asks for no wait: what was accepted just now has mostly ended `MOMENT_SECONDS` later.
+    """Wait `MOMENT_SECONDS` at most for a new prediction, although the request does not ask for a wait.
 
-    A client that looks again and again then needs one look. The row is not read again when the moment is over.
+    Most new predictions end within this time, so a client that polls needs one request. The row is not read again if
+    the time is over.
     """
-    # By the clock of this host: were it wrong, a look would wait a moment in vain, or not at all.
+    # By the clock of this host. If it is wrong, a request waits a moment in vain, or not at all.
     if row.is_terminal or abs(timezone.now() - row.created_at) > YOUNG:
         return
     ended: Any = subscription.ended

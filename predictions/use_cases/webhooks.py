@@ -5,8 +5,8 @@ from predictions.use_cases.callers import Caller
 
 
 def webhook_of(prediction: Prediction, caller: Caller) -> Webhook | None:
-    """With its log. Its address is not shown to others who may see the prediction."""
+    """The webhook with its log; None for other callers, who may see the prediction but not the webhook's URL."""
     if caller.user is None or prediction.caller != caller.key or prediction.source != Source.API:
-        return None  # without asking the database for what it cannot have
+        return None  # without a query, since it has no webhook of this caller
     own = Webhook.objects.filter(pk=prediction.pk, caller=caller.key)
     return own.prefetch_related("log").first()

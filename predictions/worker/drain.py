@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 # After this time a task notifies the next worker and ends, so that other tasks of the lane run too.
 SLICE_SECONDS = 0.5
-# A predict call that takes longer leaves a second worker time to help.
+# While a longer predict call runs, a second worker has time to help.
 BUSY_MS = 5.0
-# Finished answers are not held back for a predict call that takes longer.
+# Finished answers are settled before a predict call that takes longer.
 LONG_MS = 20.0
 BEAT_SECONDS = 10.0
 
@@ -49,10 +49,10 @@ def drain_lane(lane: str) -> None:
 
 
 def _compare(lane: str, until: float) -> bool:
-    """Shadows and replays, when all else is done: as `serve`, but not by the fallback worker."""
+    """Execute shadows and replays, after all other work. Returns as `serve` does. The fallback worker executes none."""
     if lane != Lane.BULK:
         return True
-    from predictions.comparison import execution  # noqa: PLC0415 - the room of comparisons stands above this one
+    from predictions.comparison import execution  # noqa: PLC0415 - above this package in the import order
 
     return execution.run(until)
 
@@ -71,7 +71,7 @@ def serve(lane: str, until: float, on_saturated: Callable[[str], None] = lambda 
 
 
 def _serve_chunks(until: float) -> bool:
-    from predictions.batches import execution  # noqa: PLC0415 - the room of files stands above this one
+    from predictions.batches import execution  # noqa: PLC0415 - above this package in the import order
 
     while execution.run_next():
         if time.monotonic() >= until:
@@ -125,12 +125,12 @@ def _predict_groups(claim: Claim) -> tuple[list[Predicted], Exception | None]:
 
 
 def _settle(ready: list[Predicted]) -> None:
-    """And announce it at once: those who wait need not wait for the next claim."""
+    """Store the outcomes, and announce them at once, so that requests do not wait for the next claim."""
     if not ready:
         return
     settled = Prediction.objects.settle(ready)
     ids = [row.id for group in ready for row in group.claim.rows]
-    # A row that left the claim meanwhile has a status that this worker does not know: then the rows are read.
+    # If a row has left the claim meanwhile, this worker does not know its status: the web processes read the rows.
     completions.announce(ids, settled.statuses)
     spent = sum(group.predict_ms for group in ready)
     said = {"predictions": ids}
@@ -138,7 +138,7 @@ def _settle(ready: list[Predicted]) -> None:
 
 
 def answer(version_id: int, claim: Claim) -> Predicted:
-    """One outcome for each row of one version, and the milliseconds that they took together."""
+    """Predict rows of one version. Returns one outcome for each row, and the milliseconds that they took together."""
     start = time.perf_counter()
     try:
         loaded = preload.load(version_id, claim.rows[0].sha256)
@@ -146,7 +146,8 @@ def answer(version_id: int, claim: Claim) -> Predicted:
         with time_limit.applied(version_id, claim):
             outcomes = predict(loaded, [row.values for row in claim.rows])
     except ModelUnavailable as error:
-        # Not loaded; or the compiled estimator was in doubt, and the estimator itself could not be opened.
+        # Either the version could not be loaded; or an answer of the compiled estimator was doubtful, and the estimator
+        # itself could not be opened.
         preload.record_failure(version_id, error)
         outcomes = [Outcome(None, error) for _ in claim.rows]
     predict_ms = _last_ms[version_id] = (time.perf_counter() - start) * 1000
@@ -186,7 +187,7 @@ def _log_failures(version_id: int, claim: Claim, outcomes: list[Outcome]) -> Non
 
 
 def beat(process: str) -> None:
-    """Record a heartbeat of this process, at most every `BEAT_SECONDS`: the canaries keep each worker busy enough."""
+    """Record a heartbeat of this process, at most every `BEAT_SECONDS`. Canaries bring tasks to an idle service too."""
     global _beat_at
     if time.monotonic() - _beat_at >= BEAT_SECONDS:
         _beat_at = time.monotonic()

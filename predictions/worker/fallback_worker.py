@@ -1,7 +1,7 @@
 """A process that executes predictions while the workers make no progress.
 
-It is a child of the maintenance process, which has to survive whatever an estimator does: abort, hang, or use up the
-memory. It ends with the maintenance process.
+It is a child of the maintenance process, which must survive an estimator that aborts, hangs, or uses up the memory.
+It ends with the maintenance process.
 """
 
 import ctypes
@@ -19,8 +19,8 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-# The child has imported its libraries and loaded the awaited versions within this, or the machine is in trouble. A busy
-# machine may need more for that than a predict call may take.
+# Within this time, a child must import its libraries and load the versions of queued rows. On a busy machine that may
+# take longer than a predict call may.
 START_SECONDS = 60.0
 # An unused child keeps the memory of its estimators no longer than this.
 IDLE_SECONDS = 120.0
@@ -33,7 +33,7 @@ _context = multiprocessing.get_context("spawn")
 
 
 class FallbackWorker:
-    """The child process: started at the first need, replaced when it has crashed or hangs.
+    """The child process. It is started when it is first needed, and replaced when it crashes or hangs.
 
     The child ends with the thread that called `serve` first: call it from one thread, which lives as long as the child
     is needed.
@@ -102,19 +102,19 @@ class FallbackThread:
         self._thread.start()
 
     def execute(self, lanes: list[str]) -> None:
-        """Execute these lanes in turn until nothing of them is queued, and no longer those of the last call."""
+        """Execute these lanes in turn until they have no queued rows. They replace the lanes of the last call."""
         with self._changed:
             self._wanted = frozenset(lanes)
             self._next_lanes = list(lanes)
             self._changed.notify()
 
     def stop(self) -> None:
-        """End the thread and the child, whatever they do."""
+        """End the thread and the child, even in the middle of a predict call."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify()
         while self._thread.is_alive():
-            # Again: the thread may just have started a child.
+            # More than once: the thread may just have started a child.
             self._worker.kill()
             self._thread.join(0.2)
 
@@ -142,7 +142,7 @@ class FallbackThread:
 
 
 def _run(pipe: Connection, parent: int) -> None:
-    """The child's life: it ends with its parent, even in the middle of a predict call."""
+    """The main function of the child, which ends with its parent, even in the middle of a predict call."""
     _end_with(parent)
     import django  # noqa: PLC0415
 
@@ -164,5 +164,5 @@ def _end_with(parent: int) -> None:
     """Let the kernel kill this process when its parent ends; elsewhere than on Linux the closed pipe ends it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before that line
+    if os.getppid() != parent:  # the parent ended before the line above
         os._exit(1)

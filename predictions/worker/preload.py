@@ -1,4 +1,4 @@
-"""Versions in this process: their loading, before the first prediction and on demand, and the reasons of failures."""
+"""Loads versions in this process, before the first prediction and on demand, and records why a version fails."""
 
 import gc
 import logging
@@ -32,7 +32,7 @@ OWN_THREADS = frozenset({"xgboost", "xgboost-cpu", "lightgbm", "catboost"})
 
 @dataclass(frozen=True)
 class VersionKey:
-    """What the loader finds a version by."""
+    """The key by which the loader finds a version."""
 
     name: str
     number: int
@@ -41,7 +41,10 @@ class VersionKey:
 
 @lru_cache(maxsize=1024)
 def version_key(version_id: int, sha256: str) -> VersionKey:
-    """An artefact never changes, so its key is kept for good. A primary key may name another one after a restore."""
+    """The key of a version. It is cached for good, since an artefact never changes.
+
+    `sha256` is part of the cache's key: after a database restore, a primary key may name another artefact.
+    """
     name, number = ModelVersion.objects.values_list("registered_model__name", "number").get(pk=version_id)
     return VersionKey(name, number, sha256)
 
@@ -92,20 +95,20 @@ def examine(version_id: int) -> bool:
 
 
 def load_champions() -> None:
-    """Before the pool forks: the first prediction is quick, and the processes share the memory."""
+    """Load versions before the pool forks, so that the first prediction is quick and the processes share the memory."""
     limit_threads()
     _examine_all(ModelVersion.objects.champions(), lambda version: not _breaks_in_a_fork(version))
     connections.close_all()
 
 
 def share_memory() -> None:
-    """Before the pool forks: what its processes have in common is left alone by their garbage collectors."""
+    """Freeze all objects before the pool forks, so that the garbage collectors of its processes leave them alone."""
     gc.collect()
     gc.freeze()
 
 
 def load_champions_of_a_child() -> None:
-    """After a fork: the versions that cannot be loaded before it."""
+    """Load the champions that cannot be loaded before a fork."""
     _examine_all(ModelVersion.objects.champions(), _breaks_in_a_fork)
 
 

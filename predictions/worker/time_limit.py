@@ -48,7 +48,7 @@ class TimeLimit:
 
     @contextmanager
     def applied(self, version_id: int, claim: Claim) -> Iterator[None]:
-        """The body is one predict call."""
+        """Watch the body of the `with` statement, which is one predict call."""
         self._start_watcher()
         self._call = Call(version_id, claim, time.monotonic())
         try:
@@ -64,7 +64,7 @@ class TimeLimit:
             thread.start()
 
     def _watch(self) -> None:
-        """Counts pauses and not the clock: while this process is suspended, its call does not use up its time."""
+        """Count pauses instead of reading the clock: the time for which this process is suspended does not count."""
         pause, length = threading.Event(), min(self._seconds / 8, 1.0)
         watched, spent = None, 0.0
         while not pause.wait(length):

@@ -1,7 +1,7 @@
 """The datatypes of the protocol: which JSON values are of a type, and how a type is laid out in bytes.
 
-In bytes all numbers are little-endian, a BOOL is one byte, and an element of BYTES is preceded by its length in four
-(the binary tensor data extension). No numpy: the web process does not load it.
+In bytes all numbers are little-endian, a BOOL is one byte, and an element of BYTES follows its length in four
+bytes (the binary tensor data extension). numpy is not used, since a web process does not load it.
 """
 
 import struct
@@ -14,7 +14,7 @@ from predictions.serving.schema.signature import Value
 
 @dataclass(frozen=True)
 class Datatype:
-    """`code` is that of Python's struct. `low` and `high` bound what the type can say, both included."""
+    """`code` is its character in formats of Python's struct. `low` and `high` are its least and its greatest value."""
 
     name: str
     code: str
@@ -33,7 +33,7 @@ class Datatype:
         return self.low is None or self.high is None or self.low <= value <= self.high  # type: ignore[operator]
 
     def unpack(self, data: bytes, count: int) -> list[Value]:
-        """`count` elements from their bytes. Raises ValueError, in words that follow the name of a tensor."""
+        """`count` elements from their bytes. Raises ValueError; its text follows the name of the tensor."""
         if self.name == "BYTES":
             return list(_texts(data, count))
         needed = count * struct.calcsize(f"<{self.code}")

@@ -1,4 +1,4 @@
-"""Infer: accept several rows and wait for all of them, with the same rows, queue and guarantees as everywhere."""
+"""Infer: accept several rows and wait for all of them. They are predictions as those of the JSON API."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from predictions.serving.schema.signature import Value
 from predictions.use_cases import lookup
 from predictions.use_cases.submit import PredictCommand
 
-# The protocol always waits, but no client waits for ever.
+# A request always waits for its answers, but not longer than this.
 LONGEST_WAIT = 30.0
 
 Read = tuple[messages.InferenceRequest, list[messages.RequestedOutput], list[list[Value]]]
@@ -53,7 +53,7 @@ async def _answers(request: ApiRequest, command: PredictCommand) -> list[Predict
     """The succeeded predictions of cleaned rows, in order.
 
     Raises:
-        NotInTime: all rows were accepted and will end.
+        NotInTime: all rows were accepted, and some have not ended yet.
         ForetellError: all rows have ended, and not all have an answer; or nothing was accepted.
     """
     seconds = min(settings.WAIT_MAX, LONGEST_WAIT)
@@ -67,7 +67,7 @@ async def _answers(request: ApiRequest, command: PredictCommand) -> list[Predict
 
 
 def _failure(row: int, prediction: Prediction, others: int) -> ForetellError:
-    """The first row's error, which names the row, as the error of the whole request."""
+    """The error of the whole request: that of the first row that failed. It names the row."""
     kind = Canceled if prediction.state == State.CANCELED else ERRORS.get(prediction.error_code, ModelFailure)
     error = kind.__new__(kind)
     more = f" {others} more failed." if others else ""

@@ -1,4 +1,4 @@
-"""From tensors to rows of a signature: one tensor of [rows, features], or one tensor for each feature."""
+"""Makes rows of a signature from tensors: one tensor of [rows, features], or one tensor for each feature."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ from predictions.serving.schema.request_errors import BadRequest
 from predictions.serving.schema.signature import Boolean, Choice, Feature, Integer, Number, Signature, Value
 from predictions.serving.schema.wording import printable
 
-# Problems that one message names.
+# The most problems that one message names.
 MOST_NAMED = 10
-# The name that the one tensor has in the metadata; in a request it may have any.
+# The name of a single tensor in the metadata. In a request it may have any name.
 ONE_TENSOR = "input"
 
 
 def metadata(signature: Signature) -> list[dict[str, Any]]:
-    """One tensor where all features are numbers, with their names in order; else one for each feature."""
+    """One tensor with the names of the features in order, if all are numbers; else one tensor for each feature."""
     if all(_datatype(feature) != "BYTES" and not isinstance(feature, Boolean) for feature in signature.features):
         names = {f"feature_{place}": name for place, name in enumerate(signature.names)}
         shape = [-1, len(signature.names)]
@@ -41,7 +41,7 @@ def rows(asked: InferenceRequest, signature: Signature) -> list[list[Value]]:
 
 
 def _is_one_tensor(asked: InferenceRequest, signature: Signature) -> bool:
-    """A single tensor that is named like a feature may be either; its shape decides."""
+    """Whether one tensor has all features. If a single tensor has the name of a feature, its shape decides."""
     if asked.content_type == "pd" or len(asked.inputs) > 1:
         return False
     tensor = asked.inputs[0]
@@ -97,7 +97,7 @@ def _cleaned(given: Sequence[Mapping[str, Value]], signature: Signature, place: 
 
 
 def _read(feature: Feature, value: Value) -> Value:
-    """What a tensor can only say in its own way: a missing number as NaN, and a choice that is a number as text."""
+    """The value as the signature expects it: a tensor may have NaN for a missing number, and text for any choice."""
     if isinstance(value, float) and math.isnan(value) and not feature.required:
         return None
     if isinstance(feature, Choice) and isinstance(value, str):

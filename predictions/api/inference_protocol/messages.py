@@ -30,7 +30,7 @@ class RequestedOutput:
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """`outputs` is empty when the client leaves the choice to us."""
+    """`outputs` is empty if the client names none."""
 
     id: str
     content_type: str
@@ -43,8 +43,8 @@ def read(request: ApiRequest) -> InferenceRequest:
     """The inference request in a body.
 
     Raises:
-        BadRequest: it is none, or its tensors are none.
-        UnsupportedMediaType: its content type is not understood.
+        BadRequest: the body is no inference request, or a tensor is not valid.
+        UnsupportedMediaType: the content type of the body is not understood.
     """
     body = body_of(request)
     end = _json_length(request.headers.get(JSON_LENGTH.lower()), len(body))
@@ -82,7 +82,7 @@ def parse(data: bytes) -> dict[str, Any]:
 
 
 def reply(asked: InferenceRequest, version: ModelVersion, outputs: Sequence[tuple[Tensor, bool]]) -> ApiReply:
-    """Each output with whether it goes as bytes."""
+    """The response. Each of `outputs` is a tensor, and whether it is sent as bytes."""
     tensors_said, tail = [], b""
     for tensor, as_bytes in outputs:
         said = tensor.described()

@@ -1,6 +1,6 @@
-"""From answers to tensors: `predict`, and on request `predict_proba` and how sure each answer is.
+"""Makes tensors of answers: `predict`, and on request `predict_proba` and tensors that say how sure each answer is.
 
-The metadata name the first two, which every client of the protocol asks for; the others are Foretell's own.
+The metadata name the first two, which clients of the protocol expect. The others are Foretell's own.
 """
 
 import json
@@ -39,7 +39,7 @@ def wanted(asked: InferenceRequest, version: ModelVersion) -> list[RequestedOutp
     """The outputs to give; `predict` if the client names none.
 
     Raises:
-        BadRequest: one is unknown, or named twice.
+        BadRequest: an output is unknown, or named twice.
     """
     if not asked.outputs:
         return [RequestedOutput(PREDICT, asked.all_as_bytes)]
@@ -54,7 +54,11 @@ def wanted(asked: InferenceRequest, version: ModelVersion) -> list[RequestedOutp
 
 
 def tensor(name: str, answers: Sequence[Prediction], version: ModelVersion) -> Tensor:
-    """One output for all rows, which have all succeeded."""
+    """One output for all rows, which have all succeeded.
+
+    Raises:
+        BadRequest: the version gives no probabilities.
+    """
     labels = _labels(version)
     if name in OWN:
         return OWN[name](answers)
@@ -67,7 +71,7 @@ def tensor(name: str, answers: Sequence[Prediction], version: ModelVersion) -> T
 
 
 def _parts(answer: Prediction, version: ModelVersion) -> list[Any]:
-    """The outputs of the targets, in their order; of one target the output itself."""
+    """The outputs of the targets, in their order; with one target, its output alone."""
     output: Any = answer.output
     return [output["outputs"][view["target"]["name"]] for view in version.views] or [output]
 
@@ -75,7 +79,7 @@ def _parts(answer: Prediction, version: ModelVersion) -> list[Any]:
 def own_outputs(version: ModelVersion) -> list[str]:
     """Foretell's own outputs of this version, each only on request."""
     left_out = {"interval" if _labels(version) else "prediction_set"}
-    if version.views:  # the JSON API says them for each target
+    if version.views:  # the JSON API gives these for each target
         left_out = {"interval", "prediction_set", "grade"}
     return [name for name in OWN if name not in left_out]
 
@@ -85,14 +89,14 @@ def _texts(name: str, texts: Sequence[str]) -> Tensor:
 
 
 def _intervals(answers: Sequence[Prediction]) -> Tensor:
-    """Not a number where nothing is known; null in JSON."""
+    """The bounds of each interval. Without an interval they are NaN, which is null in JSON."""
     given: list[Any] = [answer.output for answer in answers]
     bounds = [bound for output in given for bound in output["interval"] or [math.nan, math.nan]]
     return Tensor("interval", DATATYPES["FP64"], (len(given), 2), bounds)
 
 
 def _sets(answers: Sequence[Prediction]) -> Tensor:
-    """Each set is a JSON list of labels, or null: sets differ in length, and a tensor has no room for that."""
+    """Each set is a text: a JSON list of labels, or null. Sets differ in length, and the rows of a tensor do not."""
     given: list[Any] = [answer.output for answer in answers]
     return _texts("prediction_set", [json.dumps(output["prediction_set"]) for output in given])
 
@@ -103,7 +107,7 @@ def _grades(answers: Sequence[Prediction]) -> Tensor:
 
 
 def _advice(answers: Sequence[Prediction]) -> Tensor:
-    """Of each row a JSON list of objects, as in the JSON API."""
+    """The advice on each row is a text: a JSON list of objects, as in the JSON API."""
     found = [row.version.advisor.advise(row.values) for row in answers]
     return _texts("advice", [json.dumps([asdict(one) for one in advice]) for advice in found])
 
@@ -131,12 +135,14 @@ def _probabilities(given: Sequence[Sequence[dict[str, Any]]], version: ModelVers
 
 
 def _labels(version: ModelVersion) -> list[str]:
-    """The labels of the classes in the order of the columns; empty for a regression. Of several targets each has its
-    target before it."""
+    """The labels of the classes in the order of the columns; empty for a regression.
+
+    With several targets, each label has the form `target=label`.
+    """
     several = [f"{view['target']['name']}={label}" for view in version.views for label in view["labels"]]
     return several or list(version.manifest["labels"])
 
 
 def _in_order(labels: Sequence[str]) -> dict[str, str]:
-    """A parameter of the protocol is a text, a number or a boolean, so each label has its own."""
+    """The labels as parameters. A parameter of the protocol cannot be a list, so each label has its own."""
     return {f"class_{place}": label for place, label in enumerate(labels)}

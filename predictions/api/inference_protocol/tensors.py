@@ -1,4 +1,4 @@
-"""Tensors as they stand in a request and in a response."""
+"""Tensors of requests and responses."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +22,13 @@ class Tensor:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def described(self) -> dict[str, Any]:
-        """As in a response, without the data."""
+        """The tensor as in a response, without the data."""
         said: dict[str, Any] = {"name": self.name, "shape": list(self.shape), "datatype": self.datatype.name}
         return {**said, "parameters": dict(self.parameters)} if self.parameters else said
 
 
 class Tail:
-    """The bytes behind the JSON of a body, taken tensor by tensor in their order."""
+    """The bytes after the JSON of a body. They are taken tensor by tensor, in order."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -50,7 +50,7 @@ def read(said: Any, tail: Tail) -> Tensor:
     """An input of a request.
 
     Raises:
-        BadRequest: it is no tensor, or its shape, datatype and data do not fit; the tensor is named.
+        BadRequest: it is no tensor, or its shape, datatype and data do not fit. The message names the tensor.
     """
     if not isinstance(said, dict) or not isinstance(said.get("name"), str) or not said["name"]:
         raise BadRequest('Each of "inputs" must be an object with a "name", a "shape", a "datatype" and "data".')

@@ -1,4 +1,4 @@
-"""What Triton's tools ask for besides the protocol: a model's configuration, and its statistics."""
+"""The configuration and the statistics of a model, which Triton's tools ask for besides the protocol."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def configuration(version: ModelVersion) -> Json:
-    """As Triton's `ModelConfig`. Dimensions are those of one row: the first one of a tensor counts rows."""
+    """Triton's `ModelConfig`. Dimensions are those of one row, without the first one of a tensor, which counts rows."""
     return {
         "name": version.registered_model.name,
         "platform": "sklearn_joblib",
@@ -28,7 +28,7 @@ def _tensor(said: Json) -> Json:
 
 
 def statistics(version: ModelVersion) -> Json:
-    """Of all rows of the model since the installation, by whatever version: Foretell counts by model."""
+    """The statistics of all versions of the model since the installation: Foretell counts by model."""
     name = version.registered_model.name
     ended = {one.state: one for one in MetricHistogram.objects.filter(name="total", model=name)}
     timed = {

@@ -1,4 +1,4 @@
-"""The paths of the protocol. Health is open to every probe; the rest asks for what the JSON API asks for."""
+"""The paths of the protocol. Health is open to every probe. The others need the same permissions as the JSON API."""
 
 import tomllib
 from functools import cache
@@ -24,14 +24,14 @@ class ProtocolView(APIView):
 
 
 class Live(ProtocolView):
-    """`predictions.api.routes` answers it."""
+    """`predictions.api.routes` answers this path."""
 
     def get(self, request: Request) -> Response:
         raise NotImplementedError
 
 
 class Ready(ProtocolView):
-    """Whether the server can answer: its database does. Whether a model serves, `models/<name>/ready` says."""
+    """Whether the database answers. `models/<name>/ready` says whether a model serves."""
 
     def get(self, request: Request) -> Response:
         RegisteredModel.objects.exists()
@@ -103,14 +103,14 @@ class RepositoryIndex(ProtocolView):
 
 
 class Infer(ProtocolView):
-    """The address of `predictions.api.inference_protocol.inference.infer`, which answers it. Never called."""
+    """The path of `predictions.api.inference_protocol.inference.infer`, which answers it. This view is never called."""
 
     def post(self, request: Request, name: str, number: str | None = None) -> Response:
         raise NotImplementedError
 
 
 class NotOffered(ProtocolView):
-    """Every other path: tracing, shared memory, loading and unloading. Never called: it is refused."""
+    """Every other path: tracing, shared memory, loading and unloading. `predictions.api.threads` refuses it."""
 
 
 def _not_ready(name: str) -> Response:
@@ -119,6 +119,6 @@ def _not_ready(name: str) -> Response:
 
 @cache
 def product_version() -> str:
-    """From pyproject.toml: the product runs from its checkout and is installed nowhere."""
+    """The version in pyproject.toml. The product runs from its checkout, so there is no installed package."""
     with (settings.BASE_DIR / "pyproject.toml").open("rb") as file:
         return str(tomllib.load(file)["project"]["version"])

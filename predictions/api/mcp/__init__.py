@@ -1,4 +1,4 @@
 """The Model Context Protocol at /mcp: agents call each model that serves as a tool.
 
-`door` takes the request behind the API's layers. Only `server` and what it imports load the SDK, on first use.
+`door` gets the requests that have passed the API's layers. Only `server` imports the SDK, with the first request.
 """

@@ -1,7 +1,7 @@
-"""A model's form as an MCP App (extension io.modelcontextprotocol/ui, 2026-01-26): hosts that can show it do.
+"""A model's form as an MCP App (extension io.modelcontextprotocol/ui, 2026-01-26), for hosts that can show one.
 
-It is one HTML document. The host shows it in a sandbox without network: the form asks by calling the model's tool
-through the host, with the rights of the agent's own connection.
+The app is one HTML document. The host shows it in a sandbox without network. To predict, the form calls the model's
+tool through the host, with the permissions of the agent's connection.
 """
 
 import json
@@ -16,7 +16,7 @@ from predictions.serving.schema.signature import Choice, Feature
 
 MEDIA_TYPE = "text/html;profile=mcp-app"
 URI = "ui://foretell/{}"
-# Nothing is loaded from anywhere, so no origins are named.
+# The document loads nothing, so no origins are named.
 META: dict[str, Any] = {"ui": {"prefersBorder": True}}
 
 
@@ -45,7 +45,7 @@ def _fields(version: ModelVersion) -> Iterator[dict[str, Any]]:
 
 
 def _options(feature: Feature) -> Iterator[tuple[str, str]]:
-    """The value as JSON, and its label; empty for a field in which people write."""
+    """Each option: its value as JSON, and its label. A field in which people write has none."""
     if isinstance(feature, Choice):
         yield from ((json.dumps(value), label) for value, label in feature.choices)
     elif feature.kind == "boolean":

@@ -1,4 +1,4 @@
-"""What the tools do, by the use cases that the JSON API calls too."""
+"""The functions of the tools. They call the same use cases as the JSON API."""
 
 import uuid
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from predictions.use_cases import cancel, lookup
 from predictions.use_cases.submit import PredictCommand
 from predictions.use_cases.wait import subscribe, wait
 
-# A call waits so long at most; clients give up after 30 to 60 seconds.
+# A call waits this long at most; clients give up after 30 to 60 seconds.
 MOST_SECONDS = 20.0
 PREFIX = "predict_"
 
@@ -30,7 +30,7 @@ Arguments = Mapping[str, Any]
 
 
 def serving(request: ApiRequest) -> list[ModelVersion]:
-    """The versions that serve, of the models that the caller may ask."""
+    """The versions that serve, of the models that the caller's token allows."""
     only = request.caller.only_model
     models = [registry.find(model.name) for model in RegisteredModel.objects.listed().defer("champion__manifest")]
     champions = [registry.champion(model) for model in models if only in ("", model.name)]
@@ -41,8 +41,8 @@ async def predict(request: ApiRequest, name: str, arguments: Arguments) -> Predi
     """Accept a row and wait for its answer.
 
     Raises:
-        OutOfScope: the caller's token is for less.
-        ForetellError: what the JSON API refuses such a request for.
+        OutOfScope: the caller's token does not allow this prediction.
+        ForetellError: the error by which the JSON API refuses such a request.
     """
     _check_may_change(request)
     if request.caller.only_model not in ("", name):
@@ -55,7 +55,7 @@ async def predict(request: ApiRequest, name: str, arguments: Arguments) -> Predi
 
 
 async def get_prediction(request: ApiRequest, arguments: Arguments) -> Prediction:
-    """The prediction when it has ended, or as it is after some time. Raises NotFound or Removed."""
+    """The prediction, once it has ended or `MOST_SECONDS` have passed. Raises InvalidInput, NotFound or Removed."""
     prediction_id = _id(arguments)
     with subscribe([prediction_id]) as subscription:
         row = await find(request, str(prediction_id))
@@ -64,7 +64,7 @@ async def get_prediction(request: ApiRequest, arguments: Arguments) -> Predictio
 
 
 async def cancel_prediction(request: ApiRequest, arguments: Arguments) -> Prediction:
-    """Raises NotFound, Removed, Forbidden, OutOfScope or CannotCancel."""
+    """Raises InvalidInput, NotFound, Removed, Forbidden, OutOfScope or CannotCancel."""
     _check_may_change(request)
     row = await find(request, str(_id(arguments)))
     await in_thread(cancel.cancel, row, request.caller)
@@ -77,7 +77,10 @@ def _check_may_change(request: ApiRequest) -> None:
 
 
 def _clean(version: ModelVersion, arguments: Arguments) -> list[Any]:
-    """The row of a tool's arguments. A feature's own name is no parameter where the two differ."""
+    """The row of a tool's arguments. Raises InvalidInput.
+
+    If the parameter of a feature has another name, the name of the feature is not accepted.
+    """
     features = parameters(version.signature.names)
     unknown = arguments.keys() - features.keys()
     row = {features[name]: value for name, value in arguments.items() if name in features}
@@ -93,7 +96,7 @@ def _clean(version: ModelVersion, arguments: Arguments) -> list[Any]:
 
 
 def _placed(problem: Problem, names: Mapping[str, str]) -> Problem:
-    """With the name of the parameter, and a pointer into the arguments."""
+    """The problem with the name of the parameter, and a pointer into the arguments."""
     if problem.feature is None:
         return replace(problem, pointer="")
     name = names.get(problem.feature, problem.feature)
@@ -101,7 +104,7 @@ def _placed(problem: Problem, names: Mapping[str, str]) -> Problem:
 
 
 def _id(arguments: Arguments) -> uuid.UUID:
-    """Raises InvalidInput."""
+    """The id of the prediction that is meant. Raises InvalidInput."""
     problems = [
         Problem(printable(name), "unknown_member", 'Only "id" belongs here.', pointer_to(printable(name)))
         for name in sorted(arguments.keys() - {"id"})[:20]

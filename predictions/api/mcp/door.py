@@ -22,7 +22,14 @@ REMEDY = "The package mcp is not installed here. Install it: make mcp, or pip in
 
 
 async def answer(request: ApiRequest) -> ApiReply:
-    """Raises NotInstalled, ForeignOrigin or MethodNotAllowed: there are no sessions to end, and no stream to open."""
+    """Answer a request.
+
+    Raises:
+        MethodNotAllowed: it is no POST. There are no sessions to end, and no streams to open.
+        InvalidInput: it has a query parameter.
+        ForeignOrigin: it comes from a page of another site.
+        NotInstalled: the package `mcp` is missing.
+    """
     if request.method == "OPTIONS":
         return options_reply(METHODS)
     if request.method not in METHODS:
@@ -35,7 +42,7 @@ async def answer(request: ApiRequest) -> ApiReply:
 
 
 def _check_origin(request: ApiRequest) -> None:
-    """A page of another site must not use a visitor's place in the network (MCP, transports, security warning)."""
+    """Refuse a page of another site, which could use a visitor's network access (MCP, transports, security warning)."""
     origin, known = request.headers.get("origin"), settings.CORS_ALLOWED_ORIGINS
     own = request.origin.removesuffix(request.prefix)
     if origin is not None and origin != own and origin not in known and "*" not in known:

@@ -13,13 +13,13 @@ Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-# Hosts of agents refuse other names of parameters, and longer ones.
+# Hosts of agents refuse parameter names that are longer, or have other characters.
 LONGEST = 64
 NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9_.-]+")
 
 
 def _object(properties: Json, description: str = "") -> Json:
-    """All members are always there."""
+    """The schema of an object in which all properties are required."""
     said = {"description": description} if description else {}
     return {"type": "object", **said, "properties": properties, "required": list(properties)}
 
@@ -109,7 +109,7 @@ PREDICTION_ID: Json = {
 
 
 def parameters(names: Iterable[str]) -> dict[str, str]:
-    """The features of a signature by the names of their parameters. A name that hosts accept stays as it is."""
+    """The name of each parameter, with the name of its feature. A feature's name that hosts accept stays as it is."""
     features = list(names)
     kept = {name for name in features if _is_allowed(name)}
     found: dict[str, str] = {}
@@ -132,7 +132,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def arguments(signature: Signature) -> Json:
-    """The signature's schema. Where a parameter is not called as its feature, its title says the feature's name."""
+    """The signature's schema. If a parameter is not named as its feature, its title is the feature's name."""
     schema = signature.json_schema()
     renamed = {feature: name for name, feature in parameters(signature.names).items()}
     properties = {renamed[feature]: _titled(said, feature, renamed) for feature, said in schema["properties"].items()}

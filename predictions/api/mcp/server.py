@@ -1,7 +1,7 @@
-"""The SDK's server: tools and resources. A request comes with the ApiRequest that carries it, in its ASGI scope.
+"""The SDK's server: tools and resources. The ASGI scope of a request to the SDK contains our ApiRequest.
 
-Tasks of the protocol are an extension that the SDK does not offer on the server (2.3). A call that is not finished in
-time returns the prediction's id instead; `get_prediction` and `cancel_prediction` go on with it. The rows are the same.
+The tasks of the protocol are an extension that SDK 2.3 does not offer on the server. Instead, a call that is not
+finished in time returns the id of its prediction, for the tools `get_prediction` and `cancel_prediction`.
 """
 
 import asyncio
@@ -116,7 +116,7 @@ async def _call_tool(context: Context, params: CallToolRequestParams) -> CallToo
 def _result(request: ApiRequest, row: Prediction) -> CallToolResult:
     body = _as_json(representation.prediction(request.origin, row))
     text = sentences.of_prediction(row, [advice["message"] for advice in body["advice"]])
-    # A prediction that ended without an answer: its whole body says why.
+    # If the prediction ended without an answer, the body says why.
     is_error = body["error"] is not None
     return CallToolResult(content=[TextContent(text=text)], structured_content=body, is_error=is_error)
 
@@ -168,7 +168,7 @@ async def _read_resource(context: Context, params: ReadResourceRequestParams) ->
 
 
 def _app(version: ModelVersion, uri: str) -> TextResourceContents:
-    """Hosts find it by the tool. It is not listed, since it is nothing for a model to read."""
+    """The form of a model. Hosts find it through the tool. It is not listed, since it is not for language models."""
     html = app.html(version, PREFIX + version.registered_model.name)
     return TextResourceContents(uri=uri, mime_type=app.MEDIA_TYPE, text=html, _meta=app.META)
 
@@ -181,14 +181,14 @@ def _card_text(version: ModelVersion) -> str:
 
 # --- The server -------------------------------------------------------------------------------------------------------
 def _safe(handler: Callable[[Context, Any], Awaitable[Any]]) -> Callable[[Context, Any], Awaitable[Any]]:
-    """No text of an unexpected error reaches a client."""
+    """A handler whose unexpected errors do not show their text to clients."""
 
     async def call(context: Context, params: Any) -> Any:
         try:
             return await handler(context, params)
         except MCPError:
             raise
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:  # noqa: BLE001 - the client reads a sentence of ours for every error
             raise MCPError(INTERNAL_ERROR, _known(error).sentence) from None
 
     return call
@@ -199,7 +199,7 @@ server: Server[Any] = Server(
     version=product_version(),
     title="Foretell",
     instructions=INSTRUCTIONS,
-    # Asked before each call otherwise, for headers that no tool of ours declares.
+    # Otherwise the SDK asks for the schema before each call, for headers that none of our tools declares.
     get_tool_input_schema=lambda _: None,
     on_list_tools=_safe(_list_tools),
     on_call_tool=_safe(_call_tool),
@@ -215,7 +215,7 @@ def _request(context: Context) -> ApiRequest:
 
 
 async def answer(request: ApiRequest) -> ApiReply:
-    """The SDK's answer to one request, by a manager of its own: there is no session that another could share."""
+    """The SDK's answer to one request. Each request has its own manager, since there are no sessions to share."""
     manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
     messages: list[Mapping[str, Any]] = []
     body = iter([{"type": "http.request", "body": request.body, "more_body": False}])

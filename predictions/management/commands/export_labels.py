@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from predictions.management.lifecycle import find_model
 from predictions.models import Feedback, ModelVersion, RegisteredModel
 
-# Of the prediction, behind the columns for training.
+# Columns about the prediction, after the columns for training.
 ABOUT = ("prediction", "version", "asked_at", "said_at")
 
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
 
 def _write(champion: ModelVersion, file: Any) -> int:
-    """In the columns of the champion. Values are written as they are, since programs read the file."""
+    """Write rows in the columns of the champion. Returns how many. Values are not escaped, since programs read them."""
     features = champion.signature.names
     targets = [view["target"]["name"] for view in champion.views] or [champion.manifest["target"]["name"]]
     writer, count = csv.writer(file, lineterminator="\n"), 0

@@ -17,7 +17,7 @@ class Command(BaseCommand):
         "Maintenance process: fails or expires overdue predictions, requeues expired leases, notifies workers again "
         "about unclaimed rows, and executes the rows of a lane that makes no progress."
     )
-    # They would import every page, and this process has none.
+    # System checks would import every page, and this process has none.
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -43,7 +43,7 @@ class Command(BaseCommand):
 
     def _run(self) -> None:
         import_string(settings.PROCESS_STARTED)("keeper")
-        # An exception in the main thread: the fallback worker is stopped on the way out.
+        # SIGTERM raises SystemExit in the main thread, so that the fallback worker is stopped below.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         thread = FallbackThread(FallbackWorker())
         thread.start()

@@ -16,7 +16,7 @@ from predictions.models import version_files
 from predictions.serving.artifacts import repository
 
 ANALYST = "analyst"
-# Made by the migrations.
+# The migrations make these groups.
 GROUPS = ("analysts", "operators")
 
 
@@ -39,22 +39,22 @@ class Command(BaseCommand):
             self.make_analyst()
 
     def collect_static(self) -> None:
-        """Only after a change: collecting compresses every file anew, which takes longer than all other steps."""
+        """Collect static files, only after a change: all files are compressed, which takes the longest of all steps."""
         collected, sources = Path(settings.STATIC_ROOT) / ".sources", static_sources()
         if not collected.exists() or collected.read_text() != sources:
             call_command("collectstatic", interactive=False, verbosity=0)
             collected.write_text(sources)
 
     def train_missing(self) -> None:
-        """Models without a version, or with none that this Foretell can serve.
+        """Train the models without a version that this Foretell can serve.
 
-        One that cannot be trained is named and left out: the others are to serve. Nothing is trained while it is not
-        known what other machines have trained.
+        A model that cannot be trained is named and left out, so that the others serve. If the storage of artefacts does
+        not answer, nothing is trained: other machines may have trained the models already.
         """
         try:
             version_files.pull(settings.MODELS_DIR)
         except version_files.StorageUnavailable:
-            return  # `registry.sync` says so
+            return  # `registry.sync` reports it
         for description in repository.descriptions(settings.MODELS_DIR, on_broken=_reported_by_sync):
             if repository.manifests(settings.MODELS_DIR, description.name, on_broken=_reported_by_sync):
                 continue

@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="decide and prove, and keep nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        pull()  # the next number is known only then
+        pull()  # the next version number is known only after that
         if options["serve"] and (known := self._known(options)) is not None:
             self.stdout.write(f"{options['name']} version {known} was made from these files: nothing to do.")
             return
@@ -61,7 +61,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
     def _import(self, options: dict[str, Any]) -> "Imported":
-        """Raises CommandError: a person who brings a file reads one sentence and no traceback."""
+        """Raises CommandError for every error, so that a person reads one sentence and no traceback."""
         try:
             from predictions.serving.importing.importer import import_model  # noqa: PLC0415 - only here
             from predictions.serving.training.fresh_process import prove_in_fresh_process  # noqa: PLC0415

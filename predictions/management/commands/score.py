@@ -70,7 +70,7 @@ def _opened(name: str) -> BinaryIO | IO[bytes]:
 
 
 def _write(content: Iterator[bytes], name: str, layout: Layout, loaded: Loaded) -> None:
-    """Into a file beside `name` that takes its place when it is whole; or to standard output as it comes."""
+    """Write to a file beside `name` that replaces `name` when it is complete, or to standard output piece by piece."""
     if name == "-":
         for piece in content:
             sys.stdout.buffer.write(piece)
@@ -100,7 +100,7 @@ class Bar:
         if not self._stream.isatty() or now - self._shown_at < BETWEEN_SECONDS:
             return
         self._shown_at = now
-        if not self._total:  # the rows of a workbook are not counted before
+        if not self._total:  # the rows of a workbook are not counted in advance
             self._stream.write(f"\r{done} rows", ending="")
             return
         full = round(BAR * done / self._total)

@@ -37,13 +37,13 @@ class Command(BaseCommand):
 
 
 def _train(name: str) -> "Manifest":
-    """Raises CommandError: a person who trains reads one sentence and no traceback."""
+    """Raises CommandError for every error, so that a person reads one sentence and no traceback."""
     try:
         from predictions.serving.training.fresh_process import prove_in_fresh_process  # noqa: PLC0415 - only when training
         from predictions.serving.training.register import train_and_register  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CommandError(f"Training needs {error.name}: pip install -r requirements/run.txt") from error
-    pull()  # the next number is known only then
+    pull()  # the next version number is known only after that
     try:
         prove = partial(prove_in_fresh_process, budget_bytes=settings.LOADER_BYTES)
         return train_and_register(settings.MODELS_DIR, name, prove)

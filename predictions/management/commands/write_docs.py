@@ -43,7 +43,7 @@ def error_codes() -> str:
 
 
 def openapi() -> str:
-    """The schema without the models that one database holds."""
+    """The schema without the paths of single models, which depend on a database."""
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     page: bytes = OpenApiYamlRenderer().render(schema, renderer_context={})  # type: ignore[no-untyped-call]
     return page.decode()
