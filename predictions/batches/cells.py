@@ -28,6 +28,7 @@ Mask = npt.NDArray[np.bool_]
 
 _SPACES = r"[ '\u00a0\u2009\u202f\u2019]"
 # The other decimal sign may group digits only if it repeats, or if both signs occur: "1,234" would be ambiguous.
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 NUMBERS = {
     ".": re.compile(
         rf"[+-]?(\d+|[1-9]\d{{0,2}}({_SPACES}\d{{3}})+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d{{0,2}}(,\d{{3}})+(?=\.))?"
@@ -234,7 +235,7 @@ def read_number(text: str, decimal: str) -> Any:
     if NUMBERS[decimal].fullmatch(standard) and re.search(r"\d", standard):
         other = "," if decimal == "." else "."
         return float(re.sub(_SPACES, "", standard).replace(other, "").replace(decimal, "."))
-    if standard.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+    if _NOT_FINITE.fullmatch(standard):
         return float(standard)
     return text
 

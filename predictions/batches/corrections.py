@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from predictions.batches import reader, writer
+from predictions.batches import downloads, reader, writer
 from predictions.batches.blocks import Block
 from predictions.batches.cells import read_number
 from predictions.batches.histograms import merged
@@ -77,7 +77,7 @@ def _line(text: str) -> int | None:
 def _rows(block: Block, sent: Layout, layout: Layout, signature: Signature) -> list[Row]:
     if block.objects is not None:
         return [
-            {name: v for name, v in (row or {}).items() if name not in writer.EXTRA_COLUMNS} for row in block.objects
+            {name: v for name, v in (row or {}).items() if name not in downloads.EXTRA_COLUMNS} for row in block.objects
         ]
     numbers = {
         place

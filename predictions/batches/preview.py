@@ -7,6 +7,7 @@ from predictions.batches.cells import check, what_stood_there
 from predictions.batches.decoding import shown
 from predictions.batches.layout import Layout
 from predictions.batches.opening import preview_rows
+from predictions.batches.reader import line_count
 from predictions.serving.schema.signature import Signature
 
 # The table shows this many rows; the others are only checked.
@@ -51,7 +52,5 @@ def _total(file: IO[bytes], layout: Layout) -> int | None:
     size = file.seek(0, 2)
     file.seek(layout.start)
     read = file.read(min(COUNTED_BYTES, size))
-    lines = len(read.splitlines()) if len(read) < 1024 else read.count(layout.newline.encode())
-    if read and not read.endswith(b"\n") and len(read) >= 1024:
-        lines += 1
+    lines = line_count(read, layout)
     return lines if len(read) + layout.start >= size else int(round(lines * (size - layout.start) / len(read), -3))

@@ -67,7 +67,7 @@ def _ranges(file: IO[bytes], layout: Layout, signature: Signature, offset: int, 
         raw, block = _closed(file, layout, signature, line, max(window, SMALLEST_WINDOW))
         if not raw:
             return
-        lines = _line_ends(raw, layout)
+        lines = line_count(raw, layout)
         yield Part(offset, len(raw), line, lines, block.rows)
         offset, line = offset + len(raw), line + lines
         window = int(min(max(len(raw) / max(block.rows, 1) * most, SMALLEST_WINDOW), LARGEST_WINDOW))
@@ -108,9 +108,10 @@ def _last(read: bytes, mark: bytes) -> int:
     return end + len(mark) if end >= 0 else 0
 
 
-def _line_ends(raw: bytes, layout: Layout) -> int:
+def line_count(raw: bytes, layout: Layout) -> int:
+    """How many lines these bytes of a file have. The last one may lack its line end."""
     text = decoded(raw, layout.encoding, layout.newline)
-    return text.count(b"\n") + (not text.endswith(b"\n"))
+    return text.count(b"\n") + (bool(text) and not text.endswith(b"\n"))
 
 
 def rows(raw: bytes, line: int, layout: Layout, signature: Signature) -> Block:

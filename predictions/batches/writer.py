@@ -20,12 +20,6 @@ GUARD = "'"
 _FORMULA = r"^[=+\-@\t\r\n]"
 _NUMBER = r"^[+-]?[0-9 '.,]*[0-9][0-9.,]*([eE][+-]?[0-9]+)?$"
 _GUARDED = r"^'([=+\-@\t\r\n])"
-EXTRA_COLUMNS = ("line", "error")
-
-
-def header(names: Sequence[str], delimiter: str) -> bytes:
-    """The header of a file of results, or of bad rows."""
-    return _lines([pa.array([name], pa.string()) for name in names], delimiter)
 
 
 def results(block: Block, layout: Layout, columns: Mapping[str, Sequence[Any]]) -> bytes:

@@ -22,6 +22,7 @@ LINES: list[tuple[str, list[str]]] = [
     ("abc,3.5,1.4,0.2,x", [f"{A}: wrong_type"]),
     (",3.5,,0.2,x", [f"{A}: missing", f"{C}: missing"]),
     ("NaN,3.5,1.4,-inf,x", [f"{A}: not_finite", f"{D}: not_finite"]),
+    ("--inf,3.5,1.4,+-nan,x", [f"{A}: wrong_type", f"{D}: wrong_type"]),
     ("5.1,3.5", [": short_line"]),
     ("5.1,3.5,1.4,0.2,x,surplus", [": long_line"]),
     ('5.1,"3.5,1.4,0.2,x', [": unclosed_quote"]),

@@ -46,6 +46,19 @@ def test_preview_of_a_long_file_says_how_much_it_looked_at(client: Client) -> No
     assert "First 100 of 250 looked at." in page.text
 
 
+@pytest.mark.parametrize("rows", [9, 90])
+@pytest.mark.parametrize(
+    ("encoding", "newline"), [("utf-8", "\r"), ("utf-8", "\r\n"), ("utf-16", "\n"), ("utf-16-be", "\n")]
+)
+def test_preview_counts_the_rows_of_files_in_other_forms(
+    client: Client, encoding: str, newline: str, rows: int
+) -> None:
+    mark = "" if encoding in ("utf-8", "utf-16") else "\ufeff"
+    content = (mark + text([GOOD] * rows).decode().replace("\n", newline)).encode(encoding)
+    page = Page(client.get(upload(client, content)["Location"]))
+    assert f"All {rows} rows looked at." in page.text
+
+
 def test_file_without_columns_is_refused_with_their_names(client: Client) -> None:
     response = client.get(upload(client, text([GOOD[:3]], NAMES[:3]))["Location"])
     assert response.status_code == 422
