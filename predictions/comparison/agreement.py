@@ -168,9 +168,9 @@ def agreements(pairs: Sequence[Pair]) -> list[Agreement]:
     found: dict[str, list[Answer]] = {}
     for pair in pairs:
         before, after = _by_target(pair.before), _by_target(pair.after or {})
-        for name in before.keys() & after.keys():
+        for name in before:
             truth = pair.truth.get(name) if isinstance(pair.truth, dict) else pair.truth
-            if before[name]["kind"] == after[name]["kind"]:
+            if name in after and before[name]["kind"] == after[name]["kind"]:
                 found.setdefault(name, []).append(Answer(pair, before[name], after[name], truth))
     return [Agreement(name, answers) for name, answers in found.items()]
 

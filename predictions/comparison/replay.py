@@ -38,10 +38,12 @@ def _chunks(version: ModelVersion, last: int) -> Iterator[list[Prediction]]:
         .select_related("version")
         .order_by("-id")
     )
-    for start in range(0, last, ROWS_A_CALL):
-        if not (rows := list(asked[start : min(start + ROWS_A_CALL, last)])):
-            return
+    rows = list(asked[: min(ROWS_A_CALL, last)])
+    while rows:
         yield rows
+        last -= len(rows)
+        # By id, not by position: predictions that finish meanwhile move the others to later positions.
+        rows = list(asked.filter(id__lt=rows[-1].id)[: min(ROWS_A_CALL, last)])
 
 
 def _answered(loaded: Loaded, rows: Sequence[Prediction]) -> list[Pair]:

@@ -12,6 +12,8 @@ from django.views.decorators.http import require_safe
 from predictions.comparison.evidence import Other, evidence, others
 from predictions.models import Comparison, ModelVersion
 from predictions.models.comparison import Kind
+from predictions.serving.schema.errors import NotFound
+from predictions.serving.schema.sentences import english
 from predictions.use_cases.lookup import find_model, find_version
 from predictions.use_cases.operate import OPERATE
 from predictions.web import polling
@@ -48,8 +50,10 @@ def comparison(request: HttpRequest, name: str, called: str) -> HttpResponse:
 @never_cache
 @for_analysts
 def progress(request: HttpRequest, name: str, called: str) -> HttpResponse:
-    """The fragment with the progress of the newest replay, which may have ended meanwhile."""
+    """The fragment with the progress of the newest replay, which may have ended meanwhile; 404 without a replay."""
     context = {"model": find_model(name), **_progress(request, find_version(name, called))}
+    if context["replay"] is None:
+        raise NotFound(english("No replay of this version was started."))
     is_over = request.htmx and context["replay"].is_terminal  # type: ignore[attr-defined]
     response = render(request, "predictions/_replay.html", context, status=STOP_POLLING if is_over else 200)
     patch_vary_headers(response, ["HX-Request"])

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from predictions.comparison import execution
+from predictions.comparison import replay as replays
 from predictions.models import ComparedAnswer, Comparison, Feedback, ModelVersion, Prediction, State
 from predictions.queue import notifications
 from tests.integration.conftest import IRIS, SETOSA, make, signed_in
@@ -30,6 +31,23 @@ def text(client: Client, path: str = PAGE) -> str:
 def replay(client: Client, last: str = "100") -> str:
     response = client.post(CHANGE, {"what": "replay:2", "last": last}, follow=True)
     return str(response.content.decode())
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "fragment"])
+def test_progress_without_a_replay_is_not_found(second: Versions, operator: Client, headers: dict[str, str]) -> None:
+    assert operator.get(f"{PAGE}progress/", headers=headers).status_code == 404
+
+
+def test_replay_compares_each_row_once_while_others_are_answered(
+    second: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = second
+    rows = [answered(first) for _ in range(5)]
+    monkeypatch.setattr(replays, "ROWS_A_CALL", 2)
+
+    pairs = replays.replay(other, 5, lambda _: answered(first) and None)
+
+    assert [pair.prediction for pair in pairs] == sorted((row.pk for row in rows), reverse=True)
 
 
 def test_page_without_answers_says_what_makes_some(second: Versions, operator: Client) -> None:

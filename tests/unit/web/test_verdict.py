@@ -30,6 +30,13 @@ def number(value: float) -> dict[str, Any]:
     return {"kind": "regression", "value": value, "interval": None}
 
 
+def test_targets_have_the_order_of_the_first_version() -> None:
+    names = [f"target {number}" for number in range(12)]
+    before = {"kind": "multi", "outputs": {name: said("a") for name in names}}
+    after = {"kind": "multi", "outputs": {name: said("b") for name in reversed(names)}}
+    assert [found.name for found in agreements([pair(before, after, None)])] == names
+
+
 def test_few_answers_are_counted_and_not_judged() -> None:
     found = compared(*[("a", "a", "a")] * 29)
     assert same(found) == "Too few answers to judge: 29 of 29 were the same."
