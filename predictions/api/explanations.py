@@ -131,7 +131,7 @@ FEATURES = OpenApiParameter(
     responses={
         200: WhatIfBody,
         202: OpenApiResponse(WhatIfBody, "Not computed yet: ask again with the same `features`."),
-        **problems(400, 401, 403, 404, 409, 410, 422, 429),
+        **problems(400, 401, 403, 404, 409, 410, 422),
     },
 )
 @api_view(["GET", "HEAD"])

@@ -43,6 +43,7 @@ STATUS: Mapping[type[ForetellError], int] = {
     errors.CannotCancel: 409,
     errors.CannotChange: 409,
     errors.NoAnswer: 409,
+    errors.TooManyQuestions: 409,
     errors.KeyReused: 422,
     errors.DatabaseAway: 503,
     request_errors.BadRequest: 400,

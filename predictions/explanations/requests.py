@@ -6,12 +6,11 @@ from typing import Any
 from predictions.models import Computation, Prediction, State
 from predictions.models.computation import Kind
 from predictions.queue import notifications
-from predictions.serving.schema.errors import NoAnswer, TooMany
+from predictions.serving.schema.errors import NoAnswer, TooManyQuestions
 from predictions.serving.schema.signature import Value
 
 # At most this many questions about one answer are kept. Each costs a row and a predict call.
 MOST_QUESTIONS = 200
-ASK_AGAIN_SECONDS = 3600
 
 
 def explanation(prediction: Prediction) -> Computation:
@@ -28,7 +27,7 @@ def what_if(prediction: Prediction, values: Sequence[Any] | None = None) -> Comp
 
     Raises:
         NoAnswer: the prediction has not succeeded.
-        TooMany: too many other rows were asked about.
+        TooManyQuestions: too many other rows were asked about.
     """
     return _asked(prediction, Kind.WHAT_IF, {} if values is None else {"values": list(values)})
 
@@ -44,7 +43,7 @@ def _asked(prediction: Prediction, kind: Kind, arguments: dict[str, Any]) -> Com
         raise NoAnswer
     is_new = bool(arguments) and not Computation.objects.asked(prediction, kind, arguments)
     if is_new and Computation.objects.filter(prediction=prediction).count() >= MOST_QUESTIONS:
-        raise TooMany(ASK_AGAIN_SECONDS)
+        raise TooManyQuestions
     found = Computation.objects.ask(prediction, kind, arguments)
     # A message may be lost, and a worker may die: each poll of a waiting page sends it again if it is due.
     if not found.is_terminal and Computation.objects.take_turn_to_notify(found.pk):

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -13,8 +14,6 @@ from django.utils import timezone
 from predictions.models.json_field import JSONField
 from predictions.models.prediction import Prediction
 
-# A worker that holds a request longer than this counts as dead. The default time limit of a task is shorter.
-LEASE = timedelta(seconds=30)
 NOTIFY_AGAIN = timedelta(seconds=3)
 MOST_ATTEMPTS = 3
 
@@ -50,12 +49,12 @@ class ComputationQuerySet(models.QuerySet["Computation"]):
         return due.update(notified_at=Now()) == 1
 
     def claim(self, computation_id: int) -> "Computation | None":
-        """Claim the request for this worker. Returns it with its prediction.
+        """Claim the request for this worker, for `settings.LEASE`. Returns it with its prediction.
 
         None if it is finished, another worker has it, or its attempts are used up.
         """
         free = self.filter(_free(), pk=computation_id, finished_at__isnull=True, attempts__lt=MOST_ATTEMPTS)
-        if not free.update(claimed_until=Now() + LEASE, attempts=F("attempts") + 1):
+        if not free.update(claimed_until=Now() + settings.LEASE, attempts=F("attempts") + 1):
             return None
         return self.select_related("prediction").get(pk=computation_id)
 

@@ -159,13 +159,20 @@ class NoAnswer(ForetellError):
     sentence = english("Only a prediction that succeeded has an answer to give feedback on.")
 
 
+class TooManyQuestions(ForetellError):
+    """Other values were asked about one answer as often as is kept of each answer."""
+
+    code = "too_many_questions"
+    sentence = english("Too many other values were asked about this answer. Predict a row with your values instead.")
+
+
 class KeyReused(ForetellError):
     code = "idempotency_key_reused"
     sentence = english("This Idempotency-Key belongs to another request body.")
 
 
 class TooMany(ForetellError):
-    """The caller submits more predictions than `SUBMIT_RATE` allows, or has asked too much about one answer."""
+    """The caller submits more predictions than `SUBMIT_RATE` allows."""
 
     code = "too_many"
     retryable = True

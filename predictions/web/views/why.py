@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from predictions.explanations import requests
 from predictions.models import Computation, Prediction
-from predictions.serving.schema.errors import NoAnswer, TooMany
+from predictions.serving.schema.errors import NoAnswer, TooManyQuestions
 from predictions.use_cases.lookup import find_prediction
 from predictions.web import polling
 from predictions.web.explanation import ComputationPresenter, ExplanationPresenter
@@ -44,7 +44,7 @@ def what_if(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
         asked = _asked(found, values, is_what_if=True)
     except InvalidChange as error:
         asked, problem = _asked(found, is_what_if=True), str(error)
-    except TooMany as error:
+    except TooManyQuestions as error:
         asked, problem = _asked(found, is_what_if=True), localized(error.sentence)
     shown = WhatIfPresenter(found, asked, feature=feature, text=text, problem=problem, **_polling(request))
     return _render(request, "predictions/_what_if.html", shown)

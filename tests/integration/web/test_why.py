@@ -134,6 +134,17 @@ def test_request_whose_worker_died_is_computed_by_another(
     assert Computation.objects.get().result["method"] == "exact"
 
 
+def test_claim_lasts_longer_than_a_task_may(
+    answered: Prediction, client: Client, sent: list[int], settings: Any
+) -> None:
+    client.get(address(answered, "explanation"))
+    settings.LEASE = timedelta(seconds=90)  # as with TIME_LIMIT=85
+
+    Computation.objects.claim(sent[0])
+
+    assert Computation.objects.filter(claimed_until__gt=Now() + timedelta(seconds=80)).exists()
+
+
 def test_late_worker_does_not_replace_the_result_of_another(
     answered: Prediction, client: Client, sent: list[int]
 ) -> None:
@@ -176,13 +187,14 @@ def test_error_of_the_estimator_is_told_without_its_words(
 
 
 def test_questions_about_one_answer_are_limited(
-    client: Client, answered: Prediction, sent: list[int], monkeypatch: pytest.MonkeyPatch
+    client: Client, answered: Prediction, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("predictions.explanations.requests.MOST_QUESTIONS", 2)
-    for value in range(1, 6):
-        client.get(f"{address(answered, 'what-if')}?feature=petal length (cm)&value={value}")
+    asked = [f"{address(answered, 'what-if')}?feature=petal length (cm)&value={value}" for value in range(1, 6)]
+    pages = [Page(client.get(one)).text for one in asked]
 
     assert Computation.objects.count() <= 3
+    assert "Too many other values were asked about this answer." in pages[-1]
 
 
 @pytest.mark.parametrize("what", ["explanation", "what-if"])
@@ -284,8 +296,8 @@ def test_api_limits_questions_about_one_answer(
     paths = [what_if_path(answered, {"features": f'{{"petal length (cm)": {value}}}'}) for value in (2, 3, 4)]
     said = [client.get(path) for path in paths]
 
-    assert [response.status_code for response in said] == [202, 202, 429]
-    assert (said[2].json()["code"], said[2]["Retry-After"]) == ("too_many", "3600")
+    assert [response.status_code for response in said] == [202, 202, 409]
+    assert said[2].json()["code"] == "too_many_questions"
 
 
 def test_api_refuses_to_change_what_has_no_answer(client: Client, iris: ModelVersion) -> None:

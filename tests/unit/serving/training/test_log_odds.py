@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
+from predictions.serving.engines.linear import gives_log_odds
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.kinds import Integer, Number, Text
 from predictions.serving.schema.signature import Signature
@@ -49,6 +50,13 @@ def test_other_classifiers_have_no_coefficients(y: Any) -> None:
     estimator = RandomForestClassifier(3) if y is TWO else LogisticRegression(max_iter=5000)
 
     assert linear_log_odds(engine(estimator, y), ROWS) is None
+
+
+@pytest.mark.parametrize(("loss", "is_logistic"), [("log_loss", True), ("modified_huber", False), ("hinge", False)])
+def test_linear_classifier_gives_log_odds_only_with_the_logistic_loss(loss: str, is_logistic: bool) -> None:
+    fitted = make_pipeline(StandardScaler(), SGDClassifier(loss=loss, random_state=0)).fit(X, TWO)
+
+    assert gives_log_odds(fitted) is is_logistic
 
 
 def test_rows_with_a_gap_or_a_text_have_no_coefficients() -> None:
