@@ -122,14 +122,15 @@ def archive(version: ModelVersion, actor: str, reason: str = "") -> None:
     """Keep the version for its predictions, and refuse to promote it.
 
     Raises:
-        CannotChange: it serves, it is the challenger, or it has an alias.
+        CannotChange: it serves, it is the challenger, it has an alias, or it is archived already.
     """
     with transaction.atomic():
         model = RegisteredModel.objects.select_for_update().get(pk=version.registered_model_id)
         if model.champion_id == version.pk:
             raise CannotChange(english("{version} serves; promote another version first", version=version))
         _check_no_alias(model, version)
-        _set_archived(version, Action.ARCHIVED, actor, reason)
+        if not _set_archived(version, Action.ARCHIVED, actor, reason):
+            raise CannotChange(english("{version} is archived already", version=version))
 
 
 def _check_no_alias(model: RegisteredModel, version: ModelVersion) -> None:
@@ -143,12 +144,21 @@ def _check_no_alias(model: RegisteredModel, version: ModelVersion) -> None:
 
 
 def restore(version: ModelVersion, actor: str) -> None:
-    """Undo `archive`."""
+    """Undo `archive`.
+
+    Raises:
+        CannotChange: it is not archived.
+    """
     with transaction.atomic():
-        _set_archived(version, Action.RESTORED, actor)
+        if not _set_archived(version, Action.RESTORED, actor):
+            raise CannotChange(english("{version} is not archived", version=version))
 
 
-def _set_archived(version: ModelVersion, action: Action, actor: str, reason: str = "") -> None:
-    ModelVersion.objects.filter(pk=version.pk).update(is_archived=action == Action.ARCHIVED)
+def _set_archived(version: ModelVersion, action: Action, actor: str, reason: str = "") -> bool:
+    """Make the change and record it. False, without a record, if the version is in this state already."""
+    is_archived = action == Action.ARCHIVED
+    if not ModelVersion.objects.filter(pk=version.pk, is_archived=not is_archived).update(is_archived=is_archived):
+        return False
     history.record(version.registered_model, version, action, actor, reason)
     registry.clear_cache()
+    return True

@@ -19,12 +19,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         version = find_version(options["name"], options["version"])
-        if options["undo"]:
-            changes.restore(version, actor())
-            self.stdout.write(f"{options['name']} v{version.number} can be promoted again.")
-            return
         try:
-            changes.archive(version, actor(), options["reason"])
+            if options["undo"]:
+                changes.restore(version, actor())
+            else:
+                changes.archive(version, actor(), options["reason"])
         except CannotChange as refused:
             raise CommandError(str(refused)) from None
-        self.stdout.write(f"{options['name']} v{version.number} is archived.")
+        result = "can be promoted again" if options["undo"] else "is archived"
+        self.stdout.write(f"{options['name']} v{version.number} {result}.")

@@ -117,6 +117,16 @@ def test_archived_version_cannot_be_promoted_until_it_is_restored(
     ]
 
 
+def test_version_is_archived_and_restored_once(iris: ModelVersion, second: ModelVersion) -> None:
+    with pytest.raises(CommandError, match="iris v2 is not archived"):
+        command("archive", "iris", 2, undo=True)
+    command("archive", "iris", 2, reason="it was made from wrong data")
+    with pytest.raises(CommandError, match="iris v2 is archived already"):
+        command("archive", "iris", 2, reason="another reason")
+
+    assert history() == [("archived", "it was made from wrong data")]
+
+
 def test_refused_promotion_is_kept_with_what_the_proof_found(
     iris: ModelVersion, second: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
