@@ -1,6 +1,6 @@
 """System checks of the installed software.
 
-Most commands of Django run the first one. The second one runs with `check --deploy --database default`.
+Most commands of Django run the first one. The second one runs with `check --deploy`.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def check_sqlite_returns_rows(app_configs: Sequence[Any] | None, **kwargs: Any) 
     ]
 
 
-@checks.register(checks.Tags.database, deploy=True)
+@checks.register(deploy=True)
 def check_sqlite_wal_reset(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     if not _is_sqlite_before(WAL_RESET_FIXED):
         return []

@@ -20,8 +20,8 @@ PORTS = {"http": 80, "https": 443}
 # Names in other scripts are written in Punycode. The OpenAPI schema has the same pattern. \x22 is the quotation mark,
 # which as a plain character would end a string of the code that OpenAPI Generator writes.
 URL = (
-    r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
-    r"([/?][!\x22$-~]*)?$"
+    r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?"
+    r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?][!\x22$-~]*)?$"
 )
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r\n]")
 LONGEST_STATUS_LINE = 1024

@@ -93,7 +93,7 @@ def _cumulative(histogram: MetricHistogram) -> list[tuple[str, float]]:
 
 
 def _process_metrics() -> Iterator[Metric]:
-    yield GaugeMetricFamily("foretell_broker_up", "1 if Redis answers.", value=redis_client.is_reachable())
+    yield GaugeMetricFamily("foretell_broker_up", "1 if Redis accepts a write.", value=redis_client.is_reachable())
     canaries = GaugeMetricFamily(
         "foretell_canary_age_seconds", "Time since the last canary was answered.", labels=["lane"]
     )

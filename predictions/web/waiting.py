@@ -8,6 +8,7 @@ from django.utils.translation import gettext
 
 from predictions.maintenance import canary
 from predictions.models import State, clock
+from predictions.web import polling
 from predictions.web.formatting import duration_text
 
 # If answers take longer than this, the form warns before a person asks.
@@ -41,6 +42,8 @@ def progress(waited: timedelta, ahead: int | None) -> str:
         return gettext("Asked %(time)s ago.") % shown
     if not ahead:
         return gettext("Asked %(time)s ago. It is next in the queue.") % shown
+    if ahead >= polling.MOST_AHEAD:
+        return gettext("Asked %(time)s ago. At least %(ahead)s are before it.") % shown
     return gettext("Asked %(time)s ago. %(ahead)s are before it.") % shown
 
 

@@ -25,6 +25,6 @@ def test_sqlite_with_a_known_fault_is_a_warning_of_a_deployment(
 ) -> None:
     settings.SQLITE_VERSION = (3, 51, 2)  # type: ignore[attr-defined]
 
-    call_command("check", "--deploy", "--database", "default")
+    call_command("check", "--deploy")
 
     assert "SQLite 3.51.2 has the WAL-reset bug" in capsys.readouterr().err

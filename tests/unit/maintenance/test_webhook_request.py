@@ -32,7 +32,7 @@ def test_public_address_is_public(address: str) -> None:
     "url",
     [
         "", "example.org", "ftp://example.org/", "file:///etc/passwd", "http://", "https:///path", "http://[::1/",
-        "http://user:password@example.org/", "http://example.org/#part", "http://example.org:99999/",
+        "http://user:password@example.org/", "http://example.org/#part", "http://example.org:65536/",
         "http://example.org/a b", "http://example.org/\r\nHost: other", "http://exämple.org/", "http://localhost/",
         "http://a.localhost/", "http://127.0.0.1/", "https://[::1]/", "http://[::ffff:10.0.0.1]/", "http://10.1.2.3:8000/",
     ],
@@ -43,6 +43,7 @@ def test_url_that_cannot_be_a_webhook_is_refused(url: str) -> None:
 
 def test_url_of_a_public_or_an_allowed_host_is_accepted() -> None:
     assert not problem_of("https://example.org:8443/hooks?a=1", ())
+    assert not problem_of("https://example.org:65535/", ())
     assert not problem_of("http://10.1.2.3/", ["10.1.2.3"])
 
 

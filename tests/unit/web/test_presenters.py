@@ -72,6 +72,7 @@ def test_title_of_the_page_names_answer_and_grade() -> None:
         (None, "Asked 12 s ago."),
         (0, "Asked 12 s ago. It is next in the queue."),
         (7, "Asked 12 s ago. 7 are before it."),
+        (1000, "Asked 12 s ago. At least 1000 are before it."),
     ],
 )
 def test_waiting_prediction_says_how_long_and_how_many_are_before_it(ahead: int | None, sentence: str) -> None:
