@@ -1,4 +1,4 @@
-"""What all tests share: a Redis of their own, the registered models, and a process without memories."""
+"""Fixtures of all tests: a Redis server of their own, the registered models, and caches that each test finds empty."""
 
 import gc
 import shutil
@@ -71,7 +71,7 @@ def redis_server() -> Iterator[str]:
 
 @pytest.fixture
 def clean_redis(redis_server: str) -> redis.Redis:
-    """The connection of the product to a Redis that holds nothing."""
+    """The product's client of a Redis without any keys."""
     redis_client.client().flushall()
     return redis_client.client()
 
@@ -86,7 +86,7 @@ def kept_folder(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def registered_cases(kept_folder: Path) -> Path:
-    """The models of tests/cases, each with one version that another process made. Only to copy from, or to read."""
+    """The models of tests/cases, each with one version that another process trained. Tests only read or copy them."""
     return trained_once(kept_folder, CASES, train_elsewhere)
 
 
@@ -142,10 +142,10 @@ def registered(db: None, models_dir: Path, first_registration: Registration) -> 
     return {model.name: model for model in RegisteredModel.objects.listed()}
 
 
-# --- A process without memories -------------------------------------------------------------------------------------
+# --- Caches ---------------------------------------------------------------------------------------------------------
 @pytest.fixture(autouse=True)
 def _fresh_process() -> Iterator[None]:
-    """What the product keeps in memory between requests belongs to the database of one test."""
+    """Clear the caches of the product before and after each test: they hold rows of one test's database."""
     _forget()
     yield
     _forget()
@@ -162,7 +162,11 @@ def _forget() -> None:
 
 
 def _release(loader: Loader) -> None:
-    """A release collects garbage. What is left the first time is frozen: most of it is imported libraries."""
+    """Drop the opened versions, which collects garbage.
+
+    The first time, the objects that remain are frozen, so that later collections skip them: most of them belong to
+    imported libraries.
+    """
     had_versions = loader.size > 0
     loader.release()
     if had_versions and not gc.get_freeze_count():

@@ -1,5 +1,7 @@
-"""The product's settings for the test process: a folder, a database and a Redis of its own, no `.env`, no leftovers of
-the shell. Only DATABASE_URL is taken over: it chooses the database that the suite runs on."""
+"""The product's settings for the test process, which has its own folder, database and Redis.
+
+`.env` is not read. Of the shell's variables only DATABASE_URL counts: it chooses the database that the suite runs on.
+"""
 
 import atexit
 import os
@@ -18,10 +20,10 @@ for name in env.Env.model_fields.keys() - {"database_url"}:
 os.environ |= {
     "VAR_DIR": str(TESTS_DIR / "var"),
     "MODELS_DIR": str(TESTS_DIR / "models"),
-    # Nobody answers there until the fixture `redis_server` starts one: without it, Redis is away.
+    # No server listens there until the fixture `redis_server` starts one: without the fixture, Redis is away.
     "REDIS_URL": f"unix://{TESTS_DIR}/redis.sock",
-    # Threads of OpenMP and BLAS wait for each other in a loop. Where other processes have the cores, as in a run of
-    # several parts, a fit costs ten times the processor time.
+    # Threads of OpenMP and BLAS wait for each other in a busy loop. If other processes use the cores, as in a run of
+    # several parts, a fit takes ten times the processor time.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
@@ -32,19 +34,19 @@ from project.settings import DATABASES, INSTALLED_APPS, STORAGES  # noqa: E402
 # Child processes run the product's own settings, with the environment from above.
 os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
 
-# A file: threads then meet at the locks that the product has, not at those of a shared memory.
+# A file, so that threads use the same locks as in production. A database in shared memory has other locks.
 if DATABASES["default"]["ENGINE"] == "project.db.sqlite":
     DATABASES["default"]["TEST"] = {"NAME": str(TESTS_DIR / "test.sqlite3")}
-else:  # most tests are one transaction, and a busy machine may leave it alone for longer than a request should
+else:  # most tests are one transaction; on a busy machine it may be idle for longer than that of a request may be
     DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=0"
-# Pages name files of static/ without having collected them.
+# Static files are not collected for the tests: pages link to them by their plain names.
 (TESTS_DIR / "var/staticfiles").mkdir()
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-# Each client of a test would look for all files of all apps.
+# Otherwise each test client would first search all apps for static files.
 WHITENOISE_AUTOREFRESH = True
 # Its `flush` is quicker than Django's.
 INSTALLED_APPS = ["tests.support.emptying", *INSTALLED_APPS]
-# Sign-ins by the hundred: a slow hash protects nobody here.
+# Tests sign in hundreds of times, so the password hash must be fast.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Knox's own table, which ApiToken replaces, would be left out of the flush between tests although it refers to users.
 MIGRATION_MODULES = {"knox": None}

@@ -1,4 +1,4 @@
-"""Logistic regression on standardised measurements: with thirty that overlap, a penalised line is hard to beat."""
+"""Logistic regression on standardised measurements: the thirty overlap, so a penalised linear model is hard to beat."""
 
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression

@@ -1,7 +1,7 @@
 """A real Chromium in front of the real processes.
 
-Playwright keeps an event loop in this thread for as long as it runs, and Django's ORM refuses to work beside one: these
-tests look into the database through the stack alone, and Playwright ends with the last of them.
+While Playwright runs, this thread has an event loop, and Django's ORM refuses to work in such a thread. So these tests
+query the database through the stack's own connection, and Playwright ends after the last of them.
 """
 
 import re
@@ -34,9 +34,9 @@ analyst.set_password({PASSWORD!r})
 analyst.save()
 analyst.user_permissions.set(Permission.objects.filter(codename="view_monitor"))
 """
-# Few enough that a page reaches its end while a test waits for it.
+# Few enough that a page makes its last attempt while a test waits for it.
 FEW_ATTEMPTS = 3
-# What htmx adds to the browser's own complaint about a request.
+# Messages of htmx about a failed request. The browser itself logs one, too.
 HTMX_ON_REQUESTS = re.compile("Response Status Error Code|htmx:(sendError|afterRequest|afterOnLoad)")
 WIDE = {"width": 1280, "height": 800}
 
@@ -48,13 +48,13 @@ expect.set_options(timeout=15_000)
 def shared_stack(
     trained_models: Path, trained_probe: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Stack]:
-    """All five lines, the demo models and the probe of the worker tests, and somebody who may see the board."""
+    """All five processes of the Procfile, the demo models, the probe model of the worker tests, and an analyst."""
     root = tmp_path_factory.mktemp("browser") / "models"
     shutil.copytree(trained_models, root)
     shutil.copytree(trained_probe, root / "probe")
     assert request.config.cache
     collected = request.config.cache.mkdir("foretell-static")
-    # More sweeps would take processor time from the browser.
+    # More sweeps of the keeper would take processor time from the browser.
     with stacks.prepared(root, collected, KEEPER_SECONDS=1) as stack:
         stack.start("redis", "worker", "bulk", "keeper", "web")
         stack.manage("shell", "--no-imports", "-c", MAKE_ANALYST)
@@ -63,14 +63,14 @@ def shared_stack(
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Stack:
-    """All five lines running, with nothing to do."""
+    """All five processes, running and idle."""
     shared_stack.mend()
     return shared_stack
 
 
 @pytest.fixture(scope="package")
 def impatient_url(shared_stack: Stack) -> Iterator[str]:
-    """A second web process on the same database, whose pages ask a few times only."""
+    """A second web process on the same database, whose pages poll only a few times."""
     port = str(stacks.free_port())
     env = shared_stack.env | {"PORT": port, "POLL_ATTEMPTS": str(FEW_ATTEMPTS), "WEB_PROCESSES": "1"}
     log = shared_stack["web"].log.with_name("impatient.log")
@@ -103,7 +103,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Console:
-    """What browsers complain of: errors of scripts, refused by the Content-Security-Policy, not to be loaded."""
+    """Complaints of browsers: script errors, violations of the Content-Security-Policy, and failed loads."""
 
     def __init__(self) -> None:
         self._complaints: list[str] = []
@@ -117,14 +117,14 @@ class Console:
             self._complaints.append(message.text)
 
     def take(self) -> list[str]:
-        """The complaints so far, each once; they are forgiven."""
+        """The complaints since the last call, each once. They do not fail the test."""
         taken, self._complaints = sorted(set(self._complaints)), []
         return taken
 
 
 @pytest.fixture
 def console() -> Iterator[Console]:
-    """A test that provokes complaints takes them; any other fails by them."""
+    """The console of all browsers of a test. The test fails if there are complaints that it did not take."""
     console = Console()
     yield console
     assert console.take() == []
@@ -132,7 +132,7 @@ def console() -> Iterator[Console]:
 
 @pytest.fixture
 def new_context(browser: Browser, stack: Stack, console: Console) -> Iterator[Callable[..., BrowserContext]]:
-    """Make a browser of somebody new: no cookies, no history."""
+    """Makes a browser context of a new visitor, without cookies and history."""
     with ExitStack() as opened:
 
         def make(**options: Any) -> BrowserContext:

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 from tests.support.stack import Stack
 
 ANALYST, PASSWORD = "analyst", "a password of the tests alone"
-# Without a script, a page that waits reloads itself with the number of its attempt.
+# Without JavaScript, a page that waits reloads itself, with the number of the attempt in its address.
 PREDICTION_PATH = re.compile(r"/predictions/([0-9a-f-]{36})/(?:\?attempt=\d+)?$")
 
 
@@ -22,7 +22,7 @@ def predict_tumour(page: Page, example: str = "A typical malignant sample") -> N
 
 
 def ask_probe(page: Page, x: float, seconds: float = 0, base_url: str = "") -> str:
-    """The id of a prediction which takes as long as it is told."""
+    """Ask the probe model, whose predict call takes `seconds`. Returns the id of the prediction."""
     page.goto(f"{base_url}/models/probe/")
     page.get_by_label("x", exact=True).fill(str(x))
     page.get_by_label("Seconds that the predict call takes").fill(str(seconds))
@@ -35,7 +35,7 @@ def press_predict(page: Page) -> None:
 
 
 def prediction_id(page: Page) -> str:
-    """From the address, once it is that of a prediction."""
+    """Wait until the page is that of a prediction. Returns the id in its address."""
     expect(page).to_have_url(PREDICTION_PATH)
     found = PREDICTION_PATH.search(page.url)
     assert found
@@ -43,7 +43,7 @@ def prediction_id(page: Page) -> str:
 
 
 def answer(page: Page, state: str) -> Locator:
-    """The one answer on the page, in this state."""
+    """Wait until the answer on the page has this state. Returns its element."""
     expect(page.locator(".answer")).to_have_attribute("data-state", state)
     return page.locator(".answer")
 
@@ -63,7 +63,7 @@ def sign_in(page: Page, name: str = ANALYST) -> None:
 
 @contextmanager
 def polls_of(page: Page) -> Iterator[list[str]]:
-    """The requests for a status fragment, as they are made."""
+    """The addresses of the requests for a status fragment. The list grows while the context lasts."""
     polls: list[str] = []
 
     def note(request: Request) -> None:
@@ -76,14 +76,14 @@ def polls_of(page: Page) -> Iterator[list[str]]:
 
 
 def an_hour_later(page: Page) -> None:
-    """Let an hour pass on a page whose clock was installed; the requests that it made then have been recorded."""
+    """Let an hour pass on a page whose clock was installed, and wait until the requests of that hour were recorded."""
     page.clock.fast_forward("01:00:00")
     with page.expect_request("**/healthz/live?later"):
         page.evaluate("fetch('/healthz/live?later').catch(() => null)")
 
 
 def freeze_workers(stack: Stack) -> None:
-    """No prediction is executed: not by workers, nor by the keeper, which would take over after some seconds."""
+    """Stop the execution of predictions: suspend the workers, and the keeper, which would take over after seconds."""
     stack.freeze("keeper", "worker")
 
 

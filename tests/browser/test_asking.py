@@ -17,7 +17,8 @@ from tests.support.stack import Stack
 DEMO_MODELS = {
     path.parent.name: tomllib.loads(path.read_text()) for path in sorted(BASE_DIR.glob("ml_models/*/model.toml"))
 }
-# Runs in the page, so that no way between test and browser is counted: from the press until the answer has been drawn.
+# Measures the time from the click until the answer has been drawn. The script runs in the page, so the time between the
+# test and the browser is not counted.
 TIME_TO_ANSWER = """() => new Promise((resolve) => {
   const began = performance.now();
   new MutationObserver((_, observer) => {

@@ -17,7 +17,7 @@ FIELDS = {"Sepal length": "5.1", "Sepal width": "3.5", "Petal length": "1.4", "P
 
 
 class Site:
-    """A site of somebody else. Its own policy allows the frame and the script of Foretell, and no style."""
+    """The site of a third party. Its own policy allows the frame and the script of Foretell, and no style sheet."""
 
     def __init__(self, foretell: str) -> None:
         self.html = ""

@@ -46,7 +46,7 @@ def test_page_is_small_and_nothing_moves(new_context: Callable[..., BrowserConte
 
 @pytest.mark.parametrize("path", PAGES)
 def test_page_is_drawn_within_a_second_on_a_slow_line(new_context: Callable[..., BrowserContext], path: str) -> None:
-    """The fastest of some first visits: a machine that is busy otherwise is slow for other reasons."""
+    """The fastest of several first visits counts, since other processes slow some of them down."""
     paints: list[float] = []
     while not paints or (min(paints) >= SECOND_MS and len(paints) < MOST_VISITS):
         context = new_context(viewport={"width": 390, "height": 844})

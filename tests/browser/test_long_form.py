@@ -25,7 +25,7 @@ def test_pasted_row_reaches_the_answer_by_keyboard_alone(page: Page) -> None:
     paste_row(page, "\t".join(ROW))
     expect(page.locator("#paste-preview")).to_contain_text("30 values, 30 of 30 fields.")
     expect(page.locator(".paste-table tr").nth(20)).to_have_text(re.compile(r"Radius, worst\s*25\.38\s*25\.38"))
-    for _ in range(2):  # the preview, then the button
+    for _ in range(2):  # to the preview, then to the button
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#filled")).to_have_text("30 of 30 filled")

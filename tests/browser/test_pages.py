@@ -129,7 +129,7 @@ def test_request_to_copy_is_offered(page: Page) -> None:
 
 
 def _luminance(colour: str) -> float:
-    """Of `rgb(…)`, as WCAG 2 defines it."""
+    """The relative luminance of a colour `rgb(…)`, as WCAG 2 defines it."""
     shares = [int(part) / 255 for part in colour[4:-1].split(",")]
     red, green, blue = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

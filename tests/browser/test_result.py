@@ -1,4 +1,4 @@
-"""The result: one component on the form's page and at its address, with why, what if, and what people say of it."""
+"""The result: the same component beside the form and at its own address, with explanation, what-if and feedback."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def test_answer_is_the_heading_and_its_grade_stands_with_a_count(page: Page) -> 
     here = page.locator(".answer").inner_text()
     page.reload()
     expect(page.locator(".answer-sure")).to_be_visible()
-    # The link back to the form is hidden beside the form, and nothing else differs.
+    # Beside the form, the link back to the form is hidden. Nothing else differs.
     assert page.locator(".answer").inner_text().replace("Ask again with these values\n", "") == here
 
 

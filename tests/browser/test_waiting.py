@@ -1,4 +1,4 @@
-"""A page until its answer is there: it polls, survives errors, stops polling, and says so."""
+"""A page that waits for its answer: it polls, survives errors, and tells its reader when it stops polling."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,7 @@ ERRORS_IN_A_ROW = 8
 STATUS = "**/predictions/*/status/*"
 FAILED_LOAD = "Failed to load resource: "
 SERVER_ERROR = f"{FAILED_LOAD}the server responded with a status of 500 (Internal Server Error)"
-# Every change of the announcer's text, from the first page that the tab shows.
+# Records every change of the text for screen readers, on each page that the tab shows.
 HEAR_ANNOUNCEMENTS = """
 addEventListener("DOMContentLoaded", () => {
   window.heard = [];
@@ -32,7 +32,7 @@ addEventListener("DOMContentLoaded", () => {
     .observe(document.getElementById("announcer"), { childList: true, characterData: true, subtree: true });
 });
 """
-# A tab in the background, which a browser without a window does not have.
+# Simulates a tab in the background, which a headless browser does not have.
 CAN_BE_HIDDEN = """
 let hidden = false;
 Object.defineProperty(document, "hidden", { get: () => hidden });
@@ -55,7 +55,7 @@ def test_capped_page_stops_asking_and_offers_to(page: Page, stack: Stack, impati
         an_hour_later(page)
         assert polls == []
 
-        # While nothing has changed, the button asks for as long again.
+        # While nothing has changed, the button starts the same number of polls again.
         again.click()
         expect(page.locator(".answer[data-capped]")).to_have_count(0)
         expect(again).to_be_visible()
@@ -96,7 +96,7 @@ def test_result_appears_when_the_web_comes_back(page: Page, stack: Stack, consol
     stack["web"].terminate()
     with page.expect_event("requestfailed"):
         pass
-    # However long this machine takes to start the web, the page's patience is not what is tested here.
+    # The page's clock stands still, so that the page does not give up while the web process starts.
     page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)
     stack.start("web")
     thaw_workers(stack)
@@ -182,7 +182,7 @@ def test_hidden_tab_does_not_ask(page: Page, stack: Stack) -> None:
     answer(page, "queued")
     with polls_of(page) as polls:
         page.evaluate("hide(true)")
-        _hurry_until(page, lambda: page.evaluate("refused") > 1)  # what was asked before has been answered
+        _hurry_until(page, lambda: page.evaluate("refused") > 1)  # polls from before have been answered
         polls.clear()
         thaw_workers(stack)
         _hurry_until(page, lambda: page.evaluate("refused") > 4)
@@ -300,7 +300,7 @@ def test_address_opened_while_queued_follows_the_work(
 
 
 def _fail_polls(page: Page, number: float = math.inf) -> list[str]:
-    """Answer so many polls with an error; these."""
+    """Answer the next `number` polls with an error. Returns a list that gets their addresses."""
     failed: list[str] = []
 
     def fail(route: Route) -> None:
@@ -315,7 +315,7 @@ def _fail_polls(page: Page, number: float = math.inf) -> list[str]:
 
 
 def _hurry_until(page: Page, condition: Callable[[], object]) -> None:
-    """Let the time on a page whose clock was installed pass quickly until something holds."""
+    """Let time pass quickly, on a page whose clock was installed, until the condition is true."""
 
     def holds_a_second_later() -> object:
         page.clock.run_for(1000)

@@ -70,7 +70,7 @@ def test_form_of_a_page_that_is_too_old_explains_itself(plain_page: Page, consol
     plain_page.context.clear_cookies()
     press_predict(plain_page)
     expect(plain_page.get_by_role("heading", level=1)).to_have_text("The page was open too long")
-    # This page is made without what may be broken; its style has to be found all the same.
+    # This page is rendered without the parts that may be broken, but it must have its style sheet.
     assert console.take() == ["Failed to load resource: the server responded with a status of 403 (Forbidden)"]
     expect(plain_page.locator(".mark")).to_have_css("width", "32px")
 

@@ -43,7 +43,11 @@ def frozen(scene: Scene, *names: str) -> Iterator[None]:
 
 @contextmanager
 def workers_frozen(scene: Scene) -> Iterator[None]:
-    """Suspend the workers, none of them with SQLite's write lock: that would be the fault of a paused database."""
+    """Suspend the workers while none of them holds SQLite's write lock: else this would be a paused database.
+
+    Raises:
+        NotRunnable: at each attempt one of them held the lock.
+    """
     for _ in range(FREEZES):
         with frozen(scene, *WORKERS):
             if scene.stage.is_writable(scene.stack):
@@ -75,7 +79,7 @@ def wrong_type(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def stale_marks(scene: Scene) -> Iterator[None]:
-    """All marks in Redis lose their expiry, or keep an hour."""
+    """Each mark in Redis loses its expiry, or expires only after an hour."""
     server = _redis(scene)
     for key in server.scan_iter("foretell:*"):
         if scene.random.random() < 0.5:
@@ -103,7 +107,7 @@ def database_paused(scene: Scene) -> Iterator[None]:
 class PartFault:
     """
     Attributes:
-        part: two faults of a pair concern different parts.
+        part: the part of the system that fails. The two faults of a pair have different parts.
         begin: returns the context of the fault.
     """
 

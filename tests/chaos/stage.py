@@ -1,4 +1,4 @@
-"""The surroundings of the scenarios: the models, one kind of database, and the stacks."""
+"""The environment of the scenarios: the models, one kind of database, and the stacks."""
 
 import os
 import random
@@ -34,8 +34,8 @@ LINES = ("redis", "worker", "worker-2", "keeper", "web")
 
 
 def train(root: Path, *, all_models: bool = True) -> Path:
-    """Train the probe, which answers 2x + 1; with `all_models` the other probes and the one with categories too, and
-    beside the folder the version that is restored."""
+    """Train the probe, which answers 2x + 1. With `all_models`, train the other models, too, and, in a folder beside
+    `root`, the version that is restored. Returns `root`."""
     from predictions.serving.training.register import train_and_register
 
     for name in ("probe", *DAMAGED, RESTORED) if all_models else ("probe",):
@@ -50,12 +50,12 @@ def train(root: Path, *, all_models: bool = True) -> Path:
 
 
 def restored_root(models: Path) -> Path:
-    """The folder of the version that is restored. Copies of the models use the same."""
+    """The folder of the version that is restored. Copies of the folder of models share it."""
     return models.parent / "restored"
 
 
 class Stage:
-    """The surroundings of a run.
+    """The environment of a run.
 
     Args:
         database: "sqlite" or "postgres". For "postgres", DATABASE_URL names a server of `tests.support.postgres`.
@@ -109,8 +109,8 @@ class Stage:
         """Block all writes: hold SQLite's write lock, or suspend PostgreSQL's processes."""
         if self.database == "sqlite":
             path = urlsplit(stack.database_url).path
-            with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as lock:  # which ends what it began
-                lock.execute("BEGIN IMMEDIATE")
+            with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as lock:
+                lock.execute("BEGIN IMMEDIATE")  # closing the connection ends the transaction
                 yield
             return
         frozen = _postgres_processes(stack.database_url)

@@ -1,4 +1,4 @@
-"""The real processes, which unmodified clients ask, each from its own environment."""
+"""Fixtures: the real processes, for unmodified clients of other projects that run in their own environments."""
 
 from collections.abc import Iterator
 from pathlib import Path

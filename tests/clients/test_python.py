@@ -1,4 +1,4 @@
-"""Clients in Python. Their packages would contradict ours or each other's, so each has an environment of its own."""
+"""Clients in Python. Their packages conflict with ours or with each other, so each has its own environment."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from tests.support.needs import need
 PROGRAMS = Path(__file__).parent / "programs"
 COLUMNS = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
 SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]
-# What a client of the JSON API gets: the models, an answer, the same one read again, and a refusal.
+# The output of a client of the JSON API: the models, an answer, the same answer read again, and a refusal.
 GOT = {
     "models": ["breast-cancer", "diabetes", "iris", "wine"],
     "label": "setosa",
@@ -22,7 +22,7 @@ GOT = {
 
 
 def said(python: Path, program: str, *arguments: object) -> Any:
-    """The last line that the program printed, as JSON; other lines are its libraries' own."""
+    """The last line that the program printed, as JSON. The program's libraries may print other lines before it."""
     return json.loads(run([python, PROGRAMS / program, *arguments]).splitlines()[-1])
 
 

@@ -1,4 +1,4 @@
-"""What the integration tests share: a model with every kind of feature, rows in any state, and counted statements."""
+"""Fixtures of the integration tests: a model with every kind of feature, rows in any state, and counted statements."""
 
 import shutil
 import threading
@@ -96,7 +96,7 @@ def client() -> Client:
 
 @pytest.fixture(scope="session", autouse=True)
 def _connections_of_threads() -> Iterator[None]:
-    """PostgreSQL drops no database that threads of the process are connected to."""
+    """Close the connections of all threads at the end: PostgreSQL drops no database that has connections."""
     kept: list[BaseDatabaseWrapper] = []
 
     def keep(connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -111,7 +111,7 @@ def _connections_of_threads() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _one_transaction(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test inside a transaction sees its rows in its own thread only, so batches run there."""
+    """Only the test's own thread sees the rows of a test that is one transaction, so batches run in that thread."""
     marker = request.node.get_closest_marker("django_db")
     is_committing = "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction"))
     if not is_committing:
@@ -152,7 +152,7 @@ def kinds(registered: dict[str, RegisteredModel], models_dir: Path, trained_kind
 
 @pytest.fixture
 def iris(registered: dict[str, RegisteredModel]) -> ModelVersion:
-    """A version that serves."""
+    """The version of iris that serves."""
     version = registered["iris"].champion
     assert version
     return version
@@ -167,7 +167,7 @@ def crowd(iris: ModelVersion) -> ModelVersion:
 
 # --- Rows -------------------------------------------------------------------------------------------------------------
 def make(version: ModelVersion, state: State = State.QUEUED, *, age: float = 0.0, **fields: Any) -> Prediction:
-    """A kept row in any state, `age` seconds old. Only tests write a state outside the transitions."""
+    """Store a row in any state, `age` seconds old. Only tests write a state without a transition."""
     created = timezone.now() - timedelta(seconds=age)
     row: dict[str, Any] = {
         "caller": "visitor:somebody",
@@ -242,7 +242,7 @@ CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET ")
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """The statements of a block, without the transaction's own."""
+    """The statements of a block, without those that control transactions."""
     found: list[str] = []
     with CaptureQueriesContext(connection) as captured:
         yield found
@@ -250,7 +250,7 @@ def statements() -> Iterator[list[str]]:
 
 
 def together(count: int, action: Callable[[int], Any]) -> list[Any]:
-    """What `action(n)` gave in each of `count` threads that began at one time; an error is a result too."""
+    """Run `action(n)` in `count` threads that begin at the same time. Returns the results; an error is a result too."""
     results: list[Any] = [None] * count
     barrier = threading.Barrier(count)
 

@@ -137,7 +137,7 @@ class World:
         return next((make_it() for part, make_it in found.items() if part in route), 1)
 
     def embedding(self) -> Embedding:
-        """An operator's: it opens the model to strangers."""
+        """An embedding that an operator made: it opens the model to strangers."""
         maker, model = self.people["superuser"], self.iris.registered_model
         return Embedding.objects.get_or_create(user=maker, registered_model=model, origin=SHOP)[0]
 
@@ -147,7 +147,7 @@ class World:
         return client
 
     def client(self, name: str, route: str) -> Client:
-        """A session for pages; a token for the API, which reads no session."""
+        """A client with a session for pages, or with a token for the API, which reads no session."""
         return self.token(name) if is_api(route) and name in self.people else self.session(name)
 
     def token(self, name: str) -> Client:
@@ -192,7 +192,7 @@ def outcome(response: Any) -> str:
 
 
 def check_page(response: Any, route: str) -> None:
-    """Only an embedded page may stand in a frame, of its one origin."""
+    """Check that a page has no inline code, and that only an embedded page may be framed, by its one origin."""
     in_frame = route.startswith("/embed/<str:key>/") and response.status_code < 400
     assert ("X-Frame-Options" in response) is not in_frame
     if response.headers.get("Content-Type", "").startswith("text/html"):

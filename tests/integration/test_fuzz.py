@@ -68,7 +68,7 @@ _file = st.sampled_from([b"", b'; filename="x"', b'; filename="../x"\r\nContent-
 
 
 def in_another_encoding(body: tuple[str, bytes]) -> bool:
-    """The client leaves out the content type of an empty body."""
+    """Whether the body names another encoding. The test client sends no content type with an empty body."""
     return "; charset=" in body[0] and body[1] != b""
 
 

@@ -132,7 +132,7 @@ def test_text_in_json_is_refused(
 ) -> None:
     sent = json.dumps(with_text(body, text))
     response = client.post(address.format(row=row.pk), sent, content_type="application/json", headers=program)
-    # The library that reads messages of /mcp refuses half a pair as no JSON.
+    # The library that reads messages of /mcp refuses half a surrogate pair as invalid JSON.
     assert response.status_code in ((200, 400) if address == "/mcp" else (status,)), response.content
     assert isinstance(response.json(), dict)
 
@@ -163,7 +163,7 @@ def test_text_in_a_form_is_no_error_of_the_server(
 def test_form_in_another_encoding_is_415(
     client: Client, row: Prediction, address: str, form: dict[str, Any], charset: str
 ) -> None:
-    """Django decodes a form by any codec of Python, of which `unicode_escape` gives half of a pair."""
+    """Django decodes a form by any codec of Python. `unicode_escape` can give half of a surrogate pair."""
     content = encode_multipart("x", with_text(form, r"a\ud800b"))
     content_type = f"multipart/form-data; boundary=x; charset={charset}"
     response = client.generic("POST", address.format(row=row.pk, x="x"), content, content_type)

@@ -50,7 +50,7 @@ class Connection:
         await self._loop.sock_sendall(self._socket, data)
 
     async def read(self, most: int) -> bytes:
-        """Raises ConnectionError at the end."""
+        """Read at most `most` bytes. Raises ConnectionError if the server has closed the connection."""
         if data := await self._loop.sock_recv(self._socket, most):
             return data
         raise ConnectionResetError
@@ -95,7 +95,7 @@ async def _drip(connection: Connection, data: bytes) -> None:
 
 
 async def small_windows(connection: Connection) -> None:
-    """Reads a few bytes a second. It sends too, to notice the end: what has arrived hides it from a reader."""
+    """Reads a few bytes a second. It also sends, since unread data hides the end of the connection from a reader."""
     await connection.send(b"GET /static/siege.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
     while True:
         await connection.read(8)

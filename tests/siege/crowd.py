@@ -1,4 +1,4 @@
-"""A crowd: many callers, each from an address of its own, ask at one time and wait for their answers.
+"""A crowd: many callers, each from its own address, send requests at the same time and wait for their answers.
 
 All connections are open before the first request is sent, so that the requests are truly concurrent.
 """
@@ -26,7 +26,7 @@ DOORS: Mapping[str, tuple[str, bytes]] = {
 
 @dataclass
 class Crowd:
-    """What came of a door's requests. A connection that broke counts as the status 0."""
+    """The results of the requests to one interface, `/api/v1/` or `/v2/`. A broken connection counts as status 0."""
 
     door: str
     callers: int
@@ -43,7 +43,7 @@ class Crowd:
 
 
 def run(port: int, callers: int = CALLERS) -> list[Crowd]:
-    """Each door in turn."""
+    """Let the crowd send its requests to each interface in turn."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return [asyncio.run(_gather(door, port, callers)) for door in DOORS]
@@ -52,7 +52,7 @@ def run(port: int, callers: int = CALLERS) -> list[Crowd]:
 async def _gather(door: str, port: int, callers: int) -> Crowd:
     crowd, free, start = Crowd(door, callers), asyncio.Semaphore(OPENED_AT_A_TIME), asyncio.Event()
     ready = asyncio.Barrier(callers + 1)
-    async with asyncio.TaskGroup() as asking:  # a caller that cannot connect ends all
+    async with asyncio.TaskGroup() as asking:  # if one caller cannot connect, all are canceled
         for number in range(callers):
             asking.create_task(_ask(crowd, port, number, free, ready, start))
         await ready.wait()

@@ -28,7 +28,7 @@ LEAD_SECONDS = 3.0
 PAUSE_SECONDS = 0.1
 LARGE_FILE_BYTES = 8 * 1024 * 1024
 FEATURES = {"features": {"x": 1, "seconds": 0}}
-# Made once: it takes longer than a request, and no request uses it.
+# Made once: to make it takes longer than a request. The requests are plain HTTP and do not use it.
 TLS = ssl.create_default_context()
 PAGES = ("/", "/models/probe/", "/accounts/login/")
 
@@ -54,12 +54,12 @@ class Outcome:
     attack: Mapping[str, Any]
 
     def held(self, limit: float = LIMIT_SECONDS) -> bool:
-        """Other clients were answered, and in time."""
+        """Whether no request of other clients failed, and 99 % of them were answered within `limit` seconds."""
         return all(one.failures == 0 and one.quantile(0.99) <= limit for one in (self.pages, self.api))
 
 
 def trained(root: Path) -> Path:
-    """A folder of models with the model that is asked."""
+    """Train the probe model, which the measured clients ask, in the folder `root`. Returns `root`."""
     from predictions.serving.training.register import train_and_register
 
     shutil.copytree(PROBE, root / "probe", ignore=shutil.ignore_patterns("__pycache__"))
@@ -68,13 +68,16 @@ def trained(root: Path) -> Path:
 
 
 def prepare(stack: Stack) -> None:
-    """A file that fills every buffer between the server and a client that does not read. Before the web starts."""
+    """Write a file larger than all buffers between the server and a client that does not read.
+
+    Call it before the web process starts.
+    """
     file: Path = stack.var_dir / "staticfiles/siege.bin"
     file.write_bytes(b"\0" * LARGE_FILE_BYTES)
 
 
 def run_all(stack: Stack, names: Sequence[str], seconds: float, share: float = 1.0) -> Iterator[Outcome]:
-    """First without an attack, for comparison."""
+    """The outcome of each attack. The first outcome is without an attack, for comparison."""
     stack.wait_for_end([stack.submit("probe", FEATURES["features"])], 60)
     yield _outcome(stack, "none", 0, seconds)
     for name in names:
@@ -91,7 +94,10 @@ def _outcome(stack: Stack, name: str, count: int, seconds: float) -> Outcome:
 
 @contextmanager
 def _attack(stack: Stack, name: str, count: int, seconds: float) -> Iterator[Callable[[], Mapping[str, Any]]]:
-    """Built up when the context begins. Call what it gives for the result, after the attack has ended."""
+    """An attack that has built up when the context begins.
+
+    Yields a function that waits for the end of the attack and returns its result.
+    """
     if not count:
         yield dict
         return
@@ -102,7 +108,7 @@ def _attack(stack: Stack, name: str, count: int, seconds: float) -> Iterator[Cal
             time.sleep(LEAD_SECONDS)
             yield lambda: json.loads(attacker.communicate(timeout=seconds + 30)[0])
         finally:
-            attacker.kill()  # without effect on one that has ended
+            attacker.kill()  # no effect if it has ended
 
 
 async def _measure(base_url: str, seconds: float) -> tuple[Latencies, Latencies]:
@@ -130,7 +136,7 @@ async def _ask_until(end: float, latencies: Latencies, ask: Callable[[int], Awai
 
 
 async def _get(base_url: str, path: str) -> bool:
-    """From a new connection, as a visitor comes."""
+    """Fetch a page over a new connection, as a new visitor does. False if the status is not 200."""
     async with httpx.AsyncClient(base_url=base_url, timeout=10.0, verify=TLS) as client:
         return (await client.get(path)).status_code == 200
 

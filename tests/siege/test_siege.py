@@ -8,7 +8,8 @@ from tests.siege import crowd, runner
 from tests.siege.attacks import ATTACKS
 from tests.support.stack import Stack, prepared
 
-# The machine may be busy: a fifth of the connections, and three times the limit or the undisturbed times.
+# The machine may be busy. So the tests open a fifth of the connections, and allow three times the limit, or three times
+# the response times without an attack.
 SHARE = 0.2
 SECONDS = 3.0
 TIME_FACTOR = 3.0

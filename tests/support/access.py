@@ -53,9 +53,9 @@ def expected(route: str) -> dict[str, dict[str, str]]:
 
 
 def _default(route: str, method: str, named: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The API authenticates before it checks the method, and answers OPTIONS on all routes."""
+    """The outcomes of a method without a row. The API authenticates before it checks methods, and answers OPTIONS."""
     known = next(iter(named.values()), {})
-    is_page = route == "/api/v1/docs/"  # of the site, under the address of the API
+    is_page = route == "/api/v1/docs/"  # a page of the site below the address of the API
     usual = "204" if is_api(route) and not is_page and method == "OPTIONS" else "405"
     return {name: "401" if is_api(route) and known.get(name) == "401" else usual for name in PEOPLE}
 

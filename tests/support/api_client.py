@@ -45,7 +45,7 @@ class ApiResponse:
 
 
 class ApiClient:
-    """`user` sends a token with each request; `headers` go with each request too."""
+    """Sends `headers` with each request, and a token of `user` if there is one."""
 
     def __init__(
         self, user: User | None = None, layers: Any = LAYERS, address: str = "127.0.0.1", **headers: str
@@ -115,7 +115,7 @@ class ApiClient:
 
         async def receive() -> Mapping[str, Any]:
             if (message := next(received, None)) is None:
-                await asyncio.Event().wait()  # the client stays
+                await asyncio.Event().wait()  # the client stays connected
                 raise AssertionError
             return message
 
@@ -136,7 +136,7 @@ def _bytes_of(body: Any) -> bytes:
 
 
 def scope_of(method: str, address: str, headers: Mapping[str, str]) -> Scope:
-    """As the web server builds it."""
+    """The ASGI scope of a request, as the web server builds it."""
     path, _, query = address.partition("?")
     return {
         "type": "http",
@@ -155,5 +155,5 @@ def scope_of(method: str, address: str, headers: Mapping[str, str]) -> Scope:
 
 
 def client_for(address: str, of_pages: Any, user: User | None = None) -> Any:
-    """The client that may ask an address: `of_pages` for a page, for the API one with the user's token."""
+    """The test client for an address: `of_pages` for a page, and for the API a client with a token of the user."""
     return ApiClient(user) if takes(address) else of_pages

@@ -1,4 +1,4 @@
-"""Submit rows as a door does: find the version that serves, clean the row, hand in the command."""
+"""Submits rows as pages and APIs do: find the version that serves, clean the row, submit the command."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +20,6 @@ def ask_row(model: RegisteredModel, raw: Any, caller: Caller, **more: Any) -> Pr
 def ask_rows(
     version: ModelVersion, rows: Sequence[list[Any]], caller: Caller, ids: Sequence[UUID] | None = None, **more: Any
 ) -> list[Prediction]:
-    """All or none."""
+    """Submit rows by one command: all of them are accepted, or none."""
     command = PredictCommand(version, rows, ids or new_prediction_ids(len(rows)), caller, Source.API, **more)
     return submit_in_thread(command)

@@ -1,6 +1,6 @@
 """`python -m tests.support.audit`: known vulnerabilities in the pinned versions. Prints SKIPPED without a service.
 
-The service is OSV. The one of PyPI would take a mirror's "not found" for "nothing found".
+The service is OSV. With the service of PyPI, a package mirror that answers 404 would count as "no vulnerability found".
 """
 
 import json
@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def verdict(report: str) -> tuple[int, str]:
-    """The exit status and what is printed, from a report as JSON; an empty one comes of a service that is away."""
+    """The exit status and the text to print, from a JSON report. It is empty if the service cannot be reached."""
     try:
         packages = json.loads(report)["dependencies"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""axe-core in a page of a browser test. What stands in its frames is left out."""
+"""Runs axe-core in a page of a browser test. The content of frames is not checked."""
 
 import importlib.resources
 

@@ -80,7 +80,7 @@ def fitted(estimator: Any, columns: list[str], target: str, *, gaps: bool = Fals
 
 
 def with_categories(estimator: Any, target: str, **options: Any) -> Case:
-    """Fitted on columns of dtype category with gaps, where the file holds texts."""
+    """An estimator fitted on columns of dtype category with missing values. The file holds these columns as texts."""
     frame = table(gaps=True)[[*NUMBERS, "city", target]]
     x = frame.drop(columns=target).astype({"city": "category"})
     return Case(estimator.fit(x, frame[target], **options), x, frame, target)

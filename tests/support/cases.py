@@ -13,7 +13,7 @@ from project.env import BASE_DIR
 
 CASES = BASE_DIR / "tests/cases"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
-# The compiled estimators of these cases differ from their estimators by less.
+# The compiled estimators of these cases differ from their estimators by less than this.
 TOLERANCE = 1e-6
 
 TRAIN = """
@@ -47,7 +47,7 @@ def asked_of(name: str) -> list[Asked]:
 
 
 def train_elsewhere(models: Path) -> None:
-    """Give each case a version, made in another process: what a case imports stays there."""
+    """Train a version of each case in another process, so that this process imports no modules of the cases."""
     command = [sys.executable, "-c", TRAIN, str(models)]
     done = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

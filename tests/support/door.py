@@ -1,4 +1,4 @@
-"""The product's handler on an event loop of its own, asked as the web server asks it."""
+"""A test client of the whole site (pages and API), which calls the ASGI handler as the web server does."""
 
 import asyncio
 import json
@@ -18,16 +18,16 @@ from project.server.dispatch import Site
 Message = Mapping[str, Any]
 SECONDS = 30.0
 NONE: Mapping[str, str | None] = {}
-# The beginnings of the names of threads that answer requests, or parts of them.
+# Prefixes of the names of the threads that answer requests or parts of requests.
 ANSWERING = ("request", "stream", "api", "reading", "batcher")
-# Connections of threads that outlive a door.
+# Database connections of threads that live longer than a `Door`.
 _connections: list[BaseDatabaseWrapper] = []
 GONE: Message = {"type": "http.disconnect"}
 
 
 @dataclass
 class Answer:
-    """What was sent, as it was sent."""
+    """A response: the ASGI messages in the order in which the handler sent them."""
 
     messages: list[Message] = field(default_factory=list)
 
@@ -37,7 +37,7 @@ class Answer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Names in lower case; of those that come more than once, the last."""
+        """By name in lower case. If a header comes more than once, this is the last one."""
         return {name.decode(): value.decode("latin1") for name, value in self.messages[0]["headers"]}
 
     @property
@@ -53,7 +53,7 @@ class Answer:
 
 
 def _remember(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """From the import of this module on: threads that all sites share may have connections before the first Door."""
+    """Connected when this module is imported: threads that all sites share may connect before the first `Door`."""
     thread = threading.current_thread().name
     if thread.startswith(ANSWERING) and not thread.startswith("request"):
         _connections.append(connection)
@@ -63,7 +63,7 @@ connection_created.connect(_remember)
 
 
 class Body:
-    """What the client sends, and how much of it was taken."""
+    """The ASGI messages that the client sends. `taken` counts the messages that the site has asked for."""
 
     def __init__(self, messages: Iterable[Message]) -> None:
         self._messages = iter(messages)
@@ -72,7 +72,7 @@ class Body:
     async def receive(self) -> Message:
         self.taken += 1
         if (message := next(self._messages, None)) is None:
-            await asyncio.Event().wait()  # the client stays, and says nothing more
+            await asyncio.Event().wait()  # the client stays connected and sends nothing more
             raise AssertionError
         return message
 
@@ -82,13 +82,13 @@ def whole(body: bytes) -> Body:
 
 
 def in_chunks(*chunks: bytes) -> Body:
-    """The last one says that it is the last, as a server does that knows it."""
+    """A body in several messages. Only the last one has `more_body` false, as from a server that knows the end."""
     last = len(chunks) - 1
     return Body({"type": "http.request", "body": chunk, "more_body": n < last} for n, chunk in enumerate(chunks))
 
 
 class Door:
-    """The whole site on an event loop of its own. Ask from any thread but its own.
+    """The whole site on an event loop in a thread of its own. Call the methods from any other thread.
 
     Attributes:
         statements: the statements of all threads that answer requests.
@@ -110,11 +110,11 @@ class Door:
         return self.begin(method, address, body, **headers).result(SECONDS)
 
     def begin(self, method: str, address: str, body: bytes | Body = b"", **headers: str) -> "Future[Answer]":
-        """Ask without waiting for the answer. A `headers` of Accept_Language is Accept-Language."""
+        """Send a request without waiting for the answer. In `headers`, Accept_Language stands for Accept-Language."""
         return self.run(self._answer(scope_of(method, address, body, headers), body))
 
     def ask_at_once(self, asked: "Sequence[tuple[str, str, bytes, dict[str, str]]]") -> list[Answer]:
-        """Several requests in one turn of the loop."""
+        """Send several requests in one iteration of the event loop, and wait for all answers."""
 
         async def together() -> list[Answer]:
             scopes = [(scope_of(method, path, body, headers), body) for method, path, body, headers in asked]
@@ -136,7 +136,7 @@ class Door:
         await asyncio.create_task(self.handler(scope, receive, send))
         return answer
 
-    # --- What it leaves behind ----------------------------------------------------------------------------------------
+    # --- Connections and clean-up -------------------------------------------------------------------------------------
     def _keep(self, connection: BaseDatabaseWrapper, **_: Any) -> None:
         thread = threading.current_thread().name
         if thread.startswith(ANSWERING):
@@ -149,11 +149,11 @@ class Door:
         return execute(sql, params, many, context)
 
     def close(self) -> None:
-        """End the threads of its pages, then close their connections."""
+        """End the event loop and the threads of the pages, then close the database connections of these threads."""
         self.run(self._cancel_all()).result(SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(SECONDS)
-        getattr(self.handler, "app", self.handler).pages.threads.shutdown()  # traces wrap the site
+        getattr(self.handler, "app", self.handler).pages.threads.shutdown()  # tracing wraps the site
         self.loop.close()
         connection_created.disconnect(self._keep)
         close_all(self._connections)
@@ -177,7 +177,7 @@ def open_door(handler: Any = None) -> Iterator[Door]:
 def scope_of(
     method: str, address: str, body: bytes | Body = b"", headers: Mapping[str, str | None] = NONE
 ) -> dict[str, Any]:
-    """As the server builds it. A header that is to be left out has the value None."""
+    """The ASGI scope of a request, as the server builds it. A header with the value None is left out."""
     path, _, query = address.partition("?")
     said = {"host": "localhost", **({"content-length": str(len(body))} if isinstance(body, bytes) and body else {})}
     said |= {name.lower().replace("_", "-"): value for name, value in headers.items()}

@@ -23,7 +23,7 @@ class Sizes(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def days_of(frame: Any) -> Any:
-    """Dates as days since 2024 began. A frame as it was in training has datetime columns, whatever rows it holds."""
+    """Dates as days since 2024-01-01. The columns must have a datetime dtype, as in the training data."""
     return frame.apply(lambda column: column.dt.normalize().sub(np.datetime64("2024-01-01")).dt.days.astype(float))
 
 
@@ -33,7 +33,7 @@ def first_column(frame: Any) -> Any:
 
 
 class Dice(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Answers otherwise each time."""
+    """Gives other answers at each call."""
 
     def fit(self, x: Any, y: Any) -> "Dice":
         self.n_features_in_ = np.asarray(x).shape[1]
@@ -44,7 +44,7 @@ class Dice(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Widths(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Answers the number of characters of the first column's values, "40.0" for a float and "40" for a whole number."""
+    """Predicts the number of characters of the first column's values: 4 for the float 40.0, 2 for the integer 40."""
 
     def fit(self, x: Any, y: Any) -> "Widths":
         self.n_features_in_ = x.shape[1]

@@ -1,4 +1,4 @@
-"""Messages in the queue of Celery that Celery did not write, or that name what a worker does not know."""
+"""Invalid messages in Celery's queue: Celery did not write them, or no worker knows the task or the arguments."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Batches and API views in the test's own thread, so that they see the rows of a transaction that it has open."""
+"""Runs batches and API views in the test's own thread, so that they see the uncommitted rows of its transaction."""
 
 import queue
 import threading
@@ -13,12 +13,12 @@ from predictions.api import callers, threads
 from predictions.queue import notifications, redis_client
 from predictions.use_cases import lookup, submit
 
-# Calls that other threads hand to the test's thread while it waits for a response; None when the response is there.
+# Calls that other threads pass to the test's thread while it waits for a response. None says that it has arrived.
 calls: "queue.SimpleQueue[Callable[[], None] | None]" = queue.SimpleQueue()
 
 
 class InlineExecutor(Executor):
-    """Runs a call in the test's thread: at once, or when the test waits for a response of the API."""
+    """Runs calls in the test's thread: its own calls at once, those of other threads while it waits for a response."""
 
     def __init__(self) -> None:
         self._thread = threading.current_thread()
@@ -40,7 +40,7 @@ class InlineExecutor(Executor):
 
 
 def run_until_done(answer: "Future[Any]") -> Any:
-    """The result of a future, while this thread runs the calls that are handed to it."""
+    """Run the calls of other threads in this thread until the future is done. Returns its result."""
     answer.add_done_callback(lambda _: calls.put(None))
     while (call := calls.get()) is not None:
         call()

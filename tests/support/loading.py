@@ -26,7 +26,7 @@ def reason(cache: Loader, number: int, sha256: str) -> str:
 
 
 def unproved(*_: object) -> None:
-    """Replaces the proof in a process of its own, which costs seconds, where a test is not about it."""
+    """Replaces the proof in a separate process, which takes seconds, in tests that are not about the proof."""
 
 
 def make_outdated(manifest: Path) -> None:

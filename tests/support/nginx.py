@@ -20,16 +20,18 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 def find() -> str | None:
-    """Debian's folder of servers is not on the PATH of every user."""
+    """The path of nginx, or None. Debian installs it in a folder that is not on the PATH of every user."""
     return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 
 
 @contextmanager
 def running(folder: Path, site_port: str, changes: Mapping[str, str]) -> Iterator[str]:
-    """Start nginx in front of the site at `site_port`. Returns its address; `certificate.pem` in `folder` proves it.
+    """Start nginx in front of the site at `site_port`, with the certificate `certificate.pem` in `folder`.
+
+    Yields its address.
 
     Args:
-        changes: texts of the configuration and what stands in their place.
+        changes: texts of the configuration, each with its replacement.
     """
     program = find()
     need(program, "nginx is missing: it is the proxy in these tests; on Debian: apt-get install nginx")
@@ -57,7 +59,7 @@ def _configuration(folder: Path, port: int, site_port: str, changes: Mapping[str
         "listen 80": f"listen 127.0.0.1:{free_port()}",
         "foretell.example.org": "localhost",
         "127.0.0.1:8000": f"127.0.0.1:{site_port}",
-        # A port that is not the usual one belongs to the name.
+        # With a port other than the default, the header Host includes the port.
         "Host $host;": "Host $http_host;",
         "http {\n": f"http {{\naccess_log {folder}/access.log;\n{_folders(folder)}",
     }
@@ -72,7 +74,7 @@ def _folders(folder: Path) -> str:
 
 
 def _globals(folder: Path) -> str:
-    """As root, nginx would start its processes as a user who may not read `folder`."""
+    """Global settings. A master process of root would start workers of a user who may not read `folder`."""
     user = "user root; " if os.getuid() == 0 else ""
     return f"{user}daemon off; pid {folder}/nginx.pid;"
 

@@ -1,7 +1,7 @@
 """How texts in a number field are read, for both implementations: the server's and the browser's.
 
-Each case is (text, unit of the field, the number), or the code of the error in place of the number. A code that starts
-with "?" is the server's alone: the browser then shows nothing.
+Each case is (text, unit of the field, number). If the text is refused, the code of the error is in place of the number.
+Only the server reports a code that starts with "?": the browser then shows nothing.
 """
 
 NUMBERS: list[tuple[str, str, float]] = [
@@ -82,7 +82,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("1e-400", "", "?too_small"),
 ]
 
-# On a German page. Where a case of the lists above has one reading there too, it is the same.
+# Cases of a German page. A text of the lists above that is not ambiguous there, either, is read in the same way.
 GERMAN: list[tuple[str, float | str]] = [
     ("1,234", 1.234),
     ("-1,234 mm", -1.234),

@@ -15,7 +15,7 @@ from project.env import BASE_DIR, read_env
 PINNED = Path(__file__).with_name("openapi-lint")
 DOCUMENT = BASE_DIR / "docs/reference/openapi.yaml"
 INSTALL_SECONDS, LINT_SECONDS = 300, 60
-# Neither asks for news of itself.
+# The linters send no telemetry and do not look for updates.
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "NO_COLOR": "1"}
 
 
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def complaints(programs: Path, document: Path = DOCUMENT) -> str:
-    """What the two linters say, warnings included; empty if they find nothing."""
+    """The output of both linters, including warnings; empty if they find nothing."""
     commands = (
         ["spectral", "lint", "--fail-severity", "warn", "--ruleset", str(PINNED / "spectral.yaml"), str(document)],
         ["redocly", "lint", "--format", "stylish", "--config", str(PINNED / "redocly.yaml"), str(document)],
@@ -41,7 +41,7 @@ def complaints(programs: Path, document: Path = DOCUMENT) -> str:
 
 
 def installed() -> Path | None:
-    """The folder of the programs; None if they could not be installed. A folder of a whole installation is kept."""
+    """The folder of the programs; None if they could not be installed. A complete installation is used again."""
     lock = (PINNED / "package-lock.json").read_bytes()
     folder = read_env().var_dir / "openapi-lint" / hashlib.sha256(lock).hexdigest()[:12]
     programs, whole = folder / "node_modules/.bin", folder / "whole"

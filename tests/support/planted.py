@@ -1,7 +1,7 @@
 """A large file with planted faults, and the reference list of them: line, column and code of each.
 
-The list is made from what was planted, never by the reader under test. Each row has its number in a column of its own,
-so that results can be matched to it; the same number gives the good row that a correction sends.
+The list is made from the planted faults, never by the reader under test. Each row has its number in a separate column,
+so that results can be matched to rows. For each number `Source` gives the correct row, which a correction sends.
 """
 
 import csv
@@ -14,7 +14,7 @@ from typing import IO, TypeAlias
 from predictions.serving.schema.kinds import Boolean, Choice, Date, Feature, Integer, Number, Text
 from predictions.serving.schema.signature import Signature
 
-# The columns of the file that are no feature: a number for each row, and a text that may have line breaks.
+# The columns of the file that are not features: the number of the row, and a text that may have line breaks.
 ROW, REMARK = "row number", "remark"
 # The code of a cell that is text where its feature expects something else.
 CODES = {"number": "wrong_type", "integer": "wrong_type", "boolean": "wrong_type", "choice": "unknown_choice"}
@@ -26,7 +26,7 @@ Found: TypeAlias = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """The bytes of one row with its line end. Its record begins `before` lines down."""
+    """The bytes of one row with its line end. `before` counts the empty lines in front of the row."""
 
     content: bytes
     errors: Sequence[Error] = ()
@@ -35,7 +35,7 @@ class Planted:
 
 @dataclass
 class Reference:
-    """`errors` are line, column and code, in the order of the file. `rows` is the number of each bad line's row."""
+    """`errors` are line, column and code, in the order of the file. `rows` has the row number of each bad line."""
 
     errors: list[Found] = field(default_factory=list)
     rows: dict[int, int] = field(default_factory=dict)
@@ -43,7 +43,10 @@ class Reference:
 
 
 class Source:
-    """Good rows for a signature, the same for the same number, and their numeric columns."""
+    """Makes valid rows for a signature: a row number always gives the same row.
+
+    `numbers` are the places of required numeric features, `choices` those of choices.
+    """
 
     def __init__(self, signature: Signature, seed: int = 7) -> None:
         self.features = signature.features
@@ -88,7 +91,7 @@ def line(cells: Sequence[str], encoding: str = "utf-8", end: str = "\n") -> byte
 
 
 def _cell(code: str, change: Callable[[str], str], encoding: str = "utf-8") -> Plant:
-    """A fault of one number."""
+    """A fault in one numeric cell."""
 
     def plant(source: Source, cells: list[str], chance: random.Random) -> Planted:
         place = chance.choice(source.numbers)
@@ -119,7 +122,7 @@ def _open_quote(source: Source, cells: list[str], chance: random.Random) -> Plan
 
 
 def _utf_16(source: Source, cells: list[str], __: random.Random) -> Planted:
-    """The numbers of one row, as another program wrote them."""
+    """A row whose numbers are in UTF-16, while the rest of the file is not."""
     for place in source.numbers:
         cells[place] = cells[place].encode("utf-16-le").decode("latin-1")
     return Planted(line(cells), [(source.names[place], "wrong_type") for place in source.numbers])
@@ -188,7 +191,7 @@ def found_in(bad: Iterator[Mapping[str, str]]) -> Iterator[Found]:
 
 
 def corrections(source: Source, reference: Reference) -> Iterator[bytes]:
-    """The bad rows as they should have been, with their lines."""
+    """The corrected rows, each with the line of its bad row."""
     yield line([*source.names, "line"])
     for number_of_line, number in reference.rows.items():
         yield line([*source.cells(number), str(number_of_line)])

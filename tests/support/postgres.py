@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 USER = "foretell"
 DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs off the PATH
-# Its data is thrown away, so nothing has to survive a power cut.
+# The data is temporary, so nothing has to survive a power cut.
 OPTIONS = {
     "listen_addresses": "", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
     "max_connections": "300", "log_min_messages": "warning",
@@ -27,7 +27,7 @@ START_SECONDS = 30.0
 
 
 class NotInstalledError(Exception):
-    """What is not installed, and how to get it."""
+    """A program is not installed. The message says which, and how to install it."""
 
 
 def binaries() -> Path:
@@ -67,7 +67,7 @@ def account() -> dict[str, Any]:
 
 
 def reachable(programs: Path, folder: Path) -> Path:
-    """`programs` where every user may read them, else a copy in `folder`: a checkout in /root is closed to others."""
+    """`programs` if every user may read them, else a copy in `folder`: other users cannot read a checkout in /root."""
     if all(parent.stat().st_mode & stat.S_IXOTH for parent in (programs, *programs.parents)):
         return programs
     site, copy = programs.parents[2], folder / "programs"

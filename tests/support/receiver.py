@@ -28,7 +28,7 @@ class Message:
         return json.loads(self.body)
 
     def is_signed_by(self, secret: str) -> bool:
-        """As https://github.com/standard-webhooks/standard-webhooks specifies it."""
+        """Whether the signature is valid by https://github.com/standard-webhooks/standard-webhooks."""
         key = base64.b64decode(secret.removeprefix("whsec_"))
         signed = f"{self.id}.{self.headers['webhook-timestamp']}.".encode() + self.body
         expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
@@ -68,7 +68,7 @@ class Receiver:
 
 
 def _one_after_the_other(statuses: Sequence[int]) -> Choice:
-    """And the last one for ever."""
+    """Answers with the statuses in order, and then with the last one again and again."""
     turns = count(1)
     return lambda _: statuses[min(next(turns), len(statuses)) - 1]
 
@@ -81,7 +81,7 @@ def receiving(
     choose: Choice | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[Receiver]:
-    """A receiver in a thread; over TLS with a context of a server."""
+    """A running receiver, in a thread of its own. With the server context `tls` it speaks TLS."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -100,7 +100,7 @@ def receiving(
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that has gone is no error of the test."""
+            """Ignore clients that have closed their connection."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         if tls:

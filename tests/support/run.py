@@ -23,9 +23,9 @@ import pytest
 from tests.support import postgres, provide
 from tests.support.outcomes import flaky
 
-# The slowest tests are listed: where a run takes too long, they say why.
+# The slowest tests are listed, to show why a run takes too long.
 PYTEST = [sys.executable, "-m", "pytest", "-p", "tests.support.outcomes", "--durations=15", "--durations-min=3"]
-# What this module imports may have named the product's own settings.
+# The imports of this module may have set the variable to the product's own settings.
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
 IN_PROCESS = ["tests/unit", "tests/integration"]
 # Parts that run at the same time. On two cores a fourth starved the others: two tests ran into their time limits.
@@ -34,8 +34,8 @@ OF_WORKERS = ["tests/worker"]
 OF_FAULTS = ["tests/chaos", "tests/siege"]
 OF_ACCESSIBILITY = ["tests/browser/test_axe.py"]
 OF_BROWSERS = ["tests/browser", *(f"--ignore={path}" for path in OF_ACCESSIBILITY)]
-# Tests of estimators, of settings, of the permissions of each route, of Redis and its messages, of a proxy, of the end
-# of a web process and of clients would do the same on another database.
+# These tests would do the same on another database: tests of estimators, of settings, of the permissions of each route,
+# of Redis and its messages, of a proxy, of the end of a web process and of clients.
 SAME_ON_POSTGRESQL = [
     "tests/integration/importing", "tests/integration/project", "tests/integration/test_access.py",
     "tests/integration/test_error_hygiene.py", "tests/integration/web/test_languages.py",
@@ -49,11 +49,11 @@ ON_POSTGRESQL = ["tests/integration", "tests/worker", *(f"--ignore={path}" for p
 
 @dataclass
 class Suite:
-    """Runs of pytest whose summaries show the notes of the runs before."""
+    """Runs of pytest. The summary of each run repeats the notes of the runs before it."""
 
     folder: Path
     notes: list[str] = field(default_factory=list)
-    # Where its output goes; to the terminal if None.
+    # The file for the output of pytest; None for the terminal.
     log: Path | None = None
     _process: "subprocess.Popen[bytes] | None" = None
 
@@ -80,7 +80,7 @@ class Suite:
         return status, outcomes
 
     def interrupt(self) -> None:
-        """As Ctrl-C does: pytest cleans up and ends."""
+        """Interrupt pytest as Ctrl-C does: it cleans up and ends."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
 
@@ -109,7 +109,7 @@ def _on_postgresql(suite: Suite) -> int:
 
 
 def _parts() -> dict[str, Callable[[Suite], int]]:
-    """The parts by title. Each begins when there is room, and the longest come first, so that the last ones are short.
+    """The parts by title. The longest come first, so that the parts that begin last are short.
 
     The first one writes to the terminal while it runs.
     """

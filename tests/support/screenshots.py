@@ -20,10 +20,10 @@ from tests.support import provide
 from tests.support import stack as stacks
 from tests.support.stack import Stack
 
-# A machine that is busy otherwise is slow.
+# Pages may be slow on a busy machine.
 expect.set_options(timeout=60_000)
 IMAGES = BASE_DIR / "docs/images"
-# Of what WebP gives, 0 to 1: texts stay sharp, and a picture takes 20 to 60 kB.
+# The quality of WebP, from 0 to 1. With this one, texts stay sharp, and a picture takes 20 to 60 kB.
 QUALITY = 0.8
 LOOKS: dict[str, dict[str, Any]] = {
     "wide": {"viewport": {"width": 1280, "height": 900}},
@@ -65,7 +65,7 @@ def answer(page: Page) -> None:
 
 
 def outside(page: Page) -> None:
-    """Values that no model has seen."""
+    """The answer to values outside the training data."""
     page.goto("/models/breast-cancer/")
     for field in page.locator("#prediction-form input[data-number]").all():
         field.fill("0")
@@ -135,7 +135,7 @@ def _answered(page: Page) -> None:
 
 
 def _keep(page: Page) -> None:
-    """The result at its own address."""
+    """Open the result at its own address."""
     page.goto(page.url)
     page.evaluate("document.querySelector('.kept').scrollIntoView()")
 
@@ -183,7 +183,7 @@ def _signed_in(browser: Browser, stack: Stack, options: dict[str, Any]) -> Brows
 
 
 def write(encoder: Page, page: Page, path: Path) -> None:
-    """A picture of what the window shows, as WebP."""
+    """Write a picture of the visible part of the page, as WebP."""
     png = base64.b64encode(page.screenshot(animations="disabled", caret="hide")).decode()
     path.write_bytes(base64.b64decode(encoder.evaluate(ENCODE, [png, QUALITY])))
     print(f"{path.relative_to(BASE_DIR)}: {path.stat().st_size / 1000:.0f} kB", flush=True)

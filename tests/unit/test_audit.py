@@ -1,4 +1,4 @@
-"""What is said of an audit, whatever came of it."""
+"""The exit status and the message for each result of an audit."""
 
 import json
 from typing import Any

@@ -133,7 +133,7 @@ def test_post_has_its_content_length() -> None:
 
 # --- The load client, with a scripted server ------------------------------------------------------------------------
 class Echo:
-    """A style whose replies are JSON numbers, `pending` or `refused`."""
+    """A request style whose replies are JSON numbers, `pending` or `refused`."""
 
     name = "echo"
 

@@ -40,7 +40,7 @@ def test_neighbouring_ids_share_no_random_bits() -> None:
 
 
 def test_processes_of_one_parent_share_no_random_bits() -> None:
-    new_prediction_id()  # the parent has random bytes in store
+    new_prediction_id()  # the parent has now fetched the random bytes of many ids
     reading, writing = os.pipe()
     if not (child := os.fork()):
         os.write(writing, new_prediction_id().bytes)

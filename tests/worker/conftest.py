@@ -18,7 +18,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # Short times: a lost claim is requeued after TIME_LIMIT + 5 seconds. The time limit leaves room for rows that are slow
 # enough for a test to act while they run, on a busy machine too. A sweep of the keeper takes 40 ms of processor time:
-# two a second would take a tenth of a core from the tests that run beside.
+# two a second would take a tenth of a core from the tests that run at the same time.
 SHORT_TIMES = {"TIME_LIMIT": 4, "KEEPER_SECONDS": 1, "PREDICTION_SECONDS": 120, "WAIT_MAX": 20}
 
 

@@ -64,7 +64,7 @@ class Proxy:
         self.trust = ssl.create_default_context(cafile=str(certificate))
 
     def path_of(self, address: str) -> str:
-        """Of an address of this site, under the prefix once."""
+        """The path of an address, which must be on this site and have the prefix exactly once."""
         parts = urlsplit(address)
         assert parts.netloc in ("", self.host), address
         assert parts.path.startswith(f"{PREFIX}/"), address
@@ -110,7 +110,7 @@ def test_every_address_on_a_page_leads_to_this_site(proxy: Proxy, browser: httpx
     answers = {path: browser.get(path) for path in sorted(found) if "logout" not in path}
 
     assert any(path.startswith(f"{PREFIX}/static/") for path in answers)
-    # Forms are refused without their fields, or without POST.
+    # Addresses of forms answer 422 without their fields, or 405 to a GET.
     others = {path: answer.status_code for path, answer in answers.items() if answer.status_code not in (200, 405, 422)}
     assert others == {f"{PREFIX}/language/": 302}
     assert proxy.path_of(answers[f"{PREFIX}/language/"].headers["location"]) == f"{PREFIX}/"
@@ -160,7 +160,7 @@ def test_health_of_the_process_needs_neither_path_nor_tls(site: Stack) -> None:
 
 # --- Programs ---------------------------------------------------------------------------------------------------------
 def test_api_answers_with_addresses_under_the_path(proxy: Proxy, browser: httpx.Client) -> None:
-    """Asked in turn with pages, by which the process must not learn another path."""
+    """Requests for pages come in between. They must not change the path that the process writes into addresses."""
     for _ in range(4):
         browser.get(f"{PREFIX}/models/iris/")
         answer = browser.post(f"{PREFIX}/api/v1/models/iris/predictions", json={"features": ROW})

@@ -1,4 +1,4 @@
-"""The models of tests/cases in real processes: right answers through each door, alone and in a crowd of mixed rows."""
+"""The models of tests/cases in real processes: right answers by each interface, alone and in a crowd of mixed rows."""
 
 import os
 import random
@@ -19,7 +19,7 @@ from tests.support.cases import NAMES, TOLERANCE, Asked, asked_of
 from tests.support.stack import Stack
 
 CALLERS = 24
-# Of each caller.
+# Requests of each caller.
 REQUESTS = int(os.environ.get("CROWD_REQUESTS", "100"))
 WAIT = {"Prefer": "wait=20"}
 ALL = [asked for name in NAMES for asked in asked_of(name)]
@@ -47,7 +47,7 @@ def client_of(stack: Stack) -> httpx.Client:
     return httpx.Client(base_url=stack.client.base_url, timeout=60.0)
 
 
-# --- Doors ------------------------------------------------------------------------------------------------------------
+# --- Interfaces -------------------------------------------------------------------------------------------------------
 def by_api(client: httpx.Client, asked: Asked) -> Output:
     body = {"features": dict(asked.features)}
     response = client.post(f"/api/v1/models/{asked.model}/predictions/", json=body, headers=WAIT)
@@ -57,7 +57,7 @@ def by_api(client: httpx.Client, asked: Asked) -> Output:
 
 
 def by_form(client: httpx.Client, asked: Asked) -> Output:
-    """A browser without JavaScript."""
+    """Ask by the form, like a browser without JavaScript."""
     page = client.get(f"/models/{asked.model}/").text
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
     assert token
@@ -124,7 +124,7 @@ def test_answer_to_a_row_alone_is_that_of_the_estimator(cases: Stack, name: str,
 
 
 def test_no_answer_is_wrong_in_a_crowd_of_mixed_rows(cases: Stack) -> None:
-    """Rows of all models, with and without missing values, at the same time and through both doors of programs."""
+    """Rows of all models, with and without missing values, at the same time and by both interfaces for programs."""
 
     def ask(caller: int) -> Counter[str]:
         drawn, found = random.Random(caller), Counter[str]()

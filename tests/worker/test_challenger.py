@@ -111,7 +111,7 @@ def test_canary_is_sticky_until_it_is_stopped(challenged: Stack) -> None:
 
 
 def wait_for_both(versions: Callable[[], list[int]]) -> list[int]:
-    """The answers once the web has seen the canary."""
+    """The versions that answer, as soon as the web process has seen the canary: then both versions are among them."""
     found: list[int] = []
 
     def both() -> bool:

@@ -41,11 +41,11 @@ def test_concurrent_posts_with_one_key_are_one_prediction(stack: Stack) -> None:
     assert {answer.status_code for answer in answers} <= {200, 202}
     (prediction_id,) = {answer.json()["id"] for answer in answers}
     stack.wait_for_end([prediction_id], 30)
-    # Clients without a place to wait got a 202. A repetition gives all clients the same answer.
+    # A client whose wait ended before the prediction got a 202. A repetition gives all clients the same answer.
     answers = send_concurrently(stack, send)
     assert len({answer.text for answer in answers}) == 1
     assert (answers[0].status_code, answers[0].json()["output"]["value"]) == (200, 7)
-    # `stack.client` may have a visitor cookie by now, and keys belong to a caller.
+    # The key belongs to the address of the callers and to the first row: with another row it is refused.
     (other, *_) = send_concurrently(stack, lambda client: send(client, x=4))
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 

@@ -18,7 +18,7 @@ SECONDS = 10
 
 @pytest.fixture(scope="module")
 def without_worker(prepare_stack: Callable[..., AbstractContextManager[Stack]]) -> Iterator[Stack]:
-    """Requests wait for their whole time."""
+    """A stack without a worker, so that requests wait until their time is over."""
     with prepare_stack() as stack:
         stack.start("redis")
         yield stack
@@ -41,7 +41,7 @@ def is_refused(stack: Stack) -> bool:
         httpx.get(f"http://127.0.0.1:{stack.env['PORT']}/healthz/live")
     except httpx.ConnectError:
         return True
-    except httpx.TransportError:  # it had connected when the socket was closed
+    except httpx.TransportError:  # the socket was closed just after the connection was made
         pass
     return False
 
@@ -74,7 +74,7 @@ def test_idle_connections_do_not_delay_the_end(web: Stack) -> None:
 def test_half_a_request_does_not_delay_the_end(web: Stack) -> None:
     with socket.create_connection(("127.0.0.1", int(web.env["PORT"]))) as half:
         half.sendall(b"POST /api/v1/models/iris/predictions/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
-        assert not is_refused(web)  # a round trip later, the server has what was sent
+        assert not is_refused(web)  # after this round trip, the server has received the bytes from above
 
         web["web"].terminate(20)
 

@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 def test_garbage_in_the_queue_of_celery_stops_no_worker(stack: Stack, lot: list[str]) -> None:
     worker = stack["worker"].process
     for name in lot:
-        # More than the worker fetches ahead: it must not count any of them as under way for good.
+        # More messages than the worker prefetches: it must not count any of them as unacknowledged for ever.
         for number in range(5):
             stack.redis.lpush(Lane.INTERACTIVE, GARBAGE[name].replace(b"the tag", f"{name} {number}".encode()))
         ids = [stack.submit("probe", {"x": number, "seconds": 0}) for number in range(2)]

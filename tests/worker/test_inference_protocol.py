@@ -42,7 +42,7 @@ def test_readiness_of_models(client: triton.InferenceServerClient) -> None:
     assert all(client.is_model_ready(name) and client.is_model_ready(name, "1") for name in DEMOS)
     for name in ("damaged", "other-library", "other-answers"):
         wait_until(lambda name=name: not client.is_model_ready(name), 20, f"{name} is not ready")
-    assert client.is_server_ready()  # a model that does not serve is its own affair
+    assert client.is_server_ready()  # the server is ready although some models do not serve
     states = {model["name"]: model["state"] for model in client.get_model_repository_index()}
     assert (states["iris"], states["damaged"]) == ("READY", "UNAVAILABLE")
     with pytest.raises(triton.InferenceServerException, match="cannot answer at the moment"):

@@ -82,7 +82,7 @@ def test_token_owns_its_predictions(stack: Stack) -> None:
 
 
 def test_long_call_survives_the_death_of_web_and_worker(prepare_stack: Any) -> None:
-    """The id that the tool returned is the row's: another process, and another worker, go on with it."""
+    """The tool returns the id of a row, so another web process and another worker can continue with it."""
     with prepare_stack(WAIT_MAX=1) as stack:
         stack.start("redis", "web")
 

@@ -12,7 +12,7 @@ from tests.support.files import GOOD, NAMES, text
 from tests.support.stack import Line, Stack
 from tests.support.waiting import wait_until
 
-# A lane that the fallback worker took over, since its worker was slow to start, is held for half a minute.
+# If the worker is slow to start, the fallback worker takes its lane over and holds it for half a minute.
 SECONDS = 120
 
 
@@ -29,14 +29,14 @@ def is_ready(stack: Stack) -> bool:
 
 
 def send(stack: Stack, rows: int) -> str:
-    """The address of a new file."""
+    """Upload a file. Returns the address of its job."""
     files = {"file": ("rows.csv", text([GOOD] * rows, NAMES), "text/csv")}
     response = stack.client.post("/api/v1/batches/", data={"model": "iris"}, files=files)
     return str(response.json()["urls"]["self"])
 
 
 def pool(line: Line) -> list[Any]:
-    """The processes of the worker, which a process that waits does not have."""
+    """The pool processes of the worker. The process that waits for a message has none."""
     return [child for child in line.process.children() if child.name() != "sleep"]
 
 
@@ -66,7 +66,8 @@ def test_worker_that_is_told_to_end_does_not_wait_for_more_work(site: Stack) -> 
 
 
 def test_process_ends_and_begins_again_at_any_time(site: Stack, tmp_path: Path) -> None:
-    """While it waits, it ends at once; a worker begins again at SIGHUP, and leaves no folder behind when it is idle."""
+    """A process that waits ends at once. A worker restarts at SIGHUP, and leaves no folder when it ends because it is
+    idle."""
     site["bulk"].wipe_out()
     line = Line(
         "another",
@@ -88,7 +89,7 @@ def test_process_ends_and_begins_again_at_any_time(site: Stack, tmp_path: Path) 
         wait_until(lambda: pool(line), SECONDS, "the worker has started")
         line.process.send_signal(signal.SIGHUP)
         wait_until(has_begun, SECONDS, "it has begun again")
-        left = set(tmp_path.glob("pymp-*"))  # by Celery's own way to begin again
+        left = set(tmp_path.glob("pymp-*"))  # left by Celery's own restart
         send(site, 3)
         wait_until(lambda: pool(line), SECONDS, "the worker has started again")
         wait_until(has_begun, SECONDS, "the worker has ended because it is idle")

@@ -17,7 +17,7 @@ def submit_many(stack: Stack, numbers: range) -> dict[str, int]:
 
 
 def submit_slow(stack: Stack, number: int) -> dict[str, int]:
-    """Submit a number whose answer takes three seconds, and wait until a worker is at it."""
+    """Submit a number whose answer takes three seconds, and wait until a worker executes it."""
     prediction_id = stack.submit("probe", {"x": number, "seconds": 3})
     wait_until(lambda: stack.get(prediction_id)["status"] == "running", 30, "the slow row is running")
     return {prediction_id: number}

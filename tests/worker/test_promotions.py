@@ -28,14 +28,14 @@ User.objects.create_user("olga", password="secret-of-olga").groups.add(Group.obj
 
 @pytest.fixture
 def switched(stack: Stack, tmp_path: Path) -> Stack:
-    """The stack with a model of two versions that answer otherwise, and an operator."""
+    """The stack with a model of two versions, which give different answers, and an operator."""
     stack.manage_all(*multiplying(tmp_path, "switched", list(FACTORS.values())))
     stack.manage("shell", "-c", OPERATOR)
     return stack
 
 
 class Load:
-    """Clients that ask without a pause, and what they saw."""
+    """Clients that send requests without a pause, and the answers and refusals that they got."""
 
     def __init__(self, stack: Stack) -> None:
         self._base = stack.client.base_url

@@ -12,7 +12,7 @@ from tests.chaos.stage import LINES, Stage, postgres_folder, second_worker
 from tests.support.product import procfile
 from tests.support.stack import Line, Stack
 
-# What a request waits for Redis; the rest is its own, and that of the batch before it.
+# A request waits for Redis with its own batch and with the batch before it. The rest is for all other work.
 LONGEST = 2 * RATE_SECONDS + 0.8
 
 

@@ -15,7 +15,11 @@ SKEWED_WEB = Path(__file__).parent.parent / "skewed_web"
 
 
 def _faked(line: Line, clock: Path) -> Line:
-    """The same process, which adds to each clock but the monotonic one what the file `clock` holds."""
+    """The same process under libfaketime: the shift in the file `clock` is added to all clocks but the monotonic one.
+
+    Raises:
+        NotRunnable: libfaketime is not installed.
+    """
     library = next((path for name in LIBRARIES for path in Path("/").glob(name[1:])), None)
     if library is None:
         raise NotRunnable("libfaketime is not installed")

@@ -43,7 +43,7 @@ def tenfold_overload(scene: Scene) -> None:
     with _page_visitor(scene.stack) as page_seconds:
         scene.mark_fault()
         used = [memory_megabytes(scene.stack) for _ in scene.every(1.0)]
-    # Until then pool processes load the version.
+    # In the first third of the time the pool processes load the version.
     warm, most = used[len(used) // 3], max(used)
     submitted, accepted = len(scene.ledger.submitted), len(scene.ledger.accepted)
     scene.notes.append(

@@ -1,4 +1,4 @@
-"""Redis answers, and yet no row moves: the fallback worker executes, and what stands in the way is deleted."""
+"""Redis answers, but rows make no progress: the fallback worker executes them, and the wrong keys are deleted."""
 
 from contextlib import AbstractContextManager
 

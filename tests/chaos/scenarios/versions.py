@@ -1,4 +1,4 @@
-"""What answers: a version that was restored in place, and rows of different types beside each other."""
+"""Right answers of a version that was restored in place, and of rows of different types in one claim."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -16,7 +16,7 @@ from tests.support.restoring import VERSION, restore_in_place
 
 CLIENTS = 8
 COLOURS = ("red", "blue", None)
-# The estimator learned it as a category.
+# The estimator learned the missing value as a category.
 MISSING = float("nan")
 
 

@@ -14,9 +14,10 @@ from tests.support.stack import Stack, connected
 
 KILL_SECONDS = 2.0
 KILLED = ("keeper", "worker", "keeper", "web")
-# A receiver fails so often for one message. With the keeper's deaths it stays below the attempts that a webhook has.
+# A receiver fails at most so often for one message. Together with the attempts that end with a killed keeper, that is
+# less than the attempts that a webhook has.
 MOST_FAILURES = 2
-# Long enough that the keeper is killed between what a receiver has taken and its note of it.
+# Long enough that the keeper is sometimes killed after a receiver took a message and before the keeper recorded it.
 ANSWER_SECONDS = 0.2
 DELIVERED_SECONDS = 90
 
@@ -26,7 +27,7 @@ def _with_receivers(stage: Stage) -> AbstractContextManager[Stack]:
 
 
 class Fickle:
-    """Refuses a message, or closes the connection, up to `MOST_FAILURES` times; then it takes it."""
+    """Refuses a message, or closes the connection, up to `MOST_FAILURES` times, and then accepts the message."""
 
     def __init__(self, scene: Scene) -> None:
         self._random = scene.random
@@ -67,7 +68,7 @@ class Program:
             del self._open[key]
 
     def _send(self, key: str, x: float) -> str | None:
-        """The id of the prediction; None while it cannot be accepted."""
+        """Send a row. Returns the id of its prediction, or None if the row was not accepted."""
         body = {"features": {"x": x, "seconds": 0.0}, "webhook": {"url": self._url}}
         headers = {**self._headers, "Idempotency-Key": key}
         try:
@@ -99,12 +100,12 @@ def _kill(scene: Scene, name: str) -> None:
     scene.mark_fault()
     scene.stack[name].wipe_out()
     if name == "keeper":
-        _let_pauses_pass(scene)  # also the lease of what it was sending
+        _let_pauses_pass(scene)  # this also ends the lease of the webhooks that it was sending
     scene.stack[name].start()
 
 
 def _all_delivered(scene: Scene) -> bool:
-    """Nothing is open. Until then the pauses between attempts, of up to ten hours, are cut short."""
+    """Whether all webhooks are delivered. If not, the pauses between attempts, of up to ten hours, are ended."""
     found = scene.stack.query("SELECT count(*) AS n FROM predictions_webhook WHERE status <> 'delivered'")
     if found[0]["n"] == 0:
         return True
@@ -116,7 +117,8 @@ LOGGED = "SELECT 1 FROM predictions_webhookattempt WHERE webhook_id = prediction
 
 
 def _let_pauses_pass(scene: Scene, *, only_those_that_failed: bool = False) -> None:
-    """Make open webhooks due. The present attempt of those in a deliverer's hands is not in the log yet."""
+    """Make open webhooks due. With `only_those_that_failed`, webhooks that are being sent are left alone: the log does
+    not have their present attempt yet."""
     failed = f" AND EXISTS ({LOGGED})" if only_those_that_failed else ""
     with connected(scene.stack.database_url) as connection:
         connection.execute(

@@ -13,19 +13,19 @@ PROBLEM = "application/problem+json"
 
 @pytest.fixture(autouse=True)
 def _an_answer_at_once(settings: Any) -> None:
-    """Nobody waits where the test does not ask for it."""
+    """No thread waits for a prediction: pages answer at once. Requests of the API wait only if they ask for it."""
     settings.WAITERS_MAX = 0
 
 
 @pytest.fixture
 def client() -> ApiClient:
-    """Without a token."""
+    """A client of the API without a token."""
     return ApiClient()
 
 
 @pytest.fixture
 def ask(client: ApiClient, registered: dict[str, RegisteredModel]) -> Ask:
-    """Posts a row to a model; `body` is sent as it is when it is text or bytes."""
+    """Posts a JSON body to the predictions of a model. A `body` of text or bytes is sent unchanged."""
 
     def post(body: Any, model: str = "iris", **headers: Any) -> Any:
         sent = body if isinstance(body, str | bytes) else json.dumps(body)
@@ -36,7 +36,7 @@ def ask(client: ApiClient, registered: dict[str, RegisteredModel]) -> Ask:
 
 
 def problem(response: Any, status: int) -> dict[str, Any]:
-    """The body of a refusal, after its form was looked at."""
+    """The body of a refusal, after a check of its status, content type and members."""
     assert (response.status_code, response["Content-Type"]) == (status, PROBLEM)
     body: dict[str, Any] = response.json()
     assert (body["type"], body["status"]) == ("about:blank", status)

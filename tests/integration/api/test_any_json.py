@@ -1,4 +1,4 @@
-"""Whatever JSON there is: a documented answer, and no row that its signature would not take."""
+"""Any JSON gets a documented response, and no row is stored that the signature would refuse."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(st.characters(codec=None), max_size=8), inner),
     max_leaves=12,
 )
-# Nearly right is where mistakes are.
+# Values that are almost valid find the most mistakes.
 near = {
     "long side": st.floats(-1, 500) | st.integers(-1, 10**400) | anything,
     "count": st.integers(-1, 12) | st.floats(0, 12) | anything,
@@ -45,13 +45,13 @@ often, now_and_then = examples(40), examples(16)
 
 
 def post(client: ApiClient, address: str, body: Any) -> Any:
-    """NaN and the infinities are written as Python writes them, which is no JSON."""
+    """Post a body. NaN and the infinities are written as Python writes them, which is not valid JSON."""
     return client.post(address, json.dumps(body), content_type="application/json")
 
 
 @often
 @given(body=bodies)
-@example(body={"features": [0.0, 0, "r", False, "", None]})  # one that is accepted, however few are tried
+@example(body={"features": [0.0, 0, "r", False, "", None]})  # at least one is accepted, even if few are tried
 def test_any_body_gets_a_documented_answer(client: ApiClient, kinds: RegisteredModel, body: Any) -> None:
     asked["API, any JSON"] += 1
     before = Prediction.objects.count()
@@ -70,7 +70,7 @@ def test_any_body_gets_a_documented_answer(client: ApiClient, kinds: RegisteredM
         assert Client().get(f"/predictions/{row.pk}/").status_code == 200
 
 
-# What a header may hold, and what is nearly one that means something.
+# Any text that a header may hold, or a text that is almost a valid value.
 values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
 headers = st.fixed_dictionaries(
     {},
@@ -93,7 +93,7 @@ def test_whatever_is_asked_gets_the_same_answer_either_way(
 ) -> None:
     asked["API, the short way and the long"] += 2
     address = "/api/v1/models/kinds/predictions/"
-    said = {name: value.strip(" ") for name, value in said.items()}  # as a server does
+    said = {name: value.strip(" ") for name, value in said.items()}  # as a web server does
 
     short = door.ask("POST", address, content, **{"Content-Type": "application/json"}, **said)
     long = client.post(address, content, content_type="application/json", headers=said)

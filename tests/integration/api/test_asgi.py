@@ -1,4 +1,4 @@
-"""The short way answers as the long way does, and waits as it does; and it is taken where it should be."""
+"""The API's ASGI application, asked as the web server asks it: statuses, batches, statements, and waits."""
 
 import gzip
 import json
@@ -47,7 +47,7 @@ def _who_asks_may_wait(settings: Any, _an_answer_at_once: None) -> None:
 
 @pytest.fixture
 def door(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    # What a slow machine takes between two requests is not for these tests to see.
+    # Cached models stay valid, even if a slow machine takes seconds between two requests.
     monkeypatch.setattr(registry, "FRESH_SECONDS", 60.0)
     with open_door() as door:
         yield door
@@ -61,7 +61,7 @@ def address_of(row: Prediction) -> str:
     return f"/api/v1/predictions/{row.pk}/"
 
 
-# --- Either way the same ----------------------------------------------------------------------------------------------
+# --- Statuses ---------------------------------------------------------------------------------------------------------
 Asked = tuple[str, str, bytes, dict[str, str]]
 Prepare = Callable[[Any], Asked]
 
@@ -77,7 +77,7 @@ def fetch(state: State = State.QUEUED, method: str = "GET", **headers: str) -> P
 
 
 def where(prepare: Callable[[Any], Any], asked: Prepare) -> Prepare:
-    """The same in another world; what `prepare` gives are more headers."""
+    """The same request after `prepare` has changed the world. Headers that `prepare` returns are sent too."""
 
     def both(world: Any) -> Asked:
         more = prepare(world)
@@ -159,7 +159,7 @@ def session_of_owner(world: Any) -> dict[str, str]:
 
 
 def no_uuid(world: Any) -> Asked:
-    """Nor is this one, although Python takes it for the id of the row."""
+    """An id with hyphens at the wrong places, which Python would read as the id of the row."""
     digits = make(world.iris).pk.hex
     return (
         "GET",
@@ -169,7 +169,7 @@ def no_uuid(world: Any) -> Asked:
     )
 
 
-# What is asked, and the status of the reply.
+# Each request, and the status of its reply.
 CASES: dict[str, tuple[Prepare, int]] = {
     "list": (row(), 202),
     "object": (row({"features": dict(zip(NAMES, IRIS, strict=True))}), 202),
@@ -320,7 +320,7 @@ def test_added_layer_and_scheme_apply_to_every_operation(
         return Caller("badge:7") if request.headers.get("x-badge") == "7" else None
 
     monkeypatch.setattr(callers, "SCHEMES", [*callers.SCHEMES, by_badge])
-    # The outermost layer: its mark is on refusals too.
+    # `marked` is the outermost layer, so refusals get its header too.
     client = ApiClient(layers=[marked, *LAYERS])
 
     assert client.request(method, address, headers={"X-Badge": "7"})["X-Caller"] == "badge:7"
@@ -329,7 +329,7 @@ def test_added_layer_and_scheme_apply_to_every_operation(
 # --- Many at once -----------------------------------------------------------------------------------------------------
 @pytest.fixture
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows each transaction accepted."""
+    """The number of rows that each call of `accept` got."""
     counts: list[int] = []
     accept = Prediction.objects.accept
 
@@ -424,7 +424,7 @@ def test_database_that_is_away_is_told_to_all_who_asked_at_once(door: Door, monk
 
 # --- Statements -------------------------------------------------------------------------------------------------------
 def asked_of_the_database(door: Door, ask: Callable[[], Any]) -> list[str]:
-    """Without the transaction's own, when nothing is new any more."""
+    """The statements of a request without those that control transactions. A first request has filled the caches."""
     ask()
     door.statements.clear()
     ask()
@@ -434,7 +434,7 @@ def asked_of_the_database(door: Door, ask: Callable[[], Any]) -> list[str]:
 def test_lone_row_takes_three_statements_at_most(door: Door) -> None:
     asked = asked_of_the_database(door, lambda: door.ask("POST", PREDICT, sent(ROW), **JSON))
 
-    *reads, last = [sql.split()[0] for sql in asked]  # the queue's length and the time are remembered for a while
+    *reads, last = [sql.split()[0] for sql in asked]  # the length of the queue and the time are cached for a while
     assert (set(reads) <= {"SELECT"}, last) == (True, "INSERT")
     assert len(reads) <= 2
 
@@ -453,26 +453,26 @@ def test_fetches_at_one_time_share_statements(door: Door, iris: ModelVersion) ->
     answers = door.ask_at_once([("GET", address, b"", {}) for address in addresses])
 
     assert [f"/api/v1/predictions/{answer.json()['id']}/" for answer in answers] == addresses
-    # The first is read at once; others gather meanwhile.
+    # The first row is read at once. The others gather meanwhile and are read together.
     assert len(door.statements) < len(addresses) / 2
 
 
 # --- Waiting ----------------------------------------------------------------------------------------------------------
 def begin(door: Door, seconds: float, **headers: str) -> "tuple[Future[Answer], Prediction]":
-    """Ask for a row and a wait; the row, when it is kept."""
+    """Submit a row and ask to wait for its answer. Returns the future response, and the row once it is stored."""
     asked = door.begin("POST", PREDICT, sent(ROW), **JSON, Prefer=f"wait={seconds}", **headers)
     wait_until(Prediction.objects.exists, 10, "the row is kept")
     return asked, Prediction.objects.get()
 
 
 def waiting(prediction_id: uuid.UUID) -> int:
-    """How many requests wait for a prediction."""
+    """The number of requests that wait for a prediction."""
     return completions.listener.count(prediction_id)
 
 
 @pytest.fixture
 def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No announcement is heard, and no wait looks before its end."""
+    """No completion is announced, and a wait reads its row only at its end."""
     monkeypatch.setattr(completions, "announce", lambda ids: None)
     monkeypatch.setattr(completions, "LOOK_SECONDS", 3600.0)
 
@@ -605,7 +605,7 @@ def test_asker_who_goes_away_during_the_wait_leaves_nothing_behind(door: Door) -
     wait_until(lambda: waiting(kept_row.pk) == 0, 10, "no request waits")
     with pytest.raises(CancelledError):
         asked.result(LONG)
-    # The row stays, and others are served as before.
+    # The row stays queued, and other requests are answered as before.
     assert Prediction.objects.get().state == State.QUEUED
     assert door.ask("POST", PREDICT, sent(ROW), **JSON).status_code == 202
 
@@ -613,7 +613,7 @@ def test_asker_who_goes_away_during_the_wait_leaves_nothing_behind(door: Door) -
 def test_many_wait_without_a_thread_each(
     door: Door, iris: ModelVersion, clean_redis: redis.Redis, settings: Any
 ) -> None:
-    """More than there are threads, and than may wait the long way."""
+    """There are more requests than threads, and only one thread may wait."""
     settings.WAITERS_MAX = 1
     count = 2 * settings.ENV.web_threads
     asked = [door.begin("POST", PREDICT, sent(ROW), **JSON, Prefer="wait=20") for _ in range(count)]

@@ -28,7 +28,7 @@ def door(registered: dict[str, RegisteredModel], settings: Any) -> Iterator[Door
 
 
 def allowed(answer: Answer) -> str | None:
-    """The origin that may read. Every reply varies by Origin, or a cache would give one site's reply to another."""
+    """The origin that may read the reply. It must vary by Origin: else a cache would give it to another site."""
     assert "Origin" in answer.headers["vary"].split(", ")
     assert "access-control-allow-credentials" not in answer.headers
     return answer.headers.get("access-control-allow-origin")
@@ -132,6 +132,6 @@ def test_options_without_a_preflight_says_the_methods(door: Door) -> None:
 
 
 def test_preflight_opens_no_private_network(door: Door) -> None:
-    """As in django-cors-headers, unless somebody asks for it: a public site must not reach a service of an intranet."""
+    """A public site must not reach a service of an intranet. This is also the default of django-cors-headers."""
     asked = {**PREFLIGHT, "Access_Control_Request_Private_Network": "true"}
     assert "access-control-allow-private-network" not in door.ask("OPTIONS", PREDICT, Origin=SHOP, **asked).headers

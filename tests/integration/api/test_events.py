@@ -80,7 +80,7 @@ def test_stream_past_the_number_of_streams_ends_at_once(
 
 
 def test_client_that_leaves_ends_its_stream(door: Door, iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server notices that a client has left when it writes. To a silent stream it writes comments."""
+    """The server notices only when it writes that a client has left. So it writes comments to a silent stream."""
     monkeypatch.setattr("predictions.api.events.COMMENT_SECONDS", 0.2)
     row = make(iris)
 

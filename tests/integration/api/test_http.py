@@ -1,4 +1,4 @@
-"""How the API speaks HTTP: slashes, methods, caching, framing, credentials, and what a stranger is told."""
+"""HTTP in the API: slashes, methods, caching, framing, credentials, and the information for strangers."""
 
 import uuid
 from typing import Any
@@ -59,7 +59,7 @@ def test_id_is_found_in_any_case(client: ApiClient, iris: ModelVersion, end: str
 
     response = client.post(path) if end == "cancel/" else client.get(path)
 
-    # Not "there is no such address".
+    # A reply may be a refusal, but the address exists.
     assert "There is no such" not in response.json().get("detail", "")
 
 

@@ -27,7 +27,7 @@ ROW = dict(zip(PARAMETERS, IRIS, strict=True))
 
 @pytest.fixture(autouse=True)
 def _short_wait(settings: Any) -> None:
-    """No worker runs here: nothing ends while a call waits."""
+    """Calls wait only briefly: no worker runs here, so no prediction ends while a call waits."""
     settings.WAIT_MAX = 0.05
 
 

@@ -231,7 +231,7 @@ def test_body_that_is_not_json_is_400(ask: Ask, body: str | bytes) -> None:
 
 
 def test_body_with_a_hundred_thousand_names_is_answered_at_once(ask: Ask) -> None:
-    """Looking for the repeated name must not take the square of the time."""
+    """The search for repeated names must not take quadratic time."""
     names = ", ".join(f'"{number}": 0' for number in range(70_000))
     started = time.process_time()
 

@@ -161,7 +161,7 @@ def test_cancel_by_get_is_405(client: ApiClient, iris: ModelVersion) -> None:
 
 
 def test_cancel_by_a_link_is_403(client: ApiClient, iris: ModelVersion) -> None:
-    """The id of another caller's prediction is for reading."""
+    """A caller who knows the id of another caller's prediction may read it, but not cancel it."""
     row = make(iris, caller="visitor:another")
 
     assert problem(client.post(address(row, "cancel/")), 403)["code"] == "permission_denied"
@@ -305,7 +305,7 @@ def listed(client: ApiClient, **query: Any) -> list[str]:
 
 @pytest.fixture
 def mine(iris: ModelVersion, registered: dict[str, RegisteredModel], owner: User, stranger: User) -> list[Prediction]:
-    """Of the owner, newest first; and some of others."""
+    """The owner's predictions, newest first. Predictions of other callers are in the database too."""
     key = {"owner": owner, "caller": f"user:{owner.pk}"}
     wine = registered["wine"].champion
     assert wine

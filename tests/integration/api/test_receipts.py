@@ -23,7 +23,7 @@ def receipt(client: ApiClient, pk: Any) -> dict[str, Any]:
 
 
 def sha256(value: Any) -> str:
-    """Of canonical JSON: these numbers read the same in Python and ECMAScript."""
+    """The SHA-256 of canonical JSON. Python and ECMAScript write the numbers of these tests in the same way."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

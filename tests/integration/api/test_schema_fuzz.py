@@ -1,4 +1,4 @@
-"""Everything that the schema allows, and much that it does not: each answer is one that the schema names.
+"""Random requests that the schema allows, and others that it forbids: the schema documents each response.
 
 FUZZ_EXAMPLES=1000 makes a long run of it.
 """
@@ -45,7 +45,7 @@ def test_schema_is_valid_and_is_json(client: Client, iris: ModelVersion) -> None
 
 @pytest.fixture
 def known(iris: ModelVersion) -> list[str]:
-    """Predictions in every state: an id that is made up is never found."""
+    """The ids of predictions in every state. A random id would never be found."""
     return [str(make(iris, state).pk) for state in State]
 
 
@@ -54,15 +54,15 @@ def test_answer_is_one_that_the_schema_names(api_schema: Any, known: list[str], 
         operation = result.ok()
         with subtests.test(operation=operation.label):
             for mode in GenerationMode:
-                with suppress(Unsatisfiable):  # nothing about it can be wrong
+                with suppress(Unsatisfiable):  # the operation has no invalid input
                     _ask_all(operation, mode, known)
-            # Where there is little to vary, hypothesis ends early: a long run asks the same again.
+            # Hypothesis ends early if an operation has few different inputs. A long run then repeats them.
             while asked[operation.label] < 2 * EXAMPLES:
                 _ask_all(operation, GenerationMode.POSITIVE, known)
 
 
 def test_chains_of_operations_find_nothing(api_schema: Any, known: list[str]) -> None:
-    """Each request is made of what an earlier reply gave, by links of the schema and those that schemathesis finds."""
+    """Each request uses values of an earlier reply, by links of the schema and by those that Schemathesis infers."""
 
     class Chains(api_schema.as_state_machine()):  # type: ignore[misc]
         def before_call(self, case: schemathesis.Case) -> None:
@@ -97,19 +97,19 @@ def _ask_all(operation: Any, mode: GenerationMode, known: list[str]) -> None:
 
 
 def _unfit(path: str) -> list[Any]:
-    """Checks that random data cannot pass: the schema of this path does not know the columns of a model."""
+    """Checks to leave out: the schema of some paths does not know the columns of a model, so valid data is refused."""
     knows_no_columns = path.startswith("/api/v1/batches/") or "{name}" in path
     return [positive_data_acceptance] if knows_no_columns else []
 
 
 def _sayable(headers: Any) -> dict[str, str]:
-    """What no pattern can say: at most 24 hours, and no key that belongs to another body."""
+    """Values by rules that no pattern can express: at most 24 hours, and a key that no other body has."""
     good = {"Cancel-After": "30s", "Idempotency-Key": uuid.uuid4().hex}
     return {name: value for name, value in good.items() if name in headers}
 
 
 def _often(known: list[str], parameters: dict[str, Any]) -> dict[str, str]:
-    """A prediction that is there, for half of the ids that were made up."""
+    """Replace half of the random ids by the ids of stored predictions."""
     try:
         number = uuid.UUID(str(parameters["prediction_id"])).int
     except (KeyError, ValueError):

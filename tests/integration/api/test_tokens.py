@@ -1,4 +1,4 @@
-"""Tokens with less than all rights, and the command that makes them."""
+"""Tokens with restricted rights, and the command that makes them."""
 
 from io import StringIO
 from typing import Any

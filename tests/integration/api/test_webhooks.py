@@ -19,7 +19,7 @@ HOOK = {"webhook": {"url": URL}}
 
 @pytest.fixture
 def program(iris: ModelVersion, owner: User) -> ApiClient:
-    """With a token of the owner."""
+    """A client with a token of the owner."""
     return ApiClient(owner)
 
 

@@ -1,4 +1,4 @@
-"""Faults as files have them: the file of bad rows names each by line, column and code, and no other row is touched."""
+"""Usual faults in files: the file of bad rows names each by line, column and code, and no other row is affected."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -125,7 +125,7 @@ def test_encoding_is_found(iris: RegisteredModel, encoding: str, encode: Callabl
 def test_stray_bytes_are_damage_unless_an_encoding_makes_sense_of_them(
     iris: RegisteredModel, stray: str, problem: str
 ) -> None:
-    """A no-break space of Windows groups digits; another letter in a number is no reason to change the encoding."""
+    """A no-break space of Windows-1252 groups digits. Another letter in a number does not change the encoding."""
     lines = [",".join(NAMES), *["5.1,3.5,1.4,0.2"] * 50, f"{stray},3.5,1.4,0.2", *["5.1,3.5,1.4,0.2"] * 50]
     job = score(iris, "\n".join(lines).encode("cp1252"))
     assert places(bad_rows(job)) == [(52, f"{A}: {problem}")]
@@ -161,7 +161,7 @@ def test_old_line_ends_are_read(iris: RegisteredModel) -> None:
 
 
 def test_same_rows_have_the_same_problems_at_each_door(kinds: RegisteredModel) -> None:
-    """A row of text, of JSON, and one that the signature gets: the same columns, codes and messages."""
+    """A row gives the same columns, codes and messages as text, as JSON, and if the signature cleans it directly."""
     names = ["long side", "count", "colour", "ripe", "note", "a/b~c"]
     rows: list[tuple[list[str], list[Any]]] = [
         (["500", "2", "r", "true", "", ""], [500, 2, "r", True, None, None]),

@@ -20,7 +20,7 @@ def iris(registered: dict[str, RegisteredModel]) -> RegisteredModel:
 
 
 class Died(BaseException):
-    """Stands for the end of a process: no line of the product handles it."""
+    """Simulates the death of a process: the product handles no such exception."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Collection[float]], Non
 
 
 def run(job: BatchJob, most: int = 60) -> tuple[BatchJob, int]:
-    """Execute by workers that may die; the keeper queues what they leave. The job and the number of deaths."""
+    """Execute a job by workers that may die, and requeue what they leave. Returns the job and the number of deaths."""
     for deaths in range(most):
         try:
             return execute(job), deaths
@@ -82,7 +82,7 @@ def test_worker_that_was_killed_for_another_reason_loses_no_row(
 
     def predict(loaded: Any, part: Any) -> Any:
         calls.append(len(part))
-        if len(calls) in (3, 4, 6):  # the first two measure the speed
+        if len(calls) in (3, 4, 6):  # the first two calls measure the speed
             raise Died
         return real(loaded, part)
 

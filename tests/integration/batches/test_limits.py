@@ -1,4 +1,4 @@
-"""What is bounded: memory, the size of a file, what a workbook unpacks to, and what is kept."""
+"""Bounds: memory, rows, cells, the unpacked size of a workbook, attempts, deadlines and retention."""
 
 import io
 import zipfile
@@ -25,7 +25,7 @@ def iris(registered: dict[str, RegisteredModel]) -> RegisteredModel:
 
 
 class Repeated(io.RawIOBase):
-    """A header and one line again and again, made as it is read. `most` is the longest read."""
+    """A file of a header and one repeated line, made while it is read. `most` is the size of the largest read."""
 
     def __init__(self, head: bytes, line: bytes, lines: int) -> None:
         self._head, self._line = head, line

@@ -66,7 +66,7 @@ def test_canary_adds_no_statement_to_a_submission(challenged: Versions) -> None:
     with statements() as sent:
         row = ask_row(model, IRIS, CALLERS[0])
     assert len(sent) == 3
-    assert row.version.number == 1  # the helper asks for the champion
+    assert row.version.number == 1  # the helper submits to the champion
 
     with statements() as sent:
         assert lookup.serving_version(lookup.find_model("iris"), CALLERS[0]).number == 2

@@ -70,7 +70,7 @@ def test_replay_runs_in_a_worker_and_its_result_is_shown(second: Versions, opera
     page = text(operator)
     assert "Version 2 beside version 1" in page
     assert "40 of 52 (64-86 %)" in page
-    assert "12 of 12 (76-100 %)" in page  # virginica is right now
+    assert "12 of 12 (76-100 %)" in page  # people said that virginica was right
     assert "Petal length" in page
     assert str(wrong[-1].pk) in page
     assert "and 30 are needed" in page

@@ -39,7 +39,7 @@ def shadow() -> Comparison:
 def test_shadow_answers_each_finished_prediction_once(shadowed: Versions) -> None:
     first, other = shadowed
     rows = [answered(first, values=values) for values in (IRIS, VIRGINICA)]
-    answered(other)  # the challenger's own
+    answered(other)  # answered by the challenger itself
     answered(first, source=Source.CANARY)
     make(first, State.FAILED, age=60.0)
     make(first)

@@ -20,7 +20,7 @@ Bring = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def _worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """A notification is served at once in this process."""
+    """Each notification runs the worker at once in this process."""
     from predictions.worker import drain
 
     settings.WAIT_MAX = 0.2
@@ -30,14 +30,14 @@ def _worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the proof in a process of its own, which costs seconds; tests of the proof do without this."""
+    """Skip the proof in a separate process, which takes seconds. Tests of the proof do not use this fixture."""
     real = importer.import_model
     monkeypatch.setattr(importer, "import_model", lambda root, request, say, _: real(root, request, say, unproved))
 
 
 @pytest.fixture
 def models(db: None, settings: Settings) -> Iterator[Path]:
-    """settings.MODELS_DIR without the demo models, which take long to train; `mine` is taken away after the test."""
+    """settings.MODELS_DIR without the demo models, which take long to train. `mine` is removed after the test."""
     root: Path = settings.MODELS_DIR
     root.mkdir(exist_ok=True)
     yield root
@@ -46,7 +46,7 @@ def models(db: None, settings: Settings) -> Iterator[Path]:
 
 @pytest.fixture
 def bring(models: Path, quick: None, tmp_path: Path) -> Bring:
-    """Stores an estimator and its rows in files and registers them as `mine`; the command's output."""
+    """Writes an estimator and its rows to files, and registers them as `mine`. Returns the command's output."""
 
     def register(estimator: Any, frame: pd.DataFrame, target: str | None, *more: str) -> str:
         joblib.dump(estimator, tmp_path / "mine.joblib")

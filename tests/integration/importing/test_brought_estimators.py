@@ -1,4 +1,4 @@
-"""Estimators that people bring, by the command from a file and a CSV: every door answers as the estimator itself."""
+"""Estimators registered from a file and a CSV: every interface gives the answers of the estimator itself."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from tests.support.api_client import ApiClient
 from tests.support.brought import CASES
 
 ASKED = 12
-TOLERANCE = 1e-6  # of compiled versions, which state their own
+TOLERANCE = 1e-6  # for compiled versions, which state their own tolerance
 
 
 def own_answers(estimator: Any, x: Any) -> list[Any]:
@@ -25,7 +25,7 @@ def own_answers(estimator: Any, x: Any) -> list[Any]:
 
 
 def own_answer(estimator: Any, row: Any) -> Any:
-    """The answer to one row, with its shares if there are any; of several targets a list of these."""
+    """The answer to one row, with its probabilities if there are any. For several targets, a list of these."""
     answers = np.asarray(estimator.predict(row)).ravel().tolist()
     if len(answers) > 1:
         if not hasattr(estimator, "predict_proba"):
@@ -40,7 +40,7 @@ def own_answer(estimator: Any, row: Any) -> Any:
 
 
 def is_like(output: dict[str, Any], answer: Any, version: ModelVersion) -> bool:
-    """Whether an output says what the estimator does."""
+    """Whether an output has the estimator's answer."""
     if output["kind"] == "multi":
         names = [view["target"]["name"] for view in version.views]
         parts = zip(names, answer, version.views, strict=True)
@@ -49,7 +49,7 @@ def is_like(output: dict[str, Any], answer: Any, version: ModelVersion) -> bool:
 
 
 def is_one_like(output: dict[str, Any], answer: Any, labels: list[str]) -> bool:
-    """`labels` are in the order of the estimator's shares."""
+    """`is_like` for one target. `labels` are in the order of the estimator's probabilities."""
     if output["kind"] == "regression":
         return is_said_like(output["value"], answer)
     shares = answer[1] if isinstance(answer, tuple) else None
@@ -60,7 +60,7 @@ def is_one_like(output: dict[str, Any], answer: Any, labels: list[str]) -> bool:
 
 
 def is_said_like(said: Any, answer: Any) -> bool:
-    """Whether a label or number of an output is the estimator's."""
+    """Whether a label or number of an output is that of the estimator's answer."""
     if isinstance(said, float):
         return math.isclose(said, float(answer), rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     label = answer[0] if isinstance(answer, tuple) else str(answer)
@@ -68,7 +68,7 @@ def is_said_like(said: Any, answer: Any) -> bool:
 
 
 def values_of(row: pd.Series) -> dict[str, Any]:
-    """A row of the file as a program would send it."""
+    """A row of the file as a program would send it, without missing values."""
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
     return {str(name): value for name, value in plain.items() if value is not None and value == value}
 
@@ -92,7 +92,7 @@ def by_form(client: Client, version: ModelVersion, values: dict[str, Any]) -> di
 
 
 def by_protocol(client: ApiClient, rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[Any]:
-    """The label or number of each row, all of one request."""
+    """The label or number of each row. One request has all rows."""
     tensors = [
         {"name": name, "shape": [len(rows)], "datatype": datatype_of(column), "data": column}
         for name in names

@@ -17,7 +17,7 @@ from tests.support.brought import table
 
 
 class Poison:
-    """Writes a file when it is opened."""
+    """Makes a folder when it is unpickled."""
 
     def __init__(self, written: Path) -> None:
         self.written = written
@@ -64,5 +64,5 @@ def test_poisoned_artefact_is_not_opened(
 
     assert (prediction.state, prediction.error_code) == ("failed", "model_unavailable")
     assert not (tmp_path / "written").exists()
-    joblib.load(tmp_path / "poison")  # it would have written
+    joblib.load(tmp_path / "poison")  # shows that unpickling it has this effect
     assert (tmp_path / "written").exists()

@@ -193,7 +193,7 @@ def fitted_with(module_name: str, frame: pd.DataFrame) -> Any:
 
 
 def dumped(estimator: Any, path: Path, module_name: str) -> Path:
-    """The file, and this process as it is where nobody has imported the module."""
+    """Dump the estimator, and make this process one that has not imported the module. Returns the path of the file."""
     joblib.dump(estimator, path)
     sys.modules.pop(module_name)
     sys.path.pop(0)

@@ -46,7 +46,7 @@ def classes(bring: Bring, tmp_path: Path) -> ModelVersion:
 
 
 def brought(bring: Bring, folder: Path, estimator: Any, targets: pd.DataFrame) -> ModelVersion:
-    """Registered with held-out rows."""
+    """Fit and register an estimator, with held-out rows."""
     frame = X.join(targets)
     frame[HELD_OUT].to_csv(folder / "held_out.csv", index=False)
     estimator.fit(X[TRAINING], targets[TRAINING])
@@ -55,7 +55,7 @@ def brought(bring: Bring, folder: Path, estimator: Any, targets: pd.DataFrame) -
 
 
 def asked(client: Client, version: ModelVersion) -> str:
-    """The address of an answered prediction."""
+    """Submit a row by the form. Returns the address of its prediction, which is answered at once."""
     values = {name: float(X.loc[0, name]) for name in X}
     address: str = client.post("/models/mine/predictions/", written(version.signature, values))["Location"]
     return address

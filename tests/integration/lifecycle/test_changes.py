@@ -1,4 +1,4 @@
-"""Promote, pause and archive: what serves afterwards, who is told what, and what the history keeps."""
+"""Promote, pause and archive: the version that serves afterwards, the notices on pages, and the history."""
 
 from io import StringIO
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the folders say becomes what the rows say."""
+"""The rows of models and versions: synchronized with the folders, promoted, and looked up."""
 
 import logging
 import shutil
@@ -201,7 +201,7 @@ def test_promote_after_somebody_else_did_says_so(root: Path) -> None:
 # --- Looking up -------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def outdate(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let what was read so far be out of date. No other time passes."""
+    """Makes cached models out of date. Apart from that, the registry's clock stands still."""
     now = 1000.0
 
     def pass_time() -> None:

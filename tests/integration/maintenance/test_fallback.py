@@ -20,7 +20,7 @@ LONG = STALLED_AFTER.total_seconds() + 5
 
 
 def serve_here(lanes: list[str]) -> None:
-    """The child process would not see rows that this test has not committed."""
+    """Serve the lanes in this thread: a child process would not see the uncommitted rows of the test."""
     for lane in lanes:
         assert drain.serve(lane, time.monotonic() + 10)
 
@@ -32,7 +32,7 @@ def fallback() -> Fallback:
 
 @pytest.fixture
 def move_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Let this much time pass for the fallback."""
+    """Moves the clock of the fallback forward by some seconds."""
     now = [1000.0]
 
     def move(seconds: float) -> None:
@@ -56,7 +56,7 @@ def states() -> list[str]:
 def test_lane_whose_rows_wait_too_long_is_executed(
     fallback: Fallback, iris: ModelVersion, clean_redis: redis.Redis
 ) -> None:
-    """Redis answers, and no worker is there."""
+    """Redis answers, but there is no worker."""
     make(iris, age=LONG)
     make(iris, age=1)
 
@@ -108,7 +108,7 @@ def test_progress_of_one_lane_does_not_count_for_another(
 def test_claim_with_an_expired_lease_is_no_progress(
     fallback: Fallback, iris: ModelVersion, clean_redis: redis.Redis
 ) -> None:
-    """Frozen workers hold claims that nobody renews."""
+    """The claims of frozen workers stay until their lease ends, and then do not count."""
     make(iris, State.RUNNING, age=60, claimed_until=timezone.now() - timedelta(seconds=1))
     make(iris, age=LONG)
 
@@ -142,7 +142,7 @@ def test_lane_is_held_although_the_fallback_worker_makes_progress(
 def test_row_that_was_just_requeued_is_left_to_the_workers(
     fallback: Fallback, iris: ModelVersion, clean_redis: redis.Redis
 ) -> None:
-    """Only now are they notified of it."""
+    """The workers are notified of a row when it is requeued, and not before."""
     row = make(iris, age=LONG)
 
     assert fallback.check() == {"executed_for": 0}
@@ -219,7 +219,7 @@ def test_without_redis_all_lanes_are_executed_at_once(
 
 
 def test_full_redis_counts_as_away(clean_redis: redis.Redis) -> None:
-    """It answers a ping, but accepts no message."""
+    """A full Redis answers a ping, but accepts no message."""
     clean_redis.config_set("maxmemory", 1)
     try:
         assert redis_client.is_reachable() is False

@@ -122,13 +122,13 @@ def test_message_of_a_deliverer_that_died_is_sent_by_the_next_one(iris: ModelVer
     with receiving() as receiver:
         hook = expect(make(iris, State.SUCCEEDED), receiver.url)
         ended = Prediction.objects.filter(finished_at__isnull=False)
-        [taken] = Webhook.objects.claim(ended, 10)  # and then it dies
+        [taken] = Webhook.objects.claim(ended, 10)  # a deliverer dies after its claim
         deliver()
         assert receiver.got == []  # the lease holds
 
         let_time_pass()
         deliver()
-        taken.record(None, "timed_out", 1.0, is_last=False)  # it was only slow: its word comes too late
+        taken.record(None, "timed_out", 1.0, is_last=False)  # the first deliverer was only slow, and records too late
 
     assert len(receiver.got) == 1
     hook.refresh_from_db()
@@ -162,7 +162,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tls(certificate: Path, settings: Any) -> ssl.SSLContext:
-    """Of a receiver on `localhost`, which the guard against private addresses lets through."""
+    """The context of a receiver on `localhost`, a private address that is allowed here."""
     settings.WEBHOOK_ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, certificate.with_name("key.pem"))

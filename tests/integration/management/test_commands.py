@@ -20,7 +20,7 @@ from tests.support.commands import run
 from tests.support.loading import make_outdated
 from tests.support.versions import add_version, rewrite
 
-# It trains: PostgreSQL ends a transaction that is idle for so long.
+# These tests train a model, which takes long, so they do not run in one transaction.
 LONG = pytest.mark.django_db(transaction=True)
 
 

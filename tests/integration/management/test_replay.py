@@ -1,4 +1,4 @@
-"""`replay` and `export_labels`: a version's answers to what was asked of another, and labels for the next training."""
+"""`replay` and `export_labels`: a version answers the inputs of another one; true answers for the next training."""
 
 import csv
 import uuid
@@ -18,7 +18,7 @@ VIRGINICA = [6.7, 3.1, 5.6, 2.4]
 
 
 def answered(version: ModelVersion, values: list[float], label: str, **fields: object) -> Prediction:
-    """A prediction that was answered so, whatever the version would say."""
+    """A prediction that was answered with `label`, whatever the version would predict."""
     shares = {name: float(name == label) for name in version.manifest["labels"]}
     output = {"kind": "classification", "label": label, "probabilities": shares}
     return make(version, State.SUCCEEDED, values=values, output=output, **fields)
@@ -33,7 +33,7 @@ def unavailable(version_id: int, sha256: str) -> None:
 
 
 def replayed(*words: object) -> str:
-    """The report, with plain hyphens."""
+    """The report of `replay` on version 2 of iris, with hyphens in place of dashes."""
     return run("replay", "iris", 2, *words).replace("\N{EN DASH}", "-")
 
 

@@ -1,4 +1,4 @@
-"""Idempotency keys as they are kept: each belongs to one caller, for 24 hours."""
+"""Stored idempotency keys: each belongs to one caller, for 24 hours."""
 
 import uuid
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL keeps for a connection, and the plans that it keeps for them."""
+"""Prepared statements of a connection to PostgreSQL, and the plans that it keeps for them."""
 
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's driver keeps statements by itself"),
 ]
 MANY = 3000
-# Parameters that name no row: the plan is asked for, and nothing is changed.
+# Parameters that match no row: the tests read the plan and change nothing.
 NOBODY = "00000000-0000-7000-8000-000000000000"
 PARAMETERS = {"claim": f"('interactive', '{NOBODY}', '25 seconds')", "settle": f"(now(), 'here', '[]', '{NOBODY}')"}
 
@@ -79,7 +79,7 @@ def test_statement_that_was_prepared_in_a_transaction_outlives_its_end(iris: Mod
 
 
 def test_connection_that_lost_its_statements_serves_after_one_error(iris: ModelVersion) -> None:
-    """As by a pooler, or by DISCARD ALL."""
+    """A connection may lose its prepared statements by a pooler, or by DISCARD ALL."""
     serve_one(iris)
     with connection.cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")

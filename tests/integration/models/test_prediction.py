@@ -11,7 +11,7 @@ from django.utils import timezone
 from predictions.models import Lane, ModelVersion, Prediction, State
 from tests.integration.conftest import make
 
-# Far from what a pause of the machine could change.
+# Longer than any pause of a busy machine.
 BOUND = timedelta(seconds=60)
 LATE: dict[str, Any] = {"age": 120.0}
 

@@ -51,7 +51,7 @@ def test_values_are_kept_and_claimed_as_they_are(iris: ModelVersion) -> None:
 
 @pytest.mark.parametrize("number", [1e16, 1e20, -1e20, 1e300, 2**63 - 1, -(2**63)])
 def test_number_of_any_size_is_read_and_written_as_json(iris: ModelVersion, number: float) -> None:
-    """PostgreSQL keeps 1e20 as a whole number, which has more digits than a fast writer of JSON takes."""
+    """PostgreSQL stores 1e20 as a whole number, which is too large for fast JSON libraries."""
     Q.accept([new(iris, values=[number])])
     claim = claimed()
     assert claim.rows[0].values == [number]
@@ -184,7 +184,7 @@ def test_parts_of_a_claim_are_settled_together_each_with_its_own_time(
 
 @pytest.fixture
 def believe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[timedelta], None]]:
-    """Asks the database for its time, and takes it to be later by a time span. The real time is known again after."""
+    """Makes this process take the database's time to be later by a time span. The end of the test undoes that."""
     read = clock.read
 
     def ask(later: timedelta) -> None:
@@ -200,7 +200,7 @@ def believe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[timedelta], N
 def test_rows_get_the_time_of_the_database_after_a_clock_was_set(
     iris: ModelVersion, believe: Callable[[timedelta], None], monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
-    """A suspended machine's monotonic clock stands still, too."""
+    """The same happens to a machine that was suspended: meanwhile its monotonic clock stands still."""
     read = clock.read
     believe(timedelta(hours=hours))
     monkeypatch.setattr(clock, "read", read)

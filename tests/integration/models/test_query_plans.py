@@ -33,7 +33,7 @@ CASES: dict[str, tuple[Callable[[ModelVersion], Any], str]] = {
 
 
 def test_stalled_lanes_look_at_no_history(crowd: ModelVersion) -> None:
-    """Three looks for a lane: at its queue, at the leases, and at the rows that ended lately."""
+    """There are three queries for each lane: for its queue, its leases, and the rows that ended lately."""
     Q.running().update(claimed_until=timezone.now() - timedelta(seconds=1))
 
     plans = plans_of(lambda: Q.stalled_lanes(timedelta(seconds=5)))
@@ -55,6 +55,6 @@ def test_statement_uses_its_index(crowd: ModelVersion, case: str) -> None:
     if connection.vendor == "sqlite":
         used = re.findall(r"USING (?:COVERING )?INDEX (\w+)", plan)
         assert [name for name in used if not name.startswith("sqlite_autoindex")] == [index], plan
-    else:  # which chooses among several that are good enough
+    else:  # PostgreSQL chooses among several indexes that are good enough
         assert "Seq Scan on predictions_prediction" not in plan
         assert "Index" in plan

@@ -55,7 +55,7 @@ def test_claim_takes_the_oldest_first(iris: ModelVersion) -> None:
 
 
 def test_claim_writes_lease_attempt_and_token(iris: ModelVersion) -> None:
-    row = make(iris, age=1)  # a claim in the millisecond of the acceptance has its time, and the lease its own
+    row = make(iris, age=1)  # a claim within a millisecond would start at the row's time of creation
 
     taken = claim(iris)
 

@@ -1,4 +1,4 @@
-"""Machines share versions by a storage: each copy is whole, compared with what was registered, or not there."""
+"""Machines share versions by a storage: a copy is complete and has the registered hash, or it does not exist."""
 
 import io
 import shutil
@@ -105,7 +105,7 @@ def test_changed_file_of_the_storage_is_neither_kept_nor_opened(
 def test_other_estimator_with_its_own_manifest_is_not_opened(
     shared: Path, first: Path, second: Path, tmp_path: Path
 ) -> None:
-    """Who may write into the storage cannot exchange a registered version."""
+    """Somebody who may write into the storage cannot exchange a registered version."""
     registered = manifest(first).sha256
     forged = manifest(first).model_copy(update={"sha256": "0" * 64})
     version_files.publish(first)
@@ -122,7 +122,7 @@ def test_version_that_is_not_whole_is_said_to_be_so(shared: Path, first: Path, s
 
 
 class Away(FileSystemStorage):
-    """A storage whose machine does not answer in the middle of a file."""
+    """A storage that stops answering in the middle of a file."""
 
     def _open(self, name: str, mode: str = "rb") -> Any:
         opened = super()._open(name, mode)

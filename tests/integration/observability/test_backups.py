@@ -65,7 +65,10 @@ def rows_being_written(version: ModelVersion) -> Iterator[None]:
 
 
 def read_with_the_app(folder: Path, **variables: str) -> tuple[int, int, bool]:
-    """From another process: the number of predictions, the status of a GET of the newest, whether it has a result."""
+    """Read the data from another process.
+
+    Returns the number of predictions, the status of a GET of the newest one, and whether that one has a result.
+    """
     env = {**os.environ, "VAR_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "project.settings", **variables}
     done = subprocess.run([sys.executable, "-c", READ], cwd=BASE_DIR, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

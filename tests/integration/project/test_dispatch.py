@@ -28,7 +28,7 @@ API, FORM = "/api/v1/models/iris/predictions/", "/models/iris/predictions/"
 ROW = json.dumps({"features": IRIS}).encode()
 JSON = {"Content-Type": "application/json"}
 
-# The view of the addresses below. Each test sets its own.
+# The view of the address in `OWN`. Each test sets its own view.
 views: dict[str, Callable[[HttpRequest], Any]] = {}
 OWN = [path(address, csrf_exempt(lambda request: views["view"](request))) for address in ("view",)]
 

@@ -216,7 +216,7 @@ def test_addresses_are_not_counted_behind_a_proxy(run: Callable[..., Running]) -
 def test_connection_that_was_accepted_just_before_the_end_does_not_delay_it(
     run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """uvicorn tells all connections that the server ends, and knows the last one a moment later."""
+    """uvicorn tells its known connections that the server ends. It may learn of the last connection after that."""
     made, shutdown = GuardedProtocol.connection_made, GuardedProtocol.shutdown
     all_made: list[Any] = []
 

@@ -10,7 +10,7 @@ from tests.support.waiting import wait_until
 
 
 def test_queue_without_a_message_is_waited_for(clean_redis: redis.Redis, redis_server: str) -> None:
-    """Also while its key has another type, which the keeper deletes."""
+    """The process also waits while the key of the queue has a wrong type. The keeper deletes such a key."""
     clean_redis.set("bulk", "no list")
     clean_redis.config_resetstat()
     waiting = Thread(target=wait_for_message, args=(Env(redis_url=redis_server), "bulk"), daemon=True)

@@ -79,7 +79,7 @@ def test_each_process_gets_a_part_of_the_connections(listeners: list[socket.sock
             stack.enter_context(socket.create_connection(listeners[0].getsockname()[:2]))
         wait_until(all_are_accepted, SECONDS, "all connections are accepted")
 
-    # By the kernel's hash of both addresses: that one of them gets less than ten of a hundred is no accident.
+    # The kernel spreads them by a hash of both addresses. Fewer than ten of a hundred would not be an accident.
     assert min(counts) >= 10
 
 
@@ -128,7 +128,7 @@ class Running:
         self.port = int(self.process.stdout.readline())
 
     def ask(self) -> int:
-        """The process that answers."""
+        """The id of the process that answers."""
         said = b""
         while not said:  # a process may be killed between its accept and its answer
             with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS) as client:
@@ -136,7 +136,7 @@ class Running:
         return int(said)
 
     def ask_any(self) -> int:
-        """The process that answers first. Connections to a socket from which no process accepts wait in vain."""
+        """The id of the process that answers first. A connection to the socket of a dead process gets no answer."""
         with ExitStack() as stack:
             clients = [
                 stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS))
@@ -150,7 +150,7 @@ class Running:
             return int(said)
 
     def ask_until(self, is_enough: Callable[[set[int]], bool]) -> set[int]:
-        """All processes that answered, as soon as they are enough."""
+        """The ids of all processes that answered, as soon as `is_enough` is true for them."""
         found: set[int] = set()
 
         def ask() -> bool:

@@ -34,7 +34,7 @@ def listener(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Compl
 
 @pytest.fixture
 def never_looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are ended by announcements only."""
+    """Waits do not read their rows, so only announcements end them."""
     monkeypatch.setattr(completions, "LOOK_SECONDS", 3600.0)
 
 
@@ -47,7 +47,7 @@ def states(subscription: Subscription, seconds: float = LONG) -> list[str]:
 
 
 def first_look_made(listener: CompletionListener, client: redis.Redis, ended: Prediction) -> None:
-    """The listener has subscribed to the channel, and has read the rows once for what it did not hear before."""
+    """Wait until the listener has subscribed and has read the rows once that may have ended before."""
     with listener.subscribe([ended.pk]) as subscription:
         listening(client)
         announce([ended.pk])
@@ -269,7 +269,7 @@ def test_no_more_threads_wait_than_waiters_max(listener: CompletionListener, iri
 # --- A Redis that dies and comes back ---------------------------------------------------------------------------------
 @pytest.fixture
 def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Starts a Redis of its own, which the product then uses; each call starts it anew."""
+    """Starts a separate Redis, which the product then uses. Each call starts it again."""
     socket = tmp_path / "redis.sock"
     own = redis.Redis(unix_socket_path=str(socket), socket_timeout=1.0)
     monkeypatch.setattr(completions, "client", lambda: own)

@@ -58,7 +58,7 @@ def keep_for_ever(server: redis.Redis) -> None:
 
 
 def keep_for_an_hour(server: redis.Redis) -> None:
-    """So it looks after the clock of Redis was set back by an hour."""
+    """The marks look like this after the clock of Redis was set back by an hour."""
     for key in server.scan_iter():
         server.expire(key, 3600)
 

@@ -217,7 +217,7 @@ def test_caller_who_filled_its_share_is_told_when_there_is_room(
 def test_rows_accepted_between_two_counts_fill_the_queue(
     model: RegisteredModel, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The count of the queue is believed for an hour here, while the queue is below half of its bound."""
+    """Here the count of the queue is cached for an hour, as long as the queue is below half of its bound."""
     monkeypatch.setattr(admission, "FRESH_SECONDS", 3600)
     settings.MAX_QUEUED = 6
     for _ in range(6):
@@ -268,8 +268,9 @@ def test_new_address_does_not_escape_the_rate_of_a_cookie(model: RegisteredModel
 def test_what_is_left_is_that_of_the_fuller_window(
     model: RegisteredModel, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A visitor has two windows: that of their cookie, and that of their address, which others fill too. Here the
-    address has less left, and the window of the cookie ends first.
+    """A visitor has two rate windows: one for the cookie, and one for the address, which other visitors fill too.
+
+    Here the address has less left, and the window of the cookie ends first.
     """
     settings.SUBMIT_RATE = "5/minute"
     ask(model, caller=of_visitor("one", "192.0.2.1"))
@@ -338,7 +339,7 @@ def test_slow_redis_delays_a_request_by_the_budget_at_most(
 def test_slow_redis_is_not_waited_for_to_say_what_is_left(
     settings: Any, monkeypatch: pytest.MonkeyPatch, redis_server: str, clean_redis: redis.Redis
 ) -> None:
-    """The first question is given up after the budget, and the next ones are not asked."""
+    """The first query is given up after the budget, and later requests do not ask Redis."""
     settings.SUBMIT_RATE = "100/minute"
     with (
         before(Path(urlsplit(redis_server).path)) as proxy,
@@ -355,7 +356,7 @@ def test_slow_redis_is_not_waited_for_to_say_what_is_left(
         found: list[Any] = []
 
         def is_known() -> bool:
-            """The question that was given up may still end, and with an error that opens the breaker."""
+            """Ask again with a closed breaker: the query that was given up may end with an error, which opens it."""
             admission.reset()
             redis_client.breaker.reset()
             found.append(asyncio.run(admission.rate_state(CALLER)))

@@ -1,4 +1,4 @@
-"""Callers: what each may see and change, and what its key says of it."""
+"""Callers: their keys, and the predictions that each may see and change."""
 
 from typing import Any
 

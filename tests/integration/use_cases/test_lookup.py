@@ -1,4 +1,4 @@
-"""Look-ups: which model, version and prediction a caller gets, and the sentence where there is none."""
+"""Look-ups: the model, version or prediction that a caller gets, or the message if there is none."""
 
 import asyncio
 import uuid
@@ -24,7 +24,7 @@ def model(registered: dict[str, RegisteredModel]) -> RegisteredModel:
 
 
 def canary(model: RegisteredModel, challenger: ModelVersion, percent: int) -> RegisteredModel:
-    """The model, with a challenger that answers so many percent of the callers."""
+    """The model, with a challenger that answers `percent` % of the callers."""
     RegisteredModel.objects.filter(pk=model.pk).update(challenger=challenger, canary_percent=percent)
     registry.clear_cache()
     return registry.find(model.name)

@@ -1,4 +1,4 @@
-"""Asking: what is accepted, once, and what is refused with nothing kept."""
+"""Submission: rows are accepted once, and nothing is stored of a request that is refused."""
 
 import time
 import uuid
@@ -23,7 +23,7 @@ from tests.integration.conftest import IRIS, together
 from tests.support.asking import ask_row, ask_rows
 from tests.support.waiting import wait_until
 
-# Each commits, as in service: a row that the database refuses would take the transaction of a test with it.
+# Each test commits, as in production: a row that the database refuses would abort the transaction of a test.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CALLER = Caller("visitor:somebody")
@@ -137,7 +137,7 @@ def test_submit_whose_commit_fails_keeps_nothing(model: RegisteredModel, monkeyp
     monkeypatch.undo()
 
     assert count() == 0
-    assert ask(model).state == State.QUEUED  # the door is not stuck
+    assert ask(model).state == State.QUEUED  # the next row is accepted
 
 
 # --- Idempotency ------------------------------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ def test_many_threads_each_get_a_prediction_of_their_own(model: RegisteredModel)
 
 
 def test_bad_item_among_many_fails_alone(model: RegisteredModel) -> None:
-    """A row that the database refuses: its owner is gone."""
+    """The database refuses one row, because its owner does not exist."""
     nobody = User(pk=999_999)
 
     answers = together(10, lambda number: ask(model, caller=Caller(f"user:{number}", nobody if number == 3 else None)))

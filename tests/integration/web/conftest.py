@@ -9,12 +9,12 @@ VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "sour
 
 @pytest.fixture(autouse=True)
 def _an_answer_at_once(settings: Any) -> None:
-    """A status poll is not held: no test waits for a worker that is not there."""
+    """The server answers status polls at once, since no worker runs in these tests."""
     settings.WAITERS_MAX = 0
 
 
 class Page(HTMLParser):
-    """The elements of a page, in order, and whether each that was opened was closed."""
+    """The elements of a page, in order. Asserts that each element is closed."""
 
     def __init__(self, response: Any) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Page(HTMLParser):
         return found[0]
 
     def values(self) -> dict[str, str]:
-        """What a browser would send of the prediction form as it stands, texts and choices alike."""
+        """The values that a browser would send with the prediction form as it is, texts and choices alike."""
         sent: dict[str, str] = {}
         select = ""
         for tag, attributes in self.elements:

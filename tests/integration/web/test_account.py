@@ -70,7 +70,7 @@ def test_export_without_predictions_is_a_document(owner: User) -> None:
 def test_export_reads_page_by_page(iris: ModelVersion, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "PAGE", 2)
     rows = [own(owner, iris, age=age) for age in (10, 20, 30, 40, 50)]
-    Prediction.objects.update(created_at=rows[0].created_at)  # at one time: the id decides
+    Prediction.objects.update(created_at=rows[0].created_at)  # all have the same time, so the id decides their order
 
     found = exported(owner)
 

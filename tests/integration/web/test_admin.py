@@ -1,4 +1,4 @@
-"""The admin looks and changes nothing: a prediction changes by its transitions, a version never."""
+"""Predictions and versions are read-only in the admin: transitions change a prediction, and nothing a version."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""A model's form in another site's page: who may make it, where it is shown, and what it tells of its visitors."""
+"""A model's form in another site's page: who may make it, where it is shown, and what is known of its visitors."""
 
 from typing import Any
 

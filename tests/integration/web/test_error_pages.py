@@ -19,7 +19,7 @@ SECRET = "/home/someone/secret"
 
 @pytest.fixture
 def away(db: None) -> Iterator[Callable[[], None]]:
-    """Call it, and the database is away."""
+    """A function that makes the database unavailable."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise OperationalError(f"unable to open {SECRET}")

@@ -1,4 +1,4 @@
-"""Asking through the page: the form of each kind of feature, with htmx and without JavaScript."""
+"""Predictions by the form page: fields for each kind of feature, with htmx and without JavaScript."""
 
 from typing import Any
 
@@ -130,7 +130,7 @@ def test_last_values_of_a_caller_are_offered_and_filled_in(
 
 
 def test_form_of_a_version_without_a_profile_is_shown(client: Client, kinds: RegisteredModel) -> None:
-    """As one that was registered without its training data."""
+    """A version that was registered without its training data has no profile."""
     assert kinds.champion
     kinds.champion.manifest["profile"] = {}
     kinds.champion.save()
@@ -269,7 +269,7 @@ def test_fields_that_the_form_does_not_have_are_ignored(client: Client, kinds: R
 
 # --- Kinds of features ------------------------------------------------------------------------------------------------
 def describe(version: ModelVersion | None, *features: dict[str, Any]) -> None:
-    """Let a version have these features."""
+    """Replace the features of a version by these."""
     assert version
     version.manifest["signature"] = list(features)
     version.manifest["profile"] = {}
@@ -278,7 +278,7 @@ def describe(version: ModelVersion | None, *features: dict[str, Any]) -> None:
 
 
 def asked(client: Client, sent: dict[str, str]) -> Any:
-    """The values of the prediction that a form asks for; None if it is refused."""
+    """Submit a form. Returns the values of its prediction; None if the form is refused."""
     response = client.post(ASK, sent)
     row = Prediction.objects.first()
     assert response.status_code == (303 if row else 422)
@@ -351,7 +351,7 @@ def test_form_sent_twice_gives_one_prediction(client: Client, kinds: RegisteredM
 def test_form_sent_twice_before_the_first_answer_came_gives_one_prediction(
     client: Client, kinds: RegisteredModel
 ) -> None:
-    """A double click of somebody who was never here: both requests have only what the form's page gave."""
+    """A double click of a new visitor: both requests have only the cookies and the key of the form's page."""
     key = Page(client.get("/models/kinds/")).values()["idempotency_key"]
     cookies = client.cookies.output()
     for _ in range(2):

@@ -75,7 +75,7 @@ class Texts(HTMLParser):
 
 
 def words(texts: set[str]) -> set[str]:
-    """Those that hold words: two at least, since "Version" or "Status" is a word of both languages."""
+    """The texts with two words or more. One word may belong to both languages, as "Version" and "Status" do."""
     return {text for text in texts if len(re.findall(r"[^\W\d_]{2,}", text)) >= 2 and text[0] not in "/?{"}
 
 
@@ -96,7 +96,7 @@ def _without(text: str, known: set[str]) -> str:
 
 
 def words_of(models: Any) -> set[str]:
-    """What the authors of the models wrote, and names of classes."""
+    """The texts that the authors of the models wrote, and the names of classes."""
     found: set[str] = set()
 
     def collect(value: Any) -> None:

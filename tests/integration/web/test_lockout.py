@@ -18,7 +18,7 @@ RIGHT = "secret-of-owner"
 
 
 def sign_in(password: str, username: str = "owner", page: str = SIGN_IN, **meta: str) -> Any:
-    """As from a new browser each time: no cookie tells who guesses."""
+    """Sign in as from a new browser each time: no cookie says who guesses."""
     return Client(**meta).post(page, {"username": username, "password": password, "next": "/"})
 
 

@@ -92,7 +92,7 @@ def test_search_narrows_the_list_and_its_csv(
         make(iris, State.SUCCEEDED, age=2, values=[*IRIS[:2], 4.9, 1.5], output=output("virginica", "outside"), **own),
         make(kinds.champion, State.SUCCEEDED, age=1, values=[40.5, 2, "g", True, "grün", None], output=None, **own),
     ]
-    make(iris, State.SUCCEEDED, output=output("virginica", "outside"))  # of somebody else
+    make(iris, State.SUCCEEDED, output=output("virginica", "outside"))  # asked by somebody else
 
     wanted = [str(rows[place].pk) for place in expected]
     assert listed(mine, query) == wanted

@@ -39,14 +39,14 @@ def operator(db: None) -> Client:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The requests that workers were told of."""
+    """The ids of the requests for promotion that workers were told of."""
     told: list[int] = []
     monkeypatch.setattr(notifications, "ask_to_promote", told.append)
     return told
 
 
 def change(client: Client, what: str, reason: str = "") -> str:
-    """The page after the change."""
+    """Ask for a change. Returns the page that follows."""
     response = client.post(CHANGE, {"what": what, "reason": reason}, follow=True)
     assert response.status_code == 200
     return str(response.content.decode())
@@ -188,7 +188,7 @@ def test_only_operators_see_the_form(second: ModelVersion, operator: Client, ana
 
 
 def test_groups_have_their_permissions() -> None:
-    """Made by the migration; a flush between tests may have taken them, so it is asked to make them again."""
+    """The migration makes them. A flush between tests may have deleted them, so its function is called again."""
     from importlib import import_module
 
     from django.apps import apps
@@ -204,7 +204,7 @@ CHANGES = "/api/v1/models/iris/changes/"
 
 @pytest.fixture
 def program(operator: Client, clean_redis: redis.Redis) -> ApiClient:
-    """With a token of the operator that may change what serves."""
+    """A client with a token of the operator that may change what serves."""
     return with_token(Scope.OPERATE)
 
 

@@ -68,7 +68,7 @@ def test_password_change_requires_the_old_password(owner: User) -> None:
 
 
 def test_password_reset_by_mail_does_not_exist(client: Client, db: None) -> None:
-    """There is no mail server to send it: the page would fail for those who have an account, and so tell who has."""
+    """There is no mail server. The page would fail for people with an account only, and so reveal who has one."""
     assert client.get("/accounts/password_reset/").status_code == 404
 
 

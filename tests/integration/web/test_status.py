@@ -1,4 +1,4 @@
-"""The status fragment and the page of a prediction: what each state says, and when it stops asking."""
+"""The status fragment and the page of a prediction: the texts of each state, and the end of polling."""
 
 import re
 from datetime import timedelta
@@ -170,7 +170,7 @@ def test_page_of_an_answer_outside_warns_before_the_value(client: Client, iris: 
 
 
 def test_fragment_is_whole_so_that_a_kept_page_finishes_itself(client: Client, iris: ModelVersion) -> None:
-    """Title, times and feedback come with the polled fragment."""
+    """The fragment that a poll gets includes the title, the times and the feedback form."""
     values = dict(zip(iris.signature.names, ["1", "1", "1", "1"], strict=True))
     client.post("/models/iris/predictions/", values)
     row = make(iris, State.SUCCEEDED, caller=Prediction.objects.get().caller)
@@ -209,7 +209,7 @@ def test_page_that_is_capped_says_since_when_workers_are_late(client: Client, ir
     row = make(iris)
     address = f"/predictions/{row.pk}/?attempt=9999"
     assert "late since" not in Page(client.get(address)).text
-    # Late in its second: the page reckons back from a time that may be a little older than the database's.
+    # Late in its second: the page subtracts from a time that may be a little before that of the database.
     sent = (timezone.now() - timedelta(seconds=90)).replace(microsecond=900_000)
     late = make(iris, caller="canary", source="canary", created_at=sent)
 
@@ -272,7 +272,7 @@ def test_sign_in_comes_first_where_predictions_are_not_public(
 
 
 def asker_of(client: Client) -> str:
-    """The key of a visitor whose cookie the client has from now on."""
+    """Give the client the cookie of a new visitor. Returns the visitor's caller key."""
     client.get("/models/iris/")
     request = HttpRequest()
     request.COOKIES = {COOKIE: client.cookies[COOKIE].value}

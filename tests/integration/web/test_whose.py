@@ -1,4 +1,4 @@
-"""Whose a result is: claimed at sign-in, private to its owner, shown to others by a view-only link."""
+"""Ownership of results: claimed at sign-in, private to the owner, shown to others by a view-only link."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # --- Claims -----------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def asked(client: Client, iris: ModelVersion) -> Prediction:
-    """A result that `client` asked without an account, and said something of."""
+    """A result that `client` asked for without an account, and gave feedback on."""
     values = Page(client.get("/models/iris/?example=1")).values()
     client.post("/models/iris/predictions/", values)
     row = Prediction.objects.get()

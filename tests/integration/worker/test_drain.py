@@ -1,4 +1,4 @@
-"""The worker's half, in this process and without Celery."""
+"""The worker's part of a prediction, in this process and without Celery."""
 
 import json
 import time
@@ -41,7 +41,7 @@ def test_serve_answers_what_the_estimator_answers(iris: ModelVersion, models_dir
         assert row.state == State.SUCCEEDED
         assert row.output is not None
         assert row.output["label"] == labels[position]
-        # It serves as compiled: the same to the rounding of the last place.
+        # The compiled estimator serves: the probabilities are equal up to rounding.
         assert row.output["probabilities"] == pytest.approx(dict(zip(labels, share, strict=True)), rel=1e-9)
         assert row.attempts == 1
         assert row.predict_ms is not None
@@ -105,7 +105,7 @@ def predicted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[str]]]:
 
 
 def expect(monkeypatch: pytest.MonkeyPatch, **milliseconds: float) -> None:
-    """The times of the last predict calls, by the name of the model."""
+    """Set the times of the last predict calls, by the name of the model."""
     names = ModelVersion.objects.values_list("registered_model__name", "pk")
     monkeypatch.setattr(drain, "_last_ms", {pk: milliseconds.get(name, 0.1) for name, pk in names})
 
@@ -308,7 +308,7 @@ def test_ring_after_the_worker_left_is_a_message(iris: ModelVersion, clean_redis
 def test_row_committed_while_the_worker_leaves_is_served(
     iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It notified while the worker was marked as attending, so no message was sent; the mark is cleared after."""
+    """The notification comes while the lane is marked as attended, so no message is sent. Then the mark is cleared."""
     clear = notifications.clear_attended
 
     def commit_and_clear(lane: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which commits wait for the disk: an acceptance does, what a worker does again after a power cut does not."""
+"""Commits that wait for the disk: acceptances do. Claims and settles do not, since they can be repeated."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,14 +22,14 @@ NOT_WAITING = {"sqlite": 1, "postgresql": "off"}
 
 @pytest.fixture
 def worker() -> Iterator[None]:
-    """This process drains."""
+    """This process has the database connections of a worker."""
     preload.relax_durability()
     yield
     connection_created.disconnect(dispatch_uid="relaxed durability")
 
 
 def durability() -> Any:
-    """Of a new connection to a server whose commits wait, as they do by default."""
+    """The durability of a new connection to a server whose commits wait, as they do by default."""
     new = connection.copy()
     if new.vendor == "postgresql":
         options = new.settings_dict["OPTIONS"]
@@ -59,7 +59,7 @@ def test_commit_of_a_worker_does_not_wait_for_the_disk() -> None:
 def test_settle_after_the_last_attempt_waits_for_the_disk(
     iris: ModelVersion, settings: Settings, attempts: int, expected: str
 ) -> None:
-    """It could not be done again."""
+    """After the last attempt, a settle that is lost could not be repeated."""
     settings.MAX_ATTEMPTS = 3
     make(iris, attempts=attempts - 1)
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The thread that drives the fallback worker, with a worker that does as the test says."""
+"""The thread that drives the fallback worker, with a scripted worker."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.support.waiting import wait_until
 
 
 class Scripted(FallbackWorker):
-    """Says for each call whether rows are left; then nothing is left."""
+    """Returns for each call of a lane the next value of `are_rows_left`, and False when there is none."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Contributions add up to the answer minus the mean answer of the background rows, and are Shapley's."""
+"""Contributions are Shapley values: they add up to the answer minus the mean answer of the background rows."""
 
 import math
 import subprocess
@@ -34,7 +34,7 @@ def random_rows(count: int, width: int) -> list[list[float]]:
 
 
 def by_definition(answer: Answer, row: list[float], background: list[list[float]], place: int) -> float:
-    """Shapley's value from its definition, set by set."""
+    """The Shapley value of one feature by its definition: a sum over all sets of the other features."""
     others, count = [other for other in range(len(row)) if other != place], len(row)
 
     def value(chosen: set[int]) -> float:
@@ -81,7 +81,7 @@ def test_many_features_with_interactions_are_sampled_and_come_close() -> None:
     found = contributions(pairs, row, background, 0.3)
 
     assert found.method == "sampled"
-    assert found.values == pytest.approx([3.0, 3.0, *[1.0] * 28])  # an order and its reverse share a pair evenly
+    assert found.values == pytest.approx([3.0, 3.0, *[1.0] * 28])  # an order and its reverse split the effect of a pair
 
 
 @given(st.integers(1, 25), st.integers(1, 6), st.integers(0, 2**32 - 1))

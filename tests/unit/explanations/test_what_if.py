@@ -1,4 +1,4 @@
-"""What would change an answer: the answers are those of the predictor, and the description's limits hold."""
+"""What-if results: the answers are those of the predictor, and the limits of the model's description hold."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ DEMO_MODELS = ("iris", "diabetes", "wine", "breast-cancer")
 
 
 def described(loaded: Loaded, **said: dict[str, Any]) -> Loaded:
-    """The version with other words for some features."""
+    """The version, with other members in the descriptions of some features."""
     features = [
         {**feature, **said.get(feature["name"], {})}
         for feature in loaded.manifest.signature.model_dump(mode="json", exclude_none=True)

@@ -1,4 +1,4 @@
-"""Where a webhook may be sent: a caller chooses the address, and must not reach what only this machine can."""
+"""Addresses of webhooks: a caller chooses the address, and must not reach services that only this machine can reach."""
 
 import ipaddress
 import socket
@@ -80,7 +80,7 @@ def test_name_that_resolves_to_a_private_address_is_refused(
 
 
 def test_connection_goes_to_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch, listening: int) -> None:
-    """A name that changes its address after the check gains nothing."""
+    """A name that resolves to another address after the check does not change where the connection goes."""
     resolving(monkeypatch, "93.184.215.14")
     tried: list[Any] = []
 
@@ -108,7 +108,7 @@ def test_receiver_that_does_not_speak_http(monkeypatch: pytest.MonkeyPatch, answ
             with connection:
                 connection.recv(1000)
                 connection.sendall(answer)
-                if answer.endswith(b" "):  # the status never comes
+                if answer.endswith(b" "):  # the receiver never sends the status
                     told.wait(10)
 
         thread = threading.Thread(target=serve)

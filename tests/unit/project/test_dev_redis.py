@@ -1,4 +1,4 @@
-"""Which server is started where none is configured, and what an operator reads where there is none."""
+"""The server that is started if none is configured, and the error message if no server is installed."""
 
 import importlib.metadata
 import os
@@ -17,7 +17,7 @@ from project.env import BASE_DIR
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The programs that this machine has."""
+    """The programs that this machine seems to have. Tests add names."""
     programs: set[str] = set()
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name in programs else None)
     return programs
@@ -41,7 +41,7 @@ def test_server_in_the_wheel_can_be_executed(installed: set[str]) -> None:
 def test_machine_without_any_server_is_told_the_remedy(
     installed: set[str], monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
-    """The package is not there, or there without its server."""
+    """The package is missing, or it is installed without its server."""
 
     def files(name: str) -> list[Any]:
         if is_there:

@@ -64,7 +64,7 @@ def test_variable_that_only_celery_reads_is_refused(
         read_env()
 
     assert "CELERY_BROKER_URL: Celery would send to another broker" in capsys.readouterr().err
-    monkeypatch.setenv("BROKER_URL", "redis://elsewhere/0")  # then Celery's command sets the other one too
+    monkeypatch.setenv("BROKER_URL", "redis://elsewhere/0")  # Celery's command sets the other variable to it
     assert read_env().broker_url == "redis://elsewhere/0"
 
 

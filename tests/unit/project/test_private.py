@@ -1,4 +1,4 @@
-"""What the service stores is readable by its own user only."""
+"""Files of the service are readable by its own user only."""
 
 import os
 import stat

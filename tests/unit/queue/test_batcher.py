@@ -1,4 +1,4 @@
-"""Batching: what threads and coroutines submit is processed together, and one invalid item fails alone."""
+"""Batching: items of threads and coroutines are processed together, and an invalid item fails alone."""
 
 import asyncio
 import threading
@@ -40,7 +40,7 @@ class Desk:
         return self._answer(items)
 
     def submit_behind(self, *items: str) -> "list[Future[str]]":
-        """The first item's batch has begun before the others are submitted; then the gate opens."""
+        """Submit the first item, submit the others when its batch has begun, and open the gate."""
         first = self.batcher.submit(items[0])
         wait_until(lambda: bool(self.batches), SECONDS, "the first batch has begun")
         others = [self.batcher.submit(item) for item in items[1:]]
@@ -100,7 +100,7 @@ def test_threads_and_coroutines_share_a_batch(desk: Callable[..., Desk]) -> None
         await asyncio.to_thread(wait_until, lambda: bool(one.batches), SECONDS, "the first batch has begun")
         with ThreadPoolExecutor(1) as pool:
             of_thread = pool.submit(one.batcher.submit, "b").result(SECONDS)
-        # Tasks begin in this order.
+        # The tasks begin in this order, so "c" is submitted before the gate opens.
         third, _ = await asyncio.gather(one.batcher.ask("c"), asyncio.to_thread(one.gate.set))
         return [first.result(SECONDS), of_thread.result(SECONDS), third]
 
@@ -116,7 +116,7 @@ def test_single_items_never_pause(desk: Callable[..., Desk]) -> None:
 
 
 def test_pause_gathers_items_while_several_come(desk: Callable[..., Desk]) -> None:
-    """Of three items the last two pause, and one that comes meanwhile joins them."""
+    """The batch of "b" and "c" pauses before it begins, and "d" joins it."""
     one = desk(pause=1.0)
     several = one.submit_behind("a", "b", "c")
     assert several[0].result(SECONDS) == "a!"
@@ -127,7 +127,7 @@ def test_pause_gathers_items_while_several_come(desk: Callable[..., Desk]) -> No
 
 
 def refuse_x(items: Sequence[str]) -> list[str | Exception]:
-    """As one transaction does: an invalid item fails all that are in it."""
+    """Answer as one transaction does: an invalid item fails the whole batch."""
     if "x" in items:
         raise ValueError("x")
     return marked(items)

@@ -70,7 +70,7 @@ def data() -> tuple[Split, Split]:
 
 @pytest.fixture(scope="module")
 def usual() -> Any:
-    """The estimator of versions that are stored without another one. A module may have its own."""
+    """The default estimator of `store`. A test module may override this fixture."""
     return LogisticRegression()
 
 

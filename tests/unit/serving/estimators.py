@@ -1,4 +1,4 @@
-"""Tiny estimators that misbehave in one way each. They are importable, as whatever is pickled must be."""
+"""Tiny estimators that misbehave in one way each. They are importable, as everything that is pickled must be."""
 
 import threading
 from typing import Any
@@ -16,7 +16,7 @@ go_on.set()
 
 
 class Sum(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Adds up the row; the first value may ask it to misbehave."""
+    """Predicts the sum of a row. A first value of 13, 14, 15 or 16 makes the call misbehave."""
 
     def fit(self, x: Any, y: Any) -> "Sum":
         self.n_features_in_ = np.asarray(x).shape[1]
@@ -35,7 +35,7 @@ class Sum(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Heavy(LogisticRegression):  # type: ignore[misc]
-    """Holds 48 MB beside what it has learned."""
+    """Holds 48 MB in addition to what it has learned."""
 
     def fit(self, x: Any, y: Any) -> "Heavy":
         self.ballast_ = np.random.default_rng(0).integers(0, 255, HEAVY_BYTES, dtype=np.uint8)
@@ -44,7 +44,7 @@ class Heavy(LogisticRegression):  # type: ignore[misc]
 
 
 class Cautious(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Says "b" only when it is very sure, whatever is likelier."""
+    """Predicts "b" only if its probability is above 0.9, although "b" is the likelier class from 0.5."""
 
     def fit(self, x: Any, y: Any) -> "Cautious":
         self.classes_ = np.array(["a", "b"])
@@ -59,14 +59,14 @@ class Cautious(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Stranger(Cautious):
-    """Predicts a class that it never announced."""
+    """Predicts a class that is not among `classes_`."""
 
     def predict(self, x: Any) -> Any:
         return np.where(np.asarray(x)[:, 0] > 50, "c", "a")
 
 
 class SlowClassifier(Cautious):
-    """Says when it is being opened, and waits to be let through."""
+    """Sets the event `opening` while it is unpickled, and waits for `go_on`."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         opened.append("slow")

@@ -1,4 +1,4 @@
-"""The answer to a row does not depend on the rows beside it: random rows in random company, for many estimators."""
+"""The answer to a row does not depend on the other rows of its call: random rows in random calls, many estimators."""
 
 from collections.abc import Callable
 from functools import cache
@@ -151,7 +151,7 @@ def test_row_is_answered_alike_alone_and_in_any_company(name: str, data: st.Data
         row = st.tuples(*(VALUES[feature] for feature in signature.names)).map(list)
         rows: list[list[Value]] = [signature.clean(given) for given in data.draw(st.lists(row, min_size=2, max_size=8))]
         alone = [answer for given in rows if (answer := _answer(engine, [given])) is not None]
-        if len(alone) == len(rows):  # an estimator may refuse a row, and fails with it in company, too
+        if len(alone) == len(rows):  # an estimator may refuse a row, and then every call with that row fails
             assert differences(_joined(alone), engine.predict(rows), tolerance) == []
 
 

@@ -1,4 +1,4 @@
-"""The linters of the OpenAPI document, in front of programs that take their place."""
+"""The check of the OpenAPI document, with programs in place of the two linters."""
 
 from pathlib import Path
 

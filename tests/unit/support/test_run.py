@@ -1,4 +1,4 @@
-"""The test run: failed tests run once more, a pass of that kind is named, and the exit status is right."""
+"""The test run: failed tests run once more, a test that then passes is named, and the exit status is right."""
 
 import threading
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def closing_line(printed: str) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run the sources as a suite of their own; the exit status and what was printed."""
+    """Runs test modules with these sources as a separate suite. Returns the exit status and the output."""
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")

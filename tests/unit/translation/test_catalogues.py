@@ -16,13 +16,13 @@ from predictions.translation.po import Message
 from project.env import BASE_DIR
 from tests.support.untranslated import untranslated
 
-# The form that an agent's host shows belongs to the API, which is English.
+# The form in templates/mcp, which an agent's host shows, belongs to the API, and the API is English.
 TEMPLATES = sorted(path for path in (BASE_DIR / "templates").rglob("*.html") if path.parent.name != "mcp")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _sources_are_read_once() -> Iterator[None]:
-    """To read all code and templates takes seconds, and no test here changes them."""
+    """Reading all code and templates takes seconds, and no test here changes them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalogues, "messages", cache(catalogues.messages))
         yield
@@ -116,7 +116,7 @@ def test_messages_of_code_and_templates_are_found(tmp_path: Path) -> None:
 
 
 def test_django_reads_the_compiled_catalogue_first() -> None:
-    """Django's own catalogues translate some of the same words otherwise."""
+    """Django's own catalogues translate some of the same words differently."""
     known = {entry.message.text: entry.translations for entry in po.parse(catalogues.path_of("de").read_text()).entries}
     with translation.override("de"):
         assert gettext("History") == known["History"][0] == "Verlauf"

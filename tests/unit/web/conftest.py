@@ -1,4 +1,4 @@
-"""What the unit tests of pages share."""
+"""Fixtures of the unit tests of pages."""
 
 import pytest
 from django.utils.formats import get_format
@@ -7,6 +7,6 @@ from django.utils.translation import gettext
 
 @pytest.fixture(scope="session", autouse=True)
 def _catalogues_are_read() -> None:
-    """Reading them takes longer than hypothesis allows one example."""
+    """Read the catalogues before the tests: that takes longer than Hypothesis allows for one example."""
     gettext("Yes")
     get_format("DECIMAL_SEPARATOR")

@@ -1,4 +1,4 @@
-"""Drawings in proportion to their numbers."""
+"""The geometry of charts is in proportion to their numbers."""
 
 import pytest
 from hypothesis import given

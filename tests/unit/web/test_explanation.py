@@ -1,4 +1,4 @@
-"""The words of explanations and what-ifs follow from the result that a worker stored, and promise no cause."""
+"""The sentences of explanations and what-ifs follow from the result that a worker stored, and claim no causes."""
 
 import re
 from typing import Any

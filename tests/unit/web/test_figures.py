@@ -1,4 +1,4 @@
-"""How good a version is, as pages show it: a share never stands without its number of cases."""
+"""The quality of a version on pages: a share is never shown without its number of cases."""
 
 from typing import Any
 

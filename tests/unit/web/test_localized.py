@@ -1,4 +1,4 @@
-"""Sentences that lower rooms made in English are shown in the reader's language, with their values."""
+"""Sentences that the packages below `web` made in English are shown in the reader's language, with their values."""
 
 import pytest
 from django.utils import translation

@@ -69,7 +69,7 @@ def test_exact_text_is_read_as_the_same_number(value: float) -> None:
     assert float(read_number(exact_text(value))) == value
 
 
-@given(st.floats(-1.797e308, 1.797e308))  # the four digits of a larger one are those of no float
+@given(st.floats(-1.797e308, 1.797e308))  # a larger one, rounded to four digits, is above every float
 def test_number_text_is_read_as_the_number_it_shows(value: float) -> None:
     read = float(read_number(number_text(value)))
 

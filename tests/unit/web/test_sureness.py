@@ -57,7 +57,7 @@ def test_clear_answer_names_the_one_class_and_how_often_it_was_wrong() -> None:
 @pytest.mark.parametrize(
     "facts",
     [
-        {},  # a row of an older version: its set was filled up with the answer
+        {},  # a row of an older release, which added the answer to an empty set
         {"grade": "uncertain", "prediction_set": []},
         {"grade": "uncertain", "prediction_set": ["benign", "malignant"]},
         {"grade": "outside", "prediction_set": None},
@@ -349,7 +349,7 @@ def test_answer_is_spoken_with_its_sureness() -> None:
 
 @given(outputs)
 def test_numbers_in_sentences_are_those_of_the_answer(output: dict[str, Any]) -> None:
-    """Reads each sentence back into numbers, and compares them with the facts."""
+    """Parse the numbers in each sentence, and compare them with the output."""
     for sentence in said(output):
         if found := re.search(r"right in (\d+) of (\d+) cases it had not seen(?:, and wrong in (\d+))?", sentence):
             right, of, wrong = (int(number or 0) for number in found.groups())
@@ -362,7 +362,7 @@ def test_numbers_in_sentences_are_those_of_the_answer(output: dict[str, Any]) ->
 
 
 def _share(text: str) -> tuple[float, float] | None:
-    """Between which shares a natural frequency lies."""
+    """The lowest and highest share that a frequency such as "about 9 in 10" stands for; None if there is none."""
     found = re.search(r"(about|more than|fewer than) (\d+) in (10+)\b", text)
     if not found:
         return None

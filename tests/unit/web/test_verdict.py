@@ -10,7 +10,7 @@ NAMES = Names("version 1", "version 2")
 
 
 def compared(*cases: tuple[str, str, str | None]) -> Agreement:
-    """Of classes: (before, after, truth)."""
+    """The agreement of answers with classes. Each case is (before, after, truth)."""
     return agreements([pair(said(before), said(after), truth) for before, after, truth in cases])[0]
 
 

@@ -1,4 +1,4 @@
-"""A worker at the bell, and requests of the protocol."""
+"""Fixtures: a worker that runs at each notification, and requests of the protocol."""
 
 import json
 import shutil
@@ -21,17 +21,17 @@ Infer = Callable[..., Any]
 
 @pytest.fixture
 def worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """A notification is served at once in this process; completions are announced through the real Redis."""
+    """Each notification runs the worker at once in this process. Completions are announced through the real Redis."""
     from predictions.worker import drain
 
-    # The rows of an open transaction are seen by the look at the end of a wait only.
+    # Only the read at the end of a wait sees the rows of an open transaction, so a wait must be short.
     settings.WAIT_MAX = 0.2
     monkeypatch.setattr(notifications, "notify", lambda lane: drain.serve(lane, time.monotonic() + 60))
 
 
 @pytest.fixture
 def infer(client: ApiClient) -> Infer:
-    """The response to tensors; each is (name, shape, datatype, data)."""
+    """Posts tensors to a model. Each tensor is (name, shape, datatype, data)."""
 
     def post(model: str, *tensors: tuple[str, list[int], str, list[Any]], path: str = "infer", **members: Any) -> Any:
         inputs = [dict(zip(("name", "shape", "datatype", "data"), tensor, strict=True)) for tensor in tensors]
@@ -44,7 +44,7 @@ def infer(client: ApiClient) -> Infer:
 
 @pytest.fixture
 def second_iris(registered: dict[str, RegisteredModel], models_dir: Path) -> Iterator[ModelVersion]:
-    """A second version of the model, with labels of its own; the first serves."""
+    """A second version of iris, with other labels. The first version serves."""
     versions = models_dir / "iris/versions"
     shutil.copytree(versions / "1", versions / "2")
     try:
@@ -62,5 +62,5 @@ def second_iris(registered: dict[str, RegisteredModel], models_dir: Path) -> Ite
 
 @pytest.fixture(autouse=True)
 def _an_answer_at_once(settings: Settings) -> None:
-    """Unlike the JSON API's tests: requests of this protocol wait."""
+    """Overrides the fixture of the other API tests: threads may wait. Requests of this protocol always wait."""
     settings.WAITERS_MAX = 40

@@ -54,7 +54,7 @@ def test_every_kind_of_feature_as_bytes(client: ApiClient, kinds: RegisteredMode
     result = ask(client, "kinds", inputs)
     assert result.as_numpy("predict").tolist() == [[3.5], [23.0]]
     assert [row.values for row in Prediction.objects.order_by("created_at", "id")] == [
-        [1.5, 2, "r", True, "grün", None],  # NaN is how a tensor leaves out a number that may be left out
+        [1.5, 2, "r", True, "grün", None],  # NaN in a tensor stands for an optional number that is missing
         [20.0, 3, "g", False, "", 0.5],
     ]
 
@@ -69,7 +69,7 @@ def test_outputs_come_as_each_is_asked_for(client: ApiClient) -> None:
     assert result.as_numpy("predict_proba").tolist() == [
         [
             shares[label] for label in ("setosa", "versicolor", "virginica")
-        ]  # PostgreSQL keeps an object in its own order
+        ]  # PostgreSQL reorders the members of an object
         for shares in kept
     ]
     assert result.get_output("predict_proba")["parameters"]["class_0"] == "setosa"

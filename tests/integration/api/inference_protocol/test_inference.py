@@ -1,4 +1,4 @@
-"""Tensors in, tensors out, and every row kept as a prediction like any other."""
+"""Requests and responses with tensors. Every row is stored as a prediction like any other."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ KINDS = {
 
 
 def answers() -> list[str]:
-    """What the rows of the database say, in the order of their asking."""
+    """The labels of the stored predictions, in the order of submission."""
     return [row.output["label"] for row in Prediction.objects.order_by("created_at", "id")]
 
 
@@ -90,7 +90,7 @@ def test_each_kind_of_feature_has_its_datatype(infer: Infer, kinds: RegisteredMo
 
 
 def test_statements_do_not_grow_with_the_rows(infer: Infer) -> None:
-    """Of several requests the one with the fewest: what is remembered for a second may have to be read again."""
+    """The request with the fewest statements counts: others may have to read again what is cached for a second."""
     infer("iris", INPUT)
 
     def fewest(rows: int) -> int:

@@ -1,4 +1,4 @@
-"""What the server, its models and their tensors are."""
+"""The metadata of the server, its models and their tensors."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The layout of the datatypes in bytes, beside numpy's and Triton's own."""
+"""The layout of the datatypes in bytes, compared with numpy's and Triton's."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is a tensor, and which sentence names what is wrong with it."""
+"""Valid tensors, and the messages for invalid ones."""
 
 from typing import Any
 

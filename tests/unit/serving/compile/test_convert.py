@@ -1,4 +1,4 @@
-"""Which estimators are compiled, and what keeps one from it."""
+"""Estimators that are compiled, and the reasons why others are not."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ MIXED = Signature.model_validate(
 
 @pytest.fixture(autouse=True)
 def _any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiny estimators are quick already, and other processes take their share of the machine."""
+    """Leave the speed out: tiny estimators are quick anyway, and other processes disturb the measurement."""
     monkeypatch.setattr(equivalence, "_quicker", lambda *_: 0.0)
 
 
@@ -193,7 +193,7 @@ def test_custom_estimator_is_not_compiled() -> None:
 
 
 def test_estimator_that_rounding_changes_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where only float32 is left, steep probabilities differ too much."""
+    """With float32 as the only candidate, steep probabilities differ too much."""
     x, y = numbers()
     monkeypatch.setattr(convert, "_candidates", lambda _: [("table", "float32")])
     steep = fitted(LogisticRegression(C=1e9), x, y)

@@ -21,7 +21,7 @@ from tests.unit.serving import estimators
 
 PLENTY = 10**9
 
-# What is compiled has tests of its own.
+# The fitted estimators serve here: compiled ones have tests of their own.
 opener = partial(Loader, use_compiled=False)
 
 

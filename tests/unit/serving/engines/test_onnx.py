@@ -1,4 +1,4 @@
-"""Versions that serve as compiled."""
+"""Versions that are served by their compiled estimator."""
 
 import os
 import subprocess
@@ -181,7 +181,7 @@ def test_number_that_float32_cannot_hold_is_asked_of_the_estimator(
 ) -> None:
     manifest = store()
     loaded = Loader(root, PLENTY).get("fruit", 1, manifest.sha256)
-    # The forest refuses such a number, so nothing may be made up.
+    # The forest itself refuses such a number, so the prediction must fail.
     assert isinstance(predict(loaded, [[40.0, LARGEST * 10]])[0].error, ModelFailure)
 
 
@@ -206,7 +206,7 @@ def test_session_of_the_parent_answers_in_forked_children(root: Path, store: Cal
 
 
 def _fork(check: Callable[[], bool]) -> int:
-    """A child that ends with 0 if the check holds, and by a signal if it hangs."""
+    """Fork a child that ends with status 0 if the check holds, and by a signal if it hangs. Returns its process id."""
     import signal
 
     if child := os.fork():
@@ -214,7 +214,7 @@ def _fork(check: Callable[[], bool]) -> int:
     signal.alarm(20)
     try:
         os._exit(0 if all(check() for _ in range(20)) else 1)
-    except BaseException:  # noqa: BLE001  # the parent's test must not go on in here
+    except BaseException:  # noqa: BLE001  # the child must not go on with the test
         os._exit(2)
 
 

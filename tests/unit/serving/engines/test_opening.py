@@ -1,4 +1,4 @@
-"""What is checked when a version is opened, and the whole sentence for each version that does not serve."""
+"""The checks when a version is opened, and the complete message for each version that does not serve."""
 
 import gc
 import hashlib
@@ -97,7 +97,7 @@ def test_reason_of_a_compiled_estimator_that_cannot_be_opened(root: Path, store:
 def test_estimator_is_asked_within_the_margin_of_the_manifest(
     root: Path, store: Callable[[], Manifest], margin: float, is_asked: bool
 ) -> None:
-    """The probabilities of two classes differ by 1 at most."""
+    """Two probabilities differ by 1 at most, so a margin of 1 sends every row to the estimator."""
     compiled = store().compiled
     assert compiled
     change_manifest(root, 1, compiled=compiled.model_copy(update={"tie_margin": margin}))
@@ -111,7 +111,7 @@ def test_estimator_is_asked_within_the_margin_of_the_manifest(
 
 # --- The golden rows --------------------------------------------------------------------------------------------------
 class Engine:
-    """Gives the golden answers to rows that are asked alone; to several at once `together` replies."""
+    """Predicts the golden answer of a single row. For several rows, `together` makes the result from these answers."""
 
     def __init__(self, manifest: Manifest, together: Callable[[RawPredictions], RawPredictions]) -> None:
         self._rows = manifest.golden.rows

@@ -287,7 +287,7 @@ def values(outcomes: list[Outcome]) -> list[float | None]:
 def test_predict_bad_row_fails_alone_and_in_place(bad: float) -> None:
     rows: list[list[Value]] = [[1.0, 1.0], [bad, 0.0], [2.0, 2.0]]
     outcomes = predict(loaded(estimators.Sum()), rows)
-    # 16 makes every sum of its call infinite: those rows cannot be told apart.
+    # 16 makes every answer of its call infinite, so the bad row cannot be told from the others.
     assert values(outcomes) == ([None] * 3 if bad == 16 else [2.0, None, 4.0])
     assert isinstance(outcomes[1].error, ModelFailure)
 

@@ -38,7 +38,7 @@ def test_nan_differs_from_every_number() -> None:
 
 
 class Right:
-    """Answers the row's number, and keeps what it was asked."""
+    """Predicts the first value of each row, and records the rows of each call."""
 
     def __init__(self) -> None:
         self.asked: list[Sequence[Sequence[Value]]] = []
@@ -49,7 +49,7 @@ class Right:
 
 
 class Engine:
-    """Answers the row's number, and `wrong` under one condition on the rows of its call."""
+    """Predicts the first value of each row, or 1 more where `condition` holds for the rows of the call."""
 
     def __init__(self, condition: str) -> None:
         self.condition = condition

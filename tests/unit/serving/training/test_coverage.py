@@ -5,7 +5,7 @@ import pytest
 from benchmarks.coverage import mean_figures
 
 SPLITS = 30
-# Of the mean over so few splits: about three standard errors.
+# About three standard errors of the mean over so few splits.
 TOLERANCE = 0.03
 
 

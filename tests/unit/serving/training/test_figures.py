@@ -1,4 +1,4 @@
-"""What registration counts for the model card agrees with the metrics, and with itself."""
+"""The counts that registration makes for the model card agree with the metrics, and with each other."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_importances_do_not_depend_on_the_form_of_the_rows() -> None:
 
 
 class FirstOf(SklearnEngine):
-    """Answers with the first feature, and notes in `estimator` in what form it got the rows."""
+    """Predicts the first feature, and appends the type of the rows to the list `estimator`."""
 
     def predict(self, rows: Any) -> RawPredictions:
         self.estimator.append(type(rows))
@@ -102,7 +102,7 @@ class FirstOf(SklearnEngine):
 
 @pytest.mark.parametrize(("container", "form"), [("array", np.ndarray), ("frame", list)])
 def test_rows_are_one_array_where_the_estimator_takes_one(container: Any, form: type) -> None:
-    """With a list for each row, time would be over before all features of a wide model were shuffled."""
+    """With a list for each row, the time would not be enough to shuffle all features of a wide model."""
     forms: list[type] = []
     schema = InputSchema(container=container, columns=(Column(dtype="float64"),) * 2)
 
@@ -113,7 +113,7 @@ def test_rows_are_one_array_where_the_estimator_takes_one(container: Any, form: 
 
 
 def test_estimator_that_fails_on_shuffled_rows_has_no_importances() -> None:
-    """Two values may never stand in one row; a version is registered all the same."""
+    """Shuffled rows may combine values that never occur together. The version is registered all the same."""
     assert importances(Broken(), SIGNATURE, held_out(), is_classifier=False, takes_array=False) == {}
 
 

@@ -1,4 +1,4 @@
-"""Coefficients stand in for a linear classifier only where its log-odds are their sum."""
+"""Coefficients replace a linear classifier in explanations only if its log-odds are a weighted sum of the features."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The comparison of what is served with what the estimator answers, and its sentences."""
+"""The comparison of the served answers with the estimator's own, and its messages."""
 
 import re
 from collections.abc import Callable
@@ -28,14 +28,14 @@ Answer = Callable[[Any], Any]
 
 
 class By:
-    """An estimator that answers by a function of the table."""
+    """An estimator whose `predict` is a function of the table."""
 
     def __init__(self, answer: Answer) -> None:
         self.predict = answer
 
 
 class WithShares:
-    """A classifier whose second class has this probability."""
+    """A classifier of two classes. `share` is the probability of the second one."""
 
     def __init__(self, share: Answer) -> None:
         self.share = share
@@ -117,7 +117,7 @@ def test_answers_in_another_number_than_rows_are_refused_by_their_shape() -> Non
 
 # --- Served and own answers -------------------------------------------------------------------------------------------
 def compare(answer: Answer, built: Any, classes: tuple[str, ...] = ()) -> None:
-    """As if the rows of X became these when they are built as for serving."""
+    """Compare the answers to X with those to `built`, as if serving built the rows of `built` from X."""
     own = engine(answer, classes=classes)
     rows = clean_rows("training", built, NUMBERS)
     compare_with_estimator(own, "training", X, rows, estimator_answers(own, "training", X))
@@ -164,7 +164,7 @@ def test_other_answer_to_equal_values_names_no_column() -> None:
 
     def answer(table: Any) -> Any:
         calls.append(table)
-        return total(table) + (len(calls) == 2)  # the call for what is built
+        return total(table) + (len(calls) == 2)  # the call with the built rows
 
     with pytest.raises(CannotRegister, match=r"^Row 1 of the training data: the estimator answers 3\.0, and 4\.0 when"):
         compare(answer, X)

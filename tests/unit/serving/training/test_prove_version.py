@@ -1,4 +1,4 @@
-"""The proof of a stored version, as the process of its own makes it."""
+"""The proof of a stored version, as the separate process makes it."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ Store = Callable[..., Manifest]
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Callable[[Golden], Path]:
-    """Writes the rows that are asked, with the answers that are expected."""
+    """Writes the file of the rows to predict, with the expected answers."""
 
     def write(golden: Golden) -> Path:
         path = tmp_path / "rows.json"
@@ -75,7 +75,7 @@ def test_memory_is_what_the_process_grows_by(
     is_compiled: bool,
     expected: dict[str, int],
 ) -> None:
-    """Before it is opened once more, after that, and after its estimator was opened."""
+    """The sizes: before the version is opened once more, after that, and after its estimator was opened."""
     version = store() if is_compiled else only_own(store(), root)
     sizes = iter([GROWTH, 3 * GROWTH, 6 * GROWTH])
     monkeypatch.setattr(prove_version, "_resident", lambda: next(sizes))
@@ -165,7 +165,7 @@ def test_sixty_four_rows_at_most_are_asked_alone(
     reason, _ = prove(root, "fruit", 1, rows(many))
 
     assert reason == ""
-    assert sizes.count(1) == 2 * 64  # the estimator is asked as itself, and as what serves
+    assert sizes.count(1) == 2 * 64  # once as the estimator, and once as the engine that serves
 
 
 def _count_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:

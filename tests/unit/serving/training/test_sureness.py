@@ -1,4 +1,4 @@
-"""What registration learns of sureness, for all kinds of features and any number of rows."""
+"""The sureness that registration learns, for all kinds of features and any number of rows."""
 
 from typing import Any
 

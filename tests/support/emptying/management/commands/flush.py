@@ -1,6 +1,6 @@
 """`flush`, which Django calls after each test that commits: empty all tables but content types and permissions.
 
-Django's own command empties these too and writes them anew, which takes longer than most of the tests.
+Django's own command empties these two as well and writes their rows again, which takes longer than most of the tests.
 """
 
 from typing import Any
