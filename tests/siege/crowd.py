@@ -101,7 +101,7 @@ async def _status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, do
 
 def table(crowds: Sequence[Crowd]) -> str:
     lines = [
-        "| door | callers at one time | requests | statuses | answers a second | p50 / p99 / longest | held |",
+        "| address | callers at one time | requests | statuses | answers a second | p50 / p99 / longest | held |",
         "|---|---|---|---|---|---|---|",
     ]
     for one in crowds:

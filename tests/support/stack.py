@@ -228,13 +228,14 @@ class Stack:
 
     # --- Database ----------------------------------------------------------------------------------------------------
     def rows(self, ids: Collection[str] | None = None) -> list[Row]:
-        """All predictions, or those with these ids; oldest first."""
+        """All predictions that a test asked for, or those with these ids; oldest first. The keeper adds canaries."""
         if ids is not None and not ids:
             return []
         named = ", ".join(f"'{uuid.UUID(one).hex}'" for one in ids or [])
+        wanted = "source <> 'canary'" if ids is None else f"id IN ({named})"
         stored = self.query(
-            "SELECT id, version_id, state, claim, attempts, output, error_code FROM predictions_prediction"
-            f"{'' if ids is None else f' WHERE id IN ({named})'} ORDER BY created_at, id"
+            "SELECT id, version_id, state, claim, attempts, output, error_code FROM predictions_prediction "
+            f"WHERE {wanted} ORDER BY created_at, id"
         )
         return [{**row, "id": str(uuid.UUID(str(row["id"])))} for row in stored]
 

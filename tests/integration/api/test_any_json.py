@@ -88,18 +88,18 @@ headers = st.fixed_dictionaries(
 @pytest.mark.django_db(transaction=True)
 @often
 @given(content=bodies.map(json.dumps).map(str.encode) | st.binary(max_size=40), said=headers)
-def test_whatever_is_asked_gets_the_same_answer_either_way(
+def test_both_clients_get_the_same_answer(
     client: ApiClient, kinds: RegisteredModel, door: Door, content: bytes, said: dict[str, str]
 ) -> None:
-    asked["API, the short way and the long"] += 2
+    asked["API, any JSON and headers"] += 2
     address = "/api/v1/models/kinds/predictions/"
     said = {name: value.strip(" ") for name, value in said.items()}  # as a web server does
 
-    short = door.ask("POST", address, content, **{"Content-Type": "application/json"}, **said)
-    long = client.post(address, content, content_type="application/json", headers=said)
+    served = door.ask("POST", address, content, **{"Content-Type": "application/json"}, **said)
+    direct = client.post(address, content, content_type="application/json", headers=said)
 
-    assert short.status_code in (202, 400, 401, 422)
-    assert (short.status_code, short.json().get("code")) == (long.status_code, long.json().get("code"))
+    assert served.status_code in (202, 400, 401, 422)
+    assert (served.status_code, served.json().get("code")) == (direct.status_code, direct.json().get("code"))
 
 
 @often

@@ -40,11 +40,6 @@ JSON = {"Content-Type": "application/json"}
 LONG = 20.0
 
 
-@pytest.fixture(autouse=True)
-def _who_asks_may_wait(settings: Any, _an_answer_at_once: None) -> None:
-    settings.WAITERS_MAX = 40
-
-
 @pytest.fixture
 def door(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     # Cached models stay valid, even if a slow machine takes seconds between two requests.

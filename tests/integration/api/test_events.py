@@ -16,8 +16,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def door(iris: ModelVersion, settings: Any) -> Iterator[Door]:
-    settings.WAITERS_MAX = 40
+def door(iris: ModelVersion) -> Iterator[Door]:
     with open_door() as door:
         yield door
 

@@ -91,9 +91,7 @@ def test_content_type_may_be_spelled_as_http_allows(ask: Ask, content_type: str)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("clean_redis")
 @pytest.mark.parametrize("prefer", ["wait=20", 'foo, WAIT = "20"', "respond-async, wait=20"])
-def test_wait_gives_the_finished_prediction(ask: Ask, iris: ModelVersion, settings: Any, prefer: str) -> None:
-    settings.WAITERS_MAX = 1
-
+def test_wait_gives_the_finished_prediction(ask: Ask, iris: ModelVersion, prefer: str) -> None:
     def work() -> None:
         from django.db import connection
 
@@ -116,9 +114,7 @@ def test_wait_gives_the_finished_prediction(ask: Ask, iris: ModelVersion, settin
 
 
 @pytest.mark.usefixtures("clean_redis")
-def test_wait_that_is_over_gives_202(ask: Ask, settings: Any) -> None:
-    settings.WAITERS_MAX = 1
-
+def test_wait_that_is_over_gives_202(ask: Ask) -> None:
     response = ask(ROW, Prefer="wait=0.05")
 
     assert response.status_code == 202

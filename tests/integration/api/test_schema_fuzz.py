@@ -12,7 +12,6 @@ import schemathesis
 from drf_spectacular.validation import validate_schema
 from hypothesis import given, settings
 from hypothesis.errors import Unsatisfiable
-from pytest_django.fixtures import Settings
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
@@ -28,8 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def api_schema(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Any:
-    settings.WAITERS_MAX = 0
+def api_schema(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("predictions.api.events.STREAM_SECONDS", 0.0)
     return schemathesis.openapi.from_asgi("/api/v1/schema/", Application())
 

@@ -24,7 +24,6 @@ def _worker(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings:
     from predictions.worker import drain
 
     settings.WAIT_MAX = 0.2
-    settings.WAITERS_MAX = 40
     monkeypatch.setattr(notifications, "notify", lambda lane: drain.serve(lane, time.monotonic() + 60))
 
 

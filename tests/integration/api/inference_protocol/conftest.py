@@ -58,9 +58,3 @@ def second_iris(registered: dict[str, RegisteredModel], models_dir: Path) -> Ite
         yield ModelVersion.objects.get(registered_model__name="iris", number=2)
     finally:
         shutil.rmtree(versions / "2")
-
-
-@pytest.fixture(autouse=True)
-def _an_answer_at_once(settings: Settings) -> None:
-    """Overrides the fixture of the other API tests: threads may wait. Requests of this protocol always wait."""
-    settings.WAITERS_MAX = 40
