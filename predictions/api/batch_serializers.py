@@ -63,7 +63,7 @@ class CorrectionFile(serializers.Serializer[Any]):
 
 
 class BatchFile(serializers.Serializer[Any]):
-    """Members that are left out are detected."""
+    """A file to score. Members that describe its layout may be left out: the server then detects them."""
 
     model = serializers.CharField(min_length=1)
     file = serializers.FileField(help_text="CSV, Excel (.xlsx, .ods), Parquet or JSON lines.")

@@ -185,7 +185,7 @@ def read(request: Request, job_id: uuid.UUID) -> Response:
 @operation("cancel_batch", request=None, responses={200: bodies.BatchBody, **may_answer(401, 403, 404, 409, 410)})
 @api_view(["POST"])
 def cancel(request: Request, job_id: uuid.UUID) -> Response:
-    """Rows that are scored stay."""
+    """Cancel the job. Rows that are scored keep their results."""
     job = jobs.find_job(job_id, caller_of(request))
     jobs.cancel(job, caller_of(request))
     return Response(_shown(request, jobs.with_versions([job])[0]))
@@ -200,7 +200,7 @@ def cancel(request: Request, job_id: uuid.UUID) -> Response:
 @api_view(["POST"])
 @parser_classes([MultiPartParser, RowsParser])
 def corrections(request: Request, job_id: uuid.UUID) -> Response:
-    """The bad rows, corrected, with their `line`: only these are scored, and take their places in the results."""
+    """Send corrected rows with their `line`. Only these are scored, and they replace the bad rows in the results."""
     job = jobs.find_job(job_id, caller_of(request))
     key = _key(request)
     _check_body(request)
@@ -218,7 +218,7 @@ def corrections(request: Request, job_id: uuid.UUID) -> Response:
 )
 @api_view(["GET", "HEAD"])
 def results(request: Request, job_id: uuid.UUID) -> StreamingHttpResponse:
-    """The file's columns and the new ones, one line for each input line, in order."""
+    """The columns of the file and the columns of the results, one line for each input line, in their order."""
     job = jobs.find_job(job_id, caller_of(request))
     kind = request.query_params.get("format", "csv")
     return responses.download(job, "results", kind, exports.results(job, kind))

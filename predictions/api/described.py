@@ -65,7 +65,7 @@ def events(request: Request, prediction_id: uuid.UUID) -> Response:
 )
 @api_view(["GET", "HEAD", "DELETE"])
 def prediction(request: Request, prediction_id: uuid.UUID) -> Response:
-    """GET is answered on the event loop. DELETE removes the prediction with its feedback, and cancels it before."""
+    """Read or remove a prediction. A removal cancels one that has not ended, and takes the feedback with it."""
     remove(find_prediction(prediction_id, caller_of(request)), caller_of(request))
     return Response(status=204)
 

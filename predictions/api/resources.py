@@ -30,7 +30,7 @@ from predictions.use_cases.operate import OPERATE, change
 @operation("read_index", responses={200: bodies.Index, **problems(401)})
 @api_view(["GET", "HEAD"])
 def index(request: Request) -> Response:
-    """Where everything is."""
+    """The addresses of all parts of the API."""
     return Response(representation.index(_origin(request)))
 
 
@@ -82,7 +82,7 @@ def changes(request: Request, name: str) -> Response:
 )
 @api_view(["GET", "HEAD"])
 def predictions(request: Request) -> Response:
-    """Mine, newest first; `next` and `previous` are the addresses of the neighbouring pages."""
+    """The predictions of the caller, newest first. `next` and `previous` are addresses of the neighbouring pages."""
     pages = NewestFirst()
     page = pages.paginate_queryset(chosen(request, history_of(caller_of(request))), request) or []
     rows = registry.attach_versions(page)

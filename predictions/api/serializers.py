@@ -84,7 +84,7 @@ class Regression(serializers.Serializer[Any]):
     PolymorphicProxySerializer("TargetOutput", {"classification": Classification, "regression": Regression}, "kind")
 )
 class TargetOutput(serializers.JSONField):
-    """As for one target."""
+    """The answer for one of several targets: the members of an answer with one target."""
 
 
 class Multi(serializers.Serializer[Any]):
@@ -100,7 +100,7 @@ class Multi(serializers.Serializer[Any]):
     )
 )
 class Output(serializers.JSONField):
-    """As the worker stored it."""
+    """The answer, with a `kind` that says which members it has."""
 
 
 @extend_schema_field(
@@ -118,7 +118,7 @@ class Output(serializers.JSONField):
     }
 )
 class Truth(serializers.JSONField):
-    """The label of a class, or a number; of several targets an object with those that are known."""
+    """The label of a class, or a number. For several targets: an object with the targets that are known."""
 
 
 class Feedback(serializers.Serializer[Any]):
@@ -177,7 +177,8 @@ class Version(serializers.JSONField):
 
 
 class WebhookTarget(serializers.Serializer[Any]):
-    """Where the end of each prediction is told, signed as Standard Webhooks specifies. It needs a token."""
+    """The address to which the server sends the result of each prediction, signed as Standard Webhooks specifies. The
+    request needs a token."""
 
     url = serializers.RegexField(URL, max_length=MOST_URL)
 

@@ -44,7 +44,7 @@ class SecretBody(serializers.Serializer[Any]):
 @operation("read_prediction_webhook", responses={200: WebhookBody, **problems(401, 403, 404, 410)})
 @api_view(["GET", "HEAD"])
 def log(request: Request, prediction_id: uuid.UUID) -> Response:
-    """Every attempt to deliver it, oldest first. Only the caller that asked for the webhook reads it."""
+    """All attempts to deliver the webhook, oldest first. Only the caller that asked for the webhook may read them."""
     row = find_prediction(prediction_id, caller_of(request))
     hook = webhook_of(row, caller_of(request))
     if hook is None:
@@ -74,7 +74,7 @@ def log(request: Request, prediction_id: uuid.UUID) -> Response:
 @operation("read_webhook_secret", responses={200: SecretBody, **problems(401)})
 @api_view(["GET", "HEAD"])
 def secret(request: Request) -> Response:
-    """Each token has its own. It changes with the token, and with SECRET_KEY of the server."""
+    """Each token has its own secret. The secret changes with the token, and with SECRET_KEY of the server."""
     if not (token := caller_of(request).token):
         raise NotAuthenticated
     return Response({"secret": signing_secret(token)})
