@@ -11,8 +11,8 @@ import psutil
 from sklearn.base import BaseEstimator, RegressorMixin
 
 RAISE, CRASH, HANG, ABORT, EXHAUST = 1_000_001.0, 1_000_002.0, 1_000_003.0, 1_000_004.0, 1_000_005.0
-# EXHAUST may allocate this much memory before the limit.
-BLOCKS, BLOCK_BYTES = 8, 32_000_000
+# EXHAUST may allocate this much memory before the limit: so little that it ends long before the time limit of a call.
+BLOCKS, BLOCK_BYTES = 4, 4_000_000
 
 
 class Probe(RegressorMixin, BaseEstimator):
