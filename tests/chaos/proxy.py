@@ -115,11 +115,16 @@ class Proxy:
 
     async def _end(self) -> None:
         assert self._server is not None
-        self._server.close()
         self._is_open.set()
-        self._abort_all()
-        if others := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(others, timeout=5)
+        self._is_cut = True
+        # A connection that is being accepted starts another task, and may open another connection, meanwhile. The
+        # server closes last: Python 3.11 never closes a connection that it accepts at that moment.
+        async with asyncio.timeout(5):
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                self._abort_all()
+                await asyncio.wait(others, timeout=0.05)
+        self._server.close()
+        await asyncio.sleep(0)  # the connections that were reset last are closed in the next turn of the loop
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """The faults of the proxy."""
 
+import gc
 import socket
 import socketserver
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,15 +25,20 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 @pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[Proxy]:
+def upstream(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "echo.sock"
     with Server(str(path), Echo) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        with before(path) as proxy:
-            yield proxy
+        yield path
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def proxy(upstream: Path) -> Iterator[Proxy]:
+    with before(upstream) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -72,3 +79,17 @@ def test_cut_resets_existing_and_new_connections(proxy: Proxy, connection: socke
             another.recv(100)
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as another:
         assert is_echoed(another)
+
+
+def test_stop_closes_connections_that_were_just_opened(upstream: Path) -> None:
+    """One that is left open is a ResourceWarning of whatever test runs when it is collected."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(20):
+            with before(upstream) as proxy:
+                opened = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(6)]
+            for connection in opened:
+                connection.close()
+            gc.collect()
+
+    assert [str(one.message) for one in caught] == []
