@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 import redis
 from django.conf import settings
@@ -31,6 +32,12 @@ from tests.support.trained import train_all, trained_once
 from tests.support.waiting import wait_until
 
 MODELS = BASE_DIR / "ml_models"
+
+
+def pytest_configure() -> None:
+    """Give no example of a property test a time limit: on a busy machine, Hypothesis's 0.2 s would fail right code."""
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
