@@ -27,8 +27,8 @@ from predictions.serving.schema.signature import Boolean, Choice, Feature, Integ
 Mask = npt.NDArray[np.bool_]
 
 _SPACES = r"[ '\u00a0\u2009\u202f\u2019]"
-# The other decimal sign may group digits only if it repeats, or if both signs occur: "1,234" would be ambiguous.
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+# The other decimal sign may group digits only if it repeats, or if both signs occur: "1,234" would be ambiguous.
 NUMBERS = {
     ".": re.compile(
         rf"[+-]?(\d+|[1-9]\d{{0,2}}({_SPACES}\d{{3}})+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d{{0,2}}(,\d{{3}})+(?=\.))?"

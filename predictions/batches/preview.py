@@ -7,13 +7,14 @@ from predictions.batches.cells import check, what_stood_there
 from predictions.batches.decoding import shown
 from predictions.batches.layout import Layout
 from predictions.batches.opening import preview_rows
-from predictions.batches.reader import line_count
+from predictions.batches.reader import line_ends
 from predictions.serving.schema.signature import Signature
 
 # The table shows this many rows; the others are only checked.
 TABLE_ROWS = 10
 # The lines of a larger file are not counted but estimated.
 COUNTED_BYTES = 64 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,11 @@ def look(file: IO[bytes], layout: Layout, signature: Signature) -> Preview:
 def _total(file: IO[bytes], layout: Layout) -> int | None:
     if layout.counts_records:
         return None
-    size = file.seek(0, 2)
+    size = file.seek(0, 2) - layout.start
     file.seek(layout.start)
-    read = file.read(min(COUNTED_BYTES, size))
-    lines = line_count(read, layout)
-    return lines if len(read) + layout.start >= size else int(round(lines * (size - layout.start) / len(read), -3))
+    lines, read, is_ended = 0, 0, True
+    while read < COUNTED_BYTES and (piece := file.read(PIECE_BYTES)):
+        count, is_ended = line_ends(piece, layout)
+        lines, read = lines + count, read + len(piece)
+    lines += not is_ended
+    return lines if read >= size else int(round(lines * size / read, -3))

@@ -67,7 +67,8 @@ def _ranges(file: IO[bytes], layout: Layout, signature: Signature, offset: int, 
         raw, block = _closed(file, layout, signature, line, max(window, SMALLEST_WINDOW))
         if not raw:
             return
-        lines = line_count(raw, layout)
+        count, is_ended = line_ends(raw, layout)
+        lines = count + (not is_ended)
         yield Part(offset, len(raw), line, lines, block.rows)
         offset, line = offset + len(raw), line + lines
         window = int(min(max(len(raw) / max(block.rows, 1) * most, SMALLEST_WINDOW), LARGEST_WINDOW))
@@ -108,10 +109,17 @@ def _last(read: bytes, mark: bytes) -> int:
     return end + len(mark) if end >= 0 else 0
 
 
-def line_count(raw: bytes, layout: Layout) -> int:
-    """How many lines these bytes of a file have. The last one may lack its line end."""
-    text = decoded(raw, layout.encoding, layout.newline)
-    return text.count(b"\n") + (bool(text) and not text.endswith(b"\n"))
+def line_ends(raw: bytes, layout: Layout) -> tuple[int, bool]:
+    """How many line ends these bytes of a file have, and whether the last bytes are one. Nothing is decoded, so damaged
+    bytes cost no more than others. `raw` must begin at a whole character.
+    """
+    mark = layout.newline.encode(layout.encoding)
+    width = len(mark)
+    is_ended = raw.endswith(mark) and len(raw) % width == 0
+    if width == 1:
+        return raw.count(mark), is_ended
+    units = np.frombuffer(raw, np.uint8, len(raw) // width * width).reshape(-1, width)
+    return int((units == np.frombuffer(mark, np.uint8)).all(axis=1).sum()), is_ended
 
 
 def rows(raw: bytes, line: int, layout: Layout, signature: Signature) -> Block:

@@ -50,9 +50,11 @@ def test_preview_of_a_long_file_says_how_much_it_looked_at(client: Client) -> No
 @pytest.mark.parametrize(
     ("encoding", "newline"), [("utf-8", "\r"), ("utf-8", "\r\n"), ("utf-16", "\n"), ("utf-16-be", "\n")]
 )
+@pytest.mark.parametrize("piece", [64, 1024 * 1024])
 def test_preview_counts_the_rows_of_files_in_other_forms(
-    client: Client, encoding: str, newline: str, rows: int
+    client: Client, monkeypatch: pytest.MonkeyPatch, encoding: str, newline: str, rows: int, piece: int
 ) -> None:
+    monkeypatch.setattr("predictions.batches.preview.PIECE_BYTES", piece)
     mark = "" if encoding in ("utf-8", "utf-16") else "\ufeff"
     content = (mark + text([GOOD] * rows).decode().replace("\n", newline)).encode(encoding)
     page = Page(client.get(upload(client, content)["Location"]))
