@@ -163,14 +163,17 @@ def _group(feature: Feature, values: str, answers: Sequence[Answer]) -> Group:
     return Group(feature.label, values, sum(answer.differs for answer in answers), len(answers))
 
 
-def agreements(pairs: Sequence[Pair]) -> list[Agreement]:
-    """The comparison of each target that both versions answer."""
+def agreements(pairs: Sequence[Pair], targets: Sequence[str] = ()) -> list[Agreement]:
+    """The comparison of each target that both versions answer.
+
+    `targets` are the names of several targets, in the order of the comparisons; without them there is one target.
+    """
     found: dict[str, list[Answer]] = {}
     for pair in pairs:
         before, after = _by_target(pair.before), _by_target(pair.after or {})
-        for name in before:
+        for name in targets or [""]:
             truth = pair.truth.get(name) if isinstance(pair.truth, dict) else pair.truth
-            if name in after and before[name]["kind"] == after[name]["kind"]:
+            if name in before and name in after and before[name]["kind"] == after[name]["kind"]:
                 found.setdefault(name, []).append(Answer(pair, before[name], after[name], truth))
     return [Agreement(name, answers) for name, answers in found.items()]
 

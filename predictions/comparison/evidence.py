@@ -37,7 +37,7 @@ class Evidence:
 
     @property
     def agreements(self) -> list[Agreement]:
-        return agreements(self.pairs)
+        return agreements(self.pairs, self.version.target_names)
 
     @property
     def unfit(self) -> int:

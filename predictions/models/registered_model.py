@@ -115,6 +115,11 @@ class ModelVersion(models.Model):
         return [{**self.manifest, **one, "targets": []} for one in self.manifest.get("targets", [])]
 
     @property
+    def target_names(self) -> list[str]:
+        """The names of several targets, in their order. Empty for a version with one target."""
+        return [view["target"]["name"] for view in self.views]
+
+    @property
     def profile(self) -> dict[str, Any]:
         profile: dict[str, Any] = self.manifest["profile"]
         return profile

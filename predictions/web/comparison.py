@@ -64,7 +64,7 @@ class ComparisonPresenter:
         first, second = (row.output for row in self._rows)
         if not first or not second or self.different or not self.versions_text:
             return ""
-        found = agreements([Pair(self._rows[0].pk, {}, first, second)])
+        found = agreements([Pair(self._rows[0].pk, {}, first, second)], self._rows[1].version.target_names)
         if not found:
             return gettext("The two versions answer different questions.")
         apart = [one.name for one in found if one.differing]

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(pairs)} predictions of other versions, answered again by version {version.number}.")
         for line in (*_left_out(pairs), *_time(pairs)):
             self.stdout.write(line)
-        for agreement in agreements(pairs):
+        for agreement in agreements(pairs, version.target_names):
             self.stdout.write("\n".join(_lines(agreement, version.signature)))
 
     def _show(self, done: int) -> None:
