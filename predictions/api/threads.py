@@ -47,9 +47,10 @@ async def answer_in_thread(request: ApiRequest) -> ApiReply:
 
 
 def _check_upload(request: ApiRequest) -> None:
-    """A request with an Idempotency-Key may repeat one that was accepted, so it counts as no new one here."""
-    is_new = "idempotency-key" not in request.headers
-    check_upload(request.path, content_length(request.headers), request.caller, is_new=is_new)
+    """Check an upload before it is received. An Idempotency-Key may find an earlier job, so no new job is counted."""
+    has_key = "idempotency-key" in request.headers
+    length = content_length(request.headers)
+    check_upload(request.path, length, request.caller, makes_job=not has_key, has_key=has_key)
 
 
 async def in_thread(call: Callable[..., T], *args: Any) -> T:

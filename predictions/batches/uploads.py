@@ -4,14 +4,14 @@ import re
 import uuid
 
 from predictions.batches import jobs
-from predictions.use_cases.callers import Caller
+from predictions.use_cases.callers import Caller, check_may_change
 
 _CORRECTIONS = re.compile(r".*/batches/([0-9a-fA-F-]{36})/corrections/")
 
 
-def check_upload(path: str, length: int, caller: Caller, *, is_new: bool) -> None:
-    """`is_new`: whether a valid body makes a new job or is a new correction. False for a preview, and for a request
-    that may repeat an accepted one.
+def check_upload(path: str, length: int, caller: Caller, *, makes_job: bool, has_key: bool = False) -> None:
+    """`makes_job`: whether a valid body makes a new job. `has_key`: whether the request has an Idempotency-Key, and so
+    may repeat corrections that were accepted.
 
     Raises:
         FileTooLarge, TooManyFiles: the disk has no room, or the caller has too many unfinished jobs.
@@ -20,9 +20,10 @@ def check_upload(path: str, length: int, caller: Caller, *, is_new: bool) -> Non
     jobs.check_room(length)
     if found := _CORRECTIONS.fullmatch(path):
         job = jobs.find_job(_job_id(found.group(1)), caller)
-        if is_new:
+        check_may_change(caller, job)
+        if not has_key:
             jobs.check_correctable(job, caller)
-    elif is_new:
+    elif makes_job:
         jobs.check_number_of_jobs(caller)
 
 

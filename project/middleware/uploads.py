@@ -35,7 +35,7 @@ def _answer(request: HttpRequest) -> HttpResponse:
     length = content_length({"content-length": request.META.get("CONTENT_LENGTH") or ""})
     is_file = request.content_type == "multipart/form-data"  # a form without a file starts the job of a draft
     try:
-        check_upload(request.path_info, length, caller_of(request), is_new=is_file)
+        check_upload(request.path_info, length, caller_of(request), makes_job=is_file)
     except (NotFound, Removed) as error:
         return refused(request, error)
     except ForetellError as error:

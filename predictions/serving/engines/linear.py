@@ -10,5 +10,5 @@ def gives_log_odds(estimator: Any) -> bool:
     final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     kind = type(final).__name__
     # With another loss, probabilities of this class do not follow from the log-odds ("modified_huber"), or are missing.
-    is_logistic = kind in LOG_ODDS or (kind == "SGDClassifier" and final.loss == "log_loss")
+    is_logistic = kind in LOG_ODDS or (kind == "SGDClassifier" and getattr(final, "loss", "") == "log_loss")
     return is_logistic and hasattr(estimator, "decision_function")

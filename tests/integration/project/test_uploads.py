@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from predictions.models import BatchJob, ModelVersion
+from predictions.models import BatchJob, JobState, ModelVersion
 from predictions.use_cases.callers import of_address
 from tests.support.door import Body, Door, open_door
 from tests.support.files import form, make_job, text
@@ -86,6 +86,17 @@ def test_corrections_of_an_unfinished_job_are_refused_before_the_body(door: Door
     answer, body = upload(door, f"{API}{job.pk}/corrections/")
 
     assert (answer.status_code, answer.json()["code"], body.taken) == (409, "not_correctable", 0)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency_Key": "a-key-that-is-long-enough-to-be-random"}])
+def test_corrections_of_a_file_of_another_are_refused_before_the_body(
+    door: Door, iris: ModelVersion, headers: dict[str, str]
+) -> None:
+    job = make_job(iris, caller="visitor:another", state=JobState.FINISHED)
+
+    answer, body = upload(door, f"{API}{job.pk}/corrections/", **headers)
+
+    assert (answer.status_code, body.taken) == (403, 0)
 
 
 def test_repeated_key_finds_its_job_although_there_are_too_many(door: Door, settings: Any) -> None:
