@@ -214,6 +214,7 @@ def correct(job: BatchJob, caller: Caller, file: IO[bytes], key: str | None = No
     )
     taken = IdempotencyKey(caller=caller.key, key=key, prediction_id=job.pk, request_hash=content) if key else None
     if not BatchJob.objects.filter(pk=job.pk).reopen(chunk, taken):
+        store.remove_file(job, source)
         # A repetition of this request, at the same time, may have been accepted first.
         if key and (earlier := _earlier(caller, key, content)):
             return earlier

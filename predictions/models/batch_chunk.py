@@ -139,7 +139,7 @@ class BatchChunk(models.Model):
     job = models.ForeignKey("BatchJob", models.CASCADE, related_name="chunks")
     kind = models.CharField(max_length=5)
     number = models.IntegerField()
-    replaces = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+")
+    replaces = models.ForeignKey("self", models.CASCADE, null=True, related_name="+")
     is_replaced = models.BooleanField(default=False)
 
     source = models.CharField(max_length=200)

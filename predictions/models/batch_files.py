@@ -37,6 +37,10 @@ def open_file(job: BatchJob, name: str) -> IO[bytes]:
     return opened
 
 
+def remove_file(job: BatchJob, name: str) -> None:
+    _storage().delete(f"{job.folder}/{name}")
+
+
 def read(job: BatchJob, name: str, offset: int = 0, length: int = -1) -> bytes:
     with open_file(job, name) as file:
         file.seek(offset)

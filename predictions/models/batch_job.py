@@ -52,7 +52,7 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
         """Insert the chunk that reads corrections, and their idempotency key, and let the finished job go on: all or
         none. Returns False, and keeps nothing, if the job is not finished or the key is in use.
         """
-        with suppress(KeyTaken), transaction.atomic(savepoint=False):
+        with suppress(KeyTaken), transaction.atomic():
             if self.move(JobState.RUNNING, finished_at=None, deadline_at=Now() + settings.BATCH_TIME):
                 first.save(force_insert=True)
                 if key is not None:

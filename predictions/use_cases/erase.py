@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from django.contrib.auth.models import User
 
 from predictions.maintenance import retention
-from predictions.models import ApiToken, BatchJob, Embedding, Feedback, Prediction
+from predictions.models import ApiToken, BatchJob, Embedding, Feedback, IdempotencyKey, Prediction
 from predictions.models.prediction import PredictionQuerySet
 from predictions.queue import completions
 from predictions.serving.schema.errors import Forbidden
@@ -31,6 +31,7 @@ def erase(user: User) -> bool:
     Feedback.objects.filter(caller=key).delete()
     _cancel(own.unfinished())
     _remove_files(key)
+    IdempotencyKey.objects.filter(caller=key).delete()  # also those of corrections to files of others
     retention.remove(own.filter(finished_at__isnull=False), REMOVAL_SECONDS)
     return not own.exists()
 
