@@ -194,9 +194,11 @@ class AsyncClient:
         """Write the bad rows, so that you can correct them, in the format of the input unless `kind` names another."""
         await self._run(self._files.save(job_id, "errors", into, kind))
 
-    async def correct(self, job_id: str, file: IO[bytes], name: str = "corrected.csv") -> Job:
+    async def correct(
+        self, job_id: str, file: IO[bytes], name: str = "corrected.csv", idempotency_key: str | None = None
+    ) -> Job:
         """Send the corrected bad rows. Only these rows are scored, and they replace the bad rows in the results."""
-        return await self._run(self._files.correct(job_id, file, name))
+        return await self._run(self._files.correct(job_id, file, name, idempotency_key))
 
     async def _run(self, flow: Flow[T]) -> T:
         step = advance(flow)

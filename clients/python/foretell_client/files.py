@@ -57,8 +57,8 @@ class FileFlows:
             raise
         return results.job(response.json())
 
-    def correct(self, job_id: str, file: IO[bytes], name: str) -> Flow[Job]:
-        headers = {"Idempotency-Key": uuid.uuid4().hex}
+    def correct(self, job_id: str, file: IO[bytes], name: str, key: str | None) -> Flow[Job]:
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         request = Send("POST", f"{_of(job_id)}corrections/", 0.0, headers, files={"file": (name, file)})
         return results.job((yield from self.flows.send(request)).json())
 
