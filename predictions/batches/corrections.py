@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from predictions.batches import downloads, reader, writer
 from predictions.batches.blocks import Block
-from predictions.batches.cells import read_number
+from predictions.batches.cells import read_cell, read_number
 from predictions.batches.histograms import merged
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, error_text, score
@@ -24,15 +25,18 @@ from predictions.serving.schema.signature import Integer, Number, Signature
 # The column and the code of each part in the text of an error.
 _PART = re.compile(r"(?:^|; )([^;:]*): ([a-z_]+): ")
 
-# A row of text as its cells in the order of the job's columns, None for those that were not sent; a row of JSON as its
-# object.
+# The corrections of a row, in whatever format they were sent. For a file of text, they are the cells in the order of
+# its columns; None for those that were not sent. For a file of JSON, they are an object. An object that was sent as
+# JSON is the whole row; one from another format has the features that were sent.
 Row = Any
 
 
 # --- Reading what was sent --------------------------------------------------------------------------------------------
 def distribute(chunk: BatchChunk) -> list[BatchChunk]:
     """A new chunk for each scored chunk of the job that has corrected rows."""
-    fixes = _by_line(chunk)
+    sent, layout = Layout.model_validate(chunk.summary["layout"]), Layout.model_validate(chunk.job.layout)
+    fixes = _by_line(chunk, sent, layout)
+    are_whole = sent.format == "jsonl" == layout.format
     found = []
     for base in BatchChunk.objects.filter(job=chunk.job_id).done().filter(bad__gt=0):
         known = set(_bad_lines(chunk.job, base))
@@ -42,16 +46,16 @@ def distribute(chunk: BatchChunk) -> list[BatchChunk]:
             found.append(
                 BatchChunk(
                     job_id=chunk.job_id, kind=BatchChunk.SCORE, number=base.number, replaces=base,
-                    source=source, line=base.line, rows=base.rows,
+                    source=source, line=base.line, rows=base.rows, summary={"are_whole": are_whole},
                 )
             )  # fmt: skip
     return found
 
 
-def _by_line(chunk: BatchChunk) -> dict[int, Row]:
-    sent, layout = Layout.model_validate(chunk.summary["layout"]), Layout.model_validate(chunk.job.layout)
+def _by_line(chunk: BatchChunk, sent: Layout, layout: Layout) -> dict[int, Row]:
     signature = chunk.job.version.signature
-    place = sent.columns.index("line")
+    # The last column of this name: the file may have one of its own, and the file of bad rows adds the line behind it.
+    place = max(place for place, name in enumerate(sent.columns) if name == "line")
     found: dict[int, Row] = {}
     with store.open_file(chunk.job, chunk.source) as file:
         for part in reader.parts(file, sent, signature, sent.start, sent.line, reader.CHUNK_ROWS):
@@ -75,27 +79,57 @@ def _line(text: str) -> int | None:
 
 
 def _rows(block: Block, sent: Layout, layout: Layout, signature: Signature) -> list[Row]:
-    if block.objects is not None:
-        return [
-            {name: v for name, v in (row or {}).items() if name not in downloads.EXTRA_COLUMNS} for row in block.objects
-        ]
+    if layout.format == "jsonl":
+        return _objects(block, sent, layout, signature)
     numbers = {
         place
         for feature, place in zip(signature.features, layout.matched, strict=True)
         if isinstance(feature, Number | Integer)
     }
-    columns = [_column(block, sent, layout, place, is_number=place in numbers) for place in range(len(layout.columns))]
+    columns = []
+    for place, source in enumerate(_sources(sent, layout)):
+        texts: list[str | None] = [None] * block.rows if source is None else _texts(block, sent, source)
+        if place in numbers and sent.decimal != layout.decimal:
+            texts = [text and _rewritten(text, sent.decimal, layout.decimal) for text in texts]
+        columns.append(texts)
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _column(block: Block, sent: Layout, layout: Layout, place: int, *, is_number: bool) -> list[str | None]:
-    name = layout.columns[place]
-    if name not in sent.columns:
-        return [None] * block.rows
-    texts: list[str] = writer.unguarded(block.cells[sent.columns.index(name)]).to_pylist()
-    if not is_number or sent.decimal == layout.decimal:
-        return list(texts)
-    return [_rewritten(text, sent.decimal, layout.decimal) for text in texts]
+def _objects(block: Block, sent: Layout, layout: Layout, signature: Signature) -> list[dict[str, Any]]:
+    if block.objects is not None:
+        return [
+            {name: v for name, v in (row or {}).items() if name not in downloads.EXTRA_COLUMNS} for row in block.objects
+        ]
+    found: list[dict[str, Any]] = [{} for _ in range(block.rows)]
+    for feature, place, source in zip(signature.features, layout.matched, sent.matched, strict=True):
+        if place is not None and source is not None:
+            for row, text in zip(found, _texts(block, sent, source), strict=True):
+                row[layout.columns[place]] = read_cell(feature, text or "", sent.decimal)
+    return found
+
+
+def _sources(sent: Layout, layout: Layout) -> list[int | None]:
+    """For each column of the job's file, the column of the corrections that has its cells; None if they lack it."""
+    found = [_column_of(sent, name) for name in layout.columns]
+    for place, source in zip(layout.matched, sent.matched, strict=True):  # features may be spelled in another way
+        if place is not None:
+            found[place] = source
+    return found
+
+
+def _column_of(sent: Layout, name: str) -> int | None:
+    places = [place for place, other in enumerate(sent.columns) if other == name]
+    if name in downloads.EXTRA_COLUMNS:
+        places = places[:-1]  # the last one is ours
+    return places[0] if places else None
+
+
+def _texts(block: Block, sent: Layout, column: int) -> list[str | None]:
+    """The cells of a column; None for the members that an object of JSON does not have."""
+    if block.objects is None:
+        return list(writer.unguarded(block.cells[column]).to_pylist())
+    name = sent.columns[column]
+    return [reader.cell_text(row, name) if row and name in row else None for row in block.objects]
 
 
 def _rewritten(text: str, old: str, new: str) -> str:
@@ -114,7 +148,7 @@ def apply(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> dict[str, Any]:
     whole = reader.rows(raw, original.line, layout, loaded.manifest.signature)
     places = {line: place for place, line in enumerate(whole.lines.tolist())}
     fixes = {int(line): row for line, row in orjson.loads(store.read(job, chunk.source)).items()}
-    block = _block(fixes, whole, places, layout)
+    block = _block(chunk, fixes, whole, places, layout)
     scored = score(block, layout, loaded, base.summary.get("outputs", {}))
     bad = _bad_after(job, base, block, scored, layout)
     return {
@@ -132,21 +166,39 @@ def apply(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _block(fixes: Mapping[int, Row], whole: Block, places: Mapping[int, int], layout: Layout) -> Block:
+def _block(
+    chunk: BatchChunk, fixes: Mapping[int, Row], whole: Block, places: Mapping[int, int], layout: Layout
+) -> Block:
+    """The corrected rows. What was not sent keeps its value: that of an earlier correction, or that of the file."""
     lines = np.array(sorted(fixes), dtype=np.int64)
+    base = chunk.replaces
+    earlier = _bad_records(chunk.job, base, layout) if base and base.replaces_id else {}
     if layout.format == "jsonl":
-        objects = [fixes[line] for line in lines.tolist()]
+        are_whole = chunk.summary.get("are_whole", True)
+        objects: list[dict[str, Any] | None] = [
+            _object(fixes[line], (whole.objects or [])[places[line]] or {}, earlier.get(line), are_whole=are_whole)
+            for line in lines.tolist()
+        ]
         texts = [[reader.cell_text(row, name) for row in objects] for name in layout.columns]
         return Block([pa.array(column, pa.string()) for column in texts], lines, {}, objects)
     cells = []
     for place, column in enumerate(whole.cells):
-        texts = [fixes[line][place] for line in lines.tolist()]
-        kept = [
-            column[places[line]].as_py() if text is None else text
-            for line, text in zip(lines.tolist(), texts, strict=True)
-        ]
-        cells.append(pa.array(kept, pa.string()))
+        before = pa.array(
+            [earlier[line][place] if line in earlier else column[places[line]].as_py() for line in lines.tolist()],
+            pa.string(),
+        )
+        sent = pa.array([fixes[line][place] for line in lines.tolist()], pa.string())
+        cells.append(pc.coalesce(sent, writer.unguarded(before) if earlier else before))
     return Block(cells, lines)
+
+
+def _object(
+    fix: Mapping[str, Any], original: Mapping[str, Any], earlier: Mapping[str, Any] | None, *, are_whole: bool
+) -> dict[str, Any]:
+    """The corrected object. The file's own members `line` and `error` cannot be sent, so they keep their values."""
+    own = {name: original[name] for name in downloads.EXTRA_COLUMNS if name in original}
+    before = {} if are_whole else earlier or original
+    return {**{name: v for name, v in before.items() if name not in downloads.EXTRA_COLUMNS}, **own, **fix}
 
 
 def _save_results(chunk: BatchChunk, block: Block, scored: Scored, layout: Layout, places: Mapping[int, int]) -> str:
