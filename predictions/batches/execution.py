@@ -45,6 +45,9 @@ def run_next() -> bool:
         _fail(chunk, error)
     except ForetellError as error:
         _fail(chunk, error)
+    finally:
+        if not BatchJob.objects.filter(pk=chunk.job_id).exists():  # it was erased meanwhile, and its files with it
+            store.remove(chunk.job.folder)
     BatchJob.objects.filter(pk=chunk.job_id).finish()
     return True
 

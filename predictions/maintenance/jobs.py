@@ -54,6 +54,7 @@ def of_keeper(fallback: Fallback) -> list[Job]:
     return [
         *of_sweep(fallback),
         Job("drafts", 300.0, 1.0, retention.prune_drafts),
+        Job("stray files", 3600.0, 1.0, retention.prune_strays),
         Job("heartbeat", every, 0.5, _without_counts(beat)),
         Job("canary", every, 0.5, _without_counts(canary.send)),
         Job("rollups", every, 0.5, _without_counts(rollups.update)),

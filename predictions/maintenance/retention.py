@@ -1,10 +1,12 @@
 """Deletes predictions whose retention has passed, in small steps: each transaction is short, and can be repeated."""
 
+import logging
 import math
 import time
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import OperationalError
 
 from predictions.maintenance.runner import Done
 from predictions.models import BatchJob, Prediction, batch_files
@@ -15,7 +17,11 @@ STEP = 200
 # The limits of one run of the job: seconds for predictions, and a number of files.
 RUN_SECONDS = 0.2
 FILES = 5
+# Files that cannot be removed, and that one run passes over.
+MOST_FAILED = 100
 DRAFTS_KEPT_FOR = timedelta(hours=2)
+
+logger = logging.getLogger(__name__)
 
 
 def prune_some() -> Done:
@@ -30,12 +36,26 @@ def prune_drafts() -> Done:
     return {"drafts pruned": batch_files.remove_old_drafts(DRAFTS_KEPT_FOR)}
 
 
+def prune_strays() -> Done:
+    """The job: delete files whose job is not in the database."""
+    return {"stray files pruned": batch_files.remove_strays(DRAFTS_KEPT_FOR)}
+
+
 def prune_files(kept_for: timedelta, most: int | None = None) -> int:
     """Delete files that ended more than `kept_for` ago, `most` at a time. Returns their number."""
-    jobs = list(BatchJob.objects.ended_before(kept_for)[:most])
-    for job in jobs:
-        remove_job(job)
-    return len(jobs)
+    removed = 0
+    for job in BatchJob.objects.ended_before(kept_for)[: None if most is None else most + MOST_FAILED]:
+        if removed == most:
+            break
+        try:
+            remove_job(job)
+        except OperationalError:  # no other job could be removed either
+            raise
+        except Exception:  # one job must not stop the removal of all later ones
+            logger.exception("the file %s cannot be removed", job.pk)
+        else:
+            removed += 1
+    return removed
 
 
 def remove_job(job: BatchJob) -> None:

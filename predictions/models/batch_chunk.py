@@ -22,6 +22,11 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
         is_in_place = Q(replaces__isnull=True) | Q(state=State.SUCCEEDED)
         return self.filter(is_in_place, kind=BatchChunk.SCORE, is_replaced=False)
 
+    def lost(self) -> "BatchChunkQuerySet":
+        """The chunks that have ended too many workers, so that their job cannot finish. Corrections do not count."""
+        failed = self.filter(state=State.FAILED, replaces__isnull=True)
+        return failed.filter(Q(kind=BatchChunk.SCORE) | Q(number=BatchChunk.FIRST))
+
     def done(self) -> "BatchChunkQuerySet":
         """The chunks with results, in the order of the file."""
         return self.current().filter(state=State.SUCCEEDED).order_by("number")

@@ -1,6 +1,7 @@
 """The files of batch jobs in Django's storage: uploads, converted parts, and results."""
 
 import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +11,11 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from predictions.models.batch_job import BatchJob
+from predictions.models.batch_job import FOLDER, BatchJob
 
 INPUT = "input"
+# Jobs that one query looks up.
+LOT = 500
 
 
 def _storage() -> Any:
@@ -79,13 +82,47 @@ def remove_old_drafts(age: timedelta) -> int:
 
 
 def remove(folder: str) -> None:
-    """Delete a job's folder with all its files. A missing folder is no error."""
+    """Delete a job's folder with all its files. A missing folder is no error, and neither is a folder that gets another
+    file meanwhile: `remove_strays` deletes that.
+    """
     storage = _storage()
     with suppress(FileNotFoundError, NotADirectoryError):
         _, names = storage.listdir(folder)
         for name in names:
             storage.delete(f"{folder}/{name}")
-        storage.delete(folder)
+        with suppress(OSError):
+            storage.delete(folder)
+
+
+def remove_strays(age: timedelta) -> int:
+    """Delete the files of jobs that are not in the database, if all of them are older than `age`.
+
+    A worker may write a result after its job was erased, and a deleted user's jobs go without their files. Returns the
+    number of jobs.
+    """
+    storage = _storage()
+    try:
+        folders, _ = storage.listdir(FOLDER)
+    except FileNotFoundError:
+        return 0
+    strays = [folder for folder in _unknown(folders) if _is_older(folder, age)]
+    for folder in strays:
+        remove(folder)
+    return len(strays)
+
+
+def _unknown(names: Sequence[str]) -> Iterator[str]:
+    for start in range(0, len(names), LOT):
+        lot = names[start : start + LOT]
+        known = BatchJob.objects.filter(pk__in=lot).values_list("pk", flat=True)
+        yield from (f"{FOLDER}/{name}" for name in set(lot) - set(map(str, known)))
+
+
+def _is_older(folder: str, age: timedelta) -> bool:
+    """Whether the folder has files, and all are older. The first file of a job is stored before its row."""
+    _, names = _storage().listdir(folder)
+    times = [_storage().get_modified_time(f"{folder}/{name}") for name in names]
+    return bool(times) and max(times) < timezone.now() - age
 
 
 def free_bytes() -> int | None:

@@ -16,9 +16,12 @@ from predictions.models.idempotency_key import IdempotencyKey, KeyTaken
 from predictions.models.ids import new_prediction_id
 from predictions.models.json_field import JSONField
 from predictions.models.registered_model import ModelVersion
-from predictions.models.states import JOB_TERMINAL, JOB_TRANSITIONS, JobState, Source, State
+from predictions.models.states import JOB_TERMINAL, JOB_TRANSITIONS, JobState, Source
 from predictions.models.tombstone import Tombstone
 from predictions.serving.schema.errors import WorkerLost
+
+# The folder of all jobs in the storage.
+FOLDER = "batches"
 
 
 class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
@@ -65,10 +68,14 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
         return bool(self.filter(state=JobState.QUEUED).move(JobState.RUNNING, started_at=Now()))
 
     def finish(self) -> int:
-        """Finish the jobs whose file is read and whose chunks have all ended. Returns how many this call finished."""
+        """Finish the jobs whose file is read and whose chunks have all ended. Returns how many this call finished.
+
+        A job that has lost a chunk is not finished: `fail_lost` ends it.
+        """
         open_chunks = BatchChunk.objects.unfinished().values("job")
         read = BatchChunk.objects.filter(kind=BatchChunk.READ).values("job")
         done = self.filter(state=JobState.RUNNING, pk__in=read).exclude(pk__in=open_chunks)
+        done = done.exclude(pk__in=BatchChunk.objects.lost().values("job"))
         return len(done.move(JobState.FINISHED, finished_at=Now()))
 
     def fail(self, code: str, reason: str = "") -> bool:
@@ -77,9 +84,8 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
 
     def fail_lost(self) -> int:
         """Fail the jobs with a chunk that has lost too many workers, except a correction. Returns how many."""
-        lost = BatchChunk.objects.filter(state=State.FAILED, replaces__isnull=True)
-        lost = lost.filter(Q(kind=BatchChunk.SCORE) | Q(number=BatchChunk.FIRST))
-        ids = list(self.unfinished().filter(pk__in=lost.values("job")).values_list("pk", flat=True)[:100])
+        lost = BatchChunk.objects.lost().values("job")
+        ids = list(self.unfinished().filter(pk__in=lost).values_list("pk", flat=True)[:100])
         return sum(self.filter(pk=pk).fail("worker_lost", WorkerLost.sentence) for pk in ids)
 
     def cancel(self) -> bool:
@@ -149,4 +155,4 @@ class BatchJob(models.Model):
 
     @property
     def folder(self) -> str:
-        return f"batches/{self.pk}"
+        return f"{FOLDER}/{self.pk}"

@@ -1,6 +1,8 @@
 """Corrections: repetitions and requests at the same time, and the removal of jobs that have some."""
 
+import csv
 import io
+import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,22 +10,32 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from predictions.batches import jobs, opening
-from predictions.maintenance import retention
-from predictions.models import BatchChunk, BatchJob, IdempotencyKey, JobState, ModelVersion
+from predictions.batches import downloads, execution, exports, jobs, opening
+from predictions.maintenance import leases, retention
+from predictions.models import (
+    BatchChunk,
+    BatchJob,
+    IdempotencyKey,
+    JobState,
+    ModelVersion,
+    RegisteredModel,
+    State,
+)
 from predictions.models import batch_files as store
 from predictions.serving.schema.errors import ForetellError, KeyReused, NotCorrectable
 from predictions.use_cases import erase
 from predictions.use_cases.callers import of_user
-from tests.support.files import ANN, GOOD, bad_rows, correct, execute, submit, text
+from tests.support.files import ANN, GOOD, NAMES, bad_rows, correct, execute, results, score, submit, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KEY = "batch:corrections"
+FLOWER = dict(zip(NAMES, map(float, GOOD), strict=True))
 
 
 def finished(iris: ModelVersion) -> tuple[BatchJob, bytes]:
@@ -114,6 +126,86 @@ def test_key_in_use_leaves_a_surrounding_transaction_usable(iris: ModelVersion) 
         assert reads(job) == 1
 
 
+# --- Rows -------------------------------------------------------------------------------------------------------------
+def as_json(*rows: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def no_bad_rows(job: BatchJob) -> bool:
+    return b"".join(downloads.bad_rows(job)) == b"" or not bad_rows(job)
+
+
+@pytest.mark.parametrize("row", [FLOWER, {**FLOWER, NAMES[0]: "5,1"}], ids=["numbers", "text"])
+def test_corrections_as_json_complete_a_file_of_text(iris: ModelVersion, row: dict[str, Any]) -> None:
+    semicolons = [[cell.replace(".", ",") for cell in GOOD], ["x", *(cell.replace(".", ",") for cell in GOOD[1:])]]
+    job = score(iris.registered_model, text(semicolons, delimiter=";"))
+
+    correct(job, as_json({**row, "line": 3}))
+
+    assert (no_bad_rows(job), [one[NAMES[0]] for one in results(job)]) == (True, ["5,1", "5,1"])
+
+
+def test_corrections_as_text_complete_a_file_of_json(iris: ModelVersion) -> None:
+    job = score(iris.registered_model, as_json(FLOWER, {**FLOWER, NAMES[0]: "x", "bed": 7}))
+
+    correct(job, text([[*GOOD, "2"]], [*NAMES, "line"]))
+
+    assert no_bad_rows(job)
+    assert [(row["prediction"], row["bed"]) for row in results(job)] == [("setosa", ""), ("setosa", "7")]
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet", "csv"])
+def test_exported_bad_rows_of_json_can_be_sent_back(iris: ModelVersion, kind: str) -> None:
+    job = score(iris.registered_model, as_json(FLOWER, {**FLOWER, NAMES[1]: -5}))
+    [shown] = jobs.with_versions([job])
+    content = b"".join(exports.bad_rows(shown, kind))
+
+    correct(job, content)
+
+    assert BatchChunk.objects.exclude(replaces=None).get().state == State.SUCCEEDED
+    assert job.state == JobState.FINISHED
+
+
+def test_line_of_the_file_itself_names_no_row(iris: ModelVersion) -> None:
+    """The file has a column of the name that the file of bad rows adds."""
+    job = score(
+        iris.registered_model, text([["4", "x", *GOOD[1:]], ["7", *GOOD], ["2", "x", *GOOD[1:]]], ["line", *NAMES])
+    )
+    corrected = [["4", "5.1", *GOOD[1:], "2", ""], ["2", "7.7", *GOOD[1:], "4", ""]]
+
+    correct(job, text(corrected, ["line", *NAMES, "line", "error"]))
+
+    lines = list(csv.reader(io.StringIO(b"".join(downloads.results(job)).decode())))
+    assert [line[:2] for line in lines[1:]] == [["4", "5.1"], ["7", "5.1"], ["2", "7.7"]]
+
+
+def test_line_of_a_json_file_itself_is_kept(iris: ModelVersion) -> None:
+    job = score(iris.registered_model, as_json({**FLOWER, "line": 70}, {**FLOWER, NAMES[0]: "x", "line": 80}))
+
+    correct(job, as_json({**FLOWER, "line": 2, "error": ""}))
+
+    assert (no_bad_rows(job), [row["line"] for row in results(job)]) == (True, ["70", "80"])
+
+
+def test_columns_of_corrections_may_be_spelled_in_another_way(iris: ModelVersion) -> None:
+    job = score(iris.registered_model, text([GOOD, ["x", *GOOD[1:]]], [name.upper() for name in NAMES]))
+
+    correct(job, text([[*GOOD, "3"]], [*NAMES, "line"]))
+
+    assert no_bad_rows(job)
+
+
+def test_second_correction_keeps_what_the_first_one_changed(kinds: RegisteredModel) -> None:
+    names = ["long side", "count", "colour", "ripe", "note"]
+    job = score(kinds, text([["x", "y", "r", "yes", "old"]], names))
+    correct(job, text([["5", "y", "r", "yes", "=new", "2"]], [*names, "line"]))
+
+    correct(job, text([["5", "3", "r", "yes", "2"]], [*names[:-1], "line"]))
+
+    assert no_bad_rows(job)
+    assert results(job)[0]["note"] == "'=new"  # guarded once, as a formula in the first correction is
+
+
 # --- Removal ----------------------------------------------------------------------------------------------------------
 def test_job_with_corrections_is_removed_and_stops_no_other(iris: ModelVersion, settings: Any) -> None:
     settings.RETENTION = timedelta(days=30)
@@ -137,6 +229,66 @@ def test_user_with_corrected_files_is_removed(iris: ModelVersion, remove: Callab
     remove(user)
 
     assert not BatchJob.objects.exists()
+    store.remove_strays(timedelta(0))
+    assert not store._storage().exists(job.folder)
+
+
+def test_files_of_a_job_that_is_accepted_at_the_moment_are_kept(iris: ModelVersion) -> None:
+    job = BatchJob()
+    store.save(job, store.INPUT, b"content")
+
+    assert (store.remove_strays(timedelta(hours=1)), store.remove_strays(timedelta(0))) == (0, 1)
+    assert not store._storage().exists(job.folder)
+
+
+def test_job_that_is_erased_while_it_is_scored_leaves_no_file(
+    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = User.objects.create_user("ann")
+    job = submit(iris.registered_model, text([GOOD]), caller=of_user(user))
+    execution.run_next()
+    real = execution.score
+
+    def score_and_erase(*args: Any) -> Any:
+        found = real(*args)
+        erase.erase(user)
+        return found
+
+    monkeypatch.setattr(execution, "score", score_and_erase)
+    execution.run_next()
+
+    assert not BatchJob.objects.exists()
+    assert not store._storage().exists(job.folder)
+
+
+def test_job_whose_files_cannot_be_removed_stops_no_other(iris: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs_of_ann = [score(iris.registered_model, text([GOOD])) for _ in range(3)]
+    real = store.remove
+
+    def remove(folder: str) -> None:
+        if folder == jobs_of_ann[0].folder:
+            raise PermissionError(folder)
+        real(folder)
+
+    monkeypatch.setattr(store, "remove", remove)
+
+    assert retention.prune_files(timedelta(0), most=2) == 2
+    assert BatchJob.objects.get() == jobs_of_ann[0]
+
+
+def test_job_that_has_lost_a_chunk_is_never_finished(iris: ModelVersion) -> None:
+    """Another chunk of the job may end between the two statements of the keeper."""
+    job = submit(iris.registered_model, text([GOOD]))
+    execution.run_next()
+    BatchChunk.objects.claim()
+    BatchChunk.objects.running().update(claimed_until=timezone.now() - timedelta(1), attempts=settings.MAX_ATTEMPTS)
+    BatchChunk.objects.fail_exhausted()
+
+    BatchJob.objects.filter(pk=job.pk).finish()
+    leases.sweep_files()
+
+    job.refresh_from_db()
+    assert (job.state, job.error_code) == (JobState.FAILED, "worker_lost")
 
 
 def test_keys_of_corrections_to_files_of_others_are_erased(iris: ModelVersion) -> None:
