@@ -15,7 +15,8 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
-from predictions.models import ApiToken, BatchJob, Embedding, ModelVersion, Prediction, State
+from predictions.models import ApiToken, BatchJob, Comparison, Embedding, ModelVersion, Prediction, State
+from predictions.models.comparison import Kind
 from predictions.queue import notifications
 from predictions.use_cases.embeddings import seal
 from predictions.use_cases.sharing import view_token
@@ -96,7 +97,7 @@ class World:
             "<slug:name>": lambda: "iris",
             "<str:name>": lambda: "iris",
             "<str:number>": lambda: "1",
-            "<slug:called>": lambda: "champion",
+            "<slug:called>": lambda: self._version(route),
             "<uuid:prediction_id>": lambda: self._prediction(route).pk,
             "<uuid:again_id>": lambda: self._prediction("").pk,
             "<id:prediction_id>": lambda: self._prediction(route).pk,
@@ -112,6 +113,11 @@ class World:
             r"^(?:[\s\S]*/)?\Z": lambda: "nothing/",
             "(?P<url>.*)$": lambda: "nothing/",
         }
+
+    def _version(self, route: str) -> str:
+        if "comparison/progress" in route:
+            Comparison.objects.get_or_create(version=self.iris, kind=Kind.REPLAY)
+        return "champion"
 
     def _prediction(self, route: str) -> Prediction:
         owner = self.people["owner"]
