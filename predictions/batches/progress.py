@@ -44,13 +44,21 @@ def progress_of(jobs: Sequence[BatchJob]) -> dict[uuid.UUID, Progress]:
     """The progress of jobs without errors and histograms, by two queries for any number of jobs."""
     chunks = BatchChunk.objects.filter(job__in=[job.pk for job in jobs])
     counts = chunks.counts()
-    reading = set(chunks.unfinished().filter(kind=BatchChunk.READ).values_list("job", flat=True))
-    return {job.pk: _progress(job, counts.get(job.pk, NOTHING), job.pk not in reading) for job in jobs}
+    reads = list(chunks.filter(kind=BatchChunk.READ).values_list("job", "number", "finished_at"))
+    reading = {job for job, _, finished_at in reads if finished_at is None}
+    corrected = {job for job, number, _ in reads if number == BatchChunk.CORRECTIONS}
+    return {
+        job.pk: _progress(
+            job, counts.get(job.pk, NOTHING), is_read=job.pk not in reading, is_corrected=job.pk in corrected
+        )
+        for job in jobs
+    }
 
 
-def _progress(job: BatchJob, counts: Mapping[str, int], is_read: bool) -> Progress:
+def _progress(job: BatchJob, counts: Mapping[str, int], *, is_read: bool, is_corrected: bool) -> Progress:
     done = counts["good"] + counts["bad"]
-    rate = _rate(job, done)
+    # Between the file and its corrections a job waits for a person, so its rate would say nothing about the work.
+    rate = None if is_corrected else _rate(job, done)
     left = (counts["rows"] - done) / rate if rate and is_read and job.state == JobState.RUNNING else None
     return Progress(counts["rows"], counts["good"], counts["bad"], is_read, rate, left)
 

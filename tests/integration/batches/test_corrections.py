@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from predictions.batches import downloads, execution, exports, jobs, opening
+from predictions.batches.progress import progress
 from predictions.maintenance import leases, retention
 from predictions.models import (
     BatchChunk,
@@ -204,6 +205,17 @@ def test_second_correction_keeps_what_the_first_one_changed(kinds: RegisteredMod
 
     assert no_bad_rows(job)
     assert results(job)[0]["note"] == "'=new"  # guarded once, as a formula in the first correction is
+
+
+def test_rate_of_a_corrected_file_is_not_told(iris: ModelVersion) -> None:
+    """The time in which a person corrected the rows is no work of Foretell."""
+    job, content = finished(iris)
+    before = progress(job).rows_per_second
+
+    correct(job, content)
+
+    assert before
+    assert progress(job).rows_per_second is None
 
 
 # --- Removal ----------------------------------------------------------------------------------------------------------
