@@ -1,5 +1,6 @@
 """Registered models and their versions: rows that mirror the folders, and which version serves."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -118,6 +119,10 @@ class ModelVersion(models.Model):
     def target_names(self) -> list[str]:
         """The names of several targets, in their order. Empty for a version with one target."""
         return [view["target"]["name"] for view in self.views]
+
+    def parts(self, output: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs of several targets by name, in the order of the targets. PostgreSQL orders the keys by length."""
+        return {name: output["outputs"][name] for name in self.target_names}
 
     @property
     def profile(self) -> dict[str, Any]:

@@ -16,9 +16,8 @@ LIKELIEST = 5
 
 def present(output: Mapping[str, Any], version: ModelVersion) -> "AnswerPresenter | SeveralAnswers":
     if output["kind"] == "multi":
-        return SeveralAnswers(
-            [AnswerPresenter(output["outputs"][view["target"]["name"]], view) for view in version.views]
-        )
+        parts = zip(version.parts(output).values(), version.views, strict=True)
+        return SeveralAnswers([AnswerPresenter(part, view) for part, view in parts])
     return AnswerPresenter(output, version.manifest)
 
 
@@ -101,7 +100,7 @@ class AnswerPresenter:
                 "is_answer": label == self._output["label"],
                 "in_set": label in fitting,
             }
-            for label, share in sorted(shares.items(), key=lambda pair: -pair[1])
+            for label, share in sureness.ranked(shares)
         ]
 
     @property

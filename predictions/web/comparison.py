@@ -11,7 +11,7 @@ from predictions.comparison.agreement import Pair, agreements
 from predictions.models import Prediction
 from predictions.serving.schema.signature import Choice, Feature
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
-from predictions.web.formatting import MINUS, number_text, probability_text, range_text
+from predictions.web.formatting import MINUS, number_text, range_text
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.values import value_text
 
@@ -149,9 +149,8 @@ def _parts_of(row: Prediction) -> dict[str, str]:
     if row.output is None:
         return {}
     shown = present(row.output, row.version)
-    outputs: Mapping[str, Any] = row.output.get("outputs") or {}
     if isinstance(shown, SeveralAnswers):
-        pairs = zip(shown.parts, outputs.values(), strict=True)
+        pairs = zip(shown.parts, row.version.parts(row.output).values(), strict=True)
         return {f"{part.name}: {label}": text for part, output in pairs for label, text in _parts(part, output)}
     return dict(_parts(shown, row.output))
 
@@ -161,7 +160,7 @@ def _parts(answer: AnswerPresenter, output: Mapping[str, Any]) -> Iterator[tuple
     yield gettext("Answer"), number_text(output["value"]) if is_number else answer.value_text
     if interval := output.get("interval"):
         yield gettext("Interval"), range_text(number_text(interval[0]), number_text(interval[1]))
-    for label, share in (output.get("probabilities") or {}).items():
-        yield gettext("Share of %(label)s") % {"label": label}, probability_text(share)
+    for bar in answer.bars:
+        yield gettext("Share of %(label)s") % {"label": bar["label"]}, bar["percent"]
     if answer.grade_text:
         yield gettext("How sure"), answer.grade_text

@@ -31,7 +31,7 @@ class FeedbackPresenter:
         self.was_right = given.was_right if given else None
         self.comment = given.comment if given else ""
         self.given_at = given.given_at if given else None
-        self.actual = _text(given.actual) if given and given.actual is not None else ""
+        self.actual = _text(given.actual, version) if given and given.actual is not None else ""
         self.labels: list[str] = manifest.get("labels", []) if manifest.get("task") == "classification" else []
         self.takes_number = is_one and manifest.get("task") == "regression"
         self.unit = answer.unit if answer else ""
@@ -87,7 +87,7 @@ def _actual(text: str, prediction: Prediction) -> str | float | None:
     return text
 
 
-def _text(actual: Any) -> str:
+def _text(actual: Any, version: ModelVersion) -> str:
     if isinstance(actual, dict):
-        return ", ".join(f"{name} {_text(value)}" for name, value in actual.items())
+        return ", ".join(f"{name} {_text(actual[name], version)}" for name in version.target_names if name in actual)
     return number_text(actual) if isinstance(actual, int | float) and not isinstance(actual, bool) else str(actual)

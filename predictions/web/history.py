@@ -83,15 +83,21 @@ def _facts(row: Prediction) -> list[Any]:
     held = output.get("prediction_set")
     return [
         row.pk, row.version.registered_model.name, row.version.number, row.created_at.isoformat(),
-        row.finished_at and row.finished_at.isoformat(), row.state, _answer(output), low, high,
+        row.finished_at and row.finished_at.isoformat(), row.state, _answer(row), low, high,
         None if held is None else "|".join(held), output.get("grade"), row.error_code,
     ]  # fmt: skip
 
 
-def _answer(output: dict[str, Any]) -> Any:
+def _answer(row: Prediction) -> Any:
     """The answer in one cell. The answers of several targets are a JSON object with the names of the targets."""
+    output = row.output or {}
     if "outputs" in output:
-        return json.dumps({name: _answer(part) for name, part in output["outputs"].items()}, ensure_ascii=False)
+        parts = row.version.parts(output)
+        return json.dumps({name: _value(part) for name, part in parts.items()}, ensure_ascii=False)
+    return _value(output)
+
+
+def _value(output: dict[str, Any]) -> Any:
     return output.get("label", output.get("value"))
 
 

@@ -96,12 +96,16 @@ def _of_class(output: Mapping[str, Any]) -> list[str]:
     return said + _evidence(output, UNSURE) if grade == "uncertain" else said
 
 
+def ranked(shares: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The labels with their probabilities, the most probable first, and equally probable ones by name."""
+    return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
 def _tie(output: Mapping[str, Any]) -> list[str]:
-    shares = output.get("probabilities") or {}
-    ranked = sorted(shares.items(), key=lambda pair: -pair[1])
-    if len(ranked) < 2 or ranked[0][1] - ranked[1][1] > TIE:
+    likeliest = ranked(output.get("probabilities") or {})[:2]
+    if len(likeliest) < 2 or likeliest[0][1] - likeliest[1][1] > TIE:
         return []
-    (first, high), (second, low) = ranked[:2]
+    (first, high), (second, low) = likeliest
     text = gettext("A tie: %(first)s has %(high)s and %(second)s %(low)s. Either may be right.")
     shown = {"high": probability_text(high), "low": probability_text(low)}
     return [text % {"first": first, "second": second, **shown}]

@@ -43,7 +43,8 @@ class VersionLine(VersionPresenter):
             gettext("compiled (ONNX)") if version.manifest.get("compiled") else gettext("the estimator itself")
         )
         libraries: dict[str, str] = version.manifest["libraries"]
-        self.libraries = [f"{name} {number}" for name, number in list(libraries.items())[:LIBRARIES]]
+        ordered = sorted(libraries.items(), key=lambda pair: (pair[0] != "python", pair[0]))
+        self.libraries = [f"{name} {number}" for name, number in ordered[:LIBRARIES]]
 
     @property
     def state(self) -> str:

@@ -37,7 +37,7 @@ def _answer(row: Prediction) -> Iterator[str]:
         yield f"{title}: {_value(output)}."
         yield from _sureness(output)
         return
-    for target, one in output["outputs"].items():
+    for target, one in row.version.parts(output).items():
         yield f"{title}, {target}: {_value(one)}."
         yield from _sureness(one)
 

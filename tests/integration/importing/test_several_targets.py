@@ -15,9 +15,12 @@ from django.test import Client
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 
+from predictions.api.mcp import sentences
 from predictions.batches.progress import progress
-from predictions.models import ModelVersion, Prediction
+from predictions.models import Feedback, ModelVersion, Prediction
+from predictions.web.formatting import number_text
 from predictions.web.forms import written
+from predictions.web.history import csv_lines
 from tests.integration.importing.conftest import Bring
 from tests.support.api_client import ApiClient
 from tests.support.commands import run
@@ -73,7 +76,7 @@ def test_each_number_is_shown_with_its_name_and_interval(numbers: ModelVersion, 
 
     output = Prediction.objects.get().output or {}
     assert output["kind"] == "multi"
-    assert list(output["outputs"]) == ["height", "width"]
+    assert list(numbers.parts(output)) == ["height", "width"]
     low, high = output["outputs"]["width"]["interval"]
     assert low < output["outputs"]["width"]["value"] < high
     assert "Height:</span>" in page
@@ -189,6 +192,49 @@ def test_answer_that_was_right_is_exported_as_the_truth_of_each_class(classes: M
     lines = list(csv.DictReader(run("export_labels", "mine").splitlines()))
     outputs = (Prediction.objects.get().output or {})["outputs"]
     assert [(lines[0]["colour"], lines[0]["size"])] == [(outputs["colour"]["label"], outputs["size"]["label"])]
+
+
+# --- The order of the targets -----------------------------------------------------------------------------------------
+def as_postgresql_stores(row: Prediction) -> Prediction:
+    """Store the answers in the order in which PostgreSQL returns them: the shorter name, "width", comes first."""
+    outputs = (row.output or {})["outputs"]
+    row.output = {"kind": "multi", "outputs": {name: outputs[name] for name in ("width", "height")}}
+    row.save(update_fields=["output"])
+    return row
+
+
+def test_comparison_shows_each_answer_under_its_own_name(numbers: ModelVersion, client: Client) -> None:
+    for _ in range(2):
+        asked(client, numbers)
+    rows = [as_postgresql_stores(row) for row in Prediction.objects.all()]
+
+    page = shown(client, f"/predictions/compare/?id={rows[0].pk}&id={rows[1].pk}")
+
+    outputs = (rows[0].output or {})["outputs"]
+    for name, label in (("height", "Height: Answer"), ("width", "Width: Answer")):
+        assert number_text(outputs[name]["value"]) in page.partition(label)[2].partition("</tr>")[0]
+    assert page.index("Height: Answer") < page.index("Width: Answer")
+
+
+def test_programs_are_given_the_targets_in_the_order_of_the_version(numbers: ModelVersion, client: Client) -> None:
+    asked(client, numbers)
+    row = as_postgresql_stores(Prediction.objects.get())
+
+    body = ApiClient().get(f"/api/v1/predictions/{row.pk}/").json()
+    assert list(body["output"]["outputs"]) == ["height", "width"]
+    sentence = sentences.of_prediction(row, [])
+    assert sentence.index(", height: ") < sentence.index(", width: ")
+    [line] = list(csv.DictReader("".join(csv_lines(Prediction.objects.all(), ["a"])).splitlines()))
+    assert list(json.loads(line["prediction"])) == ["height", "width"]
+
+
+def test_true_values_are_shown_in_the_order_of_the_version(numbers: ModelVersion, client: Client) -> None:
+    address = asked(client, numbers)
+    Feedback.objects.create(
+        prediction=Prediction.objects.get(), caller=Prediction.objects.get().caller, actual={"width": 1, "height": 170}
+    )
+
+    assert "height 170, width 1" in shown(client, address)
 
 
 def test_estimator_of_another_number_of_targets_is_refused(bring: Bring) -> None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from predictions.models import ModelVersion
+from predictions.models import ModelVersion, RegisteredModel
 from predictions.web.figures import VersionPresenter
 from predictions.web.formatting import wilson_interval
+from predictions.web.versions import VersionLine
 
 
 def headline(accuracy: float, held_out: int) -> Any:
@@ -50,6 +51,14 @@ def test_mean_over_classes_names_their_counts() -> None:
 
     said = "15 of 15 (80–100 %), 30 of 30 (89–100 %)"  # noqa: RUF001
     assert (row["value"], row["help"]) == ("100 %", f"balanced accuracy, the mean of {said}")
+
+
+def test_python_stands_before_the_other_libraries_however_they_are_stored() -> None:
+    libraries = {"onnx": "1.19", "numpy": "2.3", "scipy": "1.16", "python": "3.13", "scikit-learn": "1.7"}
+    version = ModelVersion(number=1, manifest={"metrics": {}, "bytes": 1, "libraries": libraries})
+    version.registered_model = RegisteredModel(name="fruit")
+
+    assert VersionLine(version).libraries == ["python 3.13", "numpy 2.3", "onnx 1.19", "scikit-learn 1.7"]
 
 
 def test_task_without_true_answers_has_no_headline() -> None:

@@ -104,6 +104,13 @@ def test_tie_is_said_as_a_tie() -> None:
     assert said(classified(0.504, grade="uncertain", prediction_set=["benign", "malignant"])) == [TIE, SEVERAL]
 
 
+def test_equally_probable_classes_are_in_one_order_however_they_are_stored() -> None:
+    stored = classified(probabilities={"plum": 0.5, "apricot": 0.5}, label="apricot", grade="uncertain")
+
+    assert [bar["label"] for bar in AnswerPresenter(stored, {}).bars] == ["apricot", "plum"]
+    assert said(stored)[0] == "A tie: apricot has 50.0 % and plum 50.0 %. Either may be right."
+
+
 @pytest.mark.parametrize("benign", [0.506, 0.9, 1.0])
 def test_tie_is_not_said_of_classes_that_are_apart(benign: float) -> None:
     assert "tie" not in " ".join(said(classified(benign, grade="clear")))
