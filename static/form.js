@@ -126,7 +126,7 @@ function markOf(pairs) {
 
 function isTaken(control, text, mark) {
   if (!control || !text) return false;
-  if (control.options) return [...control.options].some((one) => [one.value, one.text].some((said) => said.trim().toLowerCase() === text.toLowerCase()));
+  if (control.options) return optionFor(control, text) !== undefined;
   return readAs(control, text, mark) !== null;
 }
 

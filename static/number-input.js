@@ -98,12 +98,20 @@ function offer(input, cells) {
   return offered;
 }
 
-// A choice is found by its value or by its label, in any case of letters.
+// The one option with this value, or else with this label, or else with either of them in other capitals or spaces.
+function optionFor(control, cell) {
+  const wanted = cell.trim().toLowerCase();
+  const tries = [
+    (one) => one.value === cell,
+    (one) => one.text === cell,
+    (one) => [one.value, one.text].some((said) => said.trim().toLowerCase() === wanted),
+  ];
+  return tries.map((fits) => [...control.options].filter(fits)).find((found) => found.length === 1)?.[0];
+}
+
 function put(control, cell) {
-  const wanted = cell.toLowerCase();
-  const option = [...(control.options ?? [])].find((one) => [one.value, one.text].some((said) => said.trim().toLowerCase() === wanted));
   if (!control.options) control.value = cell;
-  else if (cell) control.value = option?.value ?? "";
+  else if (cell) control.value = optionFor(control, cell)?.value ?? "";
   for (const kind of ["input", "change"]) control.dispatchEvent(new Event(kind, { bubbles: true }));
 }
 

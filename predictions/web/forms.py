@@ -24,6 +24,7 @@ from predictions.web import charts
 from predictions.web.formatting import decimal_mark, number_text
 from predictions.web.localized import localized
 from predictions.web.number_input import Unreadable, read_number
+from predictions.web.values import choice_keys, visible_label
 
 KEY = "idempotency_key"
 # A text that may be longer than this gets an area of several lines.
@@ -66,7 +67,7 @@ def _number(feature: Any, seen: Mapping[str, Any]) -> forms.Field:
 def _choice(feature: Choice, _seen: Mapping[str, Any]) -> forms.Field:
     keys = choice_keys(feature)
     values = {key: value for value, key in keys.items()}
-    offered = [("", gettext("Choose…")), *((keys[value], _visible(label)) for value, label in feature.choices)]
+    offered = [("", gettext("Choose…")), *((keys[value], visible_label(label)) for value, label in feature.choices)]
     attrs = {} if any(isinstance(value, str) for value in feature.values) else {"data-json": ""}
     widget = forms.Select(attrs=attrs)
     return forms.TypedChoiceField(choices=offered, coerce=values.__getitem__, empty_value=None, widget=widget)
@@ -190,23 +191,6 @@ def _written(feature: Feature, value: Any, decimal: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value).removesuffix(".0").replace(".", decimal) if isinstance(value, float) else str(value)
-
-
-def choice_keys(feature: Choice) -> dict[Any, str]:
-    """The text that each option sends, by value. The value "" has another key: "" means that nothing is chosen."""
-    keys = {value: str(value) for value in feature.values}
-    if "" in keys:
-        empty = "(empty)"
-        while empty in keys.values():
-            empty += "_"
-        keys[""] = empty
-    return keys
-
-
-def _visible(label: str) -> str:
-    if label.strip():
-        return label
-    return gettext("(%(count)s spaces)") % {"count": len(label)} if label else gettext("(empty)")
 
 
 def _field(feature: Feature, seen: Mapping[str, Any]) -> forms.Field:

@@ -137,8 +137,7 @@ def changed_row(prediction: Any, name: str, text: str) -> list[Value]:
     if feature is None:
         raise InvalidChange(gettext("Choose a value to change."))
     try:
-        value = read_value(feature, text.strip()) if text.strip() else None
-        return requests.changed_row(prediction, {name: value})
+        return requests.changed_row(prediction, {name: read_value(feature, text)})
     except Unreadable as error:
         raise InvalidChange(str(error)) from None
     except InvalidInput as error:

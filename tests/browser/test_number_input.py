@@ -77,6 +77,20 @@ def test_pasted_row_fills_the_fields_when_that_is_chosen(page: Page, text: str) 
     expect(value(page)).to_have_text("setosa")
 
 
+@pytest.mark.parametrize(
+    ("cell", "chosen"), [("M", "M"), ("m", "m"), ("two", "2"), ("TWO", "2"), ("b", "b"), ("one", None), ("Z", None)]
+)
+def test_choice_of_a_pasted_row_is_the_one_that_it_names(page: Page, cell: str, chosen: str | None) -> None:
+    page.goto("/models/iris/")
+    options = [["m", "m"], ["M", "M"], ["2", "Two"], ["a", "b"], ["b", "a"], ["3", "One"], ["4", "ONE"]]
+    script = """([options, cell]) => {
+      const select = document.createElement("select");
+      for (const [value, label] of options) select.add(new Option(label, value));
+      return optionFor(select, cell)?.value ?? null;
+    }"""
+    assert page.evaluate(script, [options, cell]) == chosen
+
+
 def test_row_that_is_longer_than_the_form_says_so(page: Page) -> None:
     page.goto("/models/iris/")
     paste(page, "Petal length", "1.4\t0.2\t7")

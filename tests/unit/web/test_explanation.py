@@ -185,6 +185,49 @@ def test_other_value_is_read_as_people_write_it(name: str, text: str, row: list[
         ("width", "wide", "“wide” is not a number."),
         ("width", "-1", "Width: Must be at least 0"),
         ("width", " ", "Width: Please fill this in."),
+@pytest.mark.parametrize(
+    ("choices", "text", "value"),
+    [
+        ({"m": "m", "M": "M"}, "M", "M"),
+        ({"a": "b", "b": "a"}, "b", "b"),
+        ({"a": "Red", "b": "RED"}, "RED", "b"),
+        ({" Private": " Private", "State": "State"}, " Private", " Private"),
+        ({" Private": " Private", "State": "State"}, "private ", " Private"),
+        ({"": "", "a": "a"}, "(empty)", ""),
+        ({" ": " ", "a": "a"}, " ", " "),
+        ({" ": " ", "a": "a"}, "(1 space)", " "),
+        ({" ": "  ", "a": "a"}, "(2 spaces)", " "),
+        ({2: "Two", 1: "One"}, "1", 1),
+    ],
+)
+def test_choice_that_is_typed_exactly_is_that_choice(choices: dict[Any, str], text: str, value: Any) -> None:
+    assert changed_row(with_feature("choice", choices=[*choices.items()]), "own", text) == [value]
+
+
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [
+        ({"male": "male", "MALE": "MALE"}, "Male"),
+        ({"a": "Red", "b": "Red"}, "Red"),
+        ({"": "", "a": "a"}, " "),
+        ({" ": " ", "a": "a"}, ""),
+    ],
+)
+def test_text_that_names_no_choice_or_two_of_them_is_refused(choices: dict[Any, str], text: str) -> None:
+    with pytest.raises(InvalidChange, match=r"^own: "):
+        changed_row(with_feature("choice", choices=[*choices.items()]), "own", text)
+
+
+def test_spaces_around_a_text_are_part_of_it() -> None:
+    assert changed_row(with_feature("text"), "own", " as typed ") == [" as typed "]
+
+
+def with_feature(kind: str, **properties: Any) -> Prediction:
+    """An answer of a version with one feature of this kind."""
+    manifest = {"signature": [{"kind": kind, "name": "own", **properties}]}
+    return Prediction(version=ModelVersion(manifest=manifest), values=[None])
+
+
         ("colour", "blue", "Colour: "),
     ],
 )
