@@ -93,7 +93,7 @@ def read_number(text: str, unit: str = "") -> Decimal:
     if len(numbers) > 1:
         raise Unreadable("two_ways", tidy, readings=_alternatives(numbers))
     _check_size(tidy, float(numbers[0]), readings[0])
-    return Decimal(numbers[0])
+    return Decimal(numbers[0]) if float(numbers[0]) else Decimal(0)  # a zero may have any exponent, a Decimal may not
 
 
 def _alternatives(numbers: Sequence[str]) -> str:

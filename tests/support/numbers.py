@@ -28,6 +28,8 @@ NUMBERS: list[tuple[str, str, float]] = [
     ("5.", "", 5),
     ("0", "", 0),
     ("-0,0", "", 0),
+    ("0e9999999999999999999", "", 0),
+    ("0,0e-9999999999999999999", "", 0),
     ("1e-3", "", 0.001),
     ("1e\u22123", "", 0.001),
     ("1,5E3", "", 1500),
@@ -80,6 +82,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("9" * 310, "", "?too_large"),
     ("1e99999999999999999999999999", "", "?too_large"),
     ("1e-400", "", "?too_small"),
+    ("1e-9999999999999999999", "", "?too_small"),
 ]
 
 # Cases of a German page. A text of the lists above that is not ambiguous there, either, is read in the same way.
