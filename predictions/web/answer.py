@@ -137,6 +137,7 @@ class SeveralAnswers:
     kind = "multi"
     name = unit = ""
     is_about = False
+    interval = None
 
     def __init__(self, parts: Sequence[AnswerPresenter]) -> None:
         self.parts = parts

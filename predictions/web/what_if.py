@@ -70,6 +70,8 @@ class WhatIfPresenter(ComputationPresenter):
     def _no_change(self) -> str:
         if self.before.kind == "classification":
             return gettext("No single change to a value that the training data has gives another answer.")
+        if not self.before.interval:
+            return gettext("This answer has no interval, so the smallest change is not looked for.")
         return gettext(
             "No single change to a value that the training data has gives an answer outside the interval of this one."
         )

@@ -146,6 +146,13 @@ def test_no_change_is_said_where_none_was_found(output: Any, other: str) -> None
     )
 
 
+@pytest.mark.parametrize("output", [{**WEIGHT, "interval": None}, {**WEIGHT, "interval": None, "grade": "outside"}])
+def test_answer_without_an_interval_has_no_smallest_change(output: Any) -> None:
+    assert what_if({"change": None}, output).change == (
+        "This answer has no interval, so the smallest change is not looked for."
+    )
+
+
 def test_other_answer_stands_beside_this_one_only_where_it_was_asked_for() -> None:
     shown = what_if({"changed": {**PLUM, "label": "pear"}})
 
@@ -178,13 +185,6 @@ def test_other_value_is_read_as_people_write_it(name: str, text: str, row: list[
     assert changed_row(asked(), name, text) == row
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("length", "2", "Choose a value to change."),
-        ("width", "wide", "“wide” is not a number."),
-        ("width", "-1", "Width: Must be at least 0"),
-        ("width", " ", "Width: Please fill this in."),
 @pytest.mark.parametrize(
     ("choices", "text", "value"),
     [
@@ -228,6 +228,13 @@ def with_feature(kind: str, **properties: Any) -> Prediction:
     return Prediction(version=ModelVersion(manifest=manifest), values=[None])
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("length", "2", "Choose a value to change."),
+        ("width", "wide", "“wide” is not a number."),
+        ("width", "-1", "Width: Must be at least 0"),
+        ("width", " ", "Width: Please fill this in."),
         ("colour", "blue", "Colour: "),
     ],
 )
