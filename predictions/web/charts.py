@@ -1,6 +1,7 @@
 """Geometry of the drawings: pure functions from numbers to coordinates. Templates draw them, and the style sheet gives
 their colours. Coordinates are in units of a drawing that is `WIDTH` wide and `HEIGHT` high, with y downwards."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,8 +42,8 @@ class Bar:
 
 
 def axis_over(values: Sequence[float]) -> Axis | None:
-    """The axis that covers all values; None if there are no values, or if all are equal."""
-    if not values or not max(values) > min(values):
+    """The axis that covers all values; None without values, and if they are equal or too far apart for a float."""
+    if not values or not 0 < max(values) - min(values) < math.inf:
         return None
     return Axis(min(values), max(values))
 

@@ -1,5 +1,6 @@
 """Two predictions of one model side by side: the values that differ, both answers, and each part of them."""
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -137,9 +138,9 @@ def compare_url(*predictions: Prediction) -> str:
 
 
 def _difference(old: Any, new: Any) -> str:
-    """The difference of two numbers, with its sign; empty for equal numbers and for other values."""
+    """The difference of two numbers, with its sign; empty for equal numbers, other values, and above every float."""
     numbers = [one for one in (old, new) if isinstance(one, int | float) and not isinstance(one, bool)]
-    if len(numbers) < 2 or old == new:
+    if len(numbers) < 2 or old == new or not math.isfinite(new - old):
         return ""
     return f"{'+' if new > old else MINUS}{number_text(abs(new - old))}"
 

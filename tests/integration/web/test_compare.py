@@ -43,6 +43,15 @@ def test_values_that_differ_are_marked_and_both_answers_have_their_grade(
     assert "ersion" not in page.text.split("Two results side by side")[1].split("Values that differ")[0]
 
 
+def test_difference_above_every_float_is_left_out(client: Client, kinds: RegisteredModel) -> None:
+    assert kinds.champion
+    rows = [answered(kinds.champion, [value, 1, "g", True, "x", None]) for value in (-1.7e308, 1.7e308)]
+    page = Page(client.get(address(*rows)))
+
+    assert "1 of 6 values differs." in page.text
+    assert "+" not in page.text
+
+
 def test_codes_of_choices_have_no_difference(client: Client, registered: dict[str, RegisteredModel]) -> None:
     version = registered["diabetes"].champion
     assert version

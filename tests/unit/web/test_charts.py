@@ -21,8 +21,8 @@ def test_value_is_drawn_within_the_axis_in_its_proportion(ends: list[float], val
     assert (axis.y(axis.low), axis.y(axis.high)) == (charts.HEIGHT, 0)
 
 
-@pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0]])
-def test_axis_needs_two_different_numbers(values: list[float]) -> None:
+@pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0], [-1.7e308, 1.7e308]])
+def test_axis_needs_two_different_numbers_whose_distance_is_a_float(values: list[float]) -> None:
     assert charts.axis_over(values) is None
 
 
