@@ -3,7 +3,7 @@
 import math
 import re
 from datetime import timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 from django.utils.formats import get_format
 from django.utils.translation import gettext
@@ -15,6 +15,8 @@ GROUP = "\N{NARROW NO-BREAK SPACE}"
 GROUPED_FROM = 5
 # Numbers outside this range are written with powers of ten. Otherwise a reader would have to count zeros.
 SMALLEST, LARGEST = 1e-4, 1e15
+# Any float rounded to any place of a float: the places go from 308 to -324.
+EXACT = Context(prec=700)
 
 
 def decimal_mark() -> str:
@@ -45,14 +47,12 @@ def exact_text(value: float) -> str:
 
 def rounded_text(value: float, place: int, rounding: str = ROUND_HALF_EVEN) -> str:
     """Rounded to a power of ten: `place` is its exponent, 1 for tens, -2 for hundredths."""
-    if abs(value) >= LARGEST or place < -12:
-        return number_text(value)
-    return _plain_text(f"{Decimal(repr(value)).quantize(Decimal(1).scaleb(place), rounding):f}", keep_zeros=True)
-
-
-def first_place(value: float) -> int:
-    """The place of the first digit of a number above zero, as `rounded_text` takes it: 94 gives 1, 0.03 gives -2."""
-    return math.floor(math.log10(value))
+    rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(place), rounding, EXACT)
+    if abs(value) < LARGEST and place >= -12:
+        return _plain_text(f"{rounded:f}", keep_zeros=True)
+    if rounded and not SMALLEST <= abs(rounded) < LARGEST:
+        return _power_text(f"{rounded.normalize(EXACT):e}")
+    return _plain_text(f"{rounded:f}")
 
 
 def interval_text(value: float, low: float, high: float) -> tuple[str, str, str]:
@@ -63,7 +63,7 @@ def interval_text(value: float, low: float, high: float) -> tuple[str, str, str]
     """
     if not high > low:
         return number_text(value), number_text(low), number_text(high)
-    place = first_place((high - low) / 4)
+    place = ((Decimal(repr(high)) - Decimal(repr(low))) / 4).adjusted()
     return (
         rounded_text(value, place),
         rounded_text(low, place, ROUND_FLOOR),

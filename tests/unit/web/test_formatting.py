@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from predictions.web.formatting import (
 )
 
 shares = st.floats(0, 1)
+finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +115,29 @@ def test_duration_is_in_the_unit_that_fits(seconds: float, text: str) -> None:
         (204.9, 97.86, 311.9, ("200", "90", "320")),
         (70.56, 0.0, 141.2, ("70", "0", "150")),
         (7.25, 5.9, 9.04, ("7.2", "5.9", "9.1")),
+        (1.00002e15, 1.00001e15, 1.00003e15, ("1.00002e15", "1.00001e15", "1.00003e15")),
+        (1.23456e-14, 1.23412e-14, 1.23488e-14, ("1.2346e\u221214", "1.2341e\u221214", "1.2349e\u221214")),
+        (0.0, -1.7e308, 1.7e308, ("0", "\u22121.7e308", "1.7e308")),
+        (0.0, 0.0, 5e-324, ("0", "0", "5e\u2212324")),
     ],
 )
 def test_interval_is_rounded_outwards_to_digits_that_mean_something(
     value: float, low: float, high: float, texts: tuple[str, str, str]
 ) -> None:
     assert interval_text(value, low, high) == texts
+
+
+@given(st.tuples(finite, finite, finite).filter(lambda three: len(set(three)) > 1))
+def test_interval_of_any_numbers_contains_the_exact_interval(three: tuple[float, float, float]) -> None:
+    low, value, high = sorted(three)
+    shown = [_decimal(text) for text in interval_text(value, low, high)]
+
+    assert shown[1] <= Decimal(repr(low)) < Decimal(repr(high)) <= shown[2]
+    assert shown[1] < shown[2]
+
+
+def _decimal(text: str) -> Decimal:
+    return Decimal(text.replace("\N{MINUS SIGN}", "-").replace("\N{NARROW NO-BREAK SPACE}", ""))
 
 
 @given(low=st.integers(1, 10_000), width=st.floats(0.1, 5_000))

@@ -84,6 +84,13 @@ def test_rounded_text_is_read_as_the_number_it_shows(value: float, place: int) -
     assert abs(read - value) <= 10.0**place * 0.5 + abs(value) * 1e-12
 
 
+@given(st.floats(-1e300, 1e300), st.integers(-320, 300))
+def test_number_that_is_rounded_to_any_place_is_read_as_the_number_it_shows(value: float, place: int) -> None:
+    read = float(read_number(rounded_text(value, place)))
+
+    assert math.isclose(read, value, rel_tol=1e-15, abs_tol=0.5000001 * 10.0**place)
+
+
 @given(finite, st.sampled_from(["mm", "kg/m²", "%", "€"]))
 def test_number_with_the_unit_of_its_field_is_the_number(value: float, unit: str) -> None:
     assert float(read_number(f"{exact_text(value)} {unit}", unit)) == value

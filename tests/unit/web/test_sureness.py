@@ -177,6 +177,12 @@ def test_number_follows_the_digits_of_its_interval_which_is_rounded_outwards() -
     ]
 
 
+def test_interval_as_wide_as_floats_allow_is_written_and_not_drawn() -> None:
+    answer = AnswerPresenter(regressed(0.0, (-1.7e308, 1.7e308)), {})
+
+    assert (answer.interval_text, answer.line) == ("\N{MINUS SIGN}1.7e308 to 1.7e308", None)
+
+
 def test_number_gives_the_evidence_of_its_interval() -> None:
     assert said(regressed(grade="clear", grade_evidence={"right": 118, "of": 131}))[1] == (
         "In 118 of 131 cases it had not seen, the true value lay inside such an interval."
