@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from predictions.maintenance import canary
 from predictions.models import State, clock
@@ -44,7 +44,10 @@ def progress(waited: timedelta, ahead: int | None) -> str:
         return gettext("Asked %(time)s ago. It is next in the queue.") % shown
     if ahead >= polling.MOST_AHEAD:
         return gettext("Asked %(time)s ago. At least %(ahead)s are before it.") % shown
-    return gettext("Asked %(time)s ago. %(ahead)s are before it.") % shown
+    text = ngettext(
+        "Asked %(time)s ago. %(ahead)s is before it.", "Asked %(time)s ago. %(ahead)s are before it.", ahead
+    )
+    return text % shown
 
 
 def capped_note(deadline_at: datetime, now: datetime, late_since: datetime | None) -> str:

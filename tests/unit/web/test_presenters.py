@@ -71,6 +71,7 @@ def test_title_of_the_page_names_answer_and_grade() -> None:
     [
         (None, "Asked 12 s ago."),
         (0, "Asked 12 s ago. It is next in the queue."),
+        (1, "Asked 12 s ago. 1 is before it."),
         (7, "Asked 12 s ago. 7 are before it."),
         (1000, "Asked 12 s ago. At least 1000 are before it."),
     ],
