@@ -74,11 +74,11 @@ batches.query_parameters = ("cursor", "limit")  # read by `threads.check_query`
 
 
 def _list(request: Request) -> Response:
-    pages = NewestFirst()
-    page = pages.paginate_queryset(jobs.history_of(caller_of(request)), request) or []
+    pages = NewestFirst(request)
+    page = pages.page(jobs.history_of(caller_of(request)))
     rows, how_far = jobs.with_versions(page), progress_of(page)
     origin = request_of(request).origin
-    return pages.get_paginated_response([batch(origin, job, how_far[job.pk]) for job in rows])
+    return pages.response([batch(origin, job, how_far[job.pk]) for job in rows])
 
 
 def _create(request: Request) -> Response:

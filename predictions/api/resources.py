@@ -83,11 +83,11 @@ def changes(request: Request, name: str) -> Response:
 @api_view(["GET", "HEAD"])
 def predictions(request: Request) -> Response:
     """The predictions of the caller, newest first. `next` and `previous` are addresses of the neighbouring pages."""
-    pages = NewestFirst()
-    page = pages.paginate_queryset(chosen(request, history_of(caller_of(request))), request) or []
+    pages = NewestFirst(request)
+    page = pages.page(chosen(request, history_of(caller_of(request))))
     rows = registry.attach_versions(page)
     attach_feedback([(row, caller_of(request).key) for row in rows])
-    return pages.get_paginated_response([representation.prediction(_origin(request), row) for row in rows])
+    return pages.response([representation.prediction(_origin(request), row) for row in rows])
 
 
 predictions.query_parameters = PARAMETERS  # read by `threads.check_query`

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -354,6 +355,28 @@ def test_list_comes_in_pages_that_stay(owner: User, mine: list[Prediction], iris
     assert [item["id"] for item in back["results"]] == ids[:2]
 
 
+def test_list_of_many_rows_with_one_time_has_each_row_once(owner: User, iris: ModelVersion) -> None:
+    time = timezone.now()
+    row = make(iris, State.CANCELED, owner=owner, caller=f"user:{owner.pk}", created_at=time)
+    copies = [Prediction(**{**fields_of(row), "id": uuid.uuid4()}) for _ in range(1204)]
+    Prediction.objects.bulk_create(copies)
+
+    pages, address = [], "/api/v1/predictions/?limit=200"
+    while address and len(pages) < 10:
+        body = ApiClient(owner).get(address).json()
+        pages.append([item["id"] for item in body["results"]])
+        address, before = body["next"], body["previous"]
+
+    ids = [one for page in pages for one in page]
+    assert ids == sorted((str(one.pk) for one in [row, *copies]), reverse=True)
+    back = ApiClient(owner).get(before).json()
+    assert [item["id"] for item in back["results"]] == pages[-2]
+
+
+def fields_of(row: Prediction) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in Prediction._meta.concrete_fields}
+
+
 @pytest.mark.parametrize(
     ("query", "pointer"),
     [
@@ -379,7 +402,20 @@ def test_list_with_a_filter_that_means_nothing_is_422(client: ApiClient, db: Non
     assert [error["pointer"] for error in body["errors"]] == [pointer]
 
 
-@pytest.mark.parametrize("position", ["p=garbage", "p=%00", "o=x", "o=-1&p="])
+@pytest.mark.parametrize(
+    "position",
+    [
+        "p=garbage",
+        "p=%00",
+        "o=x",
+        "o=-1&p=",
+        "o=50",
+        "p=2026-01-31+12%3A00%3A00%2B00%3A00",
+        "after never 0198c0de-0000-7000-8000-000000000000",
+        "after 2026-01-31T12:00:00Z x",
+        "beside 2026-01-31T12:00:00Z 0198c0de-0000-7000-8000-000000000000",
+    ],
+)
 def test_list_from_a_foreign_cursor_is_422(client: ApiClient, db: None, position: str) -> None:
     cursor = quote(base64.b64encode(position.encode()).decode())
 
