@@ -4,8 +4,10 @@ import json
 from dataclasses import dataclass
 
 from django.db.models import Q
+from django.db.models.lookups import Contains, IContains
 
 from predictions.models.prediction import PredictionQuerySet
+from predictions.models.target_texts import TargetTexts
 
 GRADES = ("clear", "uncertain", "outside")
 LONGEST_TEXT = 200
@@ -13,7 +15,10 @@ LONGEST_TEXT = 200
 
 @dataclass(frozen=True)
 class HistoryFilter:
-    """An empty field filters nothing. `text` is searched for in the answered class and in the values of the row."""
+    """An empty field filters nothing. `text` is searched for in the answered classes and in the values of the row.
+
+    Of several targets, one with the grade or with the text is enough.
+    """
 
     model: str = ""
     grade: str = ""
@@ -33,11 +38,16 @@ class HistoryFilter:
         if self.model:
             rows = rows.filter(version__registered_model__name=self.model)
         if self.grade:
-            rows = rows.filter(output__grade=self.grade)
+            rows = rows.filter(self._has_grade())
         return rows.filter(self._has_text()) if self.text else rows
+
+    def _has_grade(self) -> Q:
+        # No grade is a part of the name of another one.
+        return Q(output__grade=self.grade) | Q(Contains(TargetTexts("output", "grade"), self.grade))
 
     def _has_text(self) -> Q:
         # SQLite stores JSON as a text in which characters outside ASCII are escaped.
         escaped = json.dumps(self.text)[1:-1]
         values = Q(values__icontains=self.text) | Q(values__icontains=escaped)
-        return values | Q(output__label__icontains=self.text)
+        labels = Q(IContains(TargetTexts("output", "label"), self.text))
+        return values | Q(output__label__icontains=self.text) | labels

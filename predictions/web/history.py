@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -78,27 +78,27 @@ def csv_lines(rows: PredictionQuerySet, names: Sequence[str]) -> Iterator[str]:
 
 
 def _facts(row: Prediction) -> list[Any]:
-    output = row.output or {}
-    low, high = output.get("interval") or (None, None)
-    held = output.get("prediction_set")
     return [
         row.pk, row.version.registered_model.name, row.version.number, row.created_at.isoformat(),
-        row.finished_at and row.finished_at.isoformat(), row.state, _answer(row), low, high,
-        None if held is None else "|".join(held), output.get("grade"), row.error_code,
+        row.finished_at and row.finished_at.isoformat(), row.state, *_answer(row), row.error_code,
     ]  # fmt: skip
 
 
-def _answer(row: Prediction) -> Any:
-    """The answer in one cell. The answers of several targets are a JSON object with the names of the targets."""
+def _answer(row: Prediction) -> list[Any]:
+    """The columns from "prediction" to "grade". For several targets each is a JSON object with their names."""
     output = row.output or {}
-    if "outputs" in output:
-        parts = row.version.parts(output)
-        return json.dumps({name: _value(part) for name, part in parts.items()}, ensure_ascii=False)
-    return _value(output)
+    if "outputs" not in output:
+        return _columns(output)
+    parts = row.version.parts(output)
+    columns = zip(*map(_columns, parts.values()), strict=True)
+    return [json.dumps(dict(zip(parts, column, strict=True)), ensure_ascii=False) for column in columns]
 
 
-def _value(output: dict[str, Any]) -> Any:
-    return output.get("label", output.get("value"))
+def _columns(output: Mapping[str, Any]) -> list[Any]:
+    low, high = output.get("interval") or (None, None)
+    held = output.get("prediction_set")
+    labels = None if held is None else "|".join(held)
+    return [output.get("label", output.get("value")), low, high, labels, output.get("grade")]
 
 
 def _values(row: Prediction, names: Sequence[str]) -> list[Any]:

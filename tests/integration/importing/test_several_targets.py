@@ -249,3 +249,35 @@ def test_target_that_is_empty_is_refused_with_its_line(bring: Bring) -> None:
     estimator = LinearRegression().fit(X, NUMBERS)
     with pytest.raises(CommandError, match=r"line 6: 'width' is empty"):
         bring(estimator, frame, "height,width")
+
+
+# --- The list of predictions ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("query", "is_listed"),
+    [
+        ("grade=outside", True),
+        ("grade=clear", True),
+        ("grade=uncertain", False),
+        ("q=RED", True),
+        ("q=gr%C3%BCn", True),
+        ("q=colour", False),
+        ("q=blue", False),
+    ],
+)
+def test_search_finds_the_grade_and_the_class_of_any_target(
+    classes: ModelVersion, client: Client, query: str, is_listed: bool
+) -> None:
+    address = asked(client, classes)
+    row = Prediction.objects.get()
+    parts = (row.output or {})["outputs"]
+    parts["colour"] |= {"label": "red", "grade": "clear"}
+    parts["size"] |= {"label": "grün", "grade": "outside"}
+    Prediction.objects.update(output=row.output)
+
+    assert (address in shown(client, f"/predictions/?{query}")) == is_listed
+    assert (str(row.pk) in csv_of_list(client, query)) == is_listed
+
+
+def csv_of_list(client: Client, query: str) -> str:
+    response: Any = client.get(f"/predictions/csv/?{query}")
+    return b"".join(response).decode()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from typing import Any
 
 import pytest
@@ -99,6 +100,16 @@ def test_search_narrows_the_list_and_its_csv(
     assert [row["id"] for row in rows_of(mine, query)] == wanted
 
 
+@pytest.mark.parametrize(("query", "count"), [("?q=rot", 1), ("?grade=uncertain", 1), ("?grade=outside", 0)])
+def test_search_finds_a_target_whose_name_is_a_number(
+    mine: Client, iris: ModelVersion, own: dict[str, Any], query: str, count: int
+) -> None:
+    parts = {"1": output("rot", "uncertain"), 'a "b" \\ %s.c': output("klein")}
+    make(iris, State.SUCCEEDED, output={"kind": "multi", "outputs": parts}, **own)
+
+    assert len(rows_of(mine, query)) == count
+
+
 def test_search_without_a_find_says_so_and_offers_all(mine: Client, iris: ModelVersion, own: dict[str, Any]) -> None:
     make(iris, State.SUCCEEDED, **own)
 
@@ -188,3 +199,19 @@ def test_csv_of_several_models_has_the_values_as_json(
     assert (row["prediction"], row["lower"], row["upper"]) == ("-5.5", "-6", "7")
     assert '"note": "=1+1"' in row["values"]
     assert rows_of(mine, "?model=kinds")[0]["note"] == "'=1+1"  # no spreadsheet runs it as a formula
+
+
+def test_csv_has_a_json_object_for_several_targets(mine: Client, iris: ModelVersion, own: dict[str, Any]) -> None:
+    number = {"kind": "regression", "value": 4.5, "interval": [4, 5], "grade": "outside"}
+    parts = {"colour": output("red"), "height": number}
+    make(iris, State.SUCCEEDED, output={"kind": "multi", "outputs": parts}, **own)
+
+    [row] = rows_of(mine)
+
+    assert {name: json.loads(row[name]) for name in ("prediction", "lower", "upper", "prediction_set", "grade")} == {
+        "prediction": {"colour": "red", "height": 4.5},
+        "lower": {"colour": None, "height": 4},
+        "upper": {"colour": None, "height": 5},
+        "prediction_set": {"colour": "red", "height": None},
+        "grade": {"colour": "clear", "height": "outside"},
+    }
