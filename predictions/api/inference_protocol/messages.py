@@ -3,11 +3,12 @@
 Where tensors come as bytes, the header Inference-Header-Content-Length says where the JSON ends.
 """
 
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from predictions.api.http import ApiReply, ApiRequest, json_reply
 from predictions.api.inference_protocol import tensors
@@ -97,7 +98,7 @@ def reply(asked: InferenceRequest, version: ModelVersion, outputs: Sequence[tupl
     whole = {"model_name": name, "model_version": number, "id": asked.id, "outputs": tensors_said}
     if not any(as_bytes for _, as_bytes in outputs):
         return json_reply(200, whole)
-    head = json.dumps(whole, ensure_ascii=False).encode()
+    head = orjson.dumps(whole)
     headers = {"Content-Type": "application/octet-stream", JSON_LENGTH: str(len(head))}
     return ApiReply(200, head + tail, headers)
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from predictions.api.inference_protocol import messages
 from predictions.api.inference_protocol.datatypes import DATATYPES
+from predictions.api.inference_protocol.tensors import Tensor
+from predictions.models import ModelVersion, RegisteredModel
 from predictions.serving.schema.request_errors import BadRequest, NotJSON
 from tests.support.api_request import api_request
 
@@ -75,6 +77,20 @@ def test_bytes_follow_the_json() -> None:
     head = json.dumps({"id": "mine", "inputs": [said]}).encode()
     asked = read(head + b"\1\2", **{messages.JSON_LENGTH: str(len(head))})
     assert (asked.id, list(asked.inputs[0].data)) == ("mine", [1, 2])
+
+
+@pytest.mark.parametrize("has_bytes", [False, True])
+def test_nan_is_null_in_the_json_of_a_reply(has_bytes: bool) -> None:
+    version = ModelVersion(registered_model=RegisteredModel(name="height"), number=3)
+    numbers = Tensor("predict", DATATYPES["FP64"], (1, 1), [1.5])
+    interval = Tensor("interval", DATATYPES["FP64"], (1, 2), [math.nan, math.nan])
+
+    reply = messages.reply(read({"inputs": [X]}), version, [(numbers, has_bytes), (interval, False)])
+
+    assert isinstance(reply.content, bytes)
+    length = int(reply.headers.get(messages.JSON_LENGTH, len(reply.content)))
+    body = json.loads(reply.content[:length], parse_constant=pytest.fail)
+    assert body["outputs"][1]["data"] == [None, None]
 
 
 JSON = st.recursive(
