@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
+from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.web.formatting import count_of_text, number_text, percent_text, share_interval_text, share_text
 
@@ -137,4 +138,4 @@ class ModelPresenter:
         self.summary = model.summary
         self.get_task_display: Any = model.get_task_display
         self.champion = VersionPresenter(model.champion) if model.champion else None
-        self.is_available = model.champion is not None and model.champion.is_available
+        self.is_available = registry.champion(model) is not None

@@ -14,6 +14,7 @@ from predictions.api.threads import caller_of, request_of
 from predictions.models import ModelVersion, RegisteredModel
 from predictions.use_cases import lookup
 
+READY, UNAVAILABLE = "READY", "UNAVAILABLE"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics"]
 
 
@@ -61,6 +62,7 @@ class Model(ProtocolView):
 class ModelReady(ProtocolView):
     def get(self, request: Request, name: str, number: str | None = None) -> Response:
         version = lookup.find_version(name, number)
+        lookup.check_not_paused(lookup.find_model(name))
         return Response({"name": name, "ready": True}) if version.is_available else _not_ready(name)
 
 
@@ -88,18 +90,8 @@ class RepositoryIndex(ProtocolView):
         versions = ModelVersion.objects.filter(registered_model__is_present=True).defer("manifest")
         if only := caller_of(request).only_model:
             versions = versions.filter(registered_model__name=only)
-        return Response(
-            [
-                {
-                    "name": version.registered_model.name,
-                    "version": str(version.number),
-                    "state": "READY" if version.is_available else "UNAVAILABLE",
-                    "reason": "" if version.is_available else "it does not serve here",
-                }
-                for version in versions.select_related("registered_model").order_by("registered_model__name", "number")
-                if version.is_available or not only_ready
-            ]
-        )
+        entries = map(_entry, versions.select_related("registered_model").order_by("registered_model__name", "number"))
+        return Response([entry for entry in entries if entry["state"] == READY or not only_ready])
 
 
 class Infer(ProtocolView):
@@ -111,6 +103,13 @@ class Infer(ProtocolView):
 
 class NotOffered(ProtocolView):
     """Every other path: tracing, shared memory, loading and unloading. `predictions.api.threads` refuses it."""
+
+
+def _entry(version: ModelVersion) -> dict[str, str]:
+    """A version in the index. Why it cannot serve is not said to everybody."""
+    reason = version.registered_model.paused_reason if version.is_available else "it does not serve here"
+    state = UNAVAILABLE if reason else READY
+    return {"name": version.registered_model.name, "version": str(version.number), "state": state, "reason": reason}
 
 
 def _not_ready(name: str) -> Response:

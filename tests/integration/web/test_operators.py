@@ -155,8 +155,10 @@ def test_paused_model_says_why_and_is_resumed(iris: ModelVersion, operator: Clie
     page = change(operator, "pause", "The lab changes its device.")
     assert "The lab changes its device." in page
     assert RegisteredModel.objects.get(name="iris").paused_reason == "The lab changes its device."
+    assert "Not serving now" in operator.get("/").content.decode()
 
     change(operator, "resume")
+    assert "Not serving now" not in operator.get("/").content.decode()
     assert RegisteredModel.objects.get(name="iris").paused_reason == ""
 
 

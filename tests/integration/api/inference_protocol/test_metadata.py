@@ -144,6 +144,26 @@ def test_index_lists_every_version(client: ApiClient, second_iris: ModelVersion)
     assert ready == [one for one in everything if one["state"] == "READY"]
 
 
+@pytest.mark.parametrize("path", ["models/iris/ready", "models/iris/versions/1/ready"])
+def test_paused_model_is_not_ready(client: ApiClient, registered: dict[str, RegisteredModel], path: str) -> None:
+    RegisteredModel.objects.filter(name="iris").update(paused_reason="The data is checked.")
+    response = client.get(f"/v2/{path}")
+    error = "This model accepts no predictions at the moment: The data is checked."
+    assert (response.status_code, response.json()) == (503, {"error": error})
+    assert client.get("/v2/models/wine/ready").status_code == 200
+
+
+def test_index_gives_the_reason_of_a_pause(client: ApiClient, second_iris: ModelVersion) -> None:
+    RegisteredModel.objects.filter(name="iris").update(paused_reason="The data is checked.")
+    index = client.generic("POST", "/v2/repository/index", content_type="").json()
+    assert [one for one in index if one["name"] == "iris"] == [
+        {"name": "iris", "version": number, "state": "UNAVAILABLE", "reason": "The data is checked."}
+        for number in ("1", "2")
+    ]
+    ready = client.post("/v2/repository/index", {"ready": True}, content_type="application/json").json()
+    assert [one["name"] for one in ready] == ["breast-cancer", "diabetes", "wine"]
+
+
 # --- Refusals ---------------------------------------------------------------------------------------------------------
 REFUSALS = {
     ("get", "models/nothing"): (404, "There is no model 'nothing'."),
