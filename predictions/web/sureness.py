@@ -186,15 +186,25 @@ def standing(output: Mapping[str, Any], target: Mapping[str, Any] | None, rows: 
         return gettext("Lower than all %(rows)s %(cases)s in the data.") % counted
     if value > target["maximum"]:
         return gettext("Higher than all %(rows)s %(cases)s in the data.") % counted
-    below = share_below(value, target["percentiles"])
-    if below >= 50:
-        text, share = gettext("Higher than about %(share)s %% of the %(rows)s %(cases)s in the data."), below
-    else:
-        text, share = gettext("Lower than about %(share)s %% of the %(rows)s %(cases)s in the data."), 100 - below
-    return text % {**counted, "share": share}
+    shares = _shares(value, target["percentiles"])
+    share = max(shares)
+    return _standing_text(shares.index(share)) % {**counted, "share": share}
 
 
-def share_below(value: float, percentiles: Sequence[float]) -> int:
-    """The number of targets in 100 that are lower, from 1 to 99: percentiles say nothing more about the ends."""
+def _standing_text(place: int) -> str:
+    return (
+        gettext("Higher than about %(share)s %% of the %(rows)s %(cases)s in the data."),
+        gettext("Lower than about %(share)s %% of the %(rows)s %(cases)s in the data."),
+        gettext("The same as about %(share)s %% of the %(rows)s %(cases)s in the data."),
+    )[place]
+
+
+def _shares(value: float, percentiles: Sequence[float]) -> tuple[int, int, int]:
+    """How many targets in 100 are lower, higher and equal, each at most 99.
+
+    A number between two percentiles counts the lower share on both sides, so that no share is more than is known.
+    """
     low, high = bisect_left(percentiles, value), bisect_right(percentiles, value)
-    return min(max(round((low + high - 1) / 2), 1), 99)
+    if high - low == 1:  # the number is exactly one percentile
+        return min(low, 99), min(100 - low, 99), 0
+    return max(low - 1, 0), max(100 - high, 0), min(max(high - low - 1, 0), 99)

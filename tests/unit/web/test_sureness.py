@@ -256,10 +256,30 @@ def test_number_without_a_width_and_targets_has_no_line() -> None:
         (-1.0, "Lower than all 309 people in the data."),
         (101.0, "Higher than all 309 people in the data."),
         (0.0, "Lower than about 99 % of the 309 people in the data."),
+        (100.0, "Higher than about 99 % of the 309 people in the data."),
+        (17.5, "Lower than about 82 % of the 309 people in the data."),
+        (83.5, "Higher than about 83 % of the 309 people in the data."),
     ],
 )
 def test_number_is_compared_with_the_training_targets(value: float, sentence: str) -> None:
     assert placed(value).standing == sentence
+
+
+@pytest.mark.parametrize(
+    ("percentiles", "sentence"),
+    [
+        ([0.0] * 91 + [float(one) for one in range(1, 11)], "The same as about 90 % of the 309 people in the data."),
+        ([0.0] * 31 + [float(one) for one in range(1, 71)], "Lower than about 69 % of the 309 people in the data."),
+        ([-1.0] * 60 + [0.0] * 30 + [1.0] * 11, "Higher than about 59 % of the 309 people in the data."),
+        ([0.0] * 101, "The same as about 99 % of the 309 people in the data."),
+    ],
+)
+def test_number_that_many_targets_equal_is_not_compared_as_if_they_differed(
+    percentiles: list[float], sentence: str
+) -> None:
+    distribution = {"minimum": min(percentiles), "maximum": max(percentiles), "counts": [], "percentiles": percentiles}
+
+    assert placed(0.0, targets=distribution).standing == sentence
 
 
 @pytest.mark.parametrize("facts", [{"targets": None}, {"grade": "outside"}])
@@ -267,19 +287,21 @@ def test_number_is_not_compared_where_that_is_not_known(facts: Any) -> None:
     assert placed(17.0, **facts).standing == ""
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=30, max_size=200), st.floats(-1e6, 1e6))
+NUMBERS = st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 2.0])
+
+
+@given(st.lists(NUMBERS, min_size=30, max_size=200), NUMBERS)
 def test_comparison_with_the_targets_is_true(targets: list[float], value: float) -> None:
-    """The share in the sentence differs from the counted one by no more than rounding and ties explain."""
+    """The share in the sentence differs from the counted one by no more than rounding explains."""
     ranked = sorted(targets)
     percentiles = [ranked[round(p / 100 * (len(ranked) - 1))] for p in range(101)]
     distribution = {"minimum": ranked[0], "maximum": ranked[-1], "counts": [len(ranked)], "percentiles": percentiles}
     sentence = placed(value, targets=distribution).standing
 
-    least = sum(one < value for one in targets) / len(targets) * 100
-    most = sum(one <= value for one in targets) / len(targets) * 100
-    word, share = re.fullmatch(r"(Higher|Lower) than (?:about (\d+) %|all) .*", sentence).groups()  # type: ignore[union-attr]
-    below = (int(share) if word == "Higher" else 100 - int(share)) if share else (100 if word == "Higher" else 0)
-    assert least - 5 <= below <= most + 5
+    below, above = sum(one < value for one in targets), sum(one > value for one in targets)
+    counted = {"Higher than": below, "Lower than": above, "The same as": len(targets) - below - above}
+    word, share = re.fullmatch(r"(\w+ than|The same as) (?:about (\d+) %|all) .*", sentence).groups()  # type: ignore[union-attr]
+    assert abs(int(share or 100) - counted[word] / len(targets) * 100) <= 5
 
 
 # --- Names: outliers and clusters -------------------------------------------------------------------------------------
