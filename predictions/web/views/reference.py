@@ -1,5 +1,6 @@
 """The reference of a model for programs: requests to copy, the answer beside them, values, errors and limits."""
 
+import json
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,9 @@ from predictions.web.access import for_predictors
 from predictions.web.compression import compressed
 from predictions.web.examples import requests
 from predictions.web.formatting import duration_text, with_decimal_mark
+
+# The type of a choice names at most this many of its values.
+VALUES_NAMED = 8
 
 
 @compressed
@@ -74,15 +78,23 @@ def _type_text(kinds: list[str]) -> str:
 
 def _types(said: dict[str, Any]) -> list[str]:
     if "enum" in said:
-        values = ", ".join("null" if value is None else repr(value) for value in said["enum"][:8])
-        return [gettext("one of %(values)s") % {"values": values}]
+        return [gettext("one of %(values)s") % {"values": _values_text(said["enum"])}]
     kinds = said["type"]
     return list(kinds) if isinstance(kinds, list) else [kinds]
 
 
+def _values_text(values: list[Any]) -> str:
+    """The first values and how many more there are; null, which stands for no value, is always among those named."""
+    named = [value for value in values if value is not None][:VALUES_NAMED] + [None] * (None in values)
+    texts = [json.dumps(value, ensure_ascii=False) for value in named]
+    more = len(values) - len(named)
+    return ", ".join([*texts, gettext("and %(count)s more") % {"count": more}] if more else texts)
+
+
 def _range(said: dict[str, Any]) -> str:
     """The allowed range. Its numbers are in the format of JSON, as in the requests on the same page."""
-    shown = {"low": f"{said.get('minimum', 0):g}", "high": f"{said.get('maximum', 0):g}"}
+    low, high = (json.dumps(said.get(name)).removesuffix(".0") for name in ("minimum", "maximum"))
+    shown = {"low": low, "high": high}
     if "minimum" in said and "maximum" in said:
         return gettext("from %(low)s to %(high)s") % shown
     if "minimum" in said:

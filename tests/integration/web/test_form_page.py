@@ -1,5 +1,7 @@
 """Predictions by the form page: fields for each kind of feature, with htmx and without JavaScript."""
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -17,6 +19,10 @@ GOOD = {"long side": "40.5", "count": "2", "colour": "g", "ripe": "true", "note"
 VALUES = [40.5, 2, "g", True, "it's", None]
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _letters(names: str) -> list[list[str]]:
+    return [[name, name.upper()] for name in names]
 
 
 def test_home_shows_each_model_and_how_good_it_is(client: Client, kinds: RegisteredModel) -> None:
@@ -166,6 +172,39 @@ def test_reference_names_each_error_and_its_sentence(client: Client, kinds: Regi
 
     assert "queue_full" in page.text
     assert "Too many predictions are waiting at the moment." in page.text
+
+
+@pytest.mark.parametrize(
+    ("feature", "text"),
+    [
+        ({"kind": "integer", "minimum": 0, "maximum": 1234567}, "integer from 0 to 1234567"),
+        ({"kind": "number", "maximum": 0.12345678}, "number to 0.12345678"),
+        ({"kind": "number", "minimum": -500.0}, "number from -500"),
+        ({"kind": "choice", "choices": _letters("abcdefgh")}, 'one of "a", "b", "c", "d", "e", "f", "g", "h"'),
+        (
+            {"kind": "choice", "choices": _letters("abcdefghij")},
+            'one of "a", "b", "c", "d", "e", "f", "g", "h", and 2 more',
+        ),
+        (
+            {"kind": "choice", "choices": _letters("abcdefghi"), "required": False},
+            'one of "a", "b", "c", "d", "e", "f", "g", "h", null, and 1 more',
+        ),
+        ({"kind": "choice", "choices": [[1, "one"], [2, "two"]], "required": False}, "one of 1, 2, null"),
+    ],
+)
+def test_reference_says_what_a_value_may_be(
+    client: Client, kinds: RegisteredModel, feature: dict[str, Any], text: str
+) -> None:
+    version = kinds.champion
+    assert version
+    version.manifest["signature"] = [{"name": "given", **feature}]
+    version.save()
+    registry.clear_cache()
+
+    page = client.get("/models/kinds/api/").content.decode()
+    line = page.partition("<code>given</code>")[2].partition("</tr>")[0]
+    words = re.sub(r"<.*?>", " ", unescape(line)).split()
+    assert " ".join(words[:-1]) == text  # the last word says whether the value is required
 
 
 # --- A matrix ---------------------------------------------------------------------------------------------------------
