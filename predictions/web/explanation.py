@@ -8,6 +8,7 @@ from django.utils.translation import gettext
 
 from predictions.models import Computation, Prediction
 from predictions.serving.schema.errors import ERRORS
+from predictions.serving.schema.estimates import estimate_text
 from predictions.serving.schema.signature import Feature, Value
 from predictions.web.formatting import MINUS, number_text
 from predictions.web.localized import localized
@@ -165,7 +166,7 @@ def typical_value(seen: Mapping[str, Any]) -> Value:
 
 
 def _points(share: float) -> str:
-    return number_text(round(share * 100, 1))
+    return estimate_text(share, lambda one: number_text(round(one * 100, 1)))
 
 
 def _signed(value: float) -> str:

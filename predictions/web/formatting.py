@@ -8,6 +8,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decima
 from django.utils.formats import get_format
 from django.utils.translation import gettext
 
+from predictions.serving.schema.estimates import estimate_text
+
 DIGITS = 4
 MINUS = "\N{MINUS SIGN}"
 GROUP = "\N{NARROW NO-BREAK SPACE}"
@@ -96,12 +98,8 @@ def fixed_text(value: float, digits: int) -> str:
 
 
 def probability_text(share: float) -> str:
-    """One decimal. No estimate is shown as certain, nor as impossible."""
-    if share < 0.001:
-        return f"< {percent_text(0.001, 1)}"
-    if share > 0.999:
-        return f"> {percent_text(0.999, 1)}"
-    return percent_text(share, 1)
+    """One decimal. No probability is shown as certain, nor as impossible."""
+    return estimate_text(share, lambda one: percent_text(one, 1))
 
 
 def frequency_text(share: float) -> str:

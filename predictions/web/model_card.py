@@ -14,6 +14,7 @@ from predictions.web.formatting import (
     frequency_text,
     number_text,
     percent_text,
+    probability_text,
     range_text,
     rounded_text,
     share_text,
@@ -66,7 +67,7 @@ class CardPresenter(VersionPresenter):
                 "x": charts.Axis(0.0, 1.0).x(one["mean"]),
                 "y": charts.Axis(0.0, 1.0).y(one["right"] / one["of"]),
                 "said": range_text(percent_text(one["low"]), percent_text(one["high"])),
-                "mean": percent_text(one["mean"], 1),
+                "mean": probability_text(one["mean"]),
                 "share": share_text(one["right"], one["of"]),
             }
             for one in self._figures.get("reliability", [])

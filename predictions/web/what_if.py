@@ -12,7 +12,7 @@ from predictions.serving.schema.signature import Value
 from predictions.web import charts
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
 from predictions.web.explanation import ComputationPresenter, with_unit
-from predictions.web.formatting import number_text, percent_text
+from predictions.web.formatting import number_text, percent_text, probability_text
 from predictions.web.localized import localized
 from predictions.web.number_input import Unreadable
 from predictions.web.values import read_value
@@ -94,7 +94,8 @@ class WhatIfPresenter(ComputationPresenter):
         known = [point["x"] for point in points] + ([own] if own is not None else [])
         axis = charts.Axis(min(known), max(known))
         steps = [f"{axis.x(point['x']):g} {heights.y(point['y']):g}" for point in points]
-        write = number_text if self.before.kind == "regression" else percent_text
+        is_number = self.before.kind == "regression"
+        write, write_end = (number_text, number_text) if is_number else (probability_text, percent_text)
         return {
             "label": feature.label,
             "unit": feature.unit,
@@ -106,8 +107,8 @@ class WhatIfPresenter(ComputationPresenter):
             "outside_width": round(charts.WIDTH - axis.x(curve["high"]), 2),
             "low": number_text(axis.low),
             "high": number_text(axis.high),
-            "top": write(heights.high),
-            "bottom": write(heights.low),
+            "top": write_end(heights.high),
+            "bottom": write_end(heights.low),
             "table": [
                 {
                     "x": number_text(point["x"]),

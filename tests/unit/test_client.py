@@ -25,7 +25,7 @@ from foretell_client import (
     Unreachable,
     flows,
 )
-from foretell_client.command_line import option_names
+from foretell_client.command_line import answer_text, option_names
 
 Answer = httpx.Response | Exception
 
@@ -334,6 +334,14 @@ def test_async_client_raises_what_the_other_raises() -> None:
 
     with pytest.raises(Refused):
         asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "> 99.9%"), (0.9996, "> 99.9%"), (0.996, "99.6%"), (0.5, "50%"), (0.004, "0.4%"), (0.0, "< 0.1%")],
+)
+def test_probability_on_the_command_line_is_never_certain(share: float, text: str) -> None:
+    assert answer_text(Classification("a", {"a": share}, None, None)) == f"a ({text})"
 
 
 # --- The command line -----------------------------------------------------------------------------------------------

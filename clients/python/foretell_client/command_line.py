@@ -159,22 +159,28 @@ def _boolean(text: str) -> bool:
 
 # --- Words ------------------------------------------------------------------------------------------------------------
 def _sentence(prediction: Prediction) -> str:
-    lines = [_answer(prediction.output)]
+    lines = [answer_text(prediction.output)]
     lines += [f"{advice.feature}: {advice.message}" for advice in prediction.advice]
     return "\n".join([*lines, prediction.page])
 
 
-def _answer(output: Output | None) -> str:
+def answer_text(output: Output | None) -> str:
     if isinstance(output, Multi):
-        return "\n".join(f"{name}: {_answer(part)}" for name, part in output.outputs.items())
+        return "\n".join(f"{name}: {answer_text(part)}" for name, part in output.outputs.items())
     if isinstance(output, Classification):
         share = (output.probabilities or {}).get(output.label)
-        return output.label + (f" ({share:.0%})" if share is not None else "")
+        return output.label + (f" ({_percent(share)})" if share is not None else "")
     if isinstance(output, Regression):
         unit = f" {output.unit}" if output.unit else ""
         between = f" ({output.interval[0]:g} to {output.interval[1]:g})" if output.interval else ""
         return f"{output.value:g}{unit}{between}"
     return "no answer"
+
+
+def _percent(share: float) -> str:
+    """Three digits. No probability is shown as certain, nor as impossible."""
+    sign = "< " if share < 0.001 else "> " if share > 0.999 else ""
+    return f"{sign}{min(max(share, 0.001), 0.999) * 100:.3g}%"
 
 
 def _refusal(error: ForetellError) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from predictions.models import Prediction, State
 from predictions.serving.schema.errors import ERRORS, ForetellError, InvalidInput
+from predictions.serving.schema.estimates import estimate_text
 
 OUTSIDE = "Do not rely on it: the values are unlike all cases that the model learned from."
 GRADES = {"clear": "The case is clear", "uncertain": "The case is uncertain"}
@@ -46,7 +47,9 @@ def _value(output: Mapping[str, Any]) -> str:
     if output["kind"] == "regression":
         return f"{output['value']:.6g} {output['unit'] or ''}".rstrip()
     share = (output.get("probabilities") or {}).get(output["label"])
-    return output["label"] if share is None else f"{output['label']} (probability {share:.3g})"
+    if share is None:
+        return str(output["label"])
+    return f"{output['label']} (probability {estimate_text(share, '{:.3g}'.format)})"
 
 
 def _sureness(output: Mapping[str, Any]) -> Iterator[str]:

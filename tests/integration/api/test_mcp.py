@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 
 from predictions.api.mcp import door
 from predictions.api.mcp.schemas import parameters
-from predictions.models import ApiToken, ModelVersion, Prediction, RegisteredModel
+from predictions.api.mcp.sentences import of_prediction
+from predictions.models import ApiToken, ModelVersion, Prediction, RegisteredModel, State
 from predictions.models.api_token import Scope
 from predictions.use_cases import cancel
 from tests.integration.api.conftest import problem
@@ -117,6 +118,14 @@ def test_unfinished_call_names_the_prediction(client: ApiClient, iris: ModelVers
     [sentence] = call(client, "get_prediction", id=accepted["structuredContent"]["id"])["content"]
     assert sentence["text"].startswith("Iris species: setosa (probability ")
     assert "The case is clear: such answers were right in" in sentence["text"]
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.99996, "> 0.999"), (0.9876, "0.988"), (0.0002, "< 0.001")])
+def test_probability_in_a_sentence_is_never_certain(iris: ModelVersion, share: float, text: str) -> None:
+    output = {"kind": "classification", "label": "setosa", "probabilities": {"setosa": share}}
+    row = Prediction(version=iris, state=State.SUCCEEDED, output=output)
+
+    assert of_prediction(row, []) == f"Iris species: setosa (probability {text})."
 
 
 def test_bad_input_is_a_tool_error_with_all_problems(client: ApiClient, iris: ModelVersion) -> None:

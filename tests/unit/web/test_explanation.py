@@ -106,6 +106,19 @@ def test_bars_stand_beside_own_and_typical_values_and_the_rest_is_summed() -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.9998, "> 99.9 in 100 here"),
+        (0.99, "99 in 100 here"),
+        (0.0004, "< 0.1 in 100 here"),
+        (0.0, "< 0.1 in 100 here"),
+    ],
+)
+def test_probability_in_an_explanation_is_never_certain(share: float, text: str) -> None:
+    assert explained(width=share - 0.5).base_text.endswith(f", and {text}.")
+
+
 def test_sampling_is_said_only_where_it_was_sampled() -> None:
     assert "exactly (Shapley values)" in explained(width=0.1).method_text
 
@@ -169,6 +182,7 @@ def test_curve_greys_what_lies_beyond_the_training_data() -> None:
 
     assert (drawn["inside_x"], drawn["outside_x"], drawn["outside_width"], drawn["own_x"]) == (10.0, 60.0, 40.0, 50.0)
     assert [line["is_guess"] for line in drawn["table"]] == [True, False, False, True]
+    assert [line["y"] for line in drawn["table"]] == ["10.0 %", "20.0 %", "80.0 %", "> 99.9 %"]
     assert (drawn["bottom"], drawn["top"]) == ("0 %", "100 %")
 
 

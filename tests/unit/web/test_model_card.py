@@ -67,13 +67,15 @@ def test_confusion_counts_each_true_class() -> None:
 def test_reliability_draws_shown_against_counted() -> None:
     bins = [
         {"low": 0.7, "high": 0.8, "mean": 0.75, "right": 5, "of": 10},
+        {"low": 0.9, "high": 1, "mean": 0.9997, "right": 9, "of": 10},
         {"low": 0, "high": 1, "mean": 0, "right": 0, "of": 0},
     ]
 
-    [point] = card(figures={"reliability": bins}).reliability
+    point, sure = card(figures={"reliability": bins}).reliability
 
     assert (point["x"], point["y"], point["mean"], point["said"]) == (75.0, 20.0, "75.0 %", "70 % to 80 %")
     assert point["share"].startswith("5 of 10 ")
+    assert sure["mean"] == "> 99.9 %"
 
 
 def test_promise_stands_beside_what_was_counted_for_each_class() -> None:
