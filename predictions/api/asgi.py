@@ -11,8 +11,19 @@ from functools import partial, reduce
 from django.conf import settings
 
 from predictions.api import health, layers, problems
-from predictions.api.codings import IDENTITY, coding_of, codings_for, compress
-from predictions.api.http import ApiReply, ApiRequest, Handler, Layer, Receive, Scope, Send, content_length
+from predictions.api.codings import codings_for, compress
+from predictions.api.http import (
+    IDENTITY,
+    ApiReply,
+    ApiRequest,
+    Handler,
+    Layer,
+    Receive,
+    Scope,
+    Send,
+    coding_of,
+    content_length,
+)
 from predictions.api.routes import answer, normal
 from predictions.api.streams import streams
 from predictions.api.uploads import BrokenBody

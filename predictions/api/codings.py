@@ -3,13 +3,11 @@
 import asyncio
 import re
 import zlib
-from collections.abc import Mapping
 
-from predictions.api.http import ApiReply, ApiRequest, Handler, vary_by
+from predictions.api.http import IDENTITY, ApiReply, ApiRequest, Handler, coding_of, vary_by
 from predictions.serving.schema.request_errors import BadRequest, TooLarge
 
 GZIP = "gzip"
-IDENTITY = "identity"
 # zlib's number for the format of gzip.
 WITH_GZIP_HEADER = 31
 # The quickest level: level 6 takes twice the time, and its result is a tenth smaller.
@@ -25,10 +23,6 @@ SECRET = re.compile(r"/api/v1/webhooks/secret/")
 
 
 # --- Requests ---------------------------------------------------------------------------------------------------------
-def coding_of(headers: Mapping[str, str]) -> str:
-    return headers.get("content-encoding", IDENTITY).strip().lower()
-
-
 def codings_for(method: str, path: str) -> tuple[str, ...]:
     """The codings that the body of a request may have."""
     return (GZIP, IDENTITY) if method == "POST" and ROWS.fullmatch(path) else (IDENTITY,)

@@ -16,6 +16,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
+IDENTITY = "identity"
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 # Times in UTC end with Z, as in RFC 3339.
 _OPTIONS = orjson.OPT_UTC_Z
@@ -96,6 +97,11 @@ def content_length(headers: Mapping[str, str]) -> int:
     """The length in bytes that the request declares; 0 if it declares none."""
     declared = headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 19 else 0
+
+
+def coding_of(headers: Mapping[str, str]) -> str:
+    """The coding of the body, such as gzip (RFC 9110, section 8.4)."""
+    return headers.get("content-encoding", IDENTITY).strip().lower()
 
 
 def is_readable(content_type: str) -> bool:

@@ -15,8 +15,8 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
 from predictions.api import callers, health, problems
-from predictions.api.codings import coding_of, codings_for, unpack
-from predictions.api.http import ApiReply, ApiRequest, Handler, content_length, is_readable, vary_by
+from predictions.api.codings import codings_for, unpack
+from predictions.api.http import ApiReply, ApiRequest, Handler, coding_of, content_length, is_readable, vary_by
 from predictions.api.uploads import BROKEN_BODY
 from predictions.batches.limits import limit_text, most_bytes, takes_file
 from predictions.context import request_id

@@ -204,6 +204,8 @@ def test_csv_of_several_models_has_the_values_as_json(
 def test_csv_has_a_json_object_for_several_targets(mine: Client, iris: ModelVersion, own: dict[str, Any]) -> None:
     number = {"kind": "regression", "value": 4.5, "interval": [4, 5], "grade": "outside"}
     parts = {"colour": output("red"), "height": number}
+    targets = [{"target": {"name": name}} for name in parts]
+    ModelVersion.objects.filter(pk=iris.pk).update(manifest={**iris.manifest, "targets": targets})
     make(iris, State.SUCCEEDED, output={"kind": "multi", "outputs": parts}, **own)
 
     [row] = rows_of(mine)
