@@ -205,6 +205,7 @@ def _shares(value: float, percentiles: Sequence[float]) -> tuple[int, int, int]:
     A number between two percentiles counts the lower share on both sides, so that no share is more than is known.
     """
     low, high = bisect_left(percentiles, value), bisect_right(percentiles, value)
-    if high - low == 1:  # the number is exactly one percentile
-        return min(low, 99), min(100 - low, 99), 0
-    return max(low - 1, 0), max(100 - high, 0), min(max(high - low - 1, 0), 99)
+    is_percentile = high - low == 1
+    counts = (low, 100 - low, 0) if is_percentile else (low - 1, 100 - high, high - low - 1)
+    lower, higher, equal = (min(max(count, 0), 99) for count in counts)
+    return lower, higher, equal
