@@ -37,8 +37,8 @@ def prune_drafts() -> Done:
 
 
 def prune_strays() -> Done:
-    """The job: delete files whose job is not in the database."""
-    return {"stray files pruned": batch_files.remove_strays(DRAFTS_KEPT_FOR)}
+    """The job: delete files that are left of removed jobs."""
+    return {"stray files pruned": batch_files.remove_strays()}
 
 
 def prune_files(kept_for: timedelta, most: int | None = None) -> int:

@@ -1,6 +1,8 @@
 """The files of batch jobs in Django's storage: uploads, converted parts, and results."""
 
+import re
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -12,10 +14,12 @@ from django.core.files.storage import storages
 from django.utils import timezone
 
 from predictions.models.batch_job import FOLDER, BatchJob
+from predictions.models.tombstone import Tombstone
 
 INPUT = "input"
 # Jobs that one query looks up.
 LOT = 500
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _storage() -> Any:
@@ -94,35 +98,26 @@ def remove(folder: str) -> None:
             storage.delete(folder)
 
 
-def remove_strays(age: timedelta) -> int:
-    """Delete the files of jobs that are not in the database, if all of them are older than `age`.
+def remove_strays() -> int:
+    """Delete the files of jobs that were removed. Returns the number of jobs.
 
-    A worker may write a result after its job was erased, and a deleted user's jobs go without their files. Returns the
-    number of jobs.
+    A worker may write a result after its job was erased, and a deleted user's jobs go without their files. Only a job
+    with a tombstone counts as removed: a job that is unknown may be in the database of another process.
     """
-    storage = _storage()
     try:
-        folders, _ = storage.listdir(FOLDER)
+        names, _ = _storage().listdir(FOLDER)
     except FileNotFoundError:
         return 0
-    strays = [folder for folder in _unknown(folders) if _is_older(folder, age)]
-    for folder in strays:
-        remove(folder)
+    strays = list(_removed(names))
+    for name in strays:
+        remove(f"{FOLDER}/{name}")
     return len(strays)
 
 
-def _unknown(names: Sequence[str]) -> Iterator[str]:
-    for start in range(0, len(names), LOT):
-        lot = names[start : start + LOT]
-        known = BatchJob.objects.filter(pk__in=lot).values_list("pk", flat=True)
-        yield from (f"{FOLDER}/{name}" for name in set(lot) - set(map(str, known)))
-
-
-def _is_older(folder: str, age: timedelta) -> bool:
-    """Whether the folder has files, and all are older. The first file of a job is stored before its row."""
-    _, names = _storage().listdir(folder)
-    times = [_storage().get_modified_time(f"{folder}/{name}") for name in names]
-    return bool(times) and max(times) < timezone.now() - age
+def _removed(names: Sequence[str]) -> Iterator[uuid.UUID]:
+    ids = [name for name in names if _ID.fullmatch(name)]
+    for start in range(0, len(ids), LOT):
+        yield from Tombstone.objects.filter(pk__in=ids[start : start + LOT]).values_list("pk", flat=True)
 
 
 def free_bytes() -> int | None:

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 
 from predictions.models.batch_chunk import BatchChunk
 from predictions.models.guarded import GuardedQuerySet
@@ -110,7 +112,6 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
         """
         with transaction.atomic(savepoint=False):
             ended = list(self.filter(pk__in=ids, finished_at__isnull=False).values_list("pk", flat=True))
-            Tombstone.objects.put_up(ended)
             IdempotencyKey.objects.release(ended)
             BatchChunk.objects.filter(job__in=ended).delete()
             self.filter(pk__in=ended).delete()
@@ -156,3 +157,9 @@ class BatchJob(models.Model):
     @property
     def folder(self) -> str:
         return f"{FOLDER}/{self.pk}"
+
+
+@receiver(post_delete, sender=BatchJob)
+def leave_tombstone(instance: BatchJob, **_: Any) -> None:
+    """Mark the job as removed, also if it is deleted with its owner."""
+    Tombstone.objects.put_up([instance.pk])

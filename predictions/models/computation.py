@@ -42,7 +42,7 @@ class ComputationQuerySet(models.QuerySet["Computation"]):
     def take_turn_to_notify(self, computation_id: int) -> bool:
         """Whether this caller must notify a worker.
 
-        True if no worker has the request, and nobody has notified one within `NOTIFY_AGAIN`.
+        True if no worker has the request, and the last notification of a worker is older than `NOTIFY_AGAIN`.
         """
         waiting = self.filter(_free(), pk=computation_id, finished_at__isnull=True)
         due = waiting.filter(Q(notified_at__isnull=True) | Q(notified_at__lt=Now() - NOTIFY_AGAIN))

@@ -26,6 +26,7 @@ from predictions.models import (
     ModelVersion,
     RegisteredModel,
     State,
+    Tombstone,
 )
 from predictions.models import batch_files as store
 from predictions.serving.schema.errors import ForetellError, KeyReused, NotCorrectable
@@ -241,16 +242,23 @@ def test_user_with_corrected_files_is_removed(iris: ModelVersion, remove: Callab
     remove(user)
 
     assert not BatchJob.objects.exists()
-    store.remove_strays(timedelta(0))
+    retention.prune_strays()
     assert not store._storage().exists(job.folder)
 
 
-def test_files_of_a_job_that_is_accepted_at_the_moment_are_kept(iris: ModelVersion) -> None:
-    job = BatchJob()
-    store.save(job, store.INPUT, b"content")
+def test_files_of_an_unknown_job_are_kept(iris: ModelVersion) -> None:
+    """The job may be accepted at this moment, or be in another database than the one that this process was given."""
+    job, odd = BatchJob(), BatchJob(pk="not-an-id")
+    for one in (job, odd):
+        store.save(one, store.INPUT, b"content")
 
-    assert (store.remove_strays(timedelta(hours=1)), store.remove_strays(timedelta(0))) == (0, 1)
+    assert retention.prune_strays() == {"stray files pruned": 0}
+    assert [store.read(one, store.INPUT) for one in (job, odd)] == [b"content"] * 2
+
+    Tombstone.objects.put_up([job.pk])
+    assert retention.prune_strays() == {"stray files pruned": 1}
     assert not store._storage().exists(job.folder)
+    store.remove(odd.folder)
 
 
 def test_job_that_is_erased_while_it_is_scored_leaves_no_file(
