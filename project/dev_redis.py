@@ -1,7 +1,7 @@
 """`python -m project.dev_redis`: the embedded Redis, so that one machine needs no installation.
 
-It listens on a private socket only, in a folder that nobody else may enter. If `REDIS_URL` names a server, this process
-only waits, so that the Procfile has the same lines in both cases.
+It listens on a private socket only, in a folder that no other user may enter. If `REDIS_URL` names a server, this
+process only waits, so that the Procfile has the same lines in both cases.
 """
 
 import hashlib

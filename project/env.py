@@ -115,7 +115,7 @@ class Env(BaseModel):
     loader_megabytes: int = Field(1024, ge=1, description="Estimators kept in memory, in each worker process.")
 
     metrics_token: str = Field(
-        "", description="Whoever shows it may read /metrics. Empty: nobody may, but in development this machine itself."
+        "", description="Clients that send it may read /metrics. Empty: none may, except in development this machine."
     )
     sentry_dsn: str = Field("", description="Errors are reported there, without inputs. Empty: nowhere.")
     otel_exporter_otlp_endpoint: str = Field(

@@ -15,7 +15,7 @@ class Streams:
     """Makes chunks in a few threads of their own.
 
     All chunks of one response are made in the same thread, so they may use one database connection. Between two chunks
-    the thread works for other responses: a client that reads slowly, or not at all, delays nobody.
+    the thread works for other responses: a client that reads slowly, or not at all, delays no other.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What-if analysis of an answer: curves of single features, the smallest single change, and a row with other values.
+"""Computes a what-if analysis: curves of single features, the smallest single change, and the answer to another row.
 
 All rows of a request are predicted by one call of the predictor, so each has the same checks as any prediction. The
 results show how the estimate moves, and not what a change in the world would do.

@@ -1,7 +1,7 @@
 """The challenger of a model: shadow (it answers copies of finished predictions) and canary (it answers some callers).
 
-A canary answers callers, so a worker proves the challenger first, as for a promotion. A shadow answers nobody, and its
-first batch loads the version or marks it as unavailable.
+A canary answers callers, so a worker proves the challenger first, as for a promotion. A shadow answers no caller, and
+its first batch loads the version or marks it as unavailable.
 """
 
 from django.db import transaction

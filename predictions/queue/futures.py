@@ -38,7 +38,7 @@ def resolve(results: "Iterable[tuple[AnyFuture[Any], Any]]") -> None:
         else:
             of_loops[future.get_loop()].append((future, result))
     for loop, own in of_loops.items():
-        with suppress(RuntimeError):  # the loop is closed, so nobody waits any longer
+        with suppress(RuntimeError):  # the loop is closed, so no request waits in it
             loop.call_soon_threadsafe(_set_all, own)
 
 

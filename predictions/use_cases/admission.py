@@ -71,7 +71,7 @@ def _check_rate(rate: RateLimitItem, caller: str, rows: int, seconds: float) -> 
         if not _limiter().hit(rate, caller, cost=rows):
             reset_at = _limiter().get_window_stats(rate, caller).reset_time
 
-    # If nobody can wait for the result, the check is skipped: it would only delay the commands behind it.
+    # Without time to wait for its result, the check is skipped: it would only delay the commands after it.
     if seconds > 0 and not helper.is_late and helper.run(lambda: breaker.call(hit, "rate"), seconds) and reset_at:
         raise TooMany(_bounded(reset_at - time.time()))
 

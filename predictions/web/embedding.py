@@ -55,7 +55,7 @@ def in_language_of_browser(request: HttpRequest, answer: Callable[[], HttpRespon
 
 
 class EmbeddedPresenter(PredictionPresenter):
-    """A prediction at the URLs of its embedding. No viewer counts as its owner, so nobody can cancel or rate it."""
+    """A prediction at the URLs of its embedding. No viewer counts as its owner, so no viewer can cancel or rate it."""
 
     def __init__(self, embedding: Embedding, prediction: Prediction, attempt: int = 0, **waiting: Any) -> None:
         super().__init__(prediction, attempt, **waiting)

@@ -12,7 +12,7 @@ from project.env import Env, read_env
 from project.server.guard import Addresses, GuardedProtocol
 from project.server.processes import ACCEPTED_AT_ONCE, GuardedServer, Processes, allow_many_connections, listen
 
-# honcho sets PORT to this value for its first process if nobody chose a port, so this value is ignored.
+# honcho sets PORT to this value for its first process if no port is chosen, so this value is ignored.
 HONCHO_DEFAULT_PORT = "5000"
 KEEP_ALIVE_SECONDS = 20
 # A request that waits for its result is answered even after SIGTERM. This is the time for its work after the wait.

@@ -117,7 +117,7 @@ def _property(feature: Feature) -> dict[str, Any]:
     }
     schema = {**{word: text for word, text in said.items() if text}, **feature.json_schema()}
     if feature.default is not None:
-        # The schema has no `default`: generated clients would send it silently for a value that nobody gave.
+        # The schema has no `default`: generated clients would send it silently where their user gave no value.
         schema["examples"] = [feature.default]
     if not feature.required:
         _allow_null(schema)
