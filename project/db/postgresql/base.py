@@ -3,9 +3,9 @@
 The server enforces `statement_timeout`. A frozen server, or a network that drops all packets, enforces nothing: a
 request would wait until the connection is closed.
 
-Overrides five methods: `psycopg.Connection.wait`, which is public but has a `timeout` that no setting reaches, and
-`get_connection_params`, `get_new_connection`, `set_autocommit` and `is_usable` of Django's backend, which are not
-documented.
+Overrides six methods: `psycopg.Connection.wait`, which is public but has a `timeout` that no setting reaches, and
+`get_connection_params`, `get_new_connection`, `init_connection_state`, `set_autocommit` and `is_usable` of Django's
+backend, which are not documented.
 
 Upstream: psycopg/psycopg2 issue 1017 describes the failure for psycopg 2 (`statement_timeout` does not help when the
 host of the server fails). No issue of psycopg 3 or Django is known.
@@ -59,6 +59,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = Connection.connect(**conn_params)
         connection.kept = Kept()
         return connection
+
+    def init_connection_state(self) -> None:
+        """Let prepared statements keep their first plan. Otherwise PostgreSQL makes five plans for the parameters, and
+        more as long as the table grows: it compares the cost of a kept plan with the average of all earlier ones."""
+        super().init_connection_state()
+        with self.cursor() as cursor:
+            cursor.execute("SET plan_cache_mode = force_generic_plan")
 
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
         """Do not open a new connection only to turn autocommit on, as `atomic` would at the end of a transaction whose

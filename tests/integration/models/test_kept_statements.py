@@ -99,7 +99,7 @@ def test_percent_sign_in_a_statement_is_one() -> None:
 def test_plan_for_a_small_table_reads_no_large_one(
     iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, analyzed: int
 ) -> None:
-    """PostgreSQL may keep a plan after five runs. Nothing analyses the table again."""
+    """Nothing analyses the table again."""
     connection.close()
     for _ in range(analyzed):
         serve_one(iris)
@@ -116,14 +116,45 @@ def test_plan_for_a_small_table_reads_no_large_one(
     assert [step for name in names for step in whole_reads(name)] == []
 
 
+def test_plan_is_made_once_and_kept_while_the_table_grows(iris: ModelVersion) -> None:
+    connection.close()
+    for number in range(8):
+        Prediction.objects.bulk_create(row(iris, State.SUCCEEDED, number) for _ in range(100))
+        serve_one(iris)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT custom_plans, generic_plans FROM pg_prepared_statements")
+        assert cursor.fetchall() == [(0, 8), (0, 8)]
+
+
+@pytest.mark.parametrize("running", [0, 20])
+@pytest.mark.parametrize("ended", [1000, MANY])
+def test_settle_finds_each_row_by_its_primary_key(iris: ModelVersion, running: int, ended: int) -> None:
+    """Not by the index of running rows, which has an entry for each row that was claimed since the last VACUUM."""
+    connection.close()
+    counts = {State.RUNNING: running, State.SUCCEEDED: ended}
+    Prediction.objects.bulk_create(row(iris, state, number) for state in counts for number in range(counts[state]))
+    count_rows()
+    serve_one(iris)
+
+    reads = [line for line in plan(kept()[-1]) if "Scan" in line and "json_to_recordset" not in line]
+
+    assert len(reads) == 1
+    assert "Index Scan using predictions_prediction_pkey" in reads[0]
+
+
 def whole_reads(name: str) -> list[str]:
     """The steps of a kept plan that read all rows: of the table, or of its primary key without a condition."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN EXECUTE {name}{PARAMETERS[name.partition('_')[0]]}")
-        lines = [*(line for (line,) in cursor.fetchall()), ""]
     return [
         step
-        for step, following in pairwise(lines)
+        for step, following in pairwise([*plan(name), ""])
         if "Seq Scan on predictions_prediction" in step
         or ("predictions_prediction_pkey" in step and "Index Cond" not in following)
     ]
+
+
+def plan(name: str) -> list[str]:
+    """The lines of a kept plan."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN EXECUTE {name}{PARAMETERS[name.partition('_')[0]]}")
+        return [line for (line,) in cursor.fetchall()]
