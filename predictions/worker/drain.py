@@ -39,7 +39,7 @@ def drain_lane(lane: str) -> None:
     """A worker's response to a notification: serve until nothing is queued, wait a moment for more, and end."""
     until = time.monotonic() + SLICE_SECONDS
     notifications.mark_attended(lane)
-    while is_drained := serve(lane, until, on_saturated=call_for_help) and _compare(lane, until):
+    while is_drained := serve(lane, until, on_saturated=call_for_help, will_wait=True) and _compare(lane, until):
         if time.monotonic() >= until or not notifications.wait_for_work(lane):
             break
     notifications.clear_attended(lane)
@@ -63,9 +63,15 @@ def call_for_help(lane: str) -> None:
         notifications.notify(lane)
 
 
-def serve(lane: str, until: float, on_saturated: Callable[[str], None] = lambda _: None) -> bool:
-    """Work until nothing is queued (True) or the monotonic time `until` has come (False). Chunks of files come last."""
-    if not _serve_predictions(lane, until, on_saturated):
+def serve(
+    lane: str, until: float, on_saturated: Callable[[str], None] = lambda _: None, *, will_wait: bool = False
+) -> bool:
+    """Work until nothing is queued (True) or the monotonic time `until` has come (False). Chunks of files come last.
+
+    With `will_wait`, the caller waits for a notification next. The work then ends after a claim that left no row: rows
+    that were committed later have notified, and a further claim would find nothing almost always.
+    """
+    if not _serve_predictions(lane, until, on_saturated, will_wait=will_wait):
         return False
     return lane != Lane.BULK or _serve_chunks(until)
 
@@ -79,7 +85,7 @@ def _serve_chunks(until: float) -> bool:
     return True
 
 
-def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], None]) -> bool:
+def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], None], *, will_wait: bool) -> bool:
     """Claim, predict and settle until nothing is queued or the time has come.
 
     One worker for a lane is best, since more rows gather for each claim, until it cannot keep up: then it calls
@@ -88,7 +94,7 @@ def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], No
     claim = Prediction.objects.claim(lane, settings.MICRO_BATCH)
     while claim:
         logger.debug("claimed %d", len(claim.rows), extra={"predictions": [row.id for row in claim.rows]})
-        if _is_saturating(claim):
+        if is_saturating := _is_saturating(claim):
             on_saturated(lane)
         ready, error = _predict_groups(claim)
         _settle(ready)
@@ -96,6 +102,9 @@ def _serve_predictions(lane: str, until: float, on_saturated: Callable[[str], No
             raise error
         if time.monotonic() >= until:
             return False
+        # A row with a second attempt was claimed alone. Rows behind it may be queued.
+        if will_wait and not is_saturating and claim.rows[0].attempts == 1:
+            return True
         claim = Prediction.objects.claim(lane, settings.MICRO_BATCH)
     return True
 

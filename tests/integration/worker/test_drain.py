@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,96 @@ def test_full_claim_calls_for_help(
     drain.serve(Lane.INTERACTIVE, time.monotonic() + 10, called.append)
 
     assert called == [Lane.INTERACTIVE]
+
+
+def commit_during_the_next_call(monkeypatch: pytest.MonkeyPatch, commit: Callable[[], object]) -> None:
+    predict, waiting = drain.predict, [commit]
+
+    def predict_later(*args: Any) -> Any:
+        if waiting:
+            waiting.pop()()
+        return predict(*args)
+
+    monkeypatch.setattr(drain, "predict", predict_later)
+
+
+@pytest.mark.parametrize(("will_wait", "later"), [(True, State.QUEUED), (False, State.SUCCEEDED)])
+def test_worker_that_will_wait_leaves_later_rows_to_their_notification(
+    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch, will_wait: bool, later: State
+) -> None:
+    expect(monkeypatch)
+    make(iris)
+    commit_during_the_next_call(monkeypatch, lambda: make(iris))
+
+    assert drain.serve(Lane.INTERACTIVE, time.monotonic() + 10, will_wait=will_wait) is True
+
+    assert states() == [State.SUCCEEDED, later]
+
+
+def test_row_that_was_committed_during_a_call_is_served_at_once(
+    iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect(monkeypatch)
+    make(iris)
+
+    def commit() -> None:
+        make(iris)
+        notifications.notify(Lane.INTERACTIVE)
+
+    commit_during_the_next_call(monkeypatch, commit)
+    waited: list[bool] = []
+    wait = notifications.wait_for_work
+
+    def wait_and_note(lane: str) -> bool:
+        waited.append(wait(lane))
+        return waited[-1]
+
+    monkeypatch.setattr(notifications, "wait_for_work", wait_and_note)
+
+    drain.drain_lane(Lane.INTERACTIVE)
+
+    assert states() == [State.SUCCEEDED] * 2
+    assert waited == [True, False]
+    assert clean_redis.llen(Lane.INTERACTIVE) == 0
+
+
+def test_rows_behind_one_that_is_claimed_alone_are_claimed_next(
+    iris: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect(monkeypatch)
+    make(iris, age=3, attempts=1)
+    make(iris, age=2)
+    make(iris, age=1)
+
+    assert drain.serve(Lane.INTERACTIVE, time.monotonic() + 10, will_wait=True) is True
+
+    assert states() == [State.SUCCEEDED] * 3
+
+
+def test_row_that_is_held_back_behind_others_is_served_before_the_worker_leaves(
+    iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect(monkeypatch)
+    for age, attempts in ((4, 0), (3, 1), (2, 0), (1, 1)):
+        make(iris, age=age, attempts=attempts)
+
+    drain.drain_lane(Lane.INTERACTIVE)
+
+    assert states() == [State.SUCCEEDED] * 4
+    assert clean_redis.llen(Lane.INTERACTIVE) == 0
+
+
+def test_full_claim_of_a_worker_that_will_wait_is_followed_by_another(
+    iris: ModelVersion, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MICRO_BATCH = 2
+    expect(monkeypatch)
+    for age in range(5):
+        make(iris, age=age)
+
+    assert drain.serve(Lane.INTERACTIVE, time.monotonic() + 10, will_wait=True) is True
+
+    assert states() == [State.SUCCEEDED] * 5
 
 
 def test_idle_worker_makes_way_when_other_messages_wait(clean_redis: redis.Redis) -> None:
