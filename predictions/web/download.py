@@ -27,7 +27,7 @@ def csv_text(prediction: Prediction) -> str:
     ]
     written = io.StringIO()
     writer = csv.writer(written)
-    writer.writerow([name for name, _ in columns])
+    writer.writerow([csv_cell(name) for name, _ in columns])
     writer.writerow([csv_cell(value) for _, value in columns])
     return written.getvalue()
 

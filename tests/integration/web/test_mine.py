@@ -201,6 +201,18 @@ def test_csv_of_several_models_has_the_values_as_json(
     assert rows_of(mine, "?model=kinds")[0]["note"] == "'=1+1"  # no spreadsheet runs it as a formula
 
 
+def test_name_of_a_feature_is_no_formula_in_a_csv(mine: Client, iris: ModelVersion, own: dict[str, Any]) -> None:
+    first, *others = iris.manifest["signature"]
+    iris.manifest = {**iris.manifest, "signature": [{**first, "name": "=now()"}, *others]}
+    iris.save()
+    row = make(iris, State.SUCCEEDED, output=output("setosa"), **own)
+
+    alone = mine.get(f"/predictions/{row.pk}/csv/").content.decode()
+
+    assert alone.startswith("'=now(),")
+    assert "'=now()" in rows_of(mine, "?model=iris")[0]
+
+
 def test_csv_has_a_json_object_for_several_targets(mine: Client, iris: ModelVersion, own: dict[str, Any]) -> None:
     number = {"kind": "regression", "value": 4.5, "interval": [4, 5], "grade": "outside"}
     parts = {"colour": output("red"), "height": number}
