@@ -30,6 +30,15 @@ class BatchLayout(serializers.Serializer[Any]):
     sheet = serializers.CharField(allow_null=True)
 
 
+class BatchCorrections(serializers.Serializer[Any]):
+    """The corrections that were sent last."""
+
+    rows = serializers.IntegerField(help_text="How many rows were sent.")
+    unused = serializers.IntegerField(help_text="How many of them changed nothing: no bad row has their line.")
+    lines = serializers.ListField(child=serializers.IntegerField(), help_text="The first lines of unused rows.")
+    error = BatchError(allow_null=True, help_text="Why not all of the other rows were scored.")
+
+
 class BatchBody(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     model = serializers.CharField()
@@ -43,6 +52,7 @@ class BatchBody(serializers.Serializer[Any]):
     failed = serializers.IntegerField(help_text="The same as `bad`.")
     rows_per_second = serializers.FloatField(allow_null=True)
     seconds_left = serializers.FloatField(allow_null=True)
+    corrections = BatchCorrections(allow_null=True)
     layout = BatchLayout()
     error = BatchError(allow_null=True)
     created_at = serializers.DateTimeField()

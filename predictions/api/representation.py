@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import reverse
 
 from predictions.api import addresses
-from predictions.batches.progress import Progress
+from predictions.batches.progress import Corrections, Progress
 from predictions.lifecycle import registry
 from predictions.models import BatchJob, Feedback, ModelVersion, Prediction, RegisteredModel, State
 from predictions.serving.schema.errors import ERRORS
@@ -138,6 +138,7 @@ def batch(origin: str, job: BatchJob, how_far: Progress) -> dict[str, Any]:
         "failed": how_far.bad,
         "rows_per_second": how_far.rows_per_second,
         "seconds_left": how_far.seconds_left,
+        "corrections": _corrections(how_far.corrections),
         "layout": _layout(job),
         "error": {"code": job.error_code, "message": job.error} if job.error_code else None,
         "created_at": job.created_at,
@@ -153,6 +154,14 @@ def batch(origin: str, job: BatchJob, how_far: Progress) -> dict[str, Any]:
             "corrections": _url(origin, "api-batch-corrections", job.pk),
         },
     }
+
+
+def _corrections(found: Corrections | None) -> dict[str, Any] | None:
+    """Null also while they are being read."""
+    if found is None or not (found.rows or found.error):
+        return None
+    error = {"code": found.error_code, "message": found.error} if found.error else None
+    return {"rows": found.rows, "unused": found.unused, "lines": found.lines, "error": error}
 
 
 def _layout(job: BatchJob) -> dict[str, Any]:

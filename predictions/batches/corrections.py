@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,17 +31,40 @@ _PART = re.compile(r"(?:^|; )([^;:]*): ([a-z_]+): ")
 # JSON is the whole row; one from another format has the features that were sent.
 Row = Any
 
+# The summary of the chunk that read corrections names this many lines of rows that were not used.
+LINES_KEPT = 10
+
+
+@dataclass
+class _Sent:
+    """The rows of a file of corrections: `rows` of them, and those with a line by their line."""
+
+    rows: int = 0
+    by_line: dict[int, Row] = field(default_factory=dict)
+    without_line: int = 0
+
+    def add(self, lines: Sequence[int | None], given: Sequence[Row]) -> None:
+        self.rows += len(lines)
+        self.without_line += lines.count(None)
+        self.by_line |= {line: row for line, row in zip(lines, given, strict=True) if line is not None}
+
 
 # --- Reading what was sent --------------------------------------------------------------------------------------------
-def distribute(chunk: BatchChunk) -> list[BatchChunk]:
-    """A new chunk for each scored chunk of the job that has corrected rows."""
+def distribute(chunk: BatchChunk) -> tuple[list[BatchChunk], dict[str, Any]]:
+    """A new chunk for each scored chunk of the job that has corrected rows.
+
+    Also the summary of `chunk`: how many rows were sent, and how many of them were not used, since no bad row has their
+    line; `lines` are the first of these lines.
+    """
     sent, layout = Layout.model_validate(chunk.summary["layout"]), Layout.model_validate(chunk.job.layout)
-    fixes = _by_line(chunk, sent, layout)
+    corrections = _read(chunk, sent, layout)
+    fixes, unused = corrections.by_line, set(corrections.by_line)
     are_whole = sent.format == "jsonl" == layout.format
     found = []
     for base in BatchChunk.objects.filter(job=chunk.job_id).done().filter(bad__gt=0):
         known = set(_bad_lines(chunk.job, base))
         own = {str(line): fixes[line] for line in sorted(known & fixes.keys())}
+        unused -= known
         if own:
             source = store.save(chunk.job, f"fix-{base.number}-{chunk.claim}", orjson.dumps(own))
             found.append(
@@ -49,21 +73,26 @@ def distribute(chunk: BatchChunk) -> list[BatchChunk]:
                     source=source, line=base.line, rows=base.rows, summary={"are_whole": are_whole},
                 )
             )  # fmt: skip
-    return found
+    summary = {
+        **chunk.summary,
+        "rows": corrections.rows,
+        "unused": len(unused) + corrections.without_line,
+        "lines": sorted(unused)[:LINES_KEPT],
+    }
+    return found, summary
 
 
-def _by_line(chunk: BatchChunk, sent: Layout, layout: Layout) -> dict[int, Row]:
+def _read(chunk: BatchChunk, sent: Layout, layout: Layout) -> _Sent:
     signature = chunk.job.version.signature
     # The last column of this name: the file may have one of its own, and the file of bad rows adds the line behind it.
     place = max(place for place, name in enumerate(sent.columns) if name == "line")
-    found: dict[int, Row] = {}
+    found = _Sent()
     with store.open_file(chunk.job, chunk.source) as file:
         for part in reader.parts(file, sent, signature, sent.start, sent.line, reader.CHUNK_ROWS):
             raw = part.content if part.content is not None else _bytes(file, part)
             block = reader.rows(raw, part.line, sent, signature)
             lines = [_line(text) for text in block.cells[place].to_pylist()]
-            given = _rows(block, sent, layout, signature)
-            found |= {line: row for line, row in zip(lines, given, strict=True) if line is not None}
+            found.add(lines, _rows(block, sent, layout, signature))
     return found
 
 

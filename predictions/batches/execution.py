@@ -67,7 +67,8 @@ def _execute(chunk: BatchChunk) -> None:
     elif chunk.number == BatchChunk.FIRST:
         _read(chunk, layout)
     else:
-        BatchChunk.objects.settle_reading(chunk, corrections.distribute(chunk))
+        found, summary = corrections.distribute(chunk)
+        BatchChunk.objects.settle_reading(chunk, found, summary=summary)
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------------

@@ -115,10 +115,10 @@ class BatchChunkQuerySet(LeasedQuerySet["BatchChunk"]):
                 self.bulk_create(found)
         return bool(won)
 
-    def settle_reading(self, chunk: "BatchChunk", found: "list[BatchChunk]") -> bool:
+    def settle_reading(self, chunk: "BatchChunk", found: "list[BatchChunk]", **result: Any) -> bool:
         """Insert the last chunks that a reading chunk has found, and end it. False if its claim is lost."""
         with transaction.atomic():
-            won = self.settle(chunk)
+            won = self.settle(chunk, **result)
             if won:
                 self.bulk_create(found)
         return won

@@ -99,8 +99,11 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
         return sum(self.filter(pk=pk)._end(JobState.EXPIRED, error_code="timeout") for pk in overdue)
 
     def _end(self, state: JobState, **changes: Any) -> bool:
+        """End jobs and their unfinished chunks. If these are corrections, the job is finished as it was before them."""
+        corrected = Q(pk__in=BatchChunk.objects.filter(number=BatchChunk.CORRECTIONS).values("job"))
         with transaction.atomic():
-            ended = self.move(state, finished_at=Now(), **changes)
+            ended = self.exclude(corrected).move(state, finished_at=Now(), **changes)
+            ended += self.filter(corrected).move(JobState.FINISHED, finished_at=Now())
             BatchChunk.objects.unfinished().filter(job__in=ended).cancel()
         return bool(ended)
 

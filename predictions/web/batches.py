@@ -91,8 +91,25 @@ class BatchPresenter:
         return gettext("%(good)s of %(rows)s rows are scored.") % shown
 
     @property
+    def corrections_note(self) -> str:
+        """Which of the corrections that were sent last changed nothing, and why."""
+        found = self._progress.corrections
+        if found is None or not self.is_terminal:
+            return ""
+        if found.error:
+            return gettext("Not all corrections were scored. %(why)s") % {"why": localized(found.error)}
+        if not found.unused:
+            return ""
+        shown = {"unused": count_text(found.unused), "rows": count_text(found.rows)}
+        text = gettext("Not used: %(unused)s of the %(rows)s rows that were sent. No row with an error has their line.")
+        if not found.lines:
+            return text % shown
+        lines = ", ".join(map(str, found.lines)) + (", …" if found.unused > len(found.lines) else "")
+        return f"{text % shown} {gettext('Lines: %(lines)s.') % {'lines': lines}}"
+
+    @property
     def announcement(self) -> str:
-        return f"{self.filename}: {self.headline}. {self.verdict}".strip()
+        return f"{self.filename}: {self.headline}. {self.verdict} {self.corrections_note}".strip()
 
     @property
     def speed_text(self) -> str:

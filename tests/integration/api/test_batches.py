@@ -161,6 +161,31 @@ def test_corrections_complete_the_results(client: ApiClient) -> None:
     problem(send(client, text([GOOD]), f"{URL}{job.pk}/corrections/", model=""), 409)
 
 
+def test_unused_corrections_are_told(client: ApiClient) -> None:
+    job = execute(job_of(send(client, text([GOOD, ["x", *GOOD[1:]]]))))
+    address = f"{URL}{job.pk}/"
+    assert client.get(address).json()["corrections"] is None
+
+    sent = send(client, text([[*GOOD, "3"], [*GOOD, "2"]], [*NAMES, "line"]), f"{address}corrections/", model="")
+    assert sent.json()["corrections"] is None  # they are not read yet
+
+    execute(job)
+    told = {"rows": 2, "unused": 1, "lines": [2], "error": None}
+    assert client.get(address).json()["corrections"] == told
+    assert client.get(URL).json()["results"][0]["corrections"] == told
+
+
+def test_canceled_corrections_are_told(client: ApiClient) -> None:
+    job = execute(job_of(send(client, text([GOOD, ["x", *GOOD[1:]]]))))
+    send(client, text([[*GOOD, "3"]], [*NAMES, "line"]), f"{URL}{job.pk}/corrections/", model="")
+
+    ended = client.post(f"{URL}{job.pk}/cancel/").json()
+
+    assert (ended["status"], ended["good"], ended["bad"]) == ("finished", 1, 1)
+    error = {"code": "canceled", "message": "They were canceled, or their time was over."}
+    assert ended["corrections"]["error"] == error
+
+
 def test_repeated_corrections_with_one_key_are_accepted_once(client: ApiClient) -> None:
     job = execute(job_of(send(client, text([GOOD, ["x", *GOOD[1:]]]))))
     address = f"{URL}{job.pk}/corrections/"

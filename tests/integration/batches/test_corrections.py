@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from predictions.batches import downloads, execution, exports, jobs, opening
-from predictions.batches.progress import progress
+from predictions.batches.progress import Corrections, progress
 from predictions.maintenance import leases, retention
 from predictions.models import (
     BatchChunk,
@@ -206,6 +206,88 @@ def test_second_correction_keeps_what_the_first_one_changed(kinds: RegisteredMod
 
     assert no_bad_rows(job)
     assert results(job)[0]["note"] == "'=new"  # guarded once, as a formula in the first correction is
+
+
+@pytest.mark.parametrize(
+    ("lines", "unused", "named"),
+    [(["3"], 0, []), (["2"], 1, [2]), (["3", "2", "99"], 2, [2, 99]), (["", "third"], 2, [])],
+    ids=["bad row", "good row", "some", "no line"],
+)
+def test_corrections_of_no_bad_row_are_counted_and_named(
+    iris: ModelVersion, lines: list[str], unused: int, named: list[int]
+) -> None:
+    job, _ = finished(iris)
+
+    correct(job, text([[*GOOD, line] for line in lines], [*NAMES, "line"]))
+
+    assert progress(job).corrections == Corrections(len(lines), unused, named)
+    assert no_bad_rows(job) == ("3" in lines)
+    assert job.state == JobState.FINISHED
+
+
+def test_of_many_unused_corrections_the_first_lines_are_named(iris: ModelVersion) -> None:
+    job, _ = finished(iris)
+
+    correct(job, text([[*GOOD, str(line)] for line in range(500, 400, -1)], [*NAMES, "line"]))
+
+    assert progress(job).corrections == Corrections(100, 100, list(range(401, 411)))
+
+
+def test_second_corrections_are_told_alone(iris: ModelVersion) -> None:
+    job, content = finished(iris)
+    correct(job, text([[*GOOD, "99"]], [*NAMES, "line"]))
+
+    correct(job, content)
+
+    assert progress(job).corrections == Corrections(1, 0, [])
+
+
+def end_by_cancel(job: BatchJob) -> None:
+    jobs.cancel(BatchJob.objects.get(pk=job.pk), ANN)
+
+
+def end_by_time(job: BatchJob) -> None:
+    BatchJob.objects.filter(pk=job.pk).update(deadline_at=timezone.now() - timedelta(seconds=1))
+    assert BatchJob.objects.expire() == 1
+
+
+@pytest.mark.parametrize("end", [end_by_cancel, end_by_time])
+@pytest.mark.parametrize("chunks", [0, 1], ids=["before they are read", "before they are scored"])
+def test_corrections_that_are_ended_leave_the_file_finished(
+    iris: ModelVersion, end: Callable[[BatchJob], None], chunks: int
+) -> None:
+    job, content = finished(iris)
+    send(job, content, key=None)
+    for _ in range(chunks):
+        assert execution.run_next()
+
+    end(job)
+
+    execute(job)
+    assert (job.state, job.error_code, job.finished_at is not None) == (JobState.FINISHED, "", True)
+    assert (progress(job).good, progress(job).bad) == (1, 1)
+    told = progress(job).corrections
+    assert told
+    assert (told.error_code, told.error) == ("canceled", "They were canceled, or their time was over.")
+
+    correct(job, content)
+    assert no_bad_rows(job)
+    assert progress(job).corrections == Corrections(1, 0, [])
+
+
+def test_corrections_that_no_worker_survives_are_told(iris: ModelVersion) -> None:
+    job, content = finished(iris)
+    send(job, content, key=None)
+    BatchChunk.objects.filter(job=job, number=BatchChunk.CORRECTIONS).update(
+        state=State.RUNNING, attempts=settings.MAX_ATTEMPTS, claimed_until=timezone.now() - timedelta(seconds=1)
+    )
+    assert BatchChunk.objects.fail_exhausted()
+    assert BatchJob.objects.finish() == 1
+
+    told = progress(job).corrections
+    assert told
+    assert told.error_code == "worker_lost"
+    assert (progress(job).good, progress(job).bad) == (1, 1)
 
 
 def test_rate_of_a_corrected_file_is_not_told(iris: ModelVersion) -> None:

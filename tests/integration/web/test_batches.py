@@ -113,6 +113,40 @@ def test_corrections_are_sent_from_the_page(client: Client) -> None:
     assert [row["prediction"] for row in results(execute(job))] == ["setosa", "setosa"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["3"], ""),
+        (["2"], "Not used: 1 of the 1 rows that were sent. No row with an error has their line. Lines: 2."),
+        (["3", ""], "Not used: 1 of the 2 rows that were sent. No row with an error has their line."),
+    ],
+)
+def test_page_names_corrections_that_were_not_used(client: Client, lines: list[str], told: str) -> None:
+    job = execute(start(client, text([GOOD, ["x", *GOOD[1:]]])))
+    file = SimpleUploadedFile("bad.csv", text([[*GOOD, line] for line in lines], [*NAMES, "line"]))
+    client.post(reverse("batch-corrections", args=[job.pk]), {"file": file})
+
+    shown = Page(client.get(reverse("batch", args=[job.pk]))).text
+    assert "Not used" not in shown  # not before they are scored
+
+    execute(job)
+    shown = Page(client.get(reverse("batch", args=[job.pk]))).text
+    assert told in shown
+    assert ("Not used" in shown, "Lines:" in shown) == (bool(told), "Lines:" in told)
+
+
+def test_page_says_that_corrections_were_canceled(client: Client) -> None:
+    job = execute(start(client, text([GOOD, ["x", *GOOD[1:]]])))
+    file = SimpleUploadedFile("bad.csv", text([[*GOOD, "3"]], [*NAMES, "line"]))
+    client.post(reverse("batch-corrections", args=[job.pk]), {"file": file})
+    client.post(reverse("batch-cancel", args=[job.pk]))
+
+    shown = Page(client.get(reverse("batch", args=[job.pk]))).text
+    assert "1 of 2 rows are scored; 1 need another look." in shown
+    assert "Not all corrections were scored. They were canceled, or their time was over." in shown
+    assert "Send them again, corrected" in shown
+
+
 def test_job_is_canceled_from_the_page(client: Client) -> None:
     job = start(client, text([GOOD]))
     client.post(reverse("batch-cancel", args=[job.pk]))
