@@ -39,7 +39,8 @@ def drain_lane(lane: str) -> None:
     """A worker's response to a notification: serve until nothing is queued, wait a moment for more, and end."""
     until = time.monotonic() + SLICE_SECONDS
     notifications.mark_attended(lane)
-    while is_drained := serve(lane, until, on_saturated=call_for_help, will_wait=True) and _compare(lane, until):
+    will_wait = lane != Lane.BULK  # there, files and comparisons come first
+    while is_drained := serve(lane, until, on_saturated=call_for_help, will_wait=will_wait) and _compare(lane, until):
         if time.monotonic() >= until or not notifications.wait_for_work(lane):
             break
     notifications.clear_attended(lane)

@@ -11,6 +11,7 @@ import pytest
 import redis
 from django.utils import timezone
 
+from predictions.batches import execution
 from predictions.models import Lane, ModelVersion, Prediction, RegisteredModel, State
 from predictions.queue import notifications
 from predictions.serving.schema.errors import ModelUnavailable
@@ -19,6 +20,12 @@ from tests.integration.conftest import IRIS, make, run_worker
 from tests.support.estimators import POISON
 
 OTHER = [6.7, 3.1, 5.6, 2.4]
+
+
+@pytest.fixture(autouse=True)
+def long_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No slice ends by itself, however busy the machine is."""
+    monkeypatch.setattr(drain, "SLICE_SECONDS", 60.0)
 
 
 def kinds_row(size: float) -> list[Any]:
@@ -390,6 +397,25 @@ def test_row_that_was_committed_during_a_call_is_served_at_once(
     assert states() == [State.SUCCEEDED] * 2
     assert waited == [True, False]
     assert clean_redis.llen(Lane.INTERACTIVE) == 0
+
+
+def test_row_of_the_bulk_lane_that_was_committed_during_a_call_comes_before_files(
+    iris: ModelVersion, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect(monkeypatch)
+    make(iris, lane=Lane.BULK)
+    commit_during_the_next_call(monkeypatch, lambda: make(iris, lane=Lane.BULK))
+    seen: list[list[str]] = []
+
+    def run_next() -> bool:
+        seen.append(states())
+        return False
+
+    monkeypatch.setattr(execution, "run_next", run_next)
+
+    drain.drain_lane(Lane.BULK)
+
+    assert seen[0] == [State.SUCCEEDED] * 2
 
 
 def test_rows_behind_one_that_is_claimed_alone_are_claimed_next(
