@@ -33,8 +33,10 @@ class BatchLayout(serializers.Serializer[Any]):
 class BatchCorrections(serializers.Serializer[Any]):
     """The corrections that were sent last."""
 
-    rows = serializers.IntegerField(help_text="How many rows were sent.")
-    unused = serializers.IntegerField(help_text="How many of them changed nothing: no bad row has their line.")
+    rows = serializers.IntegerField(allow_null=True, help_text="How many rows were sent; null if they were not read.")
+    unused = serializers.IntegerField(
+        allow_null=True, help_text="How many of them changed nothing: no bad row has their line."
+    )
     lines = serializers.ListField(child=serializers.IntegerField(), help_text="The first lines of unused rows.")
     error = BatchError(allow_null=True, help_text="Why not all of the other rows were scored.")
 

@@ -158,7 +158,7 @@ def batch(origin: str, job: BatchJob, how_far: Progress) -> dict[str, Any]:
 
 def _corrections(found: Corrections | None) -> dict[str, Any] | None:
     """Null also while they are being read."""
-    if found is None or not (found.rows or found.error):
+    if found is None or not found.is_known:
         return None
     error = {"code": found.error_code, "message": found.error} if found.error else None
     return {"rows": found.rows, "unused": found.unused, "lines": found.lines, "error": error}

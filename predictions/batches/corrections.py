@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,15 +38,16 @@ LINES_KEPT = 10
 
 @dataclass
 class _Sent:
-    """The rows of a file of corrections: `rows` of them, and those with a line by their line."""
+    """The rows of a file of corrections by their line, and how many rows have each line. None: no readable line.
 
-    rows: int = 0
+    Of several rows with one line, the last counts.
+    """
+
     by_line: dict[int, Row] = field(default_factory=dict)
-    without_line: int = 0
+    times: Counter[int | None] = field(default_factory=Counter)
 
     def add(self, lines: Sequence[int | None], given: Sequence[Row]) -> None:
-        self.rows += len(lines)
-        self.without_line += lines.count(None)
+        self.times.update(lines)
         self.by_line |= {line: row for line, row in zip(lines, given, strict=True) if line is not None}
 
 
@@ -54,7 +56,7 @@ def distribute(chunk: BatchChunk) -> tuple[list[BatchChunk], dict[str, Any]]:
     """A new chunk for each scored chunk of the job that has corrected rows.
 
     Also the summary of `chunk`: how many rows were sent, and how many of them were not used, since no bad row has their
-    line; `lines` are the first of these lines.
+    line. `lines` are the first of these lines; `more_lines` says whether there are others.
     """
     sent, layout = Layout.model_validate(chunk.summary["layout"]), Layout.model_validate(chunk.job.layout)
     corrections = _read(chunk, sent, layout)
@@ -75,9 +77,10 @@ def distribute(chunk: BatchChunk) -> tuple[list[BatchChunk], dict[str, Any]]:
             )  # fmt: skip
     summary = {
         **chunk.summary,
-        "rows": corrections.rows,
-        "unused": len(unused) + corrections.without_line,
+        "rows": corrections.times.total(),
+        "unused": sum(corrections.times[line] for line in [None, *unused]),
         "lines": sorted(unused)[:LINES_KEPT],
+        "more_lines": len(unused) > LINES_KEPT,
     }
     return found, summary
 

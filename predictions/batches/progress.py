@@ -5,30 +5,41 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.db.models import Max, Q
+
 from predictions.batches.histograms import merged
 from predictions.models import BatchChunk, BatchJob, JobState, State, clock
-from predictions.serving.schema.errors import ERRORS
 from predictions.serving.schema.sentences import english
 
 GROUPS_SHOWN = 20
-# The states of a chunk that was not executed to its end.
-STOPPED = (State.CANCELED, State.FAILED)
-# Corrections that were not scored to their end, because a person or the keeper ended them.
-CANCELED = "canceled"
-CANCELED_TEXT = english("They were canceled, or their time was over.")
 NOTHING: Mapping[str, int] = {"rows": 0, "good": 0, "bad": 0}
+# Why corrections were not scored, by the state of their chunk.
+STOPPED = {
+    State.CANCELED: english("They were canceled, or their time was over."),
+    State.FAILED: english("They could not be scored. Send them again."),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """The corrections that were sent last: `rows` were sent, and `unused` of them changed nothing, since no bad row has
-    their line. `lines` are the first of these lines. `error` says why not all of the others were scored, if so."""
+    """The corrections that were sent last.
 
-    rows: int
-    unused: int
-    lines: list[int]
+    `rows` were sent, and `unused` of them changed nothing, since no bad row has their line; None if they were not read.
+    `lines` are the first of these lines, and `more_lines` says whether there are others. `error` says why not all of
+    the other rows were scored, if so.
+    """
+
+    rows: int | None = None
+    unused: int | None = None
+    lines: list[int] = field(default_factory=list)
+    more_lines: bool = False
     error_code: str = ""
     error: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether they were read, or have ended without that."""
+        return self.rows is not None or self.error != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +72,15 @@ def progress(job: BatchJob, *, with_summary: bool = False) -> Progress:
 
 
 def progress_of(jobs: Sequence[BatchJob]) -> dict[uuid.UUID, Progress]:
-    """The progress of jobs without errors and histograms, by three queries for any number of jobs."""
+    """The progress of jobs without errors and histograms, by four queries for any number of jobs."""
     chunks = BatchChunk.objects.filter(job__in=[job.pk for job in jobs])
     counts = chunks.counts()
-    reads = list(chunks.filter(kind=BatchChunk.READ).order_by("queued_at"))
-    reading = {read.job_id for read in reads if read.finished_at is None}
-    corrections = _corrections([read for read in reads if read.number == BatchChunk.CORRECTIONS])
+    reads = list(
+        chunks.filter(kind=BatchChunk.READ).order_by("queued_at").values_list("job", "number", "pk", "finished_at")
+    )
+    reading = {job for job, _, _, finished_at in reads if finished_at is None}
+    last = {job: pk for job, number, pk, _ in reads if number == BatchChunk.CORRECTIONS}
+    corrections = _corrections(last) if last else {}
     return {
         job.pk: _progress(job, counts.get(job.pk, NOTHING), corrections.get(job.pk), is_read=job.pk not in reading)
         for job in jobs
@@ -81,25 +95,27 @@ def _progress(job: BatchJob, counts: Mapping[str, int], corrected: Corrections |
     return Progress(counts["rows"], counts["good"], counts["bad"], is_read, rate, left, corrected)
 
 
-def _corrections(reads: Sequence[BatchChunk]) -> dict[uuid.UUID, Corrections]:
-    """The last corrections of each job, by the chunks that read corrections, oldest first."""
-    last = {read.job_id: read for read in reads}
-    ended = BatchChunk.objects.filter(job__in=last, replaces__isnull=False, state__in=STOPPED)
-    stopped = {job_id: read for job_id, read in last.items() if read.state in STOPPED}
-    if last:
-        stopped |= {chunk.job_id: chunk for chunk in ended if chunk.queued_at >= last[chunk.job_id].queued_at}
-    return {job_id: _of(read.summary, stopped.get(job_id)) for job_id, read in last.items()}
+def _corrections(last: Mapping[uuid.UUID, uuid.UUID]) -> dict[uuid.UUID, Corrections]:
+    """The last corrections of each job. `last` names the chunk that reads them, by job."""
+    reads = {read.job_id: read for read in BatchChunk.objects.filter(pk__in=last.values())}
+    ended = (
+        BatchChunk.objects.filter(Q(pk__in=last.values()) | Q(replaces__isnull=False), job__in=last, state__in=STOPPED)
+        .values_list("job", "state", "error_code")
+        .annotate(Max("queued_at"))
+        .order_by("state", "error_code")
+    )
+    # If some chunks failed and others were canceled, the last one counts: the failure.
+    why = {
+        job: (code or state, STOPPED[State(state)])
+        for job, state, code, queued_at in ended
+        if queued_at >= reads[job].queued_at
+    }
+    return {job: _of(read.summary, *why.get(job, ("", ""))) for job, read in reads.items()}
 
 
-def _of(summary: Mapping[str, Any], stopped: BatchChunk | None) -> Corrections:
-    why = _why(stopped) if stopped else ("", "")
-    return Corrections(summary.get("rows", 0), summary.get("unused", 0), summary.get("lines", []), *why)
-
-
-def _why(chunk: BatchChunk) -> tuple[str, str]:
-    """The code and the sentence of a chunk of corrections that was not executed to its end."""
-    known = ERRORS.get(chunk.error_code)
-    return (known.code, known.sentence) if known else (CANCELED, CANCELED_TEXT)
+def _of(summary: Mapping[str, Any], code: str, error: str) -> Corrections:
+    known = {name: summary[name] for name in ("rows", "unused", "lines", "more_lines") if "unused" in summary}
+    return Corrections(**known, error_code=code, error=error)
 
 
 def _rate(job: BatchJob, done: int) -> float | None:

@@ -104,7 +104,10 @@ class BatchJobQuerySet(GuardedQuerySet["BatchJob"]):
         with transaction.atomic():
             ended = self.exclude(corrected).move(state, finished_at=Now(), **changes)
             ended += self.filter(corrected).move(JobState.FINISHED, finished_at=Now())
-            BatchChunk.objects.unfinished().filter(job__in=ended).cancel()
+            chunks = BatchChunk.objects.unfinished().filter(job__in=ended)
+            # On PostgreSQL this waits for a reader that is storing chunks, so that the next statement sees them.
+            chunks.filter(kind=BatchChunk.READ).cancel()
+            chunks.cancel()
         return bool(ended)
 
     # --- Removal ------------------------------------------------------------------------------------------------------

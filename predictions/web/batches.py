@@ -96,16 +96,20 @@ class BatchPresenter:
         found = self._progress.corrections
         if found is None or not self.is_terminal:
             return ""
+        said = []
         if found.error:
-            return gettext("Not all corrections were scored. %(why)s") % {"why": localized(found.error)}
-        if not found.unused:
-            return ""
-        shown = {"unused": count_text(found.unused), "rows": count_text(found.rows)}
-        text = gettext("Not used: %(unused)s of the %(rows)s rows that were sent. No row with an error has their line.")
-        if not found.lines:
-            return text % shown
-        lines = ", ".join(map(str, found.lines)) + (", …" if found.unused > len(found.lines) else "")
-        return f"{text % shown} {gettext('Lines: %(lines)s.') % {'lines': lines}}"
+            said.append(gettext("Not all corrections were scored. %(why)s") % {"why": localized(found.error)})
+        if found.rows == 0:
+            said.append(gettext("The corrections had no rows."))
+        if found.unused:
+            text = gettext(
+                "Not used: %(unused)s of the %(rows)s rows that were sent. No row with an error has their line."
+            )
+            said.append(text % {"unused": count_text(found.unused), "rows": count_text(found.rows or 0)})
+        if found.lines:
+            lines = ", ".join(map(str, found.lines)) + (", …" if found.more_lines else "")
+            said.append(gettext("Lines: %(lines)s.") % {"lines": lines})
+        return " ".join(said)
 
     @property
     def announcement(self) -> str:

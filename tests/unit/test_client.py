@@ -18,6 +18,7 @@ from foretell_client import (
     AsyncClient,
     Classification,
     Client,
+    Corrections,
     NoAnswer,
     NotFinished,
     Problem,
@@ -255,6 +256,32 @@ def test_cancel_with_a_lost_response_returns_the_canceled_prediction() -> None:
     canceled = {**QUEUED, "status": "canceled", "retry_after": None}
     conflict = ok({"code": "not_cancelable", "detail": "The prediction has already ended."}, 409)
     assert Server(BROKEN_CONNECTION, conflict, ok(canceled)).client().cancel("0b1c").status == "canceled"
+
+
+CANCELED = {"code": "canceled", "message": "They were canceled, or their time was over."}
+UNREAD = {"rows": None, "unused": None, "lines": [], "error": CANCELED}
+
+
+@pytest.mark.parametrize(
+    "found", [{"status": "canceled"}, {"status": "finished", "corrections": UNREAD}], ids=["file", "corrections"]
+)
+def test_cancel_with_a_lost_response_returns_the_canceled_job(found: dict[str, Any]) -> None:
+    conflict = ok({"code": "not_cancelable", "detail": "The file has already ended."}, 409)
+    answers = Server(BROKEN_CONNECTION, conflict, ok({**JOB, **found}))
+    assert answers.client().cancel_job("0b1c").status == found["status"]
+
+
+def test_cancel_of_a_finished_job_is_refused() -> None:
+    conflict = ok({"code": "not_cancelable", "detail": "The file has already ended."}, 409)
+    read = {"rows": 1, "unused": 0, "lines": [], "error": None}
+    with pytest.raises(Refused):
+        Server(conflict, ok({**JOB, "status": "finished", "corrections": read})).client().cancel_job("0b1c")
+
+
+def test_job_has_its_corrections() -> None:
+    sent = {"rows": 3, "unused": 1, "lines": [9], "error": None}
+    assert Server(ok({**JOB, "corrections": sent})).client().job("0b1c").corrections == Corrections(3, 1, [9], None)
+    assert Server(ok(JOB)).client().job("0b1c").corrections is None
 
 
 def test_cancel_of_a_finished_prediction_is_refused() -> None:

@@ -22,6 +22,7 @@ from foretell_client.errors import (
 from foretell_client.results import (
     Advice,
     Classification,
+    Corrections,
     Failure,
     Feedback,
     Job,
@@ -37,6 +38,7 @@ __all__ = [
     "AsyncClient",
     "Classification",
     "Client",
+    "Corrections",
     "Failure",
     "Feedback",
     "ForetellError",

@@ -49,10 +49,11 @@ class FileFlows:
         try:
             response = yield from self.flows.send(Send("POST", f"{_of(job_id)}cancel/"))
         except Refused as refused:
-            # An earlier attempt may have canceled the job although its response was lost.
+            # An earlier attempt may have canceled the job, or its corrections, although its response was lost.
             if refused.status == 409:
                 found = yield from self.read(job_id)
-                if found.status == "canceled":
+                corrections = found.corrections and found.corrections.error
+                if found.status == "canceled" or (corrections and corrections.code == "canceled"):
                     return found
             raise
         return results.job(response.json())

@@ -88,10 +88,25 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Corrections:
+    """The corrections of a file that were sent last. `rows` and `unused` are None if they were not read.
+
+    `unused` rows changed nothing, since no bad row has their line; `lines` are the first of these lines. `error` says
+    why not all of the other rows were scored.
+    """
+
+    rows: int | None
+    unused: int | None
+    lines: list[int]
+    error: Failure | None
+
+
+@dataclass(frozen=True)
 class Job:
     """A file of rows that is scored. `rows` counts the rows found so far. Of the `done` rows, `bad` rows have an error.
 
     `status` is "finished" even if rows are bad, since they can be corrected. `error` is set if the whole job failed.
+    `corrections` is None while none were sent or read.
     """
 
     id: str
@@ -105,6 +120,7 @@ class Job:
     seconds_left: float | None
     error: Failure | None
     page: str
+    corrections: Corrections | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -171,7 +187,7 @@ def _failure(error: dict[str, Any] | None) -> Failure | None:
 
 
 def job(body: dict[str, Any]) -> Job:
-    error = body["error"]
+    error, corrections = body["error"], body.get("corrections")
     return Job(
         id=body["id"],
         model=body["model"],
@@ -184,7 +200,14 @@ def job(body: dict[str, Any]) -> Job:
         seconds_left=body["seconds_left"],
         error=error and Failure(error["code"], error["message"], False),
         page=body["urls"]["page"],
+        corrections=corrections and _corrections(corrections),
     )
+
+
+def _corrections(body: dict[str, Any]) -> Corrections:
+    error = body["error"]
+    failure = error and Failure(error["code"], error["message"], False)
+    return Corrections(body["rows"], body["unused"], body["lines"], failure)
 
 
 def feedback(body: dict[str, Any]) -> Feedback:

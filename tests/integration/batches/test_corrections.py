@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,10 +14,11 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from predictions.batches import downloads, execution, exports, jobs, opening
-from predictions.batches.progress import Corrections, progress
+from predictions.batches import corrections, downloads, execution, exports, jobs, opening
+from predictions.batches.progress import Corrections, progress, progress_of
 from predictions.maintenance import leases, retention
 from predictions.models import (
     BatchChunk,
@@ -33,6 +35,7 @@ from predictions.serving.schema.errors import ForetellError, KeyReused, NotCorre
 from predictions.use_cases import erase
 from predictions.use_cases.callers import of_user
 from tests.support.files import ANN, GOOD, NAMES, bad_rows, correct, execute, results, score, submit, text
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -210,8 +213,14 @@ def test_second_correction_keeps_what_the_first_one_changed(kinds: RegisteredMod
 
 @pytest.mark.parametrize(
     ("lines", "unused", "named"),
-    [(["3"], 0, []), (["2"], 1, [2]), (["3", "2", "99"], 2, [2, 99]), (["", "third"], 2, [])],
-    ids=["bad row", "good row", "some", "no line"],
+    [
+        (["3"], 0, []),
+        (["2"], 1, [2]),
+        (["3", "2", "99"], 2, [2, 99]),
+        (["", "third"], 2, []),
+        (["2", "2", "3", "3"], 2, [2]),
+    ],
+    ids=["bad row", "good row", "some", "no line", "repeated"],
 )
 def test_corrections_of_no_bad_row_are_counted_and_named(
     iris: ModelVersion, lines: list[str], unused: int, named: list[int]
@@ -230,7 +239,24 @@ def test_of_many_unused_corrections_the_first_lines_are_named(iris: ModelVersion
 
     correct(job, text([[*GOOD, str(line)] for line in range(500, 400, -1)], [*NAMES, "line"]))
 
-    assert progress(job).corrections == Corrections(100, 100, list(range(401, 411)))
+    assert progress(job).corrections == Corrections(100, 100, list(range(401, 411)), more_lines=True)
+
+
+def test_last_of_several_corrections_of_a_row_counts(iris: ModelVersion) -> None:
+    job, _ = finished(iris)
+
+    correct(job, text([["7.7", *GOOD[1:], "3"], ["6.6", *GOOD[1:], "3"]], [*NAMES, "line"]))
+
+    assert [row[NAMES[0]] for row in results(job)] == ["5.1", "6.6"]
+
+
+def test_corrections_without_rows_change_nothing(iris: ModelVersion) -> None:
+    job, _ = finished(iris)
+
+    correct(job, text([], [*NAMES, "line"]))
+
+    assert progress(job).corrections == Corrections(0, 0, [])
+    assert (job.state, progress(job).bad) == (JobState.FINISHED, 1)
 
 
 def test_second_corrections_are_told_alone(iris: ModelVersion) -> None:
@@ -268,7 +294,8 @@ def test_corrections_that_are_ended_leave_the_file_finished(
     assert (progress(job).good, progress(job).bad) == (1, 1)
     told = progress(job).corrections
     assert told
-    assert (told.error_code, told.error) == ("canceled", "They were canceled, or their time was over.")
+    assert (told.rows, told.error_code) == (1 if chunks else None, "canceled")
+    assert told.error == "They were canceled, or their time was over."
 
     correct(job, content)
     assert no_bad_rows(job)
@@ -286,8 +313,57 @@ def test_corrections_that_no_worker_survives_are_told(iris: ModelVersion) -> Non
 
     told = progress(job).corrections
     assert told
-    assert told.error_code == "worker_lost"
+    assert (told.rows, told.error_code) == (None, "worker_lost")
+    assert told.error == "They could not be scored. Send them again."
     assert (progress(job).good, progress(job).bad) == (1, 1)
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_chunks_that_are_stored_during_a_cancel_are_canceled_too(iris: ModelVersion) -> None:
+    job, content = finished(iris)
+    send(job, content, key=None)
+    reader = BatchChunk.objects.filter(number=BatchChunk.CORRECTIONS)
+    reader.update(state=State.RUNNING, claim=uuid.uuid4())
+    [chunk] = reader
+    found, summary = corrections.distribute(chunk)
+
+    def cancel() -> bool:
+        try:
+            return BatchJob.objects.filter(pk=job.pk).cancel()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert BatchChunk.objects.settle_reading(chunk, [], summary=summary)
+            canceling = pool.submit(cancel)
+            wait_until(is_waiting_for_a_lock, 20, "the cancel waits for the reader")
+            BatchChunk.objects.bulk_create(found)
+        assert canceling.result(20)
+
+    assert not job.chunks.unfinished().exists()
+    correct(job, content)
+    assert progress(job).rows == len(results(job)) == 2
+
+
+def is_waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+def test_progress_of_many_files_takes_the_same_queries(iris: ModelVersion) -> None:
+    corrected = [finished(iris) for _ in range(3)]
+    for job, content in corrected:
+        correct(job, content)
+
+    def queries(*asked: BatchJob) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            progress_of(asked)
+        return len(captured)
+
+    jobs_ = [job for job, _ in corrected]
+    assert queries(*jobs_) == queries(jobs_[0]) == 4
 
 
 def test_rate_of_a_corrected_file_is_not_told(iris: ModelVersion) -> None:

@@ -119,6 +119,8 @@ def test_corrections_are_sent_from_the_page(client: Client) -> None:
         (["3"], ""),
         (["2"], "Not used: 1 of the 1 rows that were sent. No row with an error has their line. Lines: 2."),
         (["3", ""], "Not used: 1 of the 2 rows that were sent. No row with an error has their line."),
+        (["2", "2", ""], "Not used: 3 of the 3 rows that were sent. No row with an error has their line. Lines: 2."),
+        ([], "The corrections had no rows."),
     ],
 )
 def test_page_names_corrections_that_were_not_used(client: Client, lines: list[str], told: str) -> None:
@@ -132,7 +134,7 @@ def test_page_names_corrections_that_were_not_used(client: Client, lines: list[s
     execute(job)
     shown = Page(client.get(reverse("batch", args=[job.pk]))).text
     assert told in shown
-    assert ("Not used" in shown, "Lines:" in shown) == (bool(told), "Lines:" in told)
+    assert ("Not used" in shown, "Lines:" in shown) == ("Not used" in told, "Lines:" in told)
 
 
 def test_page_says_that_corrections_were_canceled(client: Client) -> None:
