@@ -23,6 +23,7 @@ from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.schema.signature import Integer, Number, Signature
+from predictions.serving.schema.wording import printable
 
 # The column and the code of each part in the text of an error.
 _PART = re.compile(r"(?:^|; )([^;:]*): ([a-z_]+): ")
@@ -192,7 +193,7 @@ def apply(chunk: BatchChunk, layout: Layout, loaded: Loaded) -> dict[str, Any]:
             "bad": _save_bad(chunk, bad, layout),
         },
         "summary": {
-            "errors": _groups(bad, layout),
+            "errors": _groups(bad, layout, loaded.manifest.signature),
             "outputs": merged([base.summary["outputs"], scored.summary["outputs"]]),
         },
     }
@@ -281,16 +282,32 @@ def _save_bad(chunk: BatchChunk, bad: Mapping[int, Any], layout: Layout) -> str 
 
 
 # --- Summary ----------------------------------------------------------------------------------------------------------
-def _groups(bad: Mapping[int, Any], layout: Layout) -> list[dict[str, Any]]:
+def _groups(bad: Mapping[int, Any], layout: Layout, signature: Signature) -> list[dict[str, Any]]:
+    """How often each code is left in each column, with the first example."""
     groups: dict[tuple[str, str], dict[str, Any]] = {}
     for line, row in bad.items():
         error = row["error"] if layout.format == "jsonl" else row[-1]
-        for column, code in _PART.findall(error):
-            group = groups.setdefault(
-                (column, code), {"column": column, "code": code, "count": 0, "line": line, "message": "", "text": ""}
-            )
-            group["count"] += 1
+        parts = list(_PART.finditer(error))
+        ends = [part.start() for part in parts[1:]] + [len(error)]
+        for part, end in zip(parts, ends, strict=True):
+            column, code = part.groups()
+            if (column, code) not in groups:
+                groups[column, code] = {
+                    "column": column, "code": code, "count": 0, "line": line, "message": error[part.end() : end],
+                    "text": printable(_stood(row, column, layout, signature)),
+                }  # fmt: skip
+            groups[column, code]["count"] += 1
     return list(groups.values())
+
+
+def _stood(row: Any, name: str, layout: Layout, signature: Signature) -> str:
+    """The text of a bad row in the column of a feature; empty if the error concerns the whole row."""
+    place = layout.matched[signature.names.index(name)] if name in signature.names else None
+    if place is None:
+        return ""
+    if layout.format == "jsonl":
+        return reader.cell_text(row, layout.columns[place])
+    return str(writer.unguarded(pa.array([row[place]], pa.string()))[0].as_py())
 
 
 # --- Records ----------------------------------------------------------------------------------------------------------

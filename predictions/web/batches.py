@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from predictions.batches.encodings import ENCODINGS
 from predictions.batches.layout import DECIMALS, DELIMITERS, FORMATS, SAMPLE_ROWS, Layout
@@ -87,7 +87,12 @@ class BatchPresenter:
         if not found.good:
             return gettext("None of the %(rows)s rows could be scored.") % shown
         if found.bad:
-            return gettext("%(good)s of %(rows)s rows are scored; %(bad)s need another look.") % shown
+            text = ngettext(
+                "%(good)s of %(rows)s rows are scored; %(bad)s needs another look.",
+                "%(good)s of %(rows)s rows are scored; %(bad)s need another look.",
+                found.bad,
+            )
+            return text % shown
         return gettext("%(good)s of %(rows)s rows are scored.") % shown
 
     @property

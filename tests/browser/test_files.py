@@ -58,7 +58,7 @@ def test_bad_row_is_corrected_until_the_file_is_complete(
     expect(page.get_by_text("1 problem found")).to_be_visible()
     page.get_by_role("button", name="Score all rows").click()
     finished(page)
-    expect(page.get_by_text("1 of 2 rows are scored; 1 need another look.", exact=True)).to_be_visible()
+    expect(page.get_by_text("1 of 2 rows are scored; 1 needs another look.", exact=True)).to_be_visible()
     [bad] = records(downloaded(page, "Rows with errors"))
     bad[NAMES[0]] = "5.1"
     page.get_by_label("Send them again, corrected").set_input_files(payload(text([list(bad.values())], list(bad))))

@@ -318,6 +318,29 @@ def test_corrections_that_no_worker_survives_are_told(iris: ModelVersion) -> Non
     assert (progress(job).good, progress(job).bad) == (1, 1)
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_errors_that_are_left_are_told_as_before(iris: ModelVersion, form: str) -> None:
+    bad: list[dict[str, Any]] = [
+        {**FLOWER, NAMES[0]: "x"},
+        {**FLOWER, NAMES[1]: "y; z: 1"},
+        {**FLOWER, NAMES[0]: "=w", NAMES[2]: "w"},
+    ]
+    rows = as_json(*bad) if form == "jsonl" else text([[str(row[name]) for name in NAMES] for row in bad])
+    job = score(iris.registered_model, rows)
+    first = 1 if form == "jsonl" else 2
+    before = {(group["column"], group["code"]): group for group in progress(job, with_summary=True).errors}
+
+    correct(job, text([[*GOOD, str(first)]], [*NAMES, "line"]))
+
+    left = {(group["column"], group["code"]): group for group in progress(job, with_summary=True).errors}
+    assert left.keys() == before.keys()
+    for name in NAMES[1:3]:
+        assert left[name, "wrong_type"] == before[name, "wrong_type"]
+    told = left[NAMES[0], "wrong_type"]
+    assert (told["count"], told["line"], told["text"]) == (1, first + 2, "=w")
+    assert told["message"] == before[NAMES[0], "wrong_type"]["message"]
+
+
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
 def test_chunks_that_are_stored_during_a_cancel_are_canceled_too(iris: ModelVersion) -> None:
     job, content = finished(iris)

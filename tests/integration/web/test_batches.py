@@ -92,7 +92,7 @@ def test_capped_page_stops_polling_and_offers_a_link(client: Client, settings: A
 def test_finished_job_says_what_came_of_its_rows(client: Client) -> None:
     job = execute(start(client, text([GOOD, ["x", *GOOD[1:]]])))
     page = Page(client.get(reverse("batch", args=[job.pk])))
-    assert "1 of 2 rows are scored; 1 need another look." in page.text
+    assert "1 of 2 rows are scored; 1 needs another look." in page.text
     assert "hx-get" not in page.one("section", id=f"batch-{job.pk}")
     assert reverse("batch-errors", args=[job.pk]) in [link["href"] for link in page.all("a", download="")]
     response = client.get(reverse("batch-results", args=[job.pk]))
@@ -144,7 +144,7 @@ def test_page_says_that_corrections_were_canceled(client: Client) -> None:
     client.post(reverse("batch-cancel", args=[job.pk]))
 
     shown = Page(client.get(reverse("batch", args=[job.pk]))).text
-    assert "1 of 2 rows are scored; 1 need another look." in shown
+    assert "1 of 2 rows are scored; 1 needs another look." in shown
     assert "Not all corrections were scored. They were canceled, or their time was over." in shown
     assert "Send them again, corrected" in shown
 
