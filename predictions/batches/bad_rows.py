@@ -16,9 +16,6 @@ from predictions.models import batch_files as store
 from predictions.serving.schema.signature import Signature
 from predictions.serving.schema.wording import printable
 
-# The column and the code of each part in the text of an error.
-_PART = re.compile(r"(?:^|; )([^;:]*): ([a-z_]+): ")
-
 
 def of(job: BatchJob, base: BatchChunk, layout: Layout) -> dict[int, Any]:
     """The bad rows of a chunk by line, as the file of bad rows has them."""
@@ -59,10 +56,13 @@ def save(chunk: BatchChunk, bad: Mapping[int, Any], layout: Layout) -> str | Non
 
 def groups(bad: Mapping[int, Any], layout: Layout, signature: Signature) -> list[dict[str, Any]]:
     """How often each code is left in each column, with the first example."""
+    # The column and the code of each part of an error. The name of a feature may have colons and semicolons itself.
+    names = "|".join(re.escape(name) for name in sorted(signature.names, key=len, reverse=True))
+    pattern = re.compile(rf"(?:^|; )({names}|[^;:]*): ([a-z_]+): ")
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for line, row in bad.items():
         error = row["error"] if layout.format == "jsonl" else row[-1]
-        parts = list(_PART.finditer(error))
+        parts = list(pattern.finditer(error))
         ends = [part.start() for part in parts[1:]] + [len(error)]
         for part, end in zip(parts, ends, strict=True):
             column, code = part.groups()

@@ -17,7 +17,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from predictions.batches import bad_rows as bad_rows_of_chunk
 from predictions.batches import corrections, downloads, execution, exports, jobs, opening
+from predictions.batches.layout import Layout
 from predictions.batches.progress import Corrections, progress, progress_of
 from predictions.maintenance import leases, retention
 from predictions.models import (
@@ -32,6 +34,7 @@ from predictions.models import (
 )
 from predictions.models import batch_files as store
 from predictions.serving.schema.errors import ForetellError, KeyReused, NotCorrectable
+from predictions.serving.schema.signature import Signature
 from predictions.use_cases import erase
 from predictions.use_cases.callers import of_user
 from tests.support.files import ANN, GOOD, NAMES, bad_rows, correct, execute, results, score, submit, text
@@ -339,6 +342,23 @@ def test_errors_that_are_left_are_told_as_before(iris: ModelVersion, form: str) 
     told = left[NAMES[0], "wrong_type"]
     assert (told["count"], told["line"], told["text"]) == (1, first + 2, "=w")
     assert told["message"] == before[NAMES[0], "wrong_type"]["message"]
+
+
+def test_errors_that_are_left_belong_to_features_with_any_name() -> None:
+    names = ["length: cm", "length; width: wide", "v"]
+    signature = Signature.model_validate([{"kind": "number", "name": name} for name in names])
+    layout = Layout(format="csv", columns=names, matched=[0, 1, 2])
+    said = [f"{name}: wrong_type: Must be a number." for name in names]
+    bad = {4: ["x", "y", "z", "4", "; ".join(said)], 5: ["u", "1", "2", "5", said[0]]}
+
+    found = bad_rows_of_chunk.groups(bad, layout, signature)
+
+    assert [(one["column"], one["count"], one["text"]) for one in found] == [
+        (names[0], 2, "x"),
+        (names[1], 1, "y"),
+        (names[2], 1, "z"),
+    ]
+    assert {one["message"] for one in found} == {"Must be a number."}
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
