@@ -4,6 +4,7 @@ An announcement has the ids of predictions, and may have their statuses. The row
 An announcement may be lost, so a wait also reads its rows every `LOOK_SECONDS`.
 """
 
+import asyncio
 import logging
 import threading
 import time
@@ -20,7 +21,7 @@ from redis.client import PubSub
 from predictions.models import Prediction
 from predictions.models.prediction_statements import Status
 from predictions.models.states import TERMINAL
-from predictions.queue.futures import AnyFuture, new_future, resolve
+from predictions.queue.futures import AnyFuture, new_future, resolve, set_result
 from predictions.queue.redis_client import ANNOUNCE_SECONDS, breaker, client, helper
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Subscription:
 
     Attributes:
         ended: resolved by the listener's thread with the statuses of all predictions, by id, when all have ended.
-            A thread waits by `.result(timeout)`; a coroutine awaits it, since on an event loop it is the loop's future.
+            A thread waits by `.result(timeout)`, a coroutine by `wait`.
     """
 
     def __init__(self, listener: "CompletionListener", ids: Collection[uuid.UUID]) -> None:
@@ -74,6 +75,24 @@ class Subscription:
 
     def __exit__(self, *_: object) -> None:
         self._listener.remove(self)
+
+    async def wait(self, seconds: float) -> dict[uuid.UUID, Status] | None:
+        """The statuses when all predictions have ended, or None after `seconds`. For the coroutine that subscribed.
+
+        It awaits `ended` itself, since asyncio.wait would take twice the time. The end of the time resolves `ended`
+        too, so the next wait needs a new future.
+        """
+        ended: Any = self.ended
+        alarm = asyncio.get_running_loop().call_later(seconds, set_result, ended, None)
+        try:
+            statuses: dict[uuid.UUID, Status] | None = await ended
+        finally:
+            alarm.cancel()
+        if statuses is not None:
+            return statuses
+        self.ended = new_future()
+        # The listener's thread may still have found the earlier future. Then it had set all statuses before.
+        return self.statuses if len(self.statuses) == len(self.ids) else None
 
     def look_now(self) -> None:
         """Read the rows at the listener's next turn: they may have ended before this subscription began."""
@@ -149,12 +168,13 @@ class CompletionListener:
         try:
             keys = orjson.loads(names)
             awaited = self._awaited(keys)
-            statuses = dict(zip(keys, map(_status, orjson.loads(carried)), strict=True)) if carried and awaited else {}
+            told = zip(keys, orjson.loads(carried), strict=True) if carried and awaited else ()
+            statuses = {uuid.UUID(key): _status(status) for key, status in told if key in awaited}
         except (ValueError, TypeError):
             logger.warning("a message on %s is not an announcement", CHANNEL)
             return
         if statuses:
-            _update(awaited, {uuid.UUID(key): statuses[key] for key in awaited})
+            _update(awaited, statuses)
         else:
             self._look(awaited)
 

@@ -34,7 +34,7 @@ def resolve(results: "Iterable[tuple[AnyFuture[Any], Any]]") -> None:
     of_loops: defaultdict[asyncio.AbstractEventLoop, list[tuple[AnyFuture[Any], Any]]] = defaultdict(list)
     for future, result in results:
         if isinstance(future, Future):
-            _set(future, result)
+            set_result(future, result)
         else:
             of_loops[future.get_loop()].append((future, result))
     for loop, own in of_loops.items():
@@ -44,10 +44,11 @@ def resolve(results: "Iterable[tuple[AnyFuture[Any], Any]]") -> None:
 
 def _set_all(results: "list[tuple[AnyFuture[Any], Any]]") -> None:
     for future, result in results:
-        _set(future, result)
+        set_result(future, result)
 
 
-def _set(future: "AnyFuture[Any]", result: Any) -> None:
+def set_result(future: "AnyFuture[Any]", result: Any) -> None:
+    """Give a future its result, unless it has one or was canceled. A result that is an exception is raised."""
     if future.done():
         return
     if isinstance(result, Exception):

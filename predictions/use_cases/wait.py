@@ -66,10 +66,8 @@ async def wait(rows: Sequence[Prediction], subscription: Subscription, seconds: 
     """Wait until all rows have ended, and refresh them. A coroutine that waits holds no thread."""
     if seconds <= 0 or all(row.is_terminal for row in rows):
         return
-    ended: Any = subscription.ended
-    done, _ = await asyncio.wait([ended], timeout=seconds)
-    if done:
-        _refresh(rows, ended.result())
+    if (statuses := await subscription.wait(seconds)) is not None:
+        _refresh(rows, statuses)
         return
     with suppress(*DATABASE_AWAY):  # the rows are shown as they were last seen
         seen = await asyncio.gather(*(lookup.statuses.ask(row.pk) for row in rows))
@@ -85,10 +83,8 @@ async def wait_a_moment(row: Prediction, subscription: Subscription) -> None:
     # By the clock of this host. If it is wrong, a request waits a moment in vain, or not at all.
     if row.is_terminal or abs(timezone.now() - row.created_at) > YOUNG:
         return
-    ended: Any = subscription.ended
-    done, _ = await asyncio.wait([ended], timeout=MOMENT_SECONDS)
-    if done:
-        _refresh([row], ended.result())
+    if (statuses := await subscription.wait(MOMENT_SECONDS)) is not None:
+        _refresh([row], statuses)
 
 
 def _refresh(rows: Sequence[Prediction], seen: Mapping[uuid.UUID, Status]) -> None:
