@@ -55,6 +55,14 @@ if message >= 0 and message <= tonumber(ARGV[2]) then return 0 end
 redis.call('SET', KEYS[3], 1, 'PX', ARGV[2])
 return 1
 """
+# Sets `attended`. If Celery messages are waiting, it returns 1, and the wait that follows in the pipeline ends at once.
+_ATTEND = """
+redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
+if not KEYS[3] or redis.call('LLEN', KEYS[3]) == 0 then return 0 end
+if redis.call('LLEN', KEYS[2]) == 0 then redis.call('LPUSH', KEYS[2], 1) end
+redis.call('PEXPIRE', KEYS[2], 1000)
+return 1
+"""
 # The keys of Celery's queue for a lane, with the type that each must have.
 _QUEUE_KEYS = ("{lane}", *(f"{{lane}}{Channel.sep}{step}" for step in PRIORITY_STEPS[1:]))
 _QUEUE_TYPES = {
@@ -156,18 +164,17 @@ def clear_attended(lane: str) -> bool:
 
 def wait_for_work(lane: str) -> bool:
     """Wait a moment for a notification; True if one came. False at once if the lane has Celery messages waiting."""
+    messages = [] if settings.HAS_OWN_BROKER else [lane]
+    attended_ms = int(ATTENDED_SECONDS * 1000)
     notified = False
 
     def wait() -> None:
         nonlocal notified
         with client().pipeline(transaction=False) as steps:
-            steps.set(_attended(lane), 1, px=int(ATTENDED_SECONDS * 1000))
-            if not settings.HAS_OWN_BROKER:
-                steps.llen(lane)
-            _, *messages = steps.execute()
-        if any(messages):
-            return
-        notified = client().blpop([_wakeups(lane)], WAIT_SECONDS) is not None
+            steps.eval(_ATTEND, 2 + len(messages), _attended(lane), _wakeups(lane), *messages, attended_ms)
+            steps.blpop([_wakeups(lane)], WAIT_SECONDS)
+            must_leave, wakeup = steps.execute()
+        notified = wakeup is not None and not must_leave
 
     breaker.call(wait, "wait for work")
     return notified
