@@ -17,7 +17,7 @@ from django.db import close_old_connections
 
 from predictions.context import request_id
 from predictions.lifecycle import registry
-from predictions.models import IdempotencyKey, Lane, ModelVersion, Prediction, Source, Webhook
+from predictions.models import IdempotencyKey, ModelVersion, Prediction, Source, Webhook
 from predictions.models.database import DATABASE_AWAY
 from predictions.models.idempotency_key import KeyTaken
 from predictions.queue import notifications
@@ -94,21 +94,9 @@ def submit_row(command: PredictCommand) -> Prediction:
 
 def submission_of(command: PredictCommand) -> _Submission:
     """The submission of a command. Call it in the context of the request, whose id the rows get."""
-    return _Submission(command.caller, _predictions(command))
-
-
-def _predictions(command: PredictCommand) -> list[Prediction]:
+    caller = command.caller
     predictions = [
-        Prediction(
-            id=new_id,
-            version=command.version,
-            owner=command.caller.user,
-            caller=command.caller.key,
-            address=command.caller.address,
-            source=command.source,
-            lane=Lane.INTERACTIVE,
-            values=values,
-        )
+        Prediction.asked(new_id, command.version, caller.user, caller.key, caller.address, command.source, values)
         for new_id, values in zip(command.ids, command.rows, strict=True)
     ]
     context = copy_context()
@@ -116,7 +104,6 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
         prediction.time_allowed = command.time_allowed or settings.PREDICTION_TIME
         prediction.request_id, prediction.request_context = request_id.get(), context
         if command.webhook_url is not None:
-            caller = command.caller
             prediction.webhook = Webhook(
                 prediction_id=prediction.pk, url=command.webhook_url, token=caller.token, caller=caller.key
             )
@@ -124,13 +111,13 @@ def _predictions(command: PredictCommand) -> list[Prediction]:
         request_hash = _hash(command)
         for place, prediction in enumerate(predictions):
             prediction.idempotency = IdempotencyKey(
-                caller=command.caller.key,
+                caller=caller.key,
                 # No key of a caller contains a line break, so the keys of further rows never equal one.
                 key=f"{command.idempotency_key}\n{place}" if place else command.idempotency_key,
                 prediction_id=prediction.pk,
                 request_hash=request_hash,
             )
-    return predictions
+    return _Submission(caller, predictions)
 
 
 def _hash(command: PredictCommand) -> str:

@@ -1,14 +1,17 @@
 """The reads of the predictions table, the acceptance of rows, and the two ways in which a claim ends unanswered."""
 
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.utils import timezone
 
-from predictions.models import Lane, ModelVersion, Prediction, State
+from predictions.models import Lane, ModelVersion, Prediction, Source, State
+from predictions.models.ids import new_prediction_id
 from tests.integration.conftest import make
 
 # Longer than any pause of a busy machine.
@@ -18,6 +21,20 @@ LATE: dict[str, Any] = {"age": 120.0}
 
 def in_seconds(seconds: float) -> Any:
     return timezone.now() + timedelta(seconds=seconds)
+
+
+# --- New rows ---------------------------------------------------------------------------------------------------------
+def test_new_row_has_what_it_was_asked_with_and_the_defaults(iris: ModelVersion, analyst: User) -> None:
+    own_id, address, values = new_prediction_id(), uuid.uuid4(), [5.1, 3.5, 1.4, 0.2]
+    row = Prediction.asked(own_id, iris, analyst, "user:1", address, Source.API, values)
+    named = Prediction(
+        id=own_id, version=iris, owner=analyst, caller="user:1", address=address, source=Source.API,
+        lane=Lane.INTERACTIVE, values=values,
+    )  # fmt: skip
+
+    fields = [field.attname for field in Prediction._meta.concrete_fields]
+    assert {name: getattr(row, name) for name in fields} == {name: getattr(named, name) for name in fields}
+    assert row.version is iris
 
 
 # --- Who is ahead -----------------------------------------------------------------------------------------------------
