@@ -6,7 +6,7 @@ configured. Nothing under the API's paths is answered without them.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from functools import partial, reduce
+from functools import cache, partial, reduce
 
 from django.conf import settings
 
@@ -137,7 +137,12 @@ async def _send_events(reply: ApiReply, pieces: AsyncIterator[bytes], receive: R
 
 
 def _lines(reply: ApiReply) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    return [(_encoded_name(name), value.encode("latin-1")) for name, value in reply.headers.items()]
+
+
+@cache
+def _encoded_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 async def _send(reply: ApiReply, is_head: bool, receive: Receive, send: Send) -> None:

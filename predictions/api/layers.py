@@ -69,7 +69,7 @@ async def identify_request(call_next: Handler, request: ApiRequest) -> ApiReply:
 
 def request_id_for(given: str) -> str:
     """The id that a proxy in front gave, or a new one."""
-    if settings.BEHIND_PROXY and WELL_FORMED.fullmatch(given):
+    if given and settings.BEHIND_PROXY and WELL_FORMED.fullmatch(given):
         return given
     return f"{random.getrandbits(128):032x}"
 

@@ -104,7 +104,7 @@ def _accepted(request: ApiRequest, rows: list[Prediction], has_several: bool, se
     headers = {} if has_several else {"Location": bodies[0]["urls"]["self"]}
     if not all(row.is_terminal for row in rows):
         return json_reply(202, body, {**headers, "Retry-After": str(representation.RETRY_AFTER)})
-    timing = {} if has_several else _server_timing(rows[0])
+    timing = {} if has_several else _server_timing(bodies[0])
     return json_reply(200, body, {**headers, **_applied(seconds), **timing})
 
 
@@ -132,7 +132,7 @@ def _fetched(request: ApiRequest, row: Prediction, headers: Mapping[str, str]) -
     if _is_known(etag, request.headers.get("if-none-match", "")):
         return ApiReply(304, headers=headers)
     waits = {} if row.is_terminal else {"Retry-After": str(representation.RETRY_AFTER)}
-    return json_reply(200, body, {**headers, **waits, **_server_timing(row)})
+    return json_reply(200, body, {**headers, **waits, **_server_timing(body)})
 
 
 def _mark(feedback: Any) -> str:
@@ -148,10 +148,10 @@ def _is_known(etag: str, if_none_match: str) -> bool:
     return any(known in ("*", etag, f"W/{etag}") for known in parse_etags(if_none_match))
 
 
-def _server_timing(row: Prediction) -> Mapping[str, str]:
-    """Server-Timing (W3C), in milliseconds; nothing before the end."""
-    if not row.is_terminal:
+def _server_timing(body: Mapping[str, Any]) -> Mapping[str, str]:
+    """Server-Timing (W3C) of a prediction as JSON, in milliseconds; nothing before the end."""
+    times = body["timing"]
+    if times["total_ms"] is None:
         return {}
-    times = representation.timing(row)
     marks = {"queue": times["queued_ms"], "predict": times["predict_ms"], "total": times["total_ms"]}
     return {"Server-Timing": ", ".join(f"{name};dur={ms:.3f}" for name, ms in marks.items() if ms is not None)}

@@ -18,7 +18,7 @@ from predictions.serving.schema.wording import printable
 MOST_ROWS = 1000
 # The most problems that one reply names.
 MOST_NAMED = 100
-MEMBERS = ("features", "rows", "version", "webhook")
+MEMBERS = frozenset(("features", "rows", "version", "webhook"))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def read_body(content: bytes) -> PredictBody:
 
 
 def _beside_the_rows(given: dict[str, Any]) -> Iterator[Problem]:
-    for name in sorted(given.keys() - set(MEMBERS))[:MOST_NAMED]:
+    for name in sorted(given.keys() - MEMBERS)[:MOST_NAMED]:
         message = f'Only "features" or "rows", "version" and "webhook" belong here, not "{printable(name)}".'
         yield Problem(None, "unknown_member", message, pointer_to(printable(name)))
     yield from _of_webhook(given.get("webhook"))

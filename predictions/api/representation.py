@@ -170,8 +170,7 @@ def _layout(job: BatchJob) -> dict[str, Any]:
 
 
 def _error(row: Prediction) -> dict[str, Any] | None:
-    known = ERRORS.get(row.error_code)
-    if known is None or row.state not in (State.FAILED, State.EXPIRED):
+    if row.state not in (State.FAILED, State.EXPIRED) or (known := ERRORS.get(row.error_code)) is None:
         return None
     return {"code": known.code, "message": known.sentence, "retryable": known.retryable}
 

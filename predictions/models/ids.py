@@ -28,7 +28,7 @@ def new_prediction_id() -> uuid.UUID:
 
 def new_prediction_ids(count: int) -> list[uuid.UUID]:
     """Ids in ascending order, for the rows of one request: they are accepted at one time, so lists sort them by id."""
-    return sorted(new_prediction_id() for _ in range(count))
+    return sorted([new_prediction_id() for _ in range(count)])
 
 
 def _random_bytes() -> bytes:

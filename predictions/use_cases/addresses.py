@@ -17,7 +17,7 @@ def client_ip(remote: str, forwarded: str) -> str:
         forwarded: the header X-Forwarded-For, whose last entry counts if a proxy stands in front. If that entry is no
             address, the connection's counts.
     """
-    if settings.BEHIND_PROXY and (address := _parse(forwarded.rsplit(",", 1)[-1])):
+    if forwarded and settings.BEHIND_PROXY and (address := _parse(forwarded.rsplit(",", 1)[-1])):
         return str(address)
     return remote
 

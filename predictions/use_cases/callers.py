@@ -60,8 +60,13 @@ def of_visitor(visitor: str, address: str) -> Caller:
 def of_address(address: str) -> Caller:
     """The caller behind a network address, of which only a keyed hash is kept: enough to tell callers apart, too
     little to say who they are."""
+    return _of_address(address, is_this_machine(address))
+
+
+@lru_cache(maxsize=1024)
+def _of_address(address: str, has_history: bool) -> Caller:
     hashed = _hashed_address(address)
-    return Caller(f"address:{hashed.hex}", has_history=is_this_machine(address), address=hashed)
+    return Caller(f"address:{hashed.hex}", has_history=has_history, address=hashed)
 
 
 def of_embedding(embedding: Embedding, address: str) -> Caller:

@@ -37,8 +37,10 @@ class Site:
         prefix = settings.FORCE_SCRIPT_NAME or ""
         path = _without(prefix, scope["path"])
         if takes(path):
-            set_script_prefix("/")  # the API adds the prefix itself, in `ApiRequest.origin`
-            await self.api({**scope, "path": path}, receive, send)
+            if prefix:  # the API adds it itself, in `ApiRequest.origin`
+                set_script_prefix("/")
+                scope = {**scope, "path": path}
+            await self.api(scope, receive, send)
         else:
             await self.pages({**scope, "path": prefix + path, "root_path": prefix}, receive, send)
 
