@@ -79,7 +79,7 @@ def prediction(origin: str, row: Prediction) -> dict[str, Any]:
         "version": row.version.number,
         "status": row.state,
         "features": dict(zip(signature.names, row.values, strict=True)),
-        "output": _output(row),
+        "output": row.version.in_order(row.output),
         "advice": [
             {"feature": advice.feature, "code": advice.code, "message": advice.message}
             for advice in row.version.advisor.advise(row.values)
@@ -95,14 +95,6 @@ def prediction(origin: str, row: Prediction) -> dict[str, Any]:
         "retry_after": None if row.is_terminal else RETRY_AFTER,
         "urls": addresses.all_of_prediction(origin, own_id),
     }
-
-
-def _output(row: Prediction) -> dict[str, Any] | None:
-    """The output of the row. Several targets stand in the order of the version."""
-    output: dict[str, Any] | None = row.output
-    if not output or output["kind"] != "multi":
-        return output
-    return {**output, "outputs": row.version.parts(output)}
 
 
 def feedback(given: Feedback | None) -> dict[str, Any] | None:

@@ -91,7 +91,7 @@ def body_of(row: Prediction) -> bytes:
         "model": row.version.registered_model.name,
         "version": row.version.number,
         "status": row.state,
-        "output": row.output,
+        "output": row.version.in_order(row.output),
         "error": known and {"code": known.code, "message": known.sentence, "retryable": known.retryable},
         "created_at": row.created_at,
         "finished_at": row.finished_at,

@@ -124,6 +124,10 @@ class ModelVersion(models.Model):
         """The outputs of several targets by name, in the order of the targets. PostgreSQL orders the keys by length."""
         return {name: output["outputs"][name] for name in self.target_names}
 
+    def in_order(self, output: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """An output as it is given to programs: several targets stand in the order of the version."""
+        return {**output, "outputs": self.parts(output)} if output and output["kind"] == "multi" else output
+
     @property
     def profile(self) -> dict[str, Any]:
         profile: dict[str, Any] = self.manifest["profile"]

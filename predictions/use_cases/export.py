@@ -63,7 +63,7 @@ def _prediction(row: Prediction) -> dict[str, Any]:
         "source": row.source,
         "features": dict(zip(row.version.signature.names, row.values, strict=True)),
         "status": row.state,
-        "output": row.output,
+        "output": row.version.in_order(row.output),
         "error_code": row.error_code or None,
         "created_at": row.created_at,
         "started_at": row.started_at,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.test import Client
 from sklearn.ensemble import RandomForestClassifier
@@ -17,7 +18,10 @@ from sklearn.linear_model import LinearRegression
 
 from predictions.api.mcp import sentences
 from predictions.batches.progress import progress
+from predictions.maintenance import webhooks
 from predictions.models import Feedback, ModelVersion, Prediction
+from predictions.use_cases.callers import key_of
+from predictions.use_cases.export import export
 from predictions.web.formatting import number_text
 from predictions.web.forms import written
 from predictions.web.history import csv_lines
@@ -226,6 +230,12 @@ def test_programs_are_given_the_targets_in_the_order_of_the_version(numbers: Mod
     assert sentence.index(", height: ") < sentence.index(", width: ")
     [line] = list(csv.DictReader("".join(csv_lines(Prediction.objects.all(), ["a"])).splitlines()))
     assert list(json.loads(line["prediction"])) == ["height", "width"]
+    assert list(json.loads(webhooks.body_of(row))["data"]["output"]["outputs"]) == ["height", "width"]
+
+    user = User.objects.create_user("somebody")
+    Prediction.objects.update(owner=user, caller=key_of(user))
+    [exported] = json.loads("".join(export(user)))["predictions"]
+    assert list(exported["output"]["outputs"]) == ["height", "width"]
 
 
 def test_true_values_are_shown_in_the_order_of_the_version(numbers: ModelVersion, client: Client) -> None:
