@@ -80,7 +80,7 @@ class Subscription:
         """The statuses when all predictions have ended, or None after `seconds`. For the coroutine that subscribed.
 
         It awaits `ended` itself, since asyncio.wait would take twice the time. The end of the time resolves `ended`
-        too, so the next wait needs a new future.
+        too, so the next wait needs a new future. A canceled wait cancels it, so no other may follow.
         """
         ended: Any = self.ended
         alarm = asyncio.get_running_loop().call_later(seconds, set_result, ended, None)

@@ -15,6 +15,7 @@ notification is a Celery message for another process.
 """
 
 import logging
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
@@ -55,11 +56,12 @@ if message >= 0 and message <= tonumber(ARGV[2]) then return 0 end
 redis.call('SET', KEYS[3], 1, 'PX', ARGV[2])
 return 1
 """
-# Sets `attended`. If Celery messages are waiting, it returns 1, and the wait that follows in the pipeline ends at once.
+# Sets `attended`. If Celery messages are waiting, it returns 1, and the wait that follows in the pipeline ends at once:
+# it waits on the second key too, which no other worker has.
 _ATTEND = """
 redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
 if not KEYS[3] or redis.call('LLEN', KEYS[3]) == 0 then return 0 end
-if redis.call('LLEN', KEYS[2]) == 0 then redis.call('LPUSH', KEYS[2], 1) end
+redis.call('LPUSH', KEYS[2], 1)
 redis.call('PEXPIRE', KEYS[2], 1000)
 return 1
 """
@@ -164,17 +166,17 @@ def clear_attended(lane: str) -> bool:
 
 def wait_for_work(lane: str) -> bool:
     """Wait a moment for a notification; True if one came. False at once if the lane has Celery messages waiting."""
-    messages = [] if settings.HAS_OWN_BROKER else [lane]
-    attended_ms = int(ATTENDED_SECONDS * 1000)
+    leave, messages = f"foretell:leave:{uuid.uuid4().hex}", [] if settings.HAS_OWN_BROKER else [lane]
     notified = False
 
     def wait() -> None:
         nonlocal notified
         with client().pipeline(transaction=False) as steps:
-            steps.eval(_ATTEND, 2 + len(messages), _attended(lane), _wakeups(lane), *messages, attended_ms)
-            steps.blpop([_wakeups(lane)], WAIT_SECONDS)
-            must_leave, wakeup = steps.execute()
-        notified = wakeup is not None and not must_leave
+            keys = [_attended(lane), leave, *messages]
+            steps.eval(_ATTEND, len(keys), *keys, int(ATTENDED_SECONDS * 1000))
+            steps.blpop([leave, _wakeups(lane)], WAIT_SECONDS)
+            must_leave, element = steps.execute()
+        notified = element is not None and not must_leave
 
     breaker.call(wait, "wait for work")
     return notified

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from predictions.serving.schema.errors import ModelUnavailable
 from predictions.worker import drain, preload
 from tests.integration.conftest import IRIS, make, run_worker
 from tests.support.estimators import POISON
+from tests.support.waiting import wait_until
 
 OTHER = [6.7, 3.1, 5.6, 2.4]
 
@@ -463,6 +465,24 @@ def test_idle_worker_makes_way_when_other_messages_wait(clean_redis: redis.Redis
 
     assert notifications.wait_for_work(Lane.INTERACTIVE) is False
     assert time.monotonic() - start < notifications.WAIT_SECONDS
+
+
+def test_worker_that_makes_way_wakes_no_other(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis gives an element to the client that has waited longest, which may be another worker."""
+    monkeypatch.setattr(notifications, "WAIT_SECONDS", 0.5)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(notifications.wait_for_work, Lane.INTERACTIVE)
+        wait_until(lambda: blocked(clean_redis) == 1, 20.0, "the other worker waits")
+        clean_redis.rpush(Lane.INTERACTIVE, b"{}")
+        start = time.monotonic()
+
+        assert notifications.wait_for_work(Lane.INTERACTIVE) is False
+        assert time.monotonic() - start < notifications.WAIT_SECONDS
+        assert other.result(20.0) is False
+
+
+def blocked(client: redis.Redis) -> int:
+    return int(client.info("clients")["blocked_clients"])
 
 
 def test_idle_worker_serves_another_version_without_a_message(
