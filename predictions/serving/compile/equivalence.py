@@ -5,21 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from textwrap import shorten
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from predictions.serving.compile import perturbation
-from predictions.serving.engines.base import Engine, RawPredictions, WrongShape, differences
+from predictions.serving.engines.base import RELATIVE_TOLERANCE, Engine, Floats, RawPredictions, WrongShape, differences
 from predictions.serving.engines.onnx import OnnxEngine
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.signature import Value
 
 Rows: TypeAlias = Sequence[list[Value]]
 
-# The allowed difference of a probability, or of a regression's answer as a part of the range of its answers. It is far
-# below the digits that people read, and far above rounding errors.
+# The allowed difference of a probability, or of a number as a part of itself: far below the digits that people read,
+# and far above rounding errors. Not as a part of the range of all answers: one may be a million times another.
 TOLERANCE = 1e-5
+# A number that is nearly zero may differ by this part of the mean size of the known answers.
+NEAR_ZERO = 1e-9
 # The distance between two classes below which a rounding might decide, as a multiple of the largest difference seen.
 TIE_FACTOR = 10
 MOVED_ROWS = 1500
@@ -33,8 +35,17 @@ class NotCompiled(ValueError):
     """The estimator is served without compilation. The message tells analysts the reason."""
 
 
+class Bound(NamedTuple):
+    """How far a number may be from the estimator's: `absolute`, or the part `relative` of itself if that is more."""
+
+    absolute: float
+    relative: float
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
+    """`tolerance` is the largest difference that a known row may have, `largest_difference` the one that was seen."""
+
     tolerance: float
     largest_difference: float
     tie_margin: float
@@ -47,15 +58,18 @@ def prove(source: SklearnEngine, plain: OnnxEngine, rows: Rows) -> Proof:
     random = np.random.default_rng(0)
     around = [*rows, *_around(source, rows, random)]
     expected, given = _expected(source, around), _given(plain, around)
-    tolerance = TOLERANCE if source.classes else TOLERANCE * float(np.ptp(expected.outputs))
-    largest = _largest_difference(source, expected, given)
-    if not largest <= tolerance:
-        raise NotCompiled(f"Compiled, its numbers differ by up to {largest:.1e}; {tolerance:.1e} is allowed.")
+    bound = _bound(source, expected.outputs[: len(rows)])
+    largest = _largest_difference(source, expected, given, len(rows))
+    if source.classes and not largest <= TOLERANCE:
+        raise NotCompiled(f"Compiled, its numbers differ by up to {largest:.1e}; {TOLERANCE:.1e} is allowed.")
+    if not source.classes and (unlike := differences(expected, given, *bound)):
+        raise NotCompiled(f"Compiled, its numbers differ: {unlike[0].given} where {unlike[0].expected} is due.")
     engine = replace(plain, tie_margin=largest * TIE_FACTOR if source.classes else 0.0)
     others = int((_given(engine, around).outputs != expected.outputs).sum()) if source.classes else 0
     if others:
         raise NotCompiled(f"Compiled, it gives another label to {others} of {len(around)} rows.")
-    _prove_odd_rows(source, engine, perturbation.odd(rows, source.signature, random), tolerance)
+    _prove_odd_rows(source, engine, perturbation.odd(rows, source.signature, random), bound)
+    tolerance = TOLERANCE if source.classes else TOLERANCE * float(np.abs(expected.outputs[: len(rows)]).max())
     return Proof(tolerance, largest, engine.tie_margin, len(around), _quicker(source, engine, rows))
 
 
@@ -88,28 +102,35 @@ def _given(engine: Engine, rows: Rows) -> RawPredictions:
         raise NotCompiled(f"ONNX Runtime cannot run it: {said(error)}.") from error
 
 
-def _largest_difference(source: SklearnEngine, expected: RawPredictions, given: RawPredictions) -> float:
+def _bound(source: SklearnEngine, known: Floats) -> Bound:
+    if source.classes:
+        return Bound(TOLERANCE, RELATIVE_TOLERANCE)
+    return Bound(NEAR_ZERO * float(np.abs(known).mean()), TOLERANCE)
+
+
+def _largest_difference(source: SklearnEngine, expected: RawPredictions, given: RawPredictions, known: int) -> float:
+    """Of all probabilities; of a regression, of the answers to the known rows, which come first."""
     if not source.classes:
-        return float(np.abs(given.outputs - expected.outputs).max())
+        return float(np.abs(given.outputs - expected.outputs)[:known].max())
     if given.probabilities is None or expected.probabilities is None:
         return 0.0  # labels alone have no distance
     return float(np.abs(given.probabilities - expected.probabilities).max())
 
 
-def _prove_odd_rows(source: SklearnEngine, engine: Engine, rows: Rows, tolerance: float) -> None:
+def _prove_odd_rows(source: SklearnEngine, engine: Engine, rows: Rows, bound: Bound) -> None:
     """Where the estimator fails on a row, the compiled one must fail too."""
-    if _agree(_answer(source, rows), _answer(engine, rows), tolerance):
+    if _agree(_answer(source, rows), _answer(engine, rows), bound):
         return
     for row in rows:
         expected, given = _answer(source, [row]), _answer(engine, [row])
         if expected is None and given is not None:
             raise NotCompiled("Compiled, it answers rows on which it fails itself.")
-        if expected is not None and not _agree(expected, given, tolerance):
+        if expected is not None and not _agree(expected, given, bound):
             raise NotCompiled("Compiled, it answers otherwise where a value is missing, extreme or a rare choice.")
 
 
-def _agree(expected: RawPredictions | None, given: RawPredictions | None, tolerance: float) -> bool:
-    return expected is not None and given is not None and not differences(expected, given, tolerance)
+def _agree(expected: RawPredictions | None, given: RawPredictions | None, bound: Bound) -> bool:
+    return expected is not None and given is not None and not differences(expected, given, *bound)
 
 
 def _answer(engine: Engine, rows: Rows) -> RawPredictions | None:

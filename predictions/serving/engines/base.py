@@ -59,26 +59,32 @@ class Difference:
 
 
 def differences(
-    expected: RawPredictions, given: RawPredictions, tolerance: float = ABSOLUTE_TOLERANCE
+    expected: RawPredictions,
+    given: RawPredictions,
+    tolerance: float = ABSOLUTE_TOLERANCE,
+    relative: float = RELATIVE_TOLERANCE,
 ) -> list[Difference]:
-    """The rows whose outputs or probabilities differ by more than the tolerance. Missing probabilities differ too."""
-    found = {row: _outputs(row, expected, given) for row in _unlike(expected.outputs, given.outputs, tolerance)}
+    """The rows whose outputs or probabilities differ by more than the tolerance, and by more than the part `relative`
+    of themselves. Missing probabilities differ too.
+    """
+    unlike = _unlike(expected.outputs, given.outputs, tolerance, relative)
+    found = {row: _outputs(row, expected, given) for row in unlike}
     before, after = expected.probabilities, given.probabilities
     if before is None and after is None:
         return list(found.values())
     if before is None or after is None or before.shape != after.shape:
         return [*found.values(), Difference(0, _shape(before), _shape(after))]
-    for row in _unlike(before, after, tolerance):
+    for row in _unlike(before, after, tolerance, relative):
         found.setdefault(
             row, Difference(row, f"probabilities {before[row].tolist()}", f"probabilities {after[row].tolist()}")
         )
     return [found[row] for row in sorted(found)]
 
 
-def _unlike(expected: Floats, given: Floats, tolerance: float) -> list[int]:
+def _unlike(expected: Floats, given: Floats, tolerance: float, relative: float) -> list[int]:
     if expected.shape != given.shape:
         raise WrongShape(f"answers of shape {given.shape} where {expected.shape} was due")
-    allowed = np.maximum(RELATIVE_TOLERANCE * np.maximum(np.abs(expected), np.abs(given)), tolerance)
+    allowed = np.maximum(relative * np.maximum(np.abs(expected), np.abs(given)), tolerance)
     close = (np.abs(expected - given) <= allowed).reshape(len(expected), -1).all(axis=1)
     found: list[int] = np.flatnonzero(~close).tolist()
     return found

@@ -9,6 +9,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     ExtraTreesClassifier,
+    GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -21,7 +22,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -122,6 +123,10 @@ CLOSE = [
     SVR(),
     KNeighborsRegressor(),
     GradientBoostingRegressor(n_estimators=10),
+    GradientBoostingRegressor(n_estimators=10, loss="huber", init="zero"),
+    GradientBoostingRegressor(n_estimators=10, loss="quantile", alpha=0.8),
+    GradientBoostingClassifier(n_estimators=10),
+    make_pipeline(StandardScaler(), GradientBoostingRegressor(n_estimators=10, subsample=0.5, random_state=0)),
     SVC(),
 ]
 
@@ -151,6 +156,32 @@ def test_compiled_answers_as_the_estimator_does(estimator: Any) -> None:
         assert given.probabilities == pytest.approx(own.probabilities, abs=made.record.tolerance)
     assert made.record.largest_difference <= made.record.tolerance
     assert made.record.rows > 2000
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "exponential"])
+def test_boosted_trees_of_two_classes_are_compiled_in_doubles(loss: str) -> None:
+    x, y = numbers()
+    source = fitted(GradientBoostingClassifier(n_estimators=10, loss=loss), x, np.where(y > 10, 1, 0))
+    record = compile_estimator(source, cleaned(x)).record
+    assert record.float_type == "float64"
+    assert record.largest_difference < 1e-12
+
+
+def skewed() -> tuple[Any, Any]:
+    """Numbers of which the largest are a million times the smallest."""
+    random = np.random.default_rng(7)
+    x = np.column_stack([random.normal(10, 3, 300), random.normal(0, 1, 300), random.integers(0, 10, 300)])
+    return x, np.exp(0.6 * x[:, 0] + random.normal(0, 2, 300))
+
+
+def test_small_answers_beside_large_ones_keep_their_digits() -> None:
+    x, y = skewed()
+    source = fitted(GradientBoostingRegressor(n_estimators=100, random_state=0), x, y)
+    made = compile_estimator(source, cleaned(x))
+    own, given = (one.predict(cleaned(x)).outputs for one in (source, engine(source, made)))
+    assert given == pytest.approx(own, rel=1e-9)
+    polynomial = make_pipeline(StandardScaler(), PolynomialFeatures(3), SVR(C=1e6))
+    assert refusal(fitted(polynomial, x, y), cleaned(x)).startswith("Compiled, its numbers differ: ")
 
 
 def encoding(final: Any) -> Any:
