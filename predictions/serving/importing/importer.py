@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description, Target, Task, together
 from predictions.serving.artifacts.manifest import Manifest
-from predictions.serving.importing import inputs, readers
+from predictions.serving.importing import class_names, inputs, readers
 from predictions.serving.importing.card import card
 from predictions.serving.importing.code import Code, brought_along, read_code
 from predictions.serving.importing.columns import Decision, decide, label_of
@@ -25,7 +26,7 @@ from predictions.serving.importing.inputs import Columns
 from predictions.serving.importing.mlflow_folder import MLflowModel, read_mlflow
 from predictions.serving.importing.readers import Brought
 from predictions.serving.importing.request import Request, check_request
-from predictions.serving.importing.targets import encoded_labels, target_classes, target_values
+from predictions.serving.importing.targets import target_classes, target_values
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.register import Prove, register
@@ -59,6 +60,10 @@ class _Data:
     columns: Columns
     frame: pd.DataFrame
     table: pd.DataFrame
+
+    @property
+    def rows(self) -> Any:  # as the estimator takes them
+        return inputs.handed_over(self.table[list(self.columns.names)], self.columns.container)
 
 
 def import_model(root: Path, request: Request, say: Say, prove: Prove = prove_in_fresh_process) -> Imported:
@@ -176,12 +181,17 @@ class _Import:
         return Imported(manifest, self._home, decisions, self._doubts)
 
     def _next_version(self, data: _Data | None) -> Imported:
-        self._say(f"{self._home / repository.DESCRIPTION} describes the model already; it is kept as it is")
+        toml = self._home / repository.DESCRIPTION
+        self._say(f"{toml} describes the model already; it is kept as it is")
+        if data is not None and data.columns.targets:
+            truth = [data.frame[name] for name in data.columns.targets]
+            description = repository.describe(self._root, self._request.name)
+            class_names.check_names(toml, description, self._estimator, data.rows, truth)
         if not self._request.dry_run:
             return Imported(self._register(self._root, data), self._home, [], self._doubts)
         with _staging(self._root, dry_run=True) as staging:
             (staging / self._request.name).mkdir()
-            shutil.copy(self._home / repository.DESCRIPTION, staging / self._request.name)
+            shutil.copy(toml, staging / self._request.name)
             return Imported(self._register(staging, data), self._home, [], self._doubts)
 
     def _register(self, root: Path, data: _Data | None) -> Manifest:
@@ -220,13 +230,13 @@ class _Import:
     def _targets(self, columns: Columns, data: _Data | None) -> list[Target]:
         if data is None or not columns.targets:
             return [Target(name=columns.targets[0] if columns.targets else _target_name(self._task))]
-        known = target_classes(self._estimator, len(columns.targets))
-        return [
-            Target(
-                name=name, labels=encoded_labels(data.frame[name], classes) if self._task == "classification" else ()
-            )
-            for name, classes in zip(columns.targets, known, strict=True)
+        known, x = target_classes(self._estimator, len(columns.targets)), data.rows
+        namings = [
+            class_names.naming(self._estimator, x, place, data.frame[name], classes)
+            for place, (name, classes) in enumerate(zip(columns.targets, known, strict=True))
         ]
+        self._is_named_by_answers = any(naming.is_by_answers for naming in namings)
+        return [Target(name=name, labels=one.labels) for name, one in zip(columns.targets, namings, strict=True)]
 
     def _doubt(self, columns: Columns, decisions: list[Decision], draft: Draft, manifest: Manifest) -> None:
         toml = self._home / repository.DESCRIPTION
@@ -234,11 +244,9 @@ class _Import:
             at = f"{toml}, line {draft.lines[decision.feature.name]}"
             self._doubts += [Doubt(f"`{decision.feature.name}` {doubt}", at) for doubt in decision.doubts]
         if "\nlabels = [" in draft.text:
+            how = "as they fit its answers" if self._is_named_by_answers else "as a LabelEncoder sorts them"
             self._doubts.append(
-                Doubt(
-                    "the classes 0, 1, … are named as a LabelEncoder sorts them: right?",
-                    f"{toml}, line {draft.target_line}",
-                )
+                Doubt(f"the classes 0, 1, … are named {how}: right?", f"{toml}, line {draft.target_line}")
             )
         if columns.unused:
             self._doubts.append(

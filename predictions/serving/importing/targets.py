@@ -53,18 +53,5 @@ def target_values(
     )
 
 
-def encoded_labels(column: pd.Series, classes: Sequence[Any] | None) -> tuple[tuple[int, str], ...]:
-    """Names for the classes 0, 1, … of an estimator that was fitted on the codes of a LabelEncoder, which sorts.
-
-    Empty if the classes are not such codes, or if the column does not have one text for each class.
-    """
-    names = sorted({value for value in column.dropna() if isinstance(value, str)})
-    if classes is None or list(classes) != list(range(len(classes))) or len(names) != len(classes):
-        return ()
-    if not column.dropna().map(lambda value: isinstance(value, str)).all() or {str(c) for c in classes} == set(names):
-        return ()
-    return tuple(enumerate(names))
-
-
 def _few(values: Sequence[Any]) -> str:
     return ", ".join(repr(value) for value in values[:8]) + (", …" if len(values) > 8 else "")

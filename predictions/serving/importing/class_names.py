@@ -1,0 +1,108 @@
+"""Names for the classes 0, 1, … of an estimator that was fitted on codes, where the data has texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from predictions.serving.artifacts.description import Description
+from predictions.serving.registration import CannotRegister
+
+Labels = tuple[tuple[Any, str], ...]
+
+# The estimator answers this many rows of the data, evenly spread.
+ROWS = 20_000
+# The names follow the answers if their recalls are together this many standard errors better.
+CLEAR = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """`labels` is empty if the classes need no names. A LabelEncoder gives other names if `is_by_answers`."""
+
+    labels: Labels
+    is_by_answers: bool = False
+
+
+def naming(estimator: Any, x: Any, place: int, column: pd.Series, classes: Sequence[Any] | None) -> Naming:
+    """The names of the classes of one target.
+
+    A LabelEncoder sorts the texts. But people also map them by hand, in an order of their own: if the answers of the
+    estimator to the rows of the data clearly fit another order, that order is taken.
+
+    Args:
+        x: the rows of the data as the estimator takes them.
+        place: of the target among all targets.
+        column: the target in the data.
+        classes: of the estimator, for this target.
+    """
+    names = encoded_names(column, classes)
+    if not names:
+        return Naming(())
+    better = names_by_answers(names, estimator, x, place, column)
+    return Naming(tuple(enumerate(better or names)), better is not None)
+
+
+def encoded_names(column: pd.Series, classes: Sequence[Any] | None) -> list[str]:
+    """The sorted texts of a column, if there is one for each of the classes 0, 1, …; otherwise empty."""
+    known = column.dropna()
+    names = sorted({value for value in known if isinstance(value, str)})
+    if classes is None or list(classes) != list(range(len(classes))) or len(names) != len(classes):
+        return []
+    if not known.map(lambda value: isinstance(value, str)).all() or {str(c) for c in classes} == set(names):
+        return []
+    return names
+
+
+def names_by_answers(names: Sequence[str], estimator: Any, x: Any, place: int, column: pd.Series) -> list[str] | None:
+    """The names of the classes 0, 1, … in the order that fits the answers clearly better; None if there is none.
+
+    Compared are the recalls of all classes, so that a frequent class does not decide alone.
+    """
+    rows = np.unique(np.linspace(0, len(column) - 1, ROWS).astype(int))
+    truth = pd.Categorical(column.iloc[rows], categories=list(names)).codes
+    answers = _answers(estimator, x, rows, place)
+    if answers is None or not np.isin(answers, range(len(names))).all():
+        return None
+    counts = np.zeros((len(names), len(names)))
+    np.add.at(counts, (answers[truth >= 0].astype(int), truth[truth >= 0]), 1)
+    of_class = np.maximum(counts.sum(axis=0), 1)
+    recalls = counts / of_class
+    _, order = linear_sum_assignment(-recalls)
+    gain = recalls[range(len(names)), order].sum() - np.trace(recalls)
+    # A recall is a share, whose variance is a quarter of 1/n at most. Two of them are compared for each class.
+    error = np.sqrt(2 * (0.25 / of_class).sum())
+    return [names[at] for at in order] if gain > CLEAR * error else None
+
+
+def _answers(estimator: Any, x: Any, rows: Any, place: int) -> Any:
+    """The classes that the estimator answers; None if it fails. Then the proof of the version says why."""
+    try:
+        given = np.asarray(estimator.predict(x.iloc[rows] if hasattr(x, "iloc") else x[rows]))
+    except Exception:  # noqa: BLE001 - an estimator may raise anything
+        return None
+    return given.reshape(len(rows), -1)[:, place]
+
+
+def check_names(toml: Path, description: Description, estimator: Any, x: Any, columns: Sequence[pd.Series]) -> None:
+    """Raises CannotRegister if the answers of a new version contradict the names in model.toml.
+
+    Args:
+        columns: the targets in the data.
+    """
+    targets = description.targets or [description.target]
+    for place, (target, column) in enumerate(zip(targets, columns, strict=False)):
+        names = [name for _, name in target.labels]
+        if [class_ for class_, _ in target.labels] != list(range(len(names))) or set(names) != set(column):
+            continue
+        if better := names_by_answers(names, estimator, x, place, column):
+            said, found = (", ".join(f"{at} = {name}" for at, name in enumerate(some)) for some in (names, better))
+            raise CannotRegister(
+                f"{toml} names the classes of {target.name!r}: {said}. The answers of this estimator to the data fit "
+                f"another order: {found}. Fit it on the codes of the earlier versions, or register it as a model of "
+                f"its own."
+            )
