@@ -40,7 +40,11 @@ class OnnxEngine:
         if inputs is None:
             return self.estimator().predict(rows)
         given = self.session.run(self._outputs, inputs)
-        return self._classified(rows, *given) if self.classes else _regressed(given[0], len(rows))
+        answers = self._classified(rows, *given) if self.classes else _regressed(given[0], len(rows))
+        # In float32 an intermediate result may overflow, such as the square of a value.
+        if self.float_type == "float32" and not answers.are_finite:
+            return self.estimator().predict(rows)
+        return answers
 
     def _table(self, rows: Sequence[Sequence[Value]]) -> dict[str, Any] | None:
         # numpy reads None as NaN here.

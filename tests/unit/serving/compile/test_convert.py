@@ -184,6 +184,15 @@ def test_small_answers_beside_large_ones_keep_their_digits() -> None:
     assert refusal(fitted(polynomial, x, y), cleaned(x)).startswith("Compiled, its numbers differ: ")
 
 
+def test_estimator_answers_where_float32_overflows_inside() -> None:
+    x, y = numbers()
+    source = fitted(make_pipeline(PolynomialFeatures(2), LinearRegression()), x, y + 1000)
+    made = compile_estimator(source, cleaned(x))
+    row = [3e19, 0.0, 1]  # float32 holds the value, but not its square
+    assert made.record.float_type == "float32"
+    assert engine(source, made).predict([row]).outputs.tolist() == source.predict([row]).outputs.tolist()
+
+
 def encoding(final: Any) -> Any:
     columns = ColumnTransformer([("one", OneHotEncoder(handle_unknown="ignore"), [1]), ("rest", "passthrough", [0, 2])])
     return make_pipeline(columns, final)
