@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from predictions.serving.registration import CannotRegister
+from predictions.serving.schema.kinds import LARGEST_INTEGER
 from predictions.serving.schema.wording import is_storable
 
 # What pandas reads as a missing value (its documentation of read_csv, na_values).
@@ -78,6 +79,19 @@ def check_numbers(path: Path, column: pd.Series) -> None:
     remedy = "write decimals with a point" if pd.notna(numbers[first]) else "correct it, or leave it empty"
     where = place(path, int(column.index.get_loc(first)))
     raise CannotRegister(f"{where}: column {column.name!r} holds numbers, and {value!r} is none: {remedy}.")
+
+
+def check_whole_numbers(path: Path, column: pd.Series) -> None:
+    """Raises CannotRegister for a whole number that JSON and doubles do not hold exactly, naming its place."""
+    if not pd.api.types.is_integer_dtype(column.dtype):
+        return
+    is_large = ((column > LARGEST_INTEGER) | (column < -LARGEST_INTEGER)).fillna(False).to_numpy(dtype=bool)
+    if is_large.any():
+        row = int(is_large.argmax())
+        raise CannotRegister(
+            f"{place(path, row)}: column {column.name!r} is {column.iloc[row]}, and JSON is not exact beyond "
+            f"{LARGEST_INTEGER}. If it is an identifier, fit without it."
+        )
 
 
 def _csv(path: Path, texts: Sequence[str], words: Mapping[str, frozenset[str]]) -> pd.DataFrame:

@@ -125,7 +125,7 @@ class _Import:
         self._say(f"Reading {request.data}")
         first = read_table(request.data)
         columns = inputs.columns_of_data(request.data, first, self._estimator, self._task, request.target)
-        frame = inputs.read_rows(request.data, columns)
+        frame = inputs.read_rows(request.data, columns, self._estimator)
         return _Data(columns, frame, inputs.as_input(request.data, frame, columns))
 
     def _splits(self, data: _Data | None, description: Description) -> tuple[Split | None, Split | None]:
@@ -136,7 +136,7 @@ class _Import:
         if request.held_out is None:
             return training, None
         self._say(f"Reading {request.held_out}")
-        frame = inputs.read_rows(request.held_out, data.columns)
+        frame = inputs.read_rows(request.held_out, data.columns, self._estimator)
         for name in data.columns.targets:
             if name not in frame.columns:
                 raise CannotRegister(f"{request.held_out} has no column {name!r}, the target.")

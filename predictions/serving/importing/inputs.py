@@ -10,7 +10,15 @@ import pandas as pd
 
 from predictions.serving.importing import witness as witnessing
 from predictions.serving.importing.column_witness import Witness, is_missing
-from predictions.serving.importing.data_file import MISSING, check_column, check_numbers, place, read_table
+from predictions.serving.importing.data_file import (
+    MISSING,
+    check_column,
+    check_numbers,
+    check_whole_numbers,
+    place,
+    read_table,
+)
+from predictions.serving.importing.targets import target_classes
 from predictions.serving.registration import CannotRegister
 
 _NO_TARGET = ("outliers", "clusters")
@@ -68,14 +76,19 @@ def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, 
     return Columns(tuple(chosen), witnessing.witnesses(estimator, chosen), container, targets, unused)
 
 
-def read_rows(path: Path, columns: Columns) -> pd.DataFrame:
-    """The data, read as texts where the estimator knows texts: 01067 stays a text then, and "NA" may be a category."""
+def read_rows(path: Path, columns: Columns, estimator: Any) -> pd.DataFrame:
+    """The data, read as texts where the estimator knows texts: 01067 stays a text then, and "NA" may be a category or a
+    class."""
     texts = [columns.names[at] for at, one in columns.witnesses.items() if one.is_text or _are_texts(one)]
     words = {
         columns.names[at]: taken
         for at, one in columns.witnesses.items()
         if (taken := MISSING & {value for value in one.categories or () if isinstance(value, str)} - {""})
     }
+    for name, classes in zip(columns.targets, target_classes(estimator, len(columns.targets)), strict=True):
+        if classes and all(isinstance(class_, str) for class_ in classes):
+            texts.append(name)
+            words[name] = MISSING.intersection(classes) - {""}
     frame = read_table(path, texts, words)
     for name in columns.names:
         check_column(path, frame, name, "which the estimator reads")
@@ -90,6 +103,7 @@ def as_input(path: Path, frame: pd.DataFrame, columns: Columns, like: pd.DataFra
         witness = columns.witnesses.get(at)
         if witness is None or not (witness.is_text or witness.categories or witness.is_choice):
             check_numbers(path, series)
+            check_whole_numbers(path, series)
         typed[name] = _typed(path, series, witness, None if like is None else like[name])
     return pd.DataFrame(typed)
 

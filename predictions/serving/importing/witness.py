@@ -160,7 +160,8 @@ def _own(thing: Any, width: int) -> dict[int, Witness]:
         return _of_encoder(thing, name)
     if hasattr(thing, "statistics_") or hasattr(thing, "initial_imputer_"):
         fill = getattr(thing, "fill_value", None) if getattr(thing, "strategy", "") == "constant" else None
-        return {place: Witness(name, takes_missing=True, fill=fill) for place in range(width)}
+        takes = is_missing(getattr(thing, "missing_values", None))  # a marker such as -1 is a value to us
+        return {place: Witness(name, takes_missing=takes, fill=fill) for place in range(width)}
     if getattr(thing, "is_categorical_", None) is not None:
         return _of_histogram_boosting(thing, name)
     return booster_columns(thing)

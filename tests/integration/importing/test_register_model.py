@@ -104,6 +104,31 @@ def test_classes_of_a_label_encoder_get_the_names_of_the_data(bring: Bring) -> N
     assert list(answer("mine", {"weight": 0.2})["probabilities"]) == ["no", "yes"]
 
 
+@pytest.mark.parametrize("classes", [["None", "mild", "severe"], ["NA", "DE", "FR"], ["00", "01", "02"]])
+def test_classes_that_look_like_gaps_or_numbers_stay_texts(bring: Bring, classes: list[str]) -> None:
+    frame = pd.DataFrame({"a": np.repeat([1.0, 5.0, 9.0], 40), "t": np.repeat(classes, 40)})
+    bring(LogisticRegression().fit(frame[["a"]], frame["t"]), frame, "t")
+    assert answer("mine", {"a": 0.5})["label"] == classes[0]
+
+
+def test_whole_number_that_json_does_not_hold_is_refused_with_its_line(bring: Bring) -> None:
+    frame = pd.DataFrame({"id": 2**60 + np.arange(60), "price": np.arange(60.0) % 3})
+    frame.loc[0, "id"] = 7
+    with pytest.raises(CommandError, match=r"line 3: column .id. is 1152921504606846977, and JSON is not exact"):
+        bring(Ridge().fit(frame[["id"]], frame["price"]), frame, "price")
+
+
+def test_marker_of_an_imputer_makes_no_feature_optional(bring: Bring) -> None:
+    from sklearn.impute import SimpleImputer
+
+    frame = pd.DataFrame({"a": [-1.0, 1.0, 2.0] * 20, "price": np.arange(60.0) % 3})
+    model = make_pipeline(SimpleImputer(missing_values=-1), Ridge()).fit(frame[["a"]], frame["price"])
+    bring(model, frame, "price")
+    response = ApiClient().post("/api/v1/models/mine/predictions/", json.dumps({"features": {}}))
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "missing")
+    assert answer("mine", {"a": -1})["value"] == pytest.approx(float(model.predict([[-1.0]])[0]))
+
+
 def test_unseen_category_is_refused_by_name(bring: Bring) -> None:
     case = CASES["catboost_with_categories"]()
     bring(case.estimator, case.frame, case.target)
