@@ -126,7 +126,7 @@ def test_marker_of_an_imputer_makes_no_feature_optional(bring: Bring) -> None:
     bring(model, frame, "price")
     response = ApiClient().post("/api/v1/models/mine/predictions/", json.dumps({"features": {}}))
     assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "missing")
-    assert answer("mine", {"a": -1})["value"] == pytest.approx(float(model.predict([[-1.0]])[0]))
+    assert answer("mine", {"a": -1})["value"] == pytest.approx(float(model.predict(pd.DataFrame({"a": [-1.0]}))[0]))
 
 
 def test_unseen_category_is_refused_by_name(bring: Bring) -> None:
