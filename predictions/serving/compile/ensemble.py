@@ -123,36 +123,38 @@ def _forest_tree(tree: Any, target: int) -> Tree:
 
 
 def of_boosted(estimator: Any) -> Ensemble:
-    return (_gradient_boosted if isinstance(estimator, OF_DECISION_TREES) else _histogram_boosted)(estimator)
+    """The sum of the constants with which boosting begins, one for each target, and of all trees in their order."""
+    begin, rounds = (_gradient_boosted if isinstance(estimator, OF_DECISION_TREES) else _histogram_boosted)(estimator)
+    ensemble = Ensemble(len(begin))
+    for target, value in enumerate(begin):
+        ensemble.add_constant(value, target)
+    for trees in rounds:
+        for target, tree in enumerate(trees):
+            ensemble.add(tree, target)
+    return ensemble
 
 
-def _gradient_boosted(estimator: Any) -> Ensemble:
+# Both read private attributes. Registration compares the converted answers with the estimator's.
+def _gradient_boosted(estimator: Any) -> tuple[list[float], list[list[Tree]]]:
     if not (isinstance(estimator.init_, DummyClassifier | DummyRegressor) or estimator.init == "zero"):
         raise CannotConvert("it begins with the answers of another estimator")
-    # A private method gives the constants; registration compares the converted answers with the estimator's.
-    begin = np.ravel(estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32)))
-    ensemble = Ensemble(len(begin))
-    for target, value in enumerate(begin.tolist()):
-        ensemble.add_constant(value, target)
-    for members in estimator.estimators_:
-        for target, member in enumerate(members):
-            tree = _forest_tree(member.tree_, 0)
-            ensemble.add(replace(tree, value=[estimator.learning_rate * value for value in tree.value]), target)
-    return ensemble
+    any_row = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
+    rounds = [
+        [_scaled(_forest_tree(member.tree_, 0), estimator.learning_rate) for member in members]
+        for members in estimator.estimators_
+    ]
+    return np.ravel(estimator._raw_predict_init(any_row)).tolist(), rounds
 
 
-def _histogram_boosted(estimator: Any) -> Ensemble:
-    # The fitted trees are private attributes; registration compares the converted answers with the estimator's.
+def _scaled(tree: Tree, rate: float) -> Tree:
+    return replace(tree, value=[rate * value for value in tree.value])
+
+
+def _histogram_boosted(estimator: Any) -> tuple[list[float], list[list[Tree]]]:
     if estimator.is_categorical_ is not None:
         raise CannotConvert("its trees split on categories")
-    iterations, baseline = estimator._predictors, np.ravel(estimator._baseline_prediction)
-    ensemble = Ensemble(len(baseline))
-    for target, value in enumerate(baseline.tolist()):
-        ensemble.add_constant(value, target)
-    for trees in iterations:
-        for target, tree in enumerate(trees):
-            ensemble.add(_boosted_tree(tree.nodes), target)
-    return ensemble
+    rounds = [[_boosted_tree(tree.nodes) for tree in trees] for trees in estimator._predictors]
+    return np.ravel(estimator._baseline_prediction).tolist(), rounds
 
 
 def _boosted_tree(nodes: Any) -> Tree:

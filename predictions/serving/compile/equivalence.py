@@ -17,10 +17,11 @@ from predictions.serving.schema.signature import Value
 
 Rows: TypeAlias = Sequence[list[Value]]
 
-# The allowed difference of a probability, or of a number as a part of itself: far below the digits that people read,
-# and far above rounding errors. Not as a part of the range of all answers: one may be a million times another.
+# A compiled probability may differ by this much, and any other compiled number by this share of its size. Rounding
+# errors are much smaller, and people read fewer digits. The range of all answers is no measure: in skewed data the
+# largest answer may be a million times the smallest.
 TOLERANCE = 1e-5
-# A number that is nearly zero may differ by this part of the mean size of the known answers.
+# A number that is nearly zero may differ by this share of the mean size of the known answers.
 NEAR_ZERO = 1e-9
 # The distance between two classes below which a rounding might decide, as a multiple of the largest difference seen.
 TIE_FACTOR = 10
@@ -36,7 +37,7 @@ class NotCompiled(ValueError):
 
 
 class Bound(NamedTuple):
-    """How far a number may be from the estimator's: `absolute`, or the part `relative` of itself if that is more."""
+    """The largest difference that a number may have: `absolute`, or the share `relative` of its size, if larger."""
 
     absolute: float
     relative: float

@@ -97,6 +97,12 @@ class _Graph:
             rows = self.add("Cast", [rows], to=TensorProto.FLOAT)
         return self.add("Cast", [rows], to=TensorProto.DOUBLE)
 
+    def boosted(self, operator: Any) -> tuple[Ensemble, str]:
+        """The trees of a boosted estimator, and their sum."""
+        ensemble = of_boosted(operator.raw_operator)
+        is_rounded = isinstance(operator.raw_operator, OF_DECISION_TREES)
+        return ensemble, self.sum(ensemble, self.doubles(operator, as_float32=is_rounded))
+
     def classified(self, operator: Any, shares: str) -> None:
         """Add the outputs: the label with the largest share, the first one of a tie, and the shares."""
         classes = operator.raw_operator.classes_
@@ -125,10 +131,9 @@ def _convert_forest_regressor(scope: Any, operator: Any, container: Any) -> None
 
 
 def _convert_boosted_classifier(scope: Any, operator: Any, container: Any) -> None:
-    graph, estimator = _Graph(scope, container), operator.raw_operator
-    ensemble, is_rounded = of_boosted(estimator), isinstance(estimator, OF_DECISION_TREES)
-    total = graph.sum(ensemble, graph.doubles(operator, as_float32=is_rounded))
-    if estimator.loss == "exponential":  # half the log of the odds
+    graph = _Graph(scope, container)
+    ensemble, total = graph.boosted(operator)
+    if operator.raw_operator.loss == "exponential":  # half the log of the odds
         total = graph.add("Mul", [total, graph.constant(TensorProto.DOUBLE, [2.0])])
     if ensemble.targets > 1:
         graph.classified(operator, graph.add("Softmax", [total], axis=1))
@@ -139,11 +144,10 @@ def _convert_boosted_classifier(scope: Any, operator: Any, container: Any) -> No
 
 
 def _convert_boosted_regressor(scope: Any, operator: Any, container: Any) -> None:
-    graph, estimator = _Graph(scope, container), operator.raw_operator
-    loss, is_rounded = estimator.loss, isinstance(estimator, OF_DECISION_TREES)
+    graph, loss = _Graph(scope, container), operator.raw_operator.loss
     if loss not in _IDENTITY_LOSSES | _EXP_LOSSES:
         raise CannotConvert(f"its loss is {loss}")
-    total = graph.sum(of_boosted(estimator), graph.doubles(operator, as_float32=is_rounded))
+    _, total = graph.boosted(operator)
     graph.add("Exp" if loss in _EXP_LOSSES else "Identity", [total], operator.outputs[0].full_name)
 
 

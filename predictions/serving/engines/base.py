@@ -64,8 +64,8 @@ def differences(
     tolerance: float = ABSOLUTE_TOLERANCE,
     relative: float = RELATIVE_TOLERANCE,
 ) -> list[Difference]:
-    """The rows whose outputs or probabilities differ by more than the tolerance, and by more than the part `relative`
-    of themselves. Missing probabilities differ too.
+    """The rows with an output or a probability that differs by more than `tolerance`, and also by more than the share
+    `relative` of its size. Missing probabilities differ too.
     """
     unlike = _unlike(expected.outputs, given.outputs, tolerance, relative)
     found = {row: _outputs(row, expected, given) for row in unlike}
