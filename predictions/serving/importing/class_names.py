@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,39 @@ class Naming:
     is_by_answers: bool = False
 
 
-def naming(estimator: Any, x: Any, place: int, column: pd.Series, classes: Sequence[Any] | None) -> Naming:
+@dataclass(frozen=True)
+class Answers:
+    """An estimator's answers to rows of the data. It is asked once, when they are first needed.
+
+    Args:
+        x: the rows of the data as the estimator takes them.
+    """
+
+    estimator: Any
+    x: Any
+
+    @cached_property
+    def rows(self) -> Any:
+        """The positions of the rows, evenly spread."""
+        return np.unique(np.linspace(0, len(self.x) - 1, ROWS).astype(int))
+
+    @cached_property
+    def classes(self) -> Any:
+        """The classes, of shape [rows, targets]. None if the estimator fails: the proof of the version says why."""
+        try:
+            given = self.estimator.predict(self.x.iloc[self.rows] if hasattr(self.x, "iloc") else self.x[self.rows])
+        except Exception:  # noqa: BLE001 - an estimator may raise anything
+            return None
+        return np.asarray(given).reshape(len(self.rows), -1)
+
+
+def naming(answers: Answers, place: int, column: pd.Series, classes: Sequence[Any] | None) -> Naming:
     """The names of the classes of one target.
 
     A LabelEncoder sorts the texts. But people also map them by hand, in an order of their own: if the answers of the
     estimator to the rows of the data clearly fit another order, that order is taken.
 
     Args:
-        x: the rows of the data as the estimator takes them.
         place: of the target among all targets.
         column: the target in the data.
         classes: of the estimator, for this target.
@@ -43,7 +69,7 @@ def naming(estimator: Any, x: Any, place: int, column: pd.Series, classes: Seque
     names = encoded_names(column, classes)
     if not names:
         return Naming(())
-    better = names_by_answers(names, estimator, x, place, column)
+    better = names_by_answers(names, answers, place, column)
     return Naming(tuple(enumerate(better or names)), better is not None)
 
 
@@ -58,18 +84,19 @@ def encoded_names(column: pd.Series, classes: Sequence[Any] | None) -> list[str]
     return names
 
 
-def names_by_answers(names: Sequence[str], estimator: Any, x: Any, place: int, column: pd.Series) -> list[str] | None:
+def names_by_answers(names: Sequence[str], answers: Answers, place: int, column: pd.Series) -> list[str] | None:
     """The names of the classes 0, 1, … in the order that fits the answers clearly better; None if there is none.
 
-    Compared are the recalls of all classes, so that a frequent class does not decide alone.
+    The recalls of all classes are compared, so that a frequent class does not decide alone.
     """
-    rows = np.unique(np.linspace(0, len(column) - 1, ROWS).astype(int))
-    truth = pd.Categorical(column.iloc[rows], categories=list(names)).codes
-    answers = _answers(estimator, x, rows, place)
-    if answers is None or not np.isin(answers, range(len(names))).all():
+    if answers.classes is None:
         return None
+    given = answers.classes[:, place]
+    if not np.isin(given, range(len(names))).all():
+        return None
+    truth = pd.Categorical(column.iloc[answers.rows], categories=list(names)).codes
     counts = np.zeros((len(names), len(names)))
-    np.add.at(counts, (answers[truth >= 0].astype(int), truth[truth >= 0]), 1)
+    np.add.at(counts, (given[truth >= 0].astype(int), truth[truth >= 0]), 1)
     of_class = np.maximum(counts.sum(axis=0), 1)
     recalls = counts / of_class
     _, order = linear_sum_assignment(-recalls)
@@ -79,16 +106,7 @@ def names_by_answers(names: Sequence[str], estimator: Any, x: Any, place: int, c
     return [names[at] for at in order] if gain > CLEAR * error else None
 
 
-def _answers(estimator: Any, x: Any, rows: Any, place: int) -> Any:
-    """The classes that the estimator answers; None if it fails. Then the proof of the version says why."""
-    try:
-        given = np.asarray(estimator.predict(x.iloc[rows] if hasattr(x, "iloc") else x[rows]))
-    except Exception:  # noqa: BLE001 - an estimator may raise anything
-        return None
-    return given.reshape(len(rows), -1)[:, place]
-
-
-def check_names(toml: Path, description: Description, estimator: Any, x: Any, columns: Sequence[pd.Series]) -> None:
+def check_names(toml: Path, description: Description, answers: Answers, columns: Sequence[pd.Series]) -> None:
     """Raises CannotRegister if the answers of a new version contradict the names in model.toml.
 
     Args:
@@ -99,7 +117,7 @@ def check_names(toml: Path, description: Description, estimator: Any, x: Any, co
         names = [name for _, name in target.labels]
         if [class_ for class_, _ in target.labels] != list(range(len(names))) or set(names) != set(column):
             continue
-        if better := names_by_answers(names, estimator, x, place, column):
+        if better := names_by_answers(names, answers, place, column):
             said, found = (", ".join(f"{at} = {name}" for at, name in enumerate(some)) for some in (names, better))
             raise CannotRegister(
                 f"{toml} names the classes of {target.name!r}: {said}. The answers of this estimator to the data fit "

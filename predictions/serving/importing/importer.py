@@ -17,6 +17,7 @@ from predictions.serving.artifacts.description import Description, Target, Task,
 from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.importing import class_names, inputs, readers
 from predictions.serving.importing.card import card
+from predictions.serving.importing.class_names import Answers
 from predictions.serving.importing.code import Code, brought_along, read_code
 from predictions.serving.importing.columns import Decision, decide, label_of
 from predictions.serving.importing.data_file import place, read_table
@@ -61,9 +62,8 @@ class _Data:
     frame: pd.DataFrame
     table: pd.DataFrame
 
-    @property
-    def rows(self) -> Any:  # as the estimator takes them
-        return inputs.handed_over(self.table[list(self.columns.names)], self.columns.container)
+    def answers_of(self, estimator: Any) -> Answers:
+        return Answers(estimator, inputs.handed_over(self.table[list(self.columns.names)], self.columns.container))
 
 
 def import_model(root: Path, request: Request, say: Say, prove: Prove = prove_in_fresh_process) -> Imported:
@@ -186,7 +186,7 @@ class _Import:
         if data is not None and data.columns.targets:
             truth = [data.frame[name] for name in data.columns.targets]
             description = repository.describe(self._root, self._request.name)
-            class_names.check_names(toml, description, self._estimator, data.rows, truth)
+            class_names.check_names(toml, description, data.answers_of(self._estimator), truth)
         if not self._request.dry_run:
             return Imported(self._register(self._root, data), self._home, [], self._doubts)
         with _staging(self._root, dry_run=True) as staging:
@@ -230,9 +230,9 @@ class _Import:
     def _targets(self, columns: Columns, data: _Data | None) -> list[Target]:
         if data is None or not columns.targets:
             return [Target(name=columns.targets[0] if columns.targets else _target_name(self._task))]
-        known, x = target_classes(self._estimator, len(columns.targets)), data.rows
+        known, answers = target_classes(self._estimator, len(columns.targets)), data.answers_of(self._estimator)
         namings = [
-            class_names.naming(self._estimator, x, place, data.frame[name], classes)
+            class_names.naming(answers, place, data.frame[name], classes)
             for place, (name, classes) in enumerate(zip(columns.targets, known, strict=True))
         ]
         self._is_named_by_answers = any(naming.is_by_answers for naming in namings)

@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from predictions.models import Prediction
-from predictions.serving.importing.class_names import names_by_answers
+from predictions.serving.importing.class_names import Answers, names_by_answers
 from tests.integration.importing.conftest import Bring
 from tests.support.api_client import ApiClient
 
@@ -72,7 +72,7 @@ def test_many_false_alarms_do_not_exchange_the_names(bring: Bring) -> None:
 
 
 def test_estimator_that_fails_keeps_the_sorted_names() -> None:
-    assert names_by_answers(["no", "yes"], None, X, 0, pd.Series(["no", "yes"] * 75)) is None
+    assert names_by_answers(["no", "yes"], Answers(None, X), 0, pd.Series(["no", "yes"] * 75)) is None
 
 
 def test_next_version_with_other_codes_is_refused(bring: Bring) -> None:
