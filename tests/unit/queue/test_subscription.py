@@ -13,7 +13,7 @@ ENDED: dict[uuid.UUID, Any] = {ID: ("succeeded", {"kind": "regression", "value":
 
 
 def end(subscription: Subscription) -> None:
-    """What the listener's thread does when the prediction has ended."""
+    """End the wait as the listener's thread does: it sets the statuses, and then resolves the future."""
     assert subscription.update(ENDED)
     resolve([(subscription.ended, subscription.statuses)])
 
@@ -31,8 +31,11 @@ def test_wait_after_one_whose_time_was_over_ends_with_the_prediction() -> None:
     async def main() -> Any:
         subscription = Subscription(CompletionListener(), [ID])
         assert await subscription.wait(0.01) is None
+        waiting = asyncio.create_task(subscription.wait(SECONDS))
+        await asyncio.wait([waiting], timeout=0.01)
+        assert not waiting.done()
         await asyncio.to_thread(end, subscription)
-        return await subscription.wait(SECONDS)
+        return await waiting
 
     assert asyncio.run(main()) == ENDED
 
