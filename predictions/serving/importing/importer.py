@@ -244,7 +244,7 @@ class _Import:
             at = f"{toml}, line {draft.lines[decision.feature.name]}"
             self._doubts += [Doubt(f"`{decision.feature.name}` {doubt}", at) for doubt in decision.doubts]
         if "\nlabels = [" in draft.text:
-            how = "as they fit its answers" if self._is_named_by_answers else "as a LabelEncoder sorts them"
+            how = "as the answers fit best" if self._is_named_by_answers else "as a LabelEncoder sorts them"
             self._doubts.append(
                 Doubt(f"the classes 0, 1, … are named {how}: right?", f"{toml}, line {draft.target_line}")
             )

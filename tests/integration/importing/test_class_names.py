@@ -15,7 +15,7 @@ from predictions.serving.importing.class_names import Answers, names_by_answers
 from tests.integration.importing.conftest import Bring
 from tests.support.api_client import ApiClient
 
-BY_ANSWERS = "the classes 0, 1, … are named as they fit its answers: right?"
+BY_ANSWERS = "the classes 0, 1, … are named as the answers fit best: right?"
 SORTED = "the classes 0, 1, … are named as a LabelEncoder sorts them: right?"
 X = pd.DataFrame({"a": np.linspace(0.0, 10.0, 150), "b": np.tile([1.0, 2.0, 3.0], 50)})
 LEVELS = pd.Series(np.repeat(["low", "medium", "high"], 50), name="level")
