@@ -1,4 +1,4 @@
-"""Names for the classes 0, 1, … of an estimator that was fitted on codes, where the data has texts."""
+"""Names for the classes of an estimator that was fitted on codes, such as 0, 1, …, where the data has texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,36 +67,42 @@ def naming(answers: Answers, place: int, column: pd.Series, classes: Sequence[An
         classes: of the estimator, for this target.
     """
     names = encoded_names(column, classes)
-    if not names:
+    if classes is None or not names:
         return Naming(())
-    better = names_by_answers(names, answers, place, column)
-    return Naming(tuple(enumerate(better or names)), better is not None)
+    better = names_by_answers(classes, names, answers, place, column)
+    return Naming(tuple(zip(classes, better or names, strict=True)), better is not None)
 
 
 def encoded_names(column: pd.Series, classes: Sequence[Any] | None) -> list[str]:
-    """The sorted texts of a column, if there is one for each of the classes 0, 1, …; otherwise empty."""
+    """The sorted texts of a column, if there is one for each class and the classes are numbers; otherwise empty."""
     known = column.dropna()
     names = sorted({value for value in known if isinstance(value, str)})
-    if classes is None or list(classes) != list(range(len(classes))) or len(names) != len(classes):
+    if classes is None or len(names) != len(classes) or any(isinstance(class_, str) for class_ in classes):
         return []
     if not known.map(lambda value: isinstance(value, str)).all() or {str(c) for c in classes} == set(names):
         return []
     return names
 
 
-def names_by_answers(names: Sequence[str], answers: Answers, place: int, column: pd.Series) -> list[str] | None:
-    """The names of the classes 0, 1, … in the order that fits the answers clearly better; None if there is none.
+def names_by_answers(
+    classes: Sequence[Any], names: Sequence[str], answers: Answers, place: int, column: pd.Series
+) -> list[str] | None:
+    """The names of the classes in the order that fits the answers clearly better; None if there is none.
 
     The recalls of all classes are compared, so that a frequent class does not decide alone.
+
+    Args:
+        classes: numbers.
+        names: of the classes, in the order that is doubted.
     """
     if answers.classes is None:
         return None
-    given = answers.classes[:, place]
-    if not np.isin(given, range(len(names))).all():
+    given = pd.Categorical(answers.classes[:, place], categories=list(classes)).codes
+    if (given < 0).any():
         return None
     truth = pd.Categorical(column.iloc[answers.rows], categories=list(names)).codes
     counts = np.zeros((len(names), len(names)))
-    np.add.at(counts, (given[truth >= 0].astype(int), truth[truth >= 0]), 1)
+    np.add.at(counts, (given[truth >= 0], truth[truth >= 0]), 1)
     of_class = np.maximum(counts.sum(axis=0), 1)
     recalls = counts / of_class
     _, order = linear_sum_assignment(-recalls)
@@ -114,13 +120,17 @@ def check_names(toml: Path, description: Description, answers: Answers, columns:
     """
     targets = description.targets or [description.target]
     for place, (target, column) in enumerate(zip(targets, columns, strict=False)):
-        names = [name for _, name in target.labels]
-        if [class_ for class_, _ in target.labels] != list(range(len(names))) or set(names) != set(column):
+        classes, names = [class_ for class_, _ in target.labels], [name for _, name in target.labels]
+        if set(names) != set(column) or any(isinstance(class_, str) for class_ in classes):
             continue
-        if better := names_by_answers(names, answers, place, column):
-            said, found = (", ".join(f"{at} = {name}" for at, name in enumerate(some)) for some in (names, better))
+        if better := names_by_answers(classes, names, answers, place, column):
+            said, found = (_said(classes, some) for some in (names, better))
             raise CannotRegister(
                 f"{toml} names the classes of {target.name!r}: {said}. The answers of this estimator to the data fit "
                 f"another order: {found}. Fit it on the codes of the earlier versions, or register it as a model of "
                 f"its own."
             )
+
+
+def _said(classes: Sequence[Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{class_} = {name}" for class_, name in zip(classes, names, strict=True))

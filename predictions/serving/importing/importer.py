@@ -246,7 +246,7 @@ class _Import:
         if "\nlabels = [" in draft.text:
             how = "as the answers fit best" if self._is_named_by_answers else "as a LabelEncoder sorts them"
             self._doubts.append(
-                Doubt(f"the classes 0, 1, … are named {how}: right?", f"{toml}, line {draft.target_line}")
+                Doubt(f"the classes, which are numbers, are named {how}: right?", f"{toml}, line {draft.target_line}")
             )
         if columns.unused:
             self._doubts.append(

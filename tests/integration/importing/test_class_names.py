@@ -1,4 +1,4 @@
-"""The classes 0, 1, … of an estimator get the names that its answers fit, in whatever order the texts were coded."""
+"""Classes that are numbers get the names that the estimator's answers fit, in whatever order the texts were coded."""
 
 import json
 from typing import Any
@@ -15,8 +15,8 @@ from predictions.serving.importing.class_names import Answers, names_by_answers
 from tests.integration.importing.conftest import Bring
 from tests.support.api_client import ApiClient
 
-BY_ANSWERS = "the classes 0, 1, … are named as the answers fit best: right?"
-SORTED = "the classes 0, 1, … are named as a LabelEncoder sorts them: right?"
+BY_ANSWERS = "the classes, which are numbers, are named as the answers fit best: right?"
+SORTED = "the classes, which are numbers, are named as a LabelEncoder sorts them: right?"
 X = pd.DataFrame({"a": np.linspace(0.0, 10.0, 150), "b": np.tile([1.0, 2.0, 3.0], 50)})
 LEVELS = pd.Series(np.repeat(["low", "medium", "high"], 50), name="level")
 BY_HAND = {"low": 0, "medium": 1, "high": 2}
@@ -34,7 +34,17 @@ def labels(client: ApiClient) -> list[str]:
     return [(row.output or {})["label"] for row in Prediction.objects.order_by("id")]
 
 
-@pytest.mark.parametrize("codes", [BY_HAND, ENCODED, {"low": 2, "medium": 1, "high": 0}])
+@pytest.mark.parametrize(
+    "codes",
+    [
+        BY_HAND,
+        ENCODED,
+        {"low": 2, "medium": 1, "high": 0},
+        {"low": 1, "medium": 2, "high": 3},
+        {"low": -1, "medium": 0, "high": 1},
+        {"low": 10.0, "medium": 20.0, "high": 30.0},
+    ],
+)
 def test_label_is_the_text_that_was_coded(bring: Bring, codes: dict[str, int]) -> None:
     said = bring(forest(codes), X.assign(level=LEVELS), "level")
 
@@ -72,7 +82,13 @@ def test_many_false_alarms_do_not_exchange_the_names(bring: Bring) -> None:
 
 
 def test_estimator_that_fails_keeps_the_sorted_names() -> None:
-    assert names_by_answers(["no", "yes"], Answers(None, X), 0, pd.Series(["no", "yes"] * 75)) is None
+    assert names_by_answers([0, 1], ["no", "yes"], Answers(None, X), 0, pd.Series(["no", "yes"] * 75)) is None
+
+
+def test_truth_and_falsehood_are_named(bring: Bring) -> None:
+    ill = pd.Series(np.repeat(["yes", "no"], 75), name="ill")
+    bring(RandomForestClassifier(10, random_state=0).fit(X, ill == "no"), X.assign(ill=ill), "ill")
+    assert labels(ApiClient()) == ["yes", "no", "no"]
 
 
 def test_next_version_with_other_codes_is_refused(bring: Bring) -> None:
