@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from predictions.serving.artifacts.description import Description
+from predictions.serving.engines.base import positions
 from predictions.serving.registration import CannotRegister
 
 Labels = tuple[tuple[Any, str], ...]
@@ -97,7 +98,7 @@ def names_by_answers(
     """
     if answers.classes is None:
         return None
-    given = pd.Categorical(answers.classes[:, place], categories=list(classes)).codes
+    given = positions(answers.classes[:, place].tolist(), classes).astype(int)
     if (given < 0).any():
         return None
     truth = pd.Categorical(column.iloc[answers.rows], categories=list(names)).codes

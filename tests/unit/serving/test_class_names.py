@@ -25,7 +25,7 @@ def order(counts: dict[tuple[str, int], int]) -> list[str] | None:
     rows = [pair for pair, count in counts.items() for _ in range(count)]
     x = np.arange(len(rows)).reshape(-1, 1)
     answers = Answers(Fixed([answer for _, answer in rows]), x)
-    return names_by_answers(NAMES, answers, 0, pd.Series([name for name, _ in rows]))
+    return names_by_answers([0, 1], NAMES, answers, 0, pd.Series([name for name, _ in rows]))
 
 
 def test_clearly_exchanged_answers_exchange_the_names() -> None:
