@@ -195,6 +195,23 @@ def text() -> Case:
 
 
 @case
+def choice_with_gaps_filled_by_the_empty_text() -> Case:
+    frame = table(gaps=True)[["weight", "city", "ill"]]
+    x = frame[["weight", "city"]].fillna({"city": ""})
+    steps = make_column_transformer((OneHotEncoder(), ["city"]), remainder="passthrough")
+    return Case(make_pipeline(steps, LogisticRegression()).fit(x, frame["ill"]), x, frame, "ill")
+
+
+@case
+def text_with_gaps_filled_by_the_empty_text() -> Case:
+    frame = text().frame.assign(weight=table()["weight"])
+    frame.loc[::5, "note"] = None
+    x = frame[["weight", "note"]].fillna({"note": ""})
+    steps = make_column_transformer((TfidfVectorizer(), "note"), remainder="passthrough")
+    return Case(make_pipeline(steps, LogisticRegression()).fit(x, frame["mood"]), x, frame, "mood")
+
+
+@case
 def outliers() -> Case:
     frame = table()[NUMBERS]
     return Case(IsolationForest(n_estimators=20, random_state=0).fit(frame), frame, frame, None)

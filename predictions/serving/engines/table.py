@@ -134,7 +134,7 @@ def missing_value(written: str) -> Any:
         import pandas as pd  # noqa: PLC0415  # only where the training data had pandas' own markers
 
         return pd.NA if written == "NA" else pd.NaT
-    return None if written == "None" else np.nan
+    return {"None": None, "": ""}.get(written, np.nan)
 
 
 def _object_array(values: Sequence[Value], column: Column) -> Any:

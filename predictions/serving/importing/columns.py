@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predictions.serving.importing.column_witness import Witness, is_missing
+from predictions.serving.importing.column_witness import Witness
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Boolean, Choice, Date, Feature, Integer, Number, Text
+from predictions.serving.training.input_types import is_missing
 
 # A column with at most this many different texts, each seen at least twice on average, becomes a choice.
 MOST_CHOICES = 50
@@ -62,7 +63,8 @@ def decide(name: str, witness: Witness | None, values: pd.Series | None, said: s
 
     Raises CannotRegister, naming the column.
     """
-    present = [] if values is None else [_plain(value) for value in values.astype(object) if not is_missing(value)]
+    is_gap = is_missing if witness is None else witness.is_gap
+    present = [] if values is None else [_plain(value) for value in values.astype(object) if not is_gap(value)]
     column = _Column(name, witness, values, present, said)
     if values is not None and not present:
         raise CannotRegister(f"Column {name!r} of the data has no value at all: fill it, or fit without it.")

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from predictions.serving.artifacts.description import Example
-from predictions.serving.importing.column_witness import is_missing
 from predictions.serving.importing.columns import Decision, typical
 from predictions.serving.schema.signature import Boolean, Choice, Integer, Number, Text
+from predictions.serving.training.input_types import is_missing
 
 # Up to this many classes get a typical row each.
 MOST_CLASSES = 6
@@ -34,6 +34,8 @@ def _typical(decisions: Sequence[Decision], table: pd.DataFrame) -> dict[str, An
     for decision in decisions:
         feature = decision.feature
         present = [value for value in table[feature.name].astype(object) if not is_missing(value)]
+        if isinstance(feature, Choice):  # without the empty text, where it stands for a missing value
+            present = [value for value in present if value in feature.values]
         if present:
             row[feature.name] = typical(feature, present)
         elif feature.required:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predictions.serving.importing import witness as witnessing
-from predictions.serving.importing.column_witness import Witness, is_missing
+from predictions.serving.importing.column_witness import Witness
 from predictions.serving.importing.data_file import (
     MISSING,
     check_column,
@@ -20,6 +20,7 @@ from predictions.serving.importing.data_file import (
 )
 from predictions.serving.importing.targets import target_classes
 from predictions.serving.registration import CannotRegister
+from predictions.serving.training.input_types import is_missing
 
 _NO_TARGET = ("outliers", "clusters")
 
@@ -181,9 +182,9 @@ def _are_texts(one: Witness) -> bool:
 def _typed(path: Path, series: pd.Series, witness: Witness | None, like: pd.Series | None) -> pd.Series:
     if witness is not None and witness.needs_category_dtype:
         return _as_category(path, series, witness, like)
-    if witness is not None and witness.writes_none:
+    if witness is not None and (witness.writes_none or witness.writes_empty):
         column = series.astype(object)
-        return column.where(~column.map(is_missing), None)
+        return column.where(~column.map(is_missing), None if witness.writes_none else "")
     if like is not None and series.dtype != like.dtype:
         return _as(path, series, like.dtype)
     return series

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_regressor
 
-from predictions.serving.importing.column_witness import is_missing
 from predictions.serving.importing.data_file import place
 from predictions.serving.registration import CannotRegister
+from predictions.serving.training.input_types import is_missing
 
 
 def target_classes(estimator: Any, count: int) -> list[list[Any] | None]:

@@ -14,7 +14,8 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from predictions.serving.importing.booster_witness import booster_columns
-from predictions.serving.importing.column_witness import Witness, is_missing
+from predictions.serving.importing.column_witness import Witness
+from predictions.serving.training.input_types import is_missing
 
 # Attributes in which meta-estimators keep fitted estimators that see the same columns.
 _INNER = ("best_estimator_", "regressor_", "estimator_", "estimators_", "calibrated_classifiers_", "estimator")
@@ -155,7 +156,7 @@ def _own(thing: Any, width: int) -> dict[int, Witness]:
     """The facts that one fitted step gives, by the position in its own input."""
     name = type(thing).__name__
     if isinstance(thing, _VECTORIZERS):
-        return {0: Witness(name, is_text=True)}
+        return {0: Witness(name, is_text=True, writes_empty=True)}
     if hasattr(thing, "categories_"):
         return _of_encoder(thing, name)
     if hasattr(thing, "statistics_") or hasattr(thing, "initial_imputer_"):
@@ -174,11 +175,15 @@ def _of_encoder(thing: Any, name: str) -> dict[int, Witness]:
 
 def _categories(name: str, values: Any, *, refuses: bool) -> Witness:
     listed = np.asarray(values, dtype=object).tolist()
+    # Fitted on data whose gaps were filled with "": in a file, the empty cell is both.
+    writes_empty = "" in listed and not any(is_missing(value) for value in listed)
+    present = tuple(value for value in listed if not is_missing(value) and not (writes_empty and value == ""))
     return Witness(
         name,
-        categories=tuple(value for value in listed if not is_missing(value)),
-        takes_missing=any(is_missing(value) for value in listed),
+        categories=present,
+        takes_missing=len(present) < len(listed),
         writes_none=any(value is None for value in listed),
+        writes_empty=writes_empty,
         refuses_unseen=refuses,
     )
 

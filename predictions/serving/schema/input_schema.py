@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 # A DataFrame, a two-dimensional array, a scipy matrix; or one text column as a Series, an array or a list.
 Container: TypeAlias = Literal["frame", "array", "sparse", "series", "vector", "list"]
 Matrix: TypeAlias = Literal["csr_matrix", "csc_matrix", "csr_array", "csc_array"]
-Missing: TypeAlias = Literal["NaN", "None", "NA", "NaT"]
+Missing: TypeAlias = Literal["NaN", "None", "NA", "NaT", ""]
 Cell: TypeAlias = Literal["str", "int", "float", "bool", "date", "datetime"]
 Category: TypeAlias = StrictBool | StrictInt | StrictStr | StrictFloat
 
@@ -27,8 +27,8 @@ class _Frozen(BaseModel):
 class Column(_Frozen):
     """One column. `dtype` is the name that numpy or pandas gives it.
 
-    Two fields describe object columns. `missing` is the marker of a missing value. `cell` is the type of the values,
-    or None if they had several types. `categories` are those of a category dtype, in order.
+    Two fields describe object columns. `missing` is the marker of a missing value, where "" is the empty text. `cell`
+    is the type of the values, or None if they had several types. `categories` are those of a category dtype, in order.
     """
 
     label: StrictInt | StrictStr | None = None

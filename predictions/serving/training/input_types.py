@@ -47,7 +47,7 @@ def with_missing_of(schema: InputSchema, other: InputSchema, *, seen: Any) -> In
         return schema
     columns = tuple(
         column.model_copy(update={"missing": beside.missing})
-        if column.dtype == beside.dtype == "object" and not any(_is_missing(value) for value in cells(seen, place))
+        if column.dtype == beside.dtype == "object" and column.missing == "NaN" and not _has_missing(cells(seen, place))
         else column
         for place, (column, beside) in enumerate(zip(schema.columns, other.columns, strict=True))
     )
@@ -190,11 +190,12 @@ def _category_column(label: int | str | None, dtype: Any, feature: Any) -> Colum
 
 
 def _object_column(label: int | str | None, values: Sequence[Any]) -> Column:
-    missing = Counter(_written(value) for value in values if _is_missing(value))
-    types = {type(value) for value in values if not _is_missing(value)}
+    missing = Counter(_written(value) for value in values if is_missing(value))
+    marker: Missing = missing.most_common(1)[0][0] if missing else "" if "" in values else "NaN"
+    types = {type(value) for value in values if not is_missing(value)}
     (only,) = types if len(types) == 1 else (None,)
     cell = "datetime" if only is not None and only.__name__ == "Timestamp" else _CELLS.get(only or object)
-    return Column(label=label, dtype="object", missing=missing.most_common(1)[0][0] if missing else "NaN", cell=cell)
+    return Column(label=label, dtype="object", missing=marker, cell=cell)
 
 
 def _default_dtype(feature: Any) -> str:
@@ -208,9 +209,13 @@ def _default_dtype(feature: Any) -> str:
 
 
 # --- Values -----------------------------------------------------------------------------------------------------------
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, NaT or pandas' NA. NaN differs from itself; a comparison with NA gives no bool."""
     return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(_differs(value))
+
+
+def _has_missing(values: Sequence[Any]) -> bool:
+    return any(is_missing(value) for value in values)
 
 
 def _differs(value: Any) -> bool:
@@ -224,8 +229,13 @@ def _written(value: Any) -> Missing:
     return names.get(type(value).__name__, "NaN")
 
 
+def _is_unlisted_blank(value: Any, feature: Any) -> bool:
+    """Whether the empty text stands for a missing choice."""
+    return isinstance(value, str) and not value and isinstance(feature, Choice) and "" not in feature.values
+
+
 def _plain(value: Any, feature: Any) -> Any:
-    if _is_missing(value):
+    if is_missing(value) or _is_unlisted_blank(value, feature):
         return None
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, datetime) and isinstance(feature, Date):

@@ -13,7 +13,7 @@ from predictions.serving.engines.table import build_table
 from predictions.serving.engines.verify import compare_arrangements
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Value
-from predictions.serving.training.input_types import cells
+from predictions.serving.training.input_types import cells, python_rows
 from predictions.serving.training.targets import SEVERAL
 
 Row = list[Value]
@@ -32,7 +32,8 @@ def estimator_answers(engine: SklearnEngine, which: str, x: Any) -> RawPredictio
     except Exception as error:  # an estimator may raise anything
         row = _failing_row(engine, x)
         place = "the" if row is None else f"row {row + 1} of the"
-        raise CannotRegister(f"The estimator fails on {place} {which} data: {said(error)}.") from error
+        remedy = "" if row is None else _filled(engine, x, row)
+        raise CannotRegister(f"The estimator fails on {place} {which} data: {said(error)}.{remedy}") from error
 
 
 def compare_with_estimator(engine: SklearnEngine, which: str, x: Any, rows: Sequence[Row], raw: RawPredictions) -> None:
@@ -102,6 +103,15 @@ def _failing_row(engine: SklearnEngine, x: Any) -> int | None:
         except Exception:  # noqa: BLE001  # an estimator may raise anything
             return row
     return None
+
+
+def _filled(engine: SklearnEngine, x: Any, row: int) -> str:
+    """What to do if a row on which the estimator fails has missing values; empty if it has none."""
+    (values,) = python_rows(_slice(x, row), engine.signature)
+    name = next((name for name, value in zip(engine.signature.names, values, strict=True) if value is None), None)
+    if name is None:
+        return ""
+    return f" It has no value for {name!r}: if missing values were filled before fitting, fill them in the data too."
 
 
 def _slice(x: Any, row: int) -> Any:

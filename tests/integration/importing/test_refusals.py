@@ -157,7 +157,7 @@ REFUSALS: list[tuple[str, Make, dict[str, str | None], str]] = [
         "a gap that it cannot take",
         changed(4, ",3,no"),
         {},
-        r"The estimator fails on row 3 of the training data \(d\.csv, line 4\): .*NaN",
+        r"row 3 of the training data \(d\.csv, line 4\): .*NaN.* no value for 'weight': if missing values were filled",
     ),
     (
         "more columns than it takes",
