@@ -5,7 +5,7 @@ are those of the form and of the API.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from predictions.batches.blocks import Block
 from predictions.batches.decoding import DAMAGED_CHARACTERS, shown
 from predictions.batches.layout import Layout
+from predictions.batches.numerals import TWO_READINGS, has_two_readings, read_number
 from predictions.batches.records import contains, is_damaged
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.kinds import LARGEST_INTEGER
@@ -26,23 +27,7 @@ from predictions.serving.schema.signature import Boolean, Choice, Feature, Integ
 
 Mask = npt.NDArray[np.bool_]
 
-_SPACES = r"[ '\u00a0\u2009\u202f\u2019]"
-_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
-# The other decimal sign may group digits only if it repeats, or if both signs occur: "1,234" would be ambiguous.
-NUMBERS = {
-    ".": re.compile(
-        rf"[+-]?(\d+|[1-9]\d{{0,2}}({_SPACES}\d{{3}})+|[1-9]\d{{0,2}}(,\d{{3}}){{2,}}|[1-9]\d{{0,2}}(,\d{{3}})+(?=\.))?"
-        r"(\.\d*)?([eE][+-]?\d{1,3})?",
-        re.ASCII,
-    ),
-    ",": re.compile(
-        rf"[+-]?(\d+|[1-9]\d{{0,2}}({_SPACES}\d{{3}})+|[1-9]\d{{0,2}}(\.\d{{3}}){{2,}}|[1-9]\d{{0,2}}(\.\d{{3}})+(?=,))?"
-        r"(,\d*)?([eE][+-]?\d{1,3})?",
-        re.ASCII,
-    ),
-}
 _PLAIN = r"^-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?$"
-_MINUS = str.maketrans(dict.fromkeys("\u2212\u2013\ufe63\uff0d", "-"))
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -61,7 +46,7 @@ def check(block: Block, layout: Layout, signature: Signature, *, as_array: bool)
     if block.objects is not None:
         return _check_objects(block, signature)
     columns = [
-        _Column(feature, None if place is None else block.cells[place], layout.decimal, block.rows)
+        _Column(feature, None if place is None else block.cells[place], layout, block.rows)
         for feature, place in zip(signature.features, layout.matched, strict=True)
     ]
     certain = np.ones(block.rows, dtype=bool)
@@ -111,7 +96,7 @@ class _Column:
     """The values of one feature. `is_good` marks the rows whose value is certainly allowed; `numbers` are float64
     where the feature is a number."""
 
-    def __init__(self, feature: Feature, cells: Any, decimal: str, rows: int) -> None:
+    def __init__(self, feature: Feature, cells: Any, layout: Layout, rows: int) -> None:
         self._feature = feature
         self.numbers: npt.NDArray[np.float64] | None = None
         self._values: list[Value] = []
@@ -120,9 +105,9 @@ class _Column:
             self.is_good = np.ones(rows, dtype=bool)
             self._values, self._codes = [None], np.zeros(rows, dtype=np.intp)
         elif isinstance(feature, Number | Integer):
-            self.numbers, self.is_good = _numbers(cells, decimal, feature)
+            self.numbers, self.is_good = _numbers(cells, layout, feature)
         else:
-            self._by_text(cells, decimal)
+            self._by_text(cells, layout)
 
     def values(self, wanted: Mask) -> list[Value]:
         if self.numbers is not None:
@@ -130,11 +115,11 @@ class _Column:
             return list((found.astype(np.int64) if isinstance(self._feature, Integer) else found).tolist())
         return [self._values[code] for code in self._codes[wanted].tolist()]
 
-    def _by_text(self, cells: Any, decimal: str) -> None:
+    def _by_text(self, cells: Any, layout: Layout) -> None:
         """Each distinct text is read and checked once."""
         encoded = cells.dictionary_encode()
         rule = TypeAdapter(self._feature.rule() if self._feature.required else self._feature.rule() | None)
-        known = [_checked(rule, read_cell(self._feature, text, decimal)) for text in encoded.dictionary.to_pylist()]
+        known = [_checked(rule, read_cell(self._feature, text, layout)) for text in encoded.dictionary.to_pylist()]
         self._values = [value for value, _ in known]
         self._codes = encoded.indices.to_numpy()
         self.is_good = np.array([is_good for _, is_good in known], dtype=bool)[self._codes]
@@ -147,17 +132,24 @@ def _checked(rule: Any, value: Any) -> tuple[Any, bool]:
         return None, False
 
 
-def _numbers(cells: Any, decimal: str, feature: Number | Integer) -> tuple[npt.NDArray[np.float64], Mask]:
-    if decimal == ",":
-        # A point is no decimal sign here: cells that have one are read one by one.
-        plain = pc.if_else(pc.match_substring(cells, "."), "", cells) if contains(cells, b".") else cells
-        cells = pc.replace_substring(plain, ",", ".")
+def _numbers(cells: Any, layout: Layout, feature: Number | Integer) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Cells that are not plain numbers count as not good: they are read one by one."""
+    if layout.decimal == ",":
+        # A point is no decimal sign here.
+        cells = pc.replace_substring(_without(cells, r"\."), ",", ".")
+    elif layout.is_decimal_doubtful:
+        cells = _without(cells, TWO_READINGS)
     try:
         numbers = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         plain = pc.match_substring_regex(cells, _PLAIN)
         numbers = pc.cast(pc.if_else(plain, cells, "nan"), pa.float64()).to_numpy(zero_copy_only=False)
     return numbers, _within(numbers, feature)
+
+
+def _without(cells: Any, pattern: str) -> Any:
+    """The cells; empty texts instead of those with a point that match the pattern."""
+    return pc.if_else(pc.match_substring_regex(cells, pattern), "", cells) if contains(cells, b".") else cells
 
 
 def _within(numbers: npt.NDArray[np.float64], feature: Number | Integer) -> Mask:
@@ -189,15 +181,37 @@ def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, 
                 "Holds bytes that are not {encoding}. Save the file in one encoding.", encoding=layout.encoding
             )
             damaged.append(Problem(feature.name, "wrong_encoding", message))
-        given[feature.name] = read_cell(feature, text, layout.decimal)
+        given[feature.name] = read_cell(feature, text, layout)
     try:
         values = signature.clean(given)
     except InvalidInput as error:
         named = {problem.feature for problem in damaged}
-        raise InvalidInput([*damaged, *(p for p in error.problems if p.feature not in named)]) from None
+        others = [_explained(p, given, layout) for p in error.problems if p.feature not in named]
+        raise InvalidInput([*damaged, *others]) from None
     if damaged:
         raise InvalidInput(damaged)
     return values
+
+
+def _explained(problem: Problem, given: Mapping[str, Any], layout: Layout) -> Problem:
+    """The problem; for a number with two readings, one that says so."""
+    text = given.get(problem.feature or "")
+    if problem.code != "wrong_type" or not isinstance(text, str) or not has_two_readings(text.strip()):
+        return problem
+    if layout.is_decimal_shown:
+        message = english(
+            "Can be read in two ways: its “{mark}” may separate thousands or decimals. Write thousands without a"
+            " separator, and decimals with the decimal sign of the file, “{decimal}”.",
+            mark="," if "," in text else ".",
+            decimal=layout.decimal,
+        )
+    else:
+        message = english(
+            "Can be read in two ways: its “{mark}” may separate thousands or decimals. Write thousands without a"
+            " separator, or set the decimal sign of the file (decimal).",
+            mark="," if "," in text else ".",
+        )
+    return Problem(problem.feature, "two_ways", message)
 
 
 def _check_flaw(block: Block, row: int) -> None:
@@ -205,7 +219,7 @@ def _check_flaw(block: Block, row: int) -> None:
         raise InvalidInput([Problem(None, flaw.code, flaw.message)])
 
 
-def read_cell(feature: Feature, text: str, decimal: str) -> Any:
+def read_cell(feature: Feature, text: str, layout: Layout) -> Any:
     """The value of a cell, None if it is empty. A text that cannot be read stays as it is: the signature refuses it."""
     if isinstance(feature, Text):
         return text if text or feature.required else None
@@ -215,10 +229,10 @@ def read_cell(feature: Feature, text: str, decimal: str) -> Any:
     if not bare:
         return None
     if isinstance(feature, Number | Integer):
-        return read_number(bare, decimal)
+        return read_number(bare, layout.decimal, is_doubtful=layout.is_decimal_doubtful)
     if isinstance(feature, Boolean):
         return BOOLEANS.get(bare.lower(), text)
-    return _choice(feature, bare, decimal) if isinstance(feature, Choice) else bare
+    return _choice(feature, bare, layout.decimal) if isinstance(feature, Choice) else bare
 
 
 def _choice(feature: Choice, text: str, decimal: str) -> Any:
@@ -227,17 +241,6 @@ def _choice(feature: Choice, text: str, decimal: str) -> Any:
         return written[text]
     number = read_number(text, decimal)
     return number if number in feature.values else text
-
-
-def read_number(text: str, decimal: str) -> Any:
-    """A float (also NaN and infinity, which the signature refuses by name), or the text if it is no number."""
-    standard = text.translate(_MINUS)
-    if NUMBERS[decimal].fullmatch(standard) and re.search(r"\d", standard):
-        other = "," if decimal == "." else "."
-        return float(re.sub(_SPACES, "", standard).replace(other, "").replace(decimal, "."))
-    if _NOT_FINITE.fullmatch(standard):
-        return float(standard)
-    return text
 
 
 def _damaged(block: Block) -> Mask:

@@ -15,6 +15,7 @@ from django.conf import settings
 from pydantic import BaseModel, ConfigDict
 
 from predictions.batches.encodings import BOMS, ENCODINGS, find_encoding, is_explained
+from predictions.batches.numerals import find_decimal
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Feature, Integer, Number, Signature
@@ -33,17 +34,14 @@ DELIMITERS = {",": english("comma"), ";": english("semicolon"), "\t": english("t
 DECIMALS = {".": english("point"), ",": english("comma")}
 SAMPLE_BYTES = 1024 * 1024
 SAMPLE_ROWS = 100
-_COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
-_POINT_NUMBER = re.compile(r"[+-]?[\d ,]*\.\d+([eE][+-]?\d+)?")
-
-
 # The properties that the sender may set instead of having them detected.
 WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
 
 
 class Layout(BaseModel):
     """`columns` are the file's own names. `matched` are the positions of the features' columns, in signature order;
-    None for an optional feature that the file lacks. Rows begin `start` bytes into the file, on line `line`."""
+    None for an optional feature that the file lacks. Rows begin `start` bytes into the file, on line `line`.
+    `is_decimal_shown`: a number of the file shows the decimal sign, or the sender has set it, or numbers have types."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,6 +49,7 @@ class Layout(BaseModel):
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
+    is_decimal_shown: bool = True
     newline: str = "\n"
     header: bool = True
     sheet: str | None = None
@@ -66,13 +65,20 @@ class Layout(BaseModel):
         return self.format in ("xlsx", "ods", "parquet")
 
     @property
+    def is_decimal_doubtful(self) -> bool:
+        """Whether `1.234` has two readings. Columns that commas separate have decimal points, if nothing shows another
+        sign: JSON and most programs write them so."""
+        return not self.is_decimal_shown and self.delimiter != ","
+
+    @property
     def described(self) -> list[tuple[str, str]]:
         """The detected properties, for people."""
         found = [(english("Format"), FORMATS[self.format])]
         if self.format == "csv":
             delimiter, header = DELIMITERS.get(self.delimiter, self.delimiter), english("yes" if self.header else "no")
             found += [(english("Encoding"), self.encoding), (english("Delimiter"), delimiter)]
-            found += [(english("Decimal sign"), DECIMALS[self.decimal]), (english("Header"), header)]
+            decimal = english("Not known") if self.is_decimal_doubtful else DECIMALS[self.decimal]
+            found += [(english("Decimal sign"), decimal), (english("Header"), header)]
         if self.sheet is not None:
             found.append((english("Sheet"), self.sheet))
         return found
@@ -145,12 +151,13 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
     columns = records[0] if header else _names(len(records[0]), signature)
     matched = match_columns(columns, signature)
     head = _head(text, delimiter) if header else ""
-    rows = records[1:] if header else records
+    decimal = wishes.decimal or find_decimal(_number_cells(records[1:] if header else records, signature, matched))
     return Layout(
         format="csv",
         encoding=encoding,
         delimiter=delimiter,
-        decimal=wishes.decimal or _decimal(rows, signature, matched, delimiter),
+        decimal=decimal or ".",
+        is_decimal_shown=decimal is not None,
         newline=newline,
         header=header,
         columns=columns,
@@ -217,18 +224,6 @@ def _names(width: int, signature: Signature) -> list[str]:
         given=width,
     )
     raise InvalidInput([Problem(None, "wrong_length", message, "/file")])
-
-
-def _decimal(rows: Sequence[Sequence[str]], signature: Signature, matched: Sequence[int | None], delimiter: str) -> str:
-    if delimiter == ",":
-        # In such a file, numbers with a decimal comma are in quotes.
-        cells = _number_cells(rows, signature, matched)
-        has_points = any(map(_POINT_NUMBER.fullmatch, cells))
-        return "," if not has_points and any(map(_COMMA_NUMBER.fullmatch, cells)) else "."
-    cells = _number_cells(rows, signature, matched)
-    commas = sum(bool(_COMMA_NUMBER.fullmatch(cell)) for cell in cells)
-    points = sum(bool(_POINT_NUMBER.fullmatch(cell)) for cell in cells)
-    return "," if commas > points else "."
 
 
 def _number_cells(rows: Sequence[Sequence[str]], signature: Signature, matched: Sequence[int | None]) -> list[str]:

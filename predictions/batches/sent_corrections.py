@@ -7,8 +7,9 @@ from typing import Any
 
 from predictions.batches import downloads, reader, writer
 from predictions.batches.blocks import Block
-from predictions.batches.cells import read_cell, read_number
+from predictions.batches.cells import read_cell
 from predictions.batches.layout import Layout
+from predictions.batches.numerals import read_number
 from predictions.models import BatchChunk
 from predictions.models import batch_files as store
 from predictions.serving.schema.signature import Integer, Number, Signature
@@ -86,7 +87,7 @@ def _objects(block: Block, sent: Layout, layout: Layout, signature: Signature) -
     for feature, place, source in zip(signature.features, layout.matched, sent.matched, strict=True):
         if place is not None and source is not None:
             for row, text in zip(found, _texts(block, sent, source), strict=True):
-                row[layout.columns[place]] = read_cell(feature, text or "", sent.decimal)
+                row[layout.columns[place]] = read_cell(feature, text or "", sent)
     return found
 
 

@@ -25,7 +25,7 @@ HEADLINES = {
     JobState.EXPIRED: gettext_lazy("Expired"),
 }
 # Values in the description of a file that are our own words, and are translated. The other values come from the file.
-WORDS = {*DELIMITERS.values(), *DECIMALS.values(), *FORMATS.values(), "yes", "no"}
+WORDS = {*DELIMITERS.values(), *DECIMALS.values(), *FORMATS.values(), "yes", "no", "Not known"}
 # The delay before the first poll of an unfinished job, in milliseconds. Later delays grow from it.
 EXPECTED_MS = 400.0
 
@@ -219,11 +219,14 @@ def choices(layout: Layout) -> list[dict[str, Any]]:
         return []
     delimiters = {("tab" if mark == "\t" else mark): localized(name) for mark, name in DELIMITERS.items()}
     decimals = {mark: localized(name) for mark, name in DECIMALS.items()}
+    decimal = layout.decimal
+    if layout.is_decimal_doubtful:
+        decimal, decimals = "", {"": localized("Not known"), **decimals}
     answers = {"true": gettext("yes"), "false": gettext("no")}
     encodings = dict.fromkeys([layout.encoding, *ENCODINGS])
     return [
         _field("delimiter", gettext("Delimiter"), "tab" if layout.delimiter == "\t" else layout.delimiter, delimiters),
-        _field("decimal", gettext("Decimal sign"), layout.decimal, decimals),
+        _field("decimal", gettext("Decimal sign"), decimal, decimals),
         _field("encoding", gettext("Encoding"), layout.encoding, {name: name for name in encodings}),
         _field("header", gettext("First line is the header"), str(layout.header).lower(), answers),
     ]

@@ -41,6 +41,13 @@ def test_preview_shows_what_was_found_and_the_problems_before_the_start(client: 
     assert not BatchJob.objects.exists()
 
 
+def test_preview_says_that_no_number_shows_the_decimal_sign(client: Client) -> None:
+    page = Page(client.get(upload(client, text([["5", "3", "1.250", "0"]], delimiter=";"))["Location"]))
+    assert [option["value"] for option in page.all("option", selected="")] == [";", "", "utf-8", "true"]
+    assert "1 problem found" in page.text
+    assert "Can be read in two ways" in page.text
+
+
 def test_preview_of_a_long_file_says_how_much_it_looked_at(client: Client) -> None:
     page = Page(client.get(upload(client, text([GOOD] * 250))["Location"]))
     assert "First 100 of 250 looked at." in page.text

@@ -1,0 +1,72 @@
+"""The layout of delimited text: which decimal sign the numbers of the whole file show."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from predictions.batches.layout import Wishes, text_layout
+from predictions.batches.numerals import find_decimal, read_number
+from predictions.serving.schema.signature import Signature
+
+INCOMES = Signature.model_validate(
+    [
+        {"kind": "number", "name": "income"},
+        {"kind": "integer", "name": "age"},
+        {"kind": "number", "name": "ratio"},
+    ]
+)
+
+
+def decimal_of(text: str, **wishes: str) -> tuple[str, bool]:
+    """The decimal sign, and whether a number with one mark and three digits behind it has two readings."""
+    layout = text_layout(text.encode(), INCOMES, Wishes(**wishes))
+    return layout.decimal, layout.is_decimal_doubtful
+
+
+@pytest.mark.parametrize(
+    ("cells", "sign"),
+    [
+        (["0,5"], ","), (["5,"], ","), ([",5"], ","), (["0,125"], ","), (["-0,125"], ","), (["+0,125"], ","),
+        (["\u22120,125"], ","), (["1234,567"], ","), (["1 234,567"], ","), (["1.234,567"], ","), (["1.234.567"], ","),
+        (["1,234e5"], ","), (["52,0001"], ","), (["52,000", "0,5"], ","),
+        (["0.5"], "."), (["5."], "."), ([".5"], "."), (["0.125"], "."), (["1234.567"], "."), (["1,234.567"], "."),
+        (["1,234,567"], "."), (["1.5e3"], "."), (["52,000", "0.5"], "."), (["52.000", "0.5"], "."),
+        ([], None), (["5", "500", ""], None), (["52,000"], None), (["52.000", "-1.234"], None), (["."], None),
+        (["x", "31.12.2024", "1,5,6"], None), (["0,5", "0.5"], None), (["0,5", "0.5", "0.7"], "."),
+    ],
+)  # fmt: skip
+def test_cells_show_a_decimal_sign_only_if_they_have_one_reading(cells: Sequence[str], sign: str | None) -> None:
+    assert find_decimal(cells) == sign
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('income,age,ratio\n"52,000",35,1\n', (".", False)),
+        ("income,age,ratio\n1.234,35,5.678\n", (".", False)),
+        ("income,age,ratio\n0.125,35,1.234\n", (".", False)),
+        ('income,age,ratio\n"52,5",35,"1,234"\n', (",", False)),
+        ("income\tage\tratio\n52,000\t35\t1\n", (".", True)),
+        ("income\tage\tratio\n52,000\t35\t0.5\n61,500\t40\t0\n", (".", False)),
+        ("income;age;ratio\n52.000;35;1\n", (".", True)),
+        ("income|age|ratio\n100;35;1\n".replace(";", "|"), (".", True)),
+        ("income;age;ratio\n52.000;35;1\n61.500;40;1\n61.500;40;0,5\n1.000,5;20;1\n", (",", False)),
+        ("income;age;ratio\n52.000;35;0.5\n", (".", False)),
+    ],
+)
+def test_decimal_sign_is_that_which_a_number_of_the_file_shows(text: str, found: tuple[str, bool]) -> None:
+    assert decimal_of(text) == found
+
+
+@pytest.mark.parametrize("sign", [".", ","])
+def test_decimal_sign_of_the_sender_is_taken(sign: str) -> None:
+    assert decimal_of("income;age;ratio\n0,5;35;0.5\n52.000;3;1\n", decimal=sign) == (sign, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "value"),
+    [("1.234", ".", 1.234), ("1,234", ",", 1.234), ("1.234", ",", "1.234"), ("1,234", ".", "1,234")],
+)
+def test_number_with_two_readings_is_read_by_a_sign_that_is_known(text: str, decimal: str, value: object) -> None:
+    assert read_number(text, decimal) == value
+    assert read_number(text, decimal, is_doubtful=True) == text
