@@ -64,11 +64,11 @@ def is_explained(
     return any(
         not cell.isascii() and _makes_sense(cell.strip(), features.get(place))
         for line in lines
-        for place, cell in enumerate(_cells(line.decode(encoding, "replace"), delimiter))
+        for place, cell in enumerate(cells_of(line.decode(encoding, "replace"), delimiter))
     )
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
+def cells_of(line: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:  # a very long cell

@@ -8,13 +8,14 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict
 
-from predictions.batches.encodings import BOMS, ENCODINGS, find_encoding, is_explained
+from predictions.batches.encodings import BOMS, ENCODINGS, cells_of, find_encoding, is_explained
 from predictions.batches.numerals import find_decimal
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
@@ -151,7 +152,8 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
     columns = records[0] if header else _names(len(records[0]), signature)
     matched = match_columns(columns, signature)
     head = _head(text, delimiter) if header else ""
-    decimal = wishes.decimal or find_decimal(_number_cells(records[1:] if header else records, signature, matched))
+    body = text[len(head) :] if len(sample) < SAMPLE_BYTES else text[len(head) : text.rfind("\n") + 1]
+    decimal = wishes.decimal or find_decimal(_number_cells(body, delimiter, len(columns), signature, matched))
     return Layout(
         format="csv",
         encoding=encoding,
@@ -226,13 +228,18 @@ def _names(width: int, signature: Signature) -> list[str]:
     raise InvalidInput([Problem(None, "wrong_length", message, "/file")])
 
 
-def _number_cells(rows: Sequence[Sequence[str]], signature: Signature, matched: Sequence[int | None]) -> list[str]:
-    places = [
-        place
-        for feature, place in zip(signature.features, matched, strict=True)
-        if isinstance(feature, Number | Integer) and place is not None
-    ]
-    return [row[place].strip() for row in rows for place in places if place < len(row)]
+def _number_cells(
+    text: str, delimiter: str, width: int, signature: Signature, matched: Sequence[int | None]
+) -> Iterator[list[str]]:
+    """The cells of numeric features, some lines at a time; lines of another length are left out."""
+    pairs = zip(signature.features, matched, strict=True)
+    places = [place for feature, place in pairs if isinstance(feature, Number | Integer) and place is not None]
+    # A comma that separates no cells is in quotes.
+    marks = re.compile('[".]' if delimiter == "," else "[,.]")
+    lines = filter(marks.search, io.StringIO(text))
+    while lot := list(islice(lines, SAMPLE_ROWS)):
+        rows = (line.split(delimiter) if '"' not in line else cells_of(line, delimiter) for line in lot)
+        yield [row[place].strip() for row in rows if len(row) == width for place in places]
 
 
 # --- Columns ----------------------------------------------------------------------------------------------------------

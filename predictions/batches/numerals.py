@@ -27,6 +27,8 @@ NUMBERS = {
 TWO_READINGS = r"^[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}$"
 _TWO_READINGS = re.compile(TWO_READINGS)
 _MINUS = str.maketrans(dict.fromkeys("\u2212\u2013\ufe63\uff0d", "-"))
+# The decimal sign is clear if so many more cells show it than show the other one: no stray cells outweigh it.
+CLEAR_LEAD = 50
 _BETWEEN, _LEADING_ZERO = "\x1f", "\x01"
 _SHAPE = str.maketrans({**dict.fromkeys("0123456789", "9"), _LEADING_ZERO: "0"})
 
@@ -51,18 +53,29 @@ def has_two_readings(text: str) -> bool:
     return _TWO_READINGS.fullmatch(text.translate(_MINUS)) is not None
 
 
-def find_decimal(cells: Iterable[str]) -> str | None:
-    """The decimal sign that the cells show; None if no cell shows one, or as many show the other one.
+def find_decimal(lots: Iterable[Iterable[str]]) -> str | None:
+    """The decimal sign that most cells show; None if no cell shows one, or as many show the other one.
 
-    A cell shows the sign with which alone it is a number, unless it has two readings.
+    Lots of cells are looked at until the lead of one sign is clear, or no lot is left.
     """
+    shown: Counter[str] = Counter()
+    for cells in lots:
+        shown += _signs(cells)
+        if abs(shown["."] - shown[","]) >= CLEAR_LEAD:
+            break
+    if shown["."] == shown[","]:
+        return None
+    return "." if shown["."] > shown[","] else ","
+
+
+def _signs(cells: Iterable[str]) -> Counter[str]:
+    """How many cells show each sign: the one with which alone they are numbers, unless they have two readings."""
     shown: Counter[str] = Counter()
     for shape, count in _shapes(cells).items():
         signs = [sign for sign, pattern in NUMBERS.items() if pattern.fullmatch(shape)]
         if len(signs) == 1 and re.search(r"\d", shape) and not _TWO_READINGS.fullmatch(shape):
             shown[signs[0]] += count
-    (first, most), (_, least) = (*shown.most_common(2), ("", 0), ("", 0))[:2]
-    return first if most > least else None
+    return shown
 
 
 def _shapes(cells: Iterable[str]) -> Counter[str]:

@@ -64,6 +64,15 @@ def test_refusal_of_a_number_with_two_readings_names_the_remedy(
     assert bad["error"] == f"income: two_ways: {message}"
 
 
+def test_decimal_sign_may_be_shown_late_in_the_file(incomes: RegisteredModel) -> None:
+    lines = ["income;age;ratio", *["100;35;0"] * 100, "1.234,5;35;0,5", "2.500;40;1"]
+
+    job = score(incomes, "\n".join(lines).encode())
+
+    assert answers(job)[-2:] == ["1269.5", ""]
+    assert places(bad_rows(job)) == [(103, "income: two_ways")]
+
+
 @pytest.mark.parametrize(("decimal", "answer"), [(".", "87"), (",", "")])
 def test_decimal_sign_that_is_set_is_taken(incomes: RegisteredModel, decimal: str, answer: str) -> None:
     job = score(incomes, b"income;age;ratio\n52.000;35;1\n", wishes={"decimal": decimal})

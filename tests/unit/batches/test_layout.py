@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from predictions.batches.layout import Wishes, text_layout
+from predictions.batches.layout import SAMPLE_BYTES, Wishes, text_layout
 from predictions.batches.numerals import find_decimal, read_number
 from predictions.serving.schema.signature import Signature
 
@@ -36,7 +36,7 @@ def decimal_of(text: str, **wishes: str) -> tuple[str, bool]:
     ],
 )  # fmt: skip
 def test_cells_show_a_decimal_sign_only_if_they_have_one_reading(cells: Sequence[str], sign: str | None) -> None:
-    assert find_decimal(cells) == sign
+    assert find_decimal([cells]) == sign
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,26 @@ def test_cells_show_a_decimal_sign_only_if_they_have_one_reading(cells: Sequence
 )
 def test_decimal_sign_is_that_which_a_number_of_the_file_shows(text: str, found: tuple[str, bool]) -> None:
     assert decimal_of(text) == found
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("before", [100, 5_000])
+def test_decimal_sign_is_found_wherever_it_is_shown(before: int, end: str) -> None:
+    lines = ["income;age;ratio", *["100;35;0"] * before, "0.5;35;0", "1.234,5;35;0,5", "2.500;40;1"]
+    assert decimal_of(end.join(lines)) == (",", False)
+
+
+def test_quote_that_is_not_closed_hides_no_decimal_sign() -> None:
+    assert decimal_of('income;age;ratio\n"100;35;0\n52.000;35;1\n1.000,5;20;1\n') == (",", False)
+
+
+def test_number_that_the_end_of_the_sample_cuts_off_shows_nothing() -> None:
+    head, line, last = "income;age;ratio\n", "52.000;35;1\n", "52.000;35;1.000\n"
+    room = SAMPLE_BYTES - len(head) - len("52.000;35;1.")
+    content = head + line * (room // len(line) - 1)
+    content += "1" * (SAMPLE_BYTES - len(content) - len(";35;1\n52.000;35;1.")) + ";35;1\n" + last
+    assert content.encode()[:SAMPLE_BYTES].endswith(b"\n52.000;35;1.")
+    assert decimal_of(content[:SAMPLE_BYTES]) == (".", True)
 
 
 @pytest.mark.parametrize("sign", [".", ","])
