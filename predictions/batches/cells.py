@@ -198,7 +198,7 @@ def _explained(problem: Problem, given: Mapping[str, Any], layout: Layout) -> Pr
     text = given.get(problem.feature or "")
     if problem.code != "wrong_type" or not isinstance(text, str) or not has_two_readings(text.strip()):
         return problem
-    if layout.is_decimal_shown:
+    if layout.decimal_certainty == "known":
         message = english(
             "Can be read in two ways: its “{mark}” may separate thousands or decimals. Write thousands without a"
             " separator, and decimals with the decimal sign of the file, “{decimal}”.",
@@ -229,7 +229,7 @@ def read_cell(feature: Feature, text: str, layout: Layout) -> Any:
     if not bare:
         return None
     if isinstance(feature, Number | Integer):
-        return read_number(bare, layout.decimal, is_doubtful=layout.is_decimal_doubtful)
+        return layout.read(bare)
     if isinstance(feature, Boolean):
         return BOOLEANS.get(bare.lower(), text)
     return _choice(feature, bare, layout.decimal) if isinstance(feature, Choice) else bare

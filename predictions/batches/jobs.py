@@ -202,7 +202,7 @@ def correct(job: BatchJob, caller: Caller, file: IO[bytes], key: str | None = No
         return earlier
     check_correctable(job, caller)
     _check_size(file)
-    layout = opening.find_layout(file, job.version.signature, Wishes())
+    layout = opening.find_layout_of_corrections(file, Layout.model_validate(job.layout), job.version.signature)
     if "line" not in layout.columns:
         message = english("The corrections need the column “line” of the file of bad rows: it says which row is meant.")
         raise InvalidInput([Problem(None, "missing_column", message, "/file")])

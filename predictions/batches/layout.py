@@ -16,7 +16,7 @@ from django.conf import settings
 from pydantic import BaseModel, ConfigDict
 
 from predictions.batches.encodings import BOMS, ENCODINGS, cells_of, find_encoding, is_explained
-from predictions.batches.numerals import find_decimal
+from predictions.batches.numerals import find_decimal, read_number, written_number
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Feature, Integer, Number, Signature
@@ -42,7 +42,8 @@ WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
 class Layout(BaseModel):
     """`columns` are the file's own names. `matched` are the positions of the features' columns, in signature order;
     None for an optional feature that the file lacks. Rows begin `start` bytes into the file, on line `line`.
-    `is_decimal_shown`: a number of the file shows the decimal sign, or the sender has set it, or numbers have types."""
+    `decimal_certainty`: "known" if the file shows its decimal sign or the sender has set it, or if numbers have types;
+    "assumed" if commas separate the columns, since most programs then write points; else "doubtful"."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +51,7 @@ class Layout(BaseModel):
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
-    is_decimal_shown: bool = True
+    decimal_certainty: Literal["known", "assumed", "doubtful"] = "known"
     newline: str = "\n"
     header: bool = True
     sheet: str | None = None
@@ -67,9 +68,16 @@ class Layout(BaseModel):
 
     @property
     def is_decimal_doubtful(self) -> bool:
-        """Whether `1.234` has two readings. Columns that commas separate have decimal points, if nothing shows another
-        sign: JSON and most programs write them so."""
-        return not self.is_decimal_shown and self.delimiter != ","
+        """Whether `1.234` is refused, since it has two readings."""
+        return self.decimal_certainty == "doubtful"
+
+    def read(self, text: str) -> Any:
+        """The number in a cell, a float; the text if it is no number, or has two readings."""
+        return read_number(text, self.decimal, is_doubtful=self.is_decimal_doubtful)
+
+    def written(self, number: float | str) -> str:
+        """A cell that is read as this number, which may be a text with a decimal point."""
+        return written_number(number, self.decimal, is_doubtful=self.is_decimal_doubtful)
 
     @property
     def described(self) -> list[tuple[str, str]]:
@@ -159,7 +167,7 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
         encoding=encoding,
         delimiter=delimiter,
         decimal=decimal or ".",
-        is_decimal_shown=decimal is not None,
+        decimal_certainty="known" if decimal else "assumed" if delimiter == "," else "doubtful",
         newline=newline,
         header=header,
         columns=columns,

@@ -49,6 +49,14 @@ def read_number(text: str, decimal: str, *, is_doubtful: bool = False) -> Any:
     return text
 
 
+def written_number(number: float | str, decimal: str, *, is_doubtful: bool = False) -> str:
+    """A text that `read_number` reads as this number, which may be a text with a decimal point."""
+    text = number if isinstance(number, str) else repr(number).removesuffix(".0")
+    if is_doubtful and has_two_readings(text):
+        text += "0"
+    return text.replace(".", decimal)
+
+
 def has_two_readings(text: str) -> bool:
     return _TWO_READINGS.fullmatch(text.translate(_MINUS)) is not None
 

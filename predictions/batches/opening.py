@@ -40,6 +40,19 @@ def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout
     return text_layout(sample, signature, wishes)
 
 
+def find_layout_of_corrections(file: IO[bytes], layout: Layout, signature: Signature) -> Layout:
+    """The layout of a file of corrections to a file with `layout`. Raises the errors of `find_layout`.
+
+    Few bad rows show no decimal sign, or show the very mistake. So their numbers have the sign of the file, except in a
+    text with another delimiter that shows another sign: a spreadsheet program wrote it in its own way.
+    """
+    sent = find_layout(file, signature, Wishes())
+    is_rewritten = sent.format == "csv" and sent.delimiter != layout.delimiter
+    if layout.format == "jsonl" or (is_rewritten and sent.decimal_certainty == "known"):
+        return sent
+    return sent.model_copy(update={"decimal": layout.decimal, "decimal_certainty": layout.decimal_certainty})
+
+
 def _json_layout(sample: bytes, signature: Signature) -> Layout:
     """The columns are the members of the first objects, in order of first use; in signature order for rows as lists."""
     columns: dict[str, None] = {}

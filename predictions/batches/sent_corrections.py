@@ -1,5 +1,6 @@
 """The file of corrections that a user sent, as rows by the line of the bad row that each corrects."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,10 +10,11 @@ from predictions.batches import downloads, reader, writer
 from predictions.batches.blocks import Block
 from predictions.batches.cells import read_cell
 from predictions.batches.layout import Layout
-from predictions.batches.numerals import read_number
 from predictions.models import BatchChunk
 from predictions.models import batch_files as store
 from predictions.serving.schema.signature import Integer, Number, Signature
+
+SWAPPED_SIGNS = str.maketrans(",.", ".,")
 
 # The corrections of a row, in whatever format they were sent. For a file of text, they are the cells in the order of
 # its columns; None for those that were not sent. For a file of JSON, they are an object. An object that was sent as
@@ -69,11 +71,12 @@ def _rows(block: Block, sent: Layout, layout: Layout, signature: Signature) -> l
         for feature, place in zip(signature.features, layout.matched, strict=True)
         if isinstance(feature, Number | Integer)
     }
+    is_rewritten = (sent.decimal, sent.decimal_certainty) != (layout.decimal, layout.decimal_certainty)
     columns = []
     for place, source in enumerate(_sources(sent, layout)):
         texts: list[str | None] = [None] * block.rows if source is None else _texts(block, sent, source)
-        if place in numbers and sent.decimal != layout.decimal:
-            texts = [text and _rewritten(text, sent.decimal, layout.decimal) for text in texts]
+        if place in numbers and is_rewritten:
+            texts = [text and _rewritten(text, sent, layout) for text in texts]
         columns.append(texts)
     return [list(row) for row in zip(*columns, strict=True)]
 
@@ -112,10 +115,17 @@ def _texts(block: Block, sent: Layout, column: int) -> list[str | None]:
     if block.objects is None:
         return list(writer.unguarded(block.cells[column]).to_pylist())
     name = sent.columns[column]
-    return [reader.cell_text(row, name) if row and name in row else None for row in block.objects]
+    return [_json_text(row, name, sent) if row and name in row else None for row in block.objects]
 
 
-def _rewritten(text: str, old: str, new: str) -> str:
-    """A number with the decimal sign of the job's file."""
-    number = read_number(text.strip(), old)
-    return repr(number).replace(".", new) if isinstance(number, float) else text
+def _json_text(row: dict[str, Any], name: str, sent: Layout) -> str:
+    return sent.written(row[name]) if isinstance(row[name], float) else reader.cell_text(row, name)
+
+
+def _rewritten(text: str, sent: Layout, layout: Layout) -> str:
+    """A number as the job's file has numbers. A text that is no number by the layout of the corrections
+    becomes one that is none by that of the job: `1.234` among decimal commas becomes `1,234` among decimal points."""
+    number = sent.read(text.strip())
+    if isinstance(number, float):
+        return layout.written(number)
+    return text.translate(SWAPPED_SIGNS) if sent.decimal != layout.decimal and re.search(r"\d", text) else text

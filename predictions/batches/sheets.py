@@ -87,14 +87,14 @@ def parquet_layout(file: IO[bytes], signature: Signature) -> Layout:
 
 
 def rows(file: IO[bytes], layout: Layout, skipped: int) -> Iterator[list[str]]:
-    """The rows after the header, as text, without the first `skipped`."""
+    """The rows after the header, as text, without the first `skipped`. Numbers get the decimal sign of the layout."""
     if layout.format == "parquet":
-        yield from islice(_parquet_rows(file), skipped, None)
+        yield from islice(_parquet_rows(file, layout), skipped, None)
         return
     grid = iter(_grid(_workbook(file), layout.sheet or ""))
     width = len(layout.columns)
     for row in islice(grid, skipped + 1, None):
-        yield ([_text(cell) for cell in row] + [""] * width)[:width]
+        yield ([_text(cell, layout) for cell in row] + [""] * width)[:width]
 
 
 def _workbook(file: IO[bytes]) -> Any:
@@ -124,12 +124,12 @@ def _refusals() -> Iterator[None]:
         ) from None
 
 
-def _text(cell: Any) -> str:
+def _text(cell: Any, layout: Layout | None = None) -> str:
     """The cell as a CSV file would have it: 20 instead of 20.0, dates by ISO 8601."""
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):
-        return repr(cell).removesuffix(".0")
+        return layout.written(cell) if layout else repr(cell).removesuffix(".0")
     if isinstance(cell, datetime) and cell.time() == datetime.min.time():
         cell = cell.date()
     return cell.isoformat() if isinstance(cell, date) else str(cell)
@@ -149,16 +149,18 @@ def _parquet(file: IO[bytes]) -> Any:
         ) from None
 
 
-def _parquet_rows(file: IO[bytes]) -> Iterator[list[str]]:
+def _parquet_rows(file: IO[bytes], layout: Layout) -> Iterator[list[str]]:
     for batch in _parquet(file).iter_batches(5_000):
-        yield from zip(*(_texts(column) for column in batch.columns), strict=True)
+        yield from zip(*(_texts(column, layout) for column in batch.columns), strict=True)
 
 
-def _texts(column: Any) -> list[str]:
+def _texts(column: Any, layout: Layout) -> list[str]:
     import pyarrow as pa  # noqa: PLC0415
 
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    written = layout.written if pa.types.is_floating(kind) or pa.types.is_decimal(kind) else str
     try:
-        return ["" if text is None else text for text in column.cast(pa.string()).to_pylist()]
+        return ["" if text is None else written(text) for text in column.cast(pa.string()).to_pylist()]
     except (pa.ArrowException, UnicodeDecodeError):
         pass
     try:
