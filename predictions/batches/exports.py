@@ -4,6 +4,7 @@ This module writes workbooks without a library, since they have only one sheet o
 """
 
 import csv
+import math
 import re
 import tempfile
 import zipfile
@@ -16,6 +17,7 @@ import orjson
 
 from predictions.batches import downloads
 from predictions.batches.layout import Layout
+from predictions.batches.numerals import read_number, written_number
 from predictions.models import BatchChunk, BatchJob
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
@@ -30,7 +32,8 @@ FORMATS = {
 # The limits of Excel.
 EXCEL_ROWS, EXCEL_COLUMNS, EXCEL_CELL = 1_048_576, 16_384, 32_767
 PARQUET_ROWS = 20_000
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+# Of texts that no file has: numbers have decimal points.
+PLAIN = Layout(format="csv", columns=[], matched=[])
 _GUARDED = re.compile(r"'[=+\-@\t\r\n]")
 # Characters that XML 1.0 cannot hold.
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -75,8 +78,8 @@ def convert(content: Iterable[bytes], kind: str, numeric: frozenset[int], layout
 
 def _converted(records: Iterator[list[str]], kind: str, numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
     if kind == "xlsx":
-        return _pieces(workbook(records, numeric, layout.decimal))
-    return _pieces(_parquet(records, numeric, layout.decimal, len(layout.columns)))
+        return _pieces(workbook(records, numeric, layout))
+    return _pieces(_parquet(records, numeric, layout))
 
 
 def _check_excel(rows: int, layout: Layout) -> None:
@@ -95,6 +98,13 @@ def numeric_columns(layout: Layout, signature: Signature, new: Sequence[str], nu
     given = {place for feature, place in features if place is not None and isinstance(feature, Number | Integer)}
     ours = {place for place, name in enumerate(new, len(layout.columns)) if name in numbers}
     return frozenset(given | ours)
+
+
+def _number(text: str, place: int, layout: Layout) -> float | None:
+    """The number in a cell as the rows were read; new columns, behind those of the file, are written without doubt."""
+    is_given = place < len(layout.columns)
+    number = layout.read(text.strip()) if is_given else read_number(text, layout.decimal)
+    return number if isinstance(number, float) and math.isfinite(number) else None
 
 
 def _records(content: Iterable[bytes], delimiter: str) -> Iterator[list[str]]:
@@ -141,7 +151,9 @@ _PARTS = {
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
 
-def workbook(records: Iterable[Sequence[str]], numeric: frozenset[int] = frozenset(), decimal: str = ".") -> IO[bytes]:
+def workbook(
+    records: Iterable[Sequence[str]], numeric: frozenset[int] = frozenset(), layout: Layout = PLAIN
+) -> IO[bytes]:
     """A workbook of one sheet, with a header as its first record. Numbers in `numeric` columns become number cells."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads and closes it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -151,27 +163,29 @@ def workbook(records: Iterable[Sequence[str]], numeric: frozenset[int] = frozens
             sheet.write(f'{_XML}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
             for number, record in enumerate(records):
                 kinds = numeric if number else frozenset()
-                cells = "".join(_cell(cell, place in kinds, decimal) for place, cell in enumerate(record))
+                cells = "".join(
+                    _cell(cell, _number(cell, place, layout) if place in kinds else None)
+                    for place, cell in enumerate(record)
+                )
                 sheet.write(f"<row>{cells}</row>".encode())
             sheet.write(b"</sheetData></worksheet>")
     file.seek(0)
     return file
 
 
-def _cell(text: str, is_number: bool, decimal: str) -> str:
+def _cell(text: str, number: float | None) -> str:
     if not text:
         return "<c/>"
-    number = text.replace(decimal, ".")
-    if is_number and _NUMBER.fullmatch(number):
-        return f"<c><v>{number}</v></c>"
+    if number is not None:
+        return f"<c><v>{written_number(number, '.')}</v></c>"
     plain = escape(_NO_XML.sub("\ufffd", text[:EXCEL_CELL]))
     return f'<c t="inlineStr"><is><t xml:space="preserve">{plain}</t></is></c>'
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------
-def _parquet(records: Iterator[list[str]], numeric: frozenset[int], decimal: str, given: int) -> IO[bytes]:
+def _parquet(records: Iterator[list[str]], numeric: frozenset[int], layout: Layout) -> IO[bytes]:
     """Numbers as float64, all else as text. A cell of a numeric column that is not a number becomes null, and so does
-    an empty cell of the new columns, which follow the `given` columns of the file."""
+    an empty cell of the new columns, which follow those of the file."""
     import pyarrow as pa  # noqa: PLC0415 - large, and only for this format
     from pyarrow import parquet  # noqa: PLC0415
 
@@ -181,10 +195,10 @@ def _parquet(records: Iterator[list[str]], numeric: frozenset[int], decimal: str
     with parquet.ParquetWriter(file, schema) as writer:
         for lot in _lots(records, PARQUET_ROWS):
             columns = [
-                [_number(cell, decimal) for cell in column]
+                [_number(cell, place, layout) for cell in column]
                 if place in numeric
                 else [cell or None for cell in column]
-                if place >= given
+                if place >= len(layout.columns)
                 else list(column)
                 for place, column in enumerate(zip(*lot, strict=True))
             ]
@@ -200,11 +214,6 @@ def _distinct(names: Sequence[str]) -> list[str]:
             name += "_"
         found.append(name)
     return found
-
-
-def _number(text: str, decimal: str) -> float | None:
-    number = text.replace(decimal, ".")
-    return float(number) if _NUMBER.fullmatch(number) else None
 
 
 def _lots(records: Iterator[list[str]], size: int) -> Iterator[list[list[str]]]:
