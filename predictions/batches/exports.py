@@ -46,6 +46,8 @@ def results(job: BatchJob, kind: str) -> Iterator[bytes]:
 
 
 def bad_rows(job: BatchJob, kind: str) -> Iterator[bytes]:
+    """The bad rows in a format, to be corrected and sent again. In Parquet all their cells are texts, since a column of
+    numbers cannot hold the cell that is wrong. Raises the errors of `results`."""
     return _export(job, kind, downloads.bad_rows(job), list(downloads.EXTRA_COLUMNS), {"line"})
 
 
@@ -66,6 +68,8 @@ def _export(
     if kind == "xlsx":
         _check_excel(BatchChunk.objects.counts_of(job.pk)["rows"], layout)
     numeric = numeric_columns(layout, job.version.signature, new, numbers)
+    if kind == "parquet" and list(new) == list(downloads.EXTRA_COLUMNS):
+        numeric &= {len(layout.columns)}  # the line
     if layout.format == "jsonl" and list(new) == list(downloads.EXTRA_COLUMNS):
         return _converted(_records_of_json(content, layout), kind, numeric, layout)
     return convert(content, kind, numeric, layout)
@@ -208,12 +212,13 @@ def _parquet(records: Iterator[list[str]], numeric: frozenset[int], layout: Layo
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, each once. The new columns come last and keep their names; those of the file get another one."""
     found: list[str] = []
-    for name in names:
+    for name in reversed(names):
         while name in found:
             name += "_"
         found.append(name)
-    return found
+    return found[::-1]
 
 
 def _lots(records: Iterator[list[str]], size: int) -> Iterator[list[list[str]]]:

@@ -1,5 +1,6 @@
 """Bad rows that are sent back: unchanged ones stay bad, and corrected ones have the values that were meant."""
 
+import csv
 import io
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from python_calamine import CalamineWorkbook
 
-from predictions.batches import downloads, exports
+from predictions.batches import downloads, exports, jobs
 from predictions.models import BatchJob, RegisteredModel
 from tests.support.files import bad_rows, correct, places, results, score
 
@@ -127,3 +129,55 @@ def test_corrections_of_a_file_of_json_show_their_own_sign(incomes: RegisteredMo
     correct(job, b"income;age;ratio;line\n1,234;40;0,5;1\n")
 
     assert (incomes_of(job), sums_of(job)) == (["1.234"], ["41.234"])
+
+
+# --- In other formats -------------------------------------------------------------------------------------------------
+def exported(job: BatchJob, kind: str) -> bytes:
+    [shown] = jobs.with_versions([job])
+    return b"".join(exports.bad_rows(shown, kind))
+
+
+OPTIONAL = 'income,age,ratio,children\n100.5,35,0.5,abc\n1,2,3,"1,234"\nNaN,,x,2.5\n1,1,1,1\n'
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+@pytest.mark.parametrize("text", [POINTS, COMMAS, DOUBTFUL, OPTIONAL], ids=["points", "commas", "doubtful", "optional"])
+def test_unchanged_bad_rows_of_other_formats_stay_bad(incomes: RegisteredModel, text: str, kind: str) -> None:
+    job = score(incomes, text.encode())
+    before = bad_rows(job)
+    assert before
+
+    correct(job, exported(job, kind))
+
+    assert [row["error"] for row in bad_rows(job)] == [row["error"] for row in before]
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+def test_bad_cells_are_exported_as_they_came(incomes: RegisteredModel, kind: str) -> None:
+    job = score(incomes, OPTIONAL.encode())
+
+    content = exported(job, kind)
+
+    if kind == "xlsx":
+        [_, *rows] = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()
+        assert [row[3] for row in rows] == ["abc", "1,234", 2.5]
+        assert [row[0] for row in rows] == [100.5, 1, "NaN"]
+    else:
+        table = parquet.read_table(io.BytesIO(content)).to_pydict()
+        assert table["children"] == ["abc", "1,234", "2.5"]
+        assert table["income"] == ["100.5", "1", "NaN"]
+        assert table["line"] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+def test_line_of_the_file_itself_names_no_row_in_other_formats(incomes: RegisteredModel, kind: str) -> None:
+    job = score(incomes, b"line,income,age,ratio\n3,x,35,0.5\n2,y,35,0.5\n")
+
+    correct(job, exported(job, kind))
+
+    assert [(row["line"], row["income"]) for row in records_of(job)] == [("3", "x"), ("2", "y")]
+
+
+def records_of(job: BatchJob) -> list[dict[str, str]]:
+    [head, *rows] = csv.reader(io.StringIO(b"".join(downloads.results(job)).decode()))
+    return [dict(zip(head, row, strict=True)) for row in rows]
