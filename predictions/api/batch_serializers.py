@@ -28,6 +28,10 @@ class BatchLayout(serializers.Serializer[Any]):
     decimal = serializers.CharField()
     header = serializers.BooleanField()
     sheet = serializers.CharField(allow_null=True)
+    absent = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Optional features for which no column was found: they are taken as missing in each row.",
+    )
 
 
 class BatchCorrections(serializers.Serializer[Any]):

@@ -157,8 +157,9 @@ def _corrections(found: Corrections | None) -> dict[str, Any] | None:
 
 
 def _layout(job: BatchJob) -> dict[str, Any]:
-    """How the file is read."""
-    return {name: job.layout[name] for name in ("format", "encoding", "delimiter", "decimal", "header", "sheet")}
+    """How the file is read. Files of earlier versions have no list of absent features."""
+    found = {name: job.layout[name] for name in ("format", "encoding", "delimiter", "decimal", "header", "sheet")}
+    return {**found, "absent": job.layout.get("absent", [])}
 
 
 def _error(row: Prediction) -> dict[str, Any] | None:

@@ -44,7 +44,7 @@ class Checked:
 def check(block: Block, layout: Layout, signature: Signature, *, as_array: bool) -> Checked:
     """Checks every row of a block, and finds all problems of each. `as_array` asks for an array where possible."""
     if block.objects is not None:
-        return _check_objects(block, signature)
+        return _check_objects(block, layout, signature)
     columns = [
         _Column(feature, None if place is None else block.cells[place], layout, block.rows)
         for feature, place in zip(signature.features, layout.matched, strict=True)
@@ -253,14 +253,17 @@ def _damaged(block: Block) -> Mask:
 
 
 # --- Rows of JSON -----------------------------------------------------------------------------------------------------
-def _check_objects(block: Block, signature: Signature) -> Checked:
+def _check_objects(block: Block, layout: Layout, signature: Signature) -> Checked:
+    pairs = zip(signature.names, layout.matched, strict=True)
+    members = {name: layout.columns[place] for name, place in pairs if place is not None}
     values: list[list[Value]] = []
     problems: dict[int, list[Problem]] = {}
     good: list[int] = []
-    for row, given in enumerate(block.objects or []):
+    for row, found in enumerate(block.objects or []):
+        given = found or {}
         try:
             _check_flaw(block, row)
-            values.append(signature.clean({n: v for n, v in (given or {}).items() if n in signature.by_name}))
+            values.append(signature.clean({name: given[own] for name, own in members.items() if own in given}))
             good.append(row)
         except InvalidInput as error:
             problems[row] = error.problems

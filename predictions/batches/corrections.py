@@ -8,8 +8,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predictions.batches import bad_rows, downloads, reader, sent_corrections, writer
+from predictions.batches import bad_rows, reader, sent_corrections, writer
 from predictions.batches.blocks import Block
+from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.histograms import merged
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, score
@@ -112,9 +113,9 @@ def _object(
     fix: Mapping[str, Any], original: Mapping[str, Any], earlier: Mapping[str, Any] | None, *, are_whole: bool
 ) -> dict[str, Any]:
     """The corrected object. The file's own members `line` and `error` cannot be sent, so they keep their values."""
-    own = {name: original[name] for name in downloads.EXTRA_COLUMNS if name in original}
+    own = {name: original[name] for name in EXTRA_COLUMNS if name in original}
     before = {} if are_whole else earlier or original
-    return {**{name: v for name, v in before.items() if name not in downloads.EXTRA_COLUMNS}, **own, **fix}
+    return {**{name: v for name, v in before.items() if name not in EXTRA_COLUMNS}, **own, **fix}
 
 
 def _save_results(chunk: BatchChunk, block: Block, scored: Scored, layout: Layout, places: Mapping[int, int]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
 from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
@@ -11,7 +12,6 @@ from predictions.serving.schema.errors import NoResults
 from predictions.serving.schema.sentences import english
 
 PIECE = 256 * 1024
-EXTRA_COLUMNS = ("line", "error")
 
 
 def result_columns(manifest: Mapping[str, Any]) -> list[str]:

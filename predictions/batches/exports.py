@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 import orjson
 
 from predictions.batches import downloads
+from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
 from predictions.batches.numerals import read_number, written_number
 from predictions.models import BatchChunk, BatchJob
@@ -48,7 +49,7 @@ def results(job: BatchJob, kind: str) -> Iterator[bytes]:
 def bad_rows(job: BatchJob, kind: str) -> Iterator[bytes]:
     """The bad rows in a format, to be corrected and sent again. In Parquet all their cells are texts, since a column of
     numbers cannot hold the cell that is wrong. Raises the errors of `results`."""
-    return _export(job, kind, downloads.bad_rows(job), list(downloads.EXTRA_COLUMNS), {"line"})
+    return _export(job, kind, downloads.bad_rows(job), list(EXTRA_COLUMNS), {"line"})
 
 
 def form_of(job: BatchJob, *, is_bad: bool) -> str:
@@ -68,9 +69,9 @@ def _export(
     if kind == "xlsx":
         _check_excel(BatchChunk.objects.counts_of(job.pk)["rows"], layout)
     numeric = numeric_columns(layout, job.version.signature, new, numbers)
-    if kind == "parquet" and list(new) == list(downloads.EXTRA_COLUMNS):
+    if kind == "parquet" and list(new) == list(EXTRA_COLUMNS):
         numeric &= {len(layout.columns)}  # the line
-    if layout.format == "jsonl" and list(new) == list(downloads.EXTRA_COLUMNS):
+    if layout.format == "jsonl" and list(new) == list(EXTRA_COLUMNS):
         return _converted(_records_of_json(content, layout), kind, numeric, layout)
     return convert(content, kind, numeric, layout)
 
@@ -118,7 +119,7 @@ def _records(content: Iterable[bytes], delimiter: str) -> Iterator[list[str]]:
 
 
 def _records_of_json(content: Iterable[bytes], layout: Layout) -> Iterator[list[str]]:
-    names = [*layout.columns, *downloads.EXTRA_COLUMNS]
+    names = [*layout.columns, *EXTRA_COLUMNS]
     yield names
     for line in _lines(content):
         row = orjson.loads(line)

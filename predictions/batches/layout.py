@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, TypeAlias
 
-from django.conf import settings
 from pydantic import BaseModel, ConfigDict
 
+from predictions.batches.columns import absent, folded, match_columns
 from predictions.batches.encodings import BOMS, ENCODINGS, cells_of, find_encoding, is_explained
 from predictions.batches.numerals import find_decimal, read_number, written_number
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Feature, Integer, Number, Signature
-from predictions.serving.schema.wording import is_storable, printable
 
 FORMATS = {
     "csv": "CSV",
@@ -41,7 +40,8 @@ WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
 
 class Layout(BaseModel):
     """`columns` are the file's own names. `matched` are the positions of the features' columns, in signature order;
-    None for an optional feature that the file lacks. Rows begin `start` bytes into the file, on line `line`.
+    None for an optional feature that the file lacks. `absent` are the optional features for which no column was found:
+    they are taken as missing in each row. Rows begin `start` bytes into the file, on line `line`.
     `decimal_certainty`: "known" if the file shows its decimal sign or the sender has set it, or if numbers have types;
     "assumed" if commas separate the columns, since most programs then write points; else "doubtful"."""
 
@@ -58,6 +58,7 @@ class Layout(BaseModel):
     sheets: list[str] = []
     columns: list[str]
     matched: list[int | None]
+    absent: list[str] = []
     start: int = 0
     line: int = 1
 
@@ -172,6 +173,7 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
         header=header,
         columns=columns,
         matched=matched,
+        absent=absent(matched, signature),
         start=len(bom) + len(head.encode(encoding, "replace")),
         line=1 + head.count("\n"),
     )
@@ -179,12 +181,12 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
 
 def _delimiter(text: str, signature: Signature) -> str:
     """The delimiter that finds most features in the header; then the one that splits the first rows most evenly."""
-    wanted = {_folded(name) for name in signature.names}
+    wanted = {folded(name) for name in signature.names}
 
     def merit(delimiter: str) -> tuple[int, int]:
         records = list(_records(text, delimiter, 20))
         widths = Counter(len(record) for record in records)
-        known = len(wanted & {_folded(name) for name in records[0]}) if records else 0
+        known = len(wanted & {folded(name) for name in records[0]}) if records else 0
         width, rows = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
         return known, rows if width > 1 else 0
 
@@ -218,8 +220,8 @@ def _head(text: str, delimiter: str) -> str:
 
 def _has_header(first: Sequence[str], signature: Signature) -> bool:
     """False if there are as many cells as features, none is a name, and those of all numeric features are numbers."""
-    known = {_folded(name) for name in signature.names}
-    if len(first) != len(signature.names) or known & {_folded(cell) for cell in first}:
+    known = {folded(name) for name in signature.names}
+    if len(first) != len(signature.names) or known & {folded(cell) for cell in first}:
         return True
     numbers = [c for c, f in zip(first, signature.features, strict=True) if isinstance(f, Number | Integer)]
     return not numbers or not all(re.fullmatch(r"[+-]?[\d.,eE +-]*\d[\d.,]*", cell.strip()) for cell in numbers)
@@ -248,52 +250,3 @@ def _number_cells(
     while lot := list(islice(lines, SAMPLE_ROWS)):
         rows = (line.split(delimiter) if '"' not in line else cells_of(line, delimiter) for line in lot)
         yield [row[place].strip() for row in rows if len(row) == width for place in places]
-
-
-# --- Columns ----------------------------------------------------------------------------------------------------------
-def match_columns(columns: Sequence[str], signature: Signature) -> list[int | None]:
-    """The position of each feature's column: by its exact name, else by one that differs in case, spaces and `_` only.
-
-    Raises:
-        InvalidInput: features without a column, or with several, all at once; or too many columns; or the first name of
-            a column that cannot be stored.
-    """
-    if len(columns) > settings.BATCH_COLUMNS:
-        message = english(
-            "The file has {columns} columns; at most {most} can be read.",
-            columns=len(columns),
-            most=settings.BATCH_COLUMNS,
-        )
-        raise InvalidInput([Problem(None, "too_many_columns", message, "/file")])
-    if unstorable := [number for number, name in enumerate(columns, 1) if not is_storable(name)]:
-        message = english(
-            "The name of column {number} has a character that cannot be stored. Correct it.",
-            number=unstorable[0],
-        )
-        raise InvalidInput([Problem(None, "wrong_type", message, "/file")])
-    folded = Counter(_folded(name) for name in signature.names)
-    matched: list[int | None] = []
-    problems: list[Problem] = []
-    for feature in signature.features:
-        called = printable(feature.name)
-        exact = [place for place, name in enumerate(columns) if name == feature.name]
-        alike = [place for place, name in enumerate(columns) if _folded(name) == _folded(feature.name)]
-        found = exact or (alike if folded[_folded(feature.name)] == 1 else [])
-        if len(found) > 1:
-            message = english(
-                "The header names “{name}” {times} times. Keep one of these columns.", name=called, times=len(found)
-            )
-            problems.append(Problem(feature.name, "duplicate_column", message, "/file"))
-        elif not found and feature.required:
-            message = english(
-                "The file has no column “{name}”. Add it, or correct its name in the header.", name=called
-            )
-            problems.append(Problem(feature.name, "missing_column", message, "/file"))
-        matched.append(found[0] if found else None)
-    if problems:
-        raise InvalidInput(problems)
-    return matched
-
-
-def _folded(name: str) -> str:
-    return re.sub(r"[\s_]+", " ", name.strip().strip("\ufeff")).casefold()

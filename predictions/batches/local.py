@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from predictions.batches import downloads, reader, writer
+from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.downloads import result_columns
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import error_text, score
@@ -29,7 +30,7 @@ class Run:
         new = result_columns(manifest.answered)
         yield downloads.header([*layout.columns, *new], layout.delimiter)
         if self.bad is not None and layout.format != "jsonl":
-            self.bad.write(downloads.header([*layout.columns, *downloads.EXTRA_COLUMNS], layout.delimiter))
+            self.bad.write(downloads.header([*layout.columns, *EXTRA_COLUMNS], layout.delimiter))
         for part in reader.parts(self.file, layout, manifest.signature, layout.start, layout.line, reader.CHUNK_ROWS):
             yield self._part(part)
             self.on_progress(part.offset + part.length)

@@ -1,18 +1,18 @@
 """Opens a file that was sent: finds its format by its content, and its layout."""
 
-from itertools import islice
+from collections.abc import Iterator
 from typing import IO, Any
 
 import orjson
 
 from predictions.batches import sheets
+from predictions.batches.columns import absent, check_names, misspelt_members, places_of
 from predictions.batches.content import refuse_other_content
 from predictions.batches.layout import (
     SAMPLE_BYTES,
     SAMPLE_ROWS,
     Layout,
     Wishes,
-    match_columns,
     text_layout,
 )
 from predictions.serving.schema.errors import InvalidInput, Problem
@@ -54,21 +54,38 @@ def find_layout_of_corrections(file: IO[bytes], layout: Layout, signature: Signa
 
 
 def _json_layout(sample: bytes, signature: Signature) -> Layout:
-    """The columns are the members of the first objects, in order of first use; in signature order for rows as lists."""
-    columns: dict[str, None] = {}
-    for line in islice((line for line in sample.splitlines() if line.strip()), SAMPLE_ROWS):
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
-        columns |= dict.fromkeys(row if isinstance(row, dict) else signature.names)
-    if not columns:
+    """The columns are the members of the first objects, in order of first use; in signature order for rows as lists.
+    A feature that no object has gets a column behind them, since each object has members of its own."""
+    rows = list(_json_rows(sample, signature))
+    if not rows:
         message = english(
             "The file begins like JSON, but no line of it is an object. Write one JSON object on each line."
         )
         raise InvalidInput([Problem(None, "not_json", message, "/file")])
-    names = list(columns) + [feature.name for feature in signature.features if feature.name not in columns]
-    return Layout(format="jsonl", columns=names, matched=match_columns(names, signature))
+    names = list(dict.fromkeys(name for _, row in rows for name in row))
+    matched, problems = places_of(names, signature)
+    if found := [*problems.values(), *misspelt_members(rows, names, matched, signature)]:
+        raise InvalidInput(found)
+    lacking = absent(matched, signature)
+    names += lacking
+    check_names(names)
+    pairs = zip(signature.names, matched, strict=True)
+    places = [names.index(name) if place is None else place for name, place in pairs]
+    optional = [name for name in lacking if not signature.by_name[name].required]
+    return Layout(format="jsonl", columns=names, matched=places, absent=optional)
+
+
+def _json_rows(sample: bytes, signature: Signature) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a sample with their lines. The last line may be cut off."""
+    for number, line in enumerate(sample.split(b"\n"), 1):
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        elif isinstance(row, list):
+            yield number, dict(zip(signature.names, row, strict=False))
 
 
 def preview_rows(file: IO[bytes], layout: Layout, signature: Signature) -> Any:

@@ -153,8 +153,16 @@ def _json_rows(text: bytes, line: int, layout: Layout) -> Block:
 
 def _object(line: bytes, layout: Layout) -> dict[str, Any]:
     found = orjson.loads(line)
-    if isinstance(found, list) and len(found) <= len(layout.columns):
-        return dict(zip(layout.columns, found, strict=False))
+    if isinstance(found, list):
+        names = [layout.columns[place] for place in layout.matched if place is not None]
+        if len(found) != len(names):
+            message = english(
+                "a list must have {expected} values, one for each feature, and this one has {given}",
+                expected=len(names),
+                given=len(found),
+            )
+            raise ValueError(message)
+        return dict(zip(names, found, strict=True))
     if not isinstance(found, dict):
         message = english("it must be an object, or a list of values in signature order")
         raise ValueError(message)  # noqa: TRY004 - one kind of error

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from predictions.batches import downloads, reader, writer
+from predictions.batches import reader, writer
 from predictions.batches.blocks import Block
 from predictions.batches.cells import read_cell
+from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
 from predictions.models import BatchChunk
 from predictions.models import batch_files as store
@@ -83,8 +84,11 @@ def _rows(block: Block, sent: Layout, layout: Layout, signature: Signature) -> l
 
 def _objects(block: Block, sent: Layout, layout: Layout, signature: Signature) -> list[dict[str, Any]]:
     if block.objects is not None:
+        pairs = [(s, p) for s, p in zip(sent.matched, layout.matched, strict=True) if s is not None and p is not None]
+        spelled = {sent.columns[source]: layout.columns[place] for source, place in pairs}
         return [
-            {name: v for name, v in (row or {}).items() if name not in downloads.EXTRA_COLUMNS} for row in block.objects
+            {spelled.get(name, name): v for name, v in (row or {}).items() if name not in EXTRA_COLUMNS}
+            for row in block.objects
         ]
     found: list[dict[str, Any]] = [{} for _ in range(block.rows)]
     for feature, place, source in zip(signature.features, layout.matched, sent.matched, strict=True):
@@ -105,7 +109,7 @@ def _sources(sent: Layout, layout: Layout) -> list[int | None]:
 
 def _column_of(sent: Layout, name: str) -> int | None:
     places = [place for place, other in enumerate(sent.columns) if other == name]
-    if name in downloads.EXTRA_COLUMNS:
+    if name in EXTRA_COLUMNS:
         places = places[:-1]  # the last one is ours
     return places[0] if places else None
 

@@ -7,9 +7,10 @@ from datetime import date, datetime
 from itertools import islice
 from typing import IO, Any
 
+from predictions.batches.columns import absent, match_columns
 from predictions.batches.content import ACCEPTED
 from predictions.batches.decoding import marked
-from predictions.batches.layout import Layout, Wishes, match_columns
+from predictions.batches.layout import Layout, Wishes
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.request_errors import FileTooLarge, UnsupportedMediaType
 from predictions.serving.schema.sentences import english
@@ -66,12 +67,14 @@ def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wi
     if not any(head):
         message = english("The sheet “{name}” is empty.", name=printable(sheet))
         raise InvalidInput([Problem(None, "empty_file", message, "/file")])
+    matched = match_columns(head, signature)
     return Layout(
         format=kind,
         sheet=sheet,
         sheets=book.sheet_names,
         columns=head,
-        matched=match_columns(head, signature),
+        matched=matched,
+        absent=absent(matched, signature),
         line=2,
     )
 
@@ -83,7 +86,8 @@ def parquet_layout(file: IO[bytes], signature: Signature) -> Layout:
     except UnicodeDecodeError:
         message = english("The name of a column is not UTF-8. Correct it.")
         raise InvalidInput([Problem(None, "wrong_type", message, "/file")]) from None
-    return Layout(format="parquet", columns=names, matched=match_columns(names, signature))
+    matched = match_columns(names, signature)
+    return Layout(format="parquet", columns=names, matched=matched, absent=absent(matched, signature))
 
 
 def rows(file: IO[bytes], layout: Layout, skipped: int) -> Iterator[list[str]]:

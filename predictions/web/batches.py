@@ -12,6 +12,7 @@ from predictions.batches.encodings import ENCODINGS
 from predictions.batches.layout import DECIMALS, DELIMITERS, FORMATS, SAMPLE_ROWS, Layout
 from predictions.batches.progress import GROUPS_SHOWN, Progress
 from predictions.models import BatchJob, JobState
+from predictions.serving.schema.wording import printable
 from predictions.web import polling
 from predictions.web.formatting import GROUP, duration_text, number_text, range_text
 from predictions.web.localized import localized
@@ -156,6 +157,10 @@ class BatchPresenter:
         ]
 
     @property
+    def absent_note(self) -> str:
+        return absent_note(Layout.model_validate(self._job.layout))
+
+    @property
     def described(self) -> list[tuple[str, str]]:
         return [
             (localized(label), localized(value) if value in WORDS else value)
@@ -209,6 +214,14 @@ def _bars(histogram: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {"label": label, "count": count_text(count), "share": count / most if most else 0} for label, count in named
     ]
+
+
+def absent_note(layout: Layout) -> str:
+    """The sentence that names the optional features without a column; empty if there are none."""
+    if not layout.absent:
+        return ""
+    names = ", ".join(f"“{printable(name)}”" for name in layout.absent)
+    return gettext("No column was found for %(names)s: taken as missing in each row.") % {"names": names}
 
 
 def choices(layout: Layout) -> list[dict[str, Any]]:

@@ -278,6 +278,11 @@ def test_cancel_of_a_finished_job_is_refused() -> None:
         Server(conflict, ok({**JOB, "status": "finished", "corrections": read})).client().cancel_job("0b1c")
 
 
+def test_job_names_features_without_a_column() -> None:
+    assert Server(ok({**JOB, "layout": {"absent": ["note"]}})).client().job("0b1c").absent == ["note"]
+    assert Server(ok(JOB)).client().job("0b1c").absent == []
+
+
 def test_job_has_its_corrections() -> None:
     sent = {"rows": 3, "unused": 1, "lines": [9], "error": None}
     assert Server(ok({**JOB, "corrections": sent})).client().job("0b1c").corrections == Corrections(3, 1, [9], None)

@@ -212,3 +212,11 @@ def test_progress_bar_closes_when_a_job_fails(capsys: pytest.CaptureFixture[str]
     with pytest.raises(JobEnded):
         server.client().predict("taste", FRAME, show_progress=False)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["Colour", "colours", "colou"])
+def test_optional_column_that_is_misspelt_is_asked_about(name: str) -> None:
+    server = Server(detail())
+    with pytest.raises(ValueError, match=f"Did you mean its column '{name}'"):
+        server.client().predict("taste", pd.DataFrame({"sugar": [1.0], name: ["red"]}))
+    assert len(server.sent) == 1

@@ -77,6 +77,9 @@ def _score(client: Client, model: str, file: Path, output: Path, errors: Path | 
     """Score a file. Existing files of results are replaced only after the job has ended."""
     with file.open("rb") as rows:
         job = client.submit_file(model, rows, file.name)
+    if job.absent:
+        names = ", ".join(job.absent)
+        print(f"No column was found for {names}: taken as missing in each row.", file=sys.stderr)
     job = ended_well(client.wait_for(job, on_progress=_show))
     print(f"\r{job.rows} rows: {job.good} scored, {job.bad} with errors.", file=sys.stderr)
     with output.open("wb") as results:

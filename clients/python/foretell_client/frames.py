@@ -4,6 +4,7 @@ In JSON lines a missing value differs from an empty text, and numbers keep their
 """
 
 import csv
+import difflib
 import io
 import json
 import math
@@ -43,7 +44,8 @@ def predict(
     """The answers to the rows of `frame`, with the same index. A row that cannot be answered has an `error`.
 
     Raises:
-        ValueError: the frame has no row, lacks a column, has one twice, or holds an infinite number; nothing was sent.
+        ValueError: the frame has no row, lacks a column, has one twice, or holds an infinite number, or an optional
+            column seems to be misspelt; nothing was sent.
         JobEnded: the job failed, expired or was canceled.
         JobNotFinished: the job did not finish within `within` seconds.
         ImportError: `show` is set, and tqdm is not installed.
@@ -77,10 +79,20 @@ def _columns(frame: "DataFrame", names: Sequence[str], required: Sequence[str]) 
         raise ValueError(f"The DataFrame has no column {_listed(missing)}. Add it, or rename a column.")
     if twice := [name for name in names if known.count(name) > 1]:
         raise ValueError(f"The DataFrame has the column {_listed(twice)} more than once. Keep one of them.")
+    _check_spelling([name for name in names if name not in known], [str(name) for name in known if name not in names])
     columns = [frame[name] if name in known else None for name in names]
     if infinite := [str(column.name) for column in columns if column is not None and _has_infinity(column)]:
         raise ValueError(f"The column {_listed(infinite)} holds an infinite number, which no model can be asked.")
     return columns
+
+
+def _check_spelling(absent: Sequence[str], others: Sequence[str]) -> None:
+    """Raises ValueError if another column has almost the name of an optional one that is absent."""
+    for name in absent:
+        by_folded = {other.casefold(): other for other in others}
+        if near := difflib.get_close_matches(name.casefold(), by_folded, 1, 0.8):
+            told = f"The DataFrame has no column {name!r}. Did you mean its column {by_folded[near[0]]!r}? Rename it;"
+            raise ValueError(f"{told} if it is something else, leave it out.")
 
 
 def _listed(names: Sequence[str]) -> str:

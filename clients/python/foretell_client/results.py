@@ -1,6 +1,6 @@
 """The responses of the server as values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # A label or a number; for a version with several targets, the values of the known ones by name.
@@ -106,7 +106,8 @@ class Job:
     """A file of rows that is scored. `rows` counts the rows found so far. Of the `done` rows, `bad` rows have an error.
 
     `status` is "finished" even if rows are bad, since they can be corrected. `error` is set if the whole job failed.
-    `corrections` is None while none were sent or read.
+    `corrections` is None while none were sent or read. `absent` are the optional features for which the file has no
+    column: the model takes them as missing in each row.
     """
 
     id: str
@@ -121,6 +122,7 @@ class Job:
     error: Failure | None
     page: str
     corrections: Corrections | None = None
+    absent: list[str] = field(default_factory=list)
 
     @property
     def is_finished(self) -> bool:
@@ -201,6 +203,7 @@ def job(body: dict[str, Any]) -> Job:
         error=error and Failure(error["code"], error["message"], False),
         page=body["urls"]["page"],
         corrections=corrections and _corrections(corrections),
+        absent=body.get("layout", {}).get("absent", []),  # an earlier server does not name them
     )
 
 

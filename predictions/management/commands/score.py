@@ -15,6 +15,7 @@ from predictions.batches.layout import WISHES, Layout, read_wishes
 from predictions.batches.local import Run
 from predictions.serving.engines.opening import Loaded, limit_threads
 from predictions.serving.schema.errors import ForetellError, InvalidInput
+from predictions.serving.schema.wording import printable
 from predictions.use_cases.lookup import find_version
 from predictions.worker import preload
 
@@ -52,6 +53,9 @@ class Command(BaseCommand):
         with ExitStack() as stack:
             file = stack.enter_context(_opened(options["file"]))
             layout = opening.find_layout(file, version.signature, wishes)
+            if layout.absent:
+                names = ", ".join(map(printable, layout.absent))
+                self.stderr.write(f"No column was found for {names}: taken as missing in each row.")
             bad = stack.enter_context(Path(options["errors"]).open("wb")) if options["errors"] else None
             bar = Bar(file.seek(0, 2) if not layout.counts_records else 0, self.stderr)
             run = Run(file, layout, loaded, bad, bar.show)

@@ -30,7 +30,7 @@ from predictions.use_cases.callers import Caller, of_visitor
 from predictions.use_cases.lookup import find_model, serving_version
 from predictions.web import polling
 from predictions.web.access import for_predictors
-from predictions.web.batches import BatchPresenter, choices, looked_at
+from predictions.web.batches import BatchPresenter, absent_note, choices, looked_at
 from predictions.web.forms import written
 from predictions.web.localized import localized
 from predictions.web.visitors import caller_of, client_ip, new_visitor_id, set_visitor_cookie
@@ -147,7 +147,8 @@ def _preview(request: HttpRequest, registered: RegisteredModel, version: ModelVe
             return _form(request, registered, error)
     context = {
         "model": registered, "filename": name, "draft": request.GET["draft"], "preview": seen, "layout": layout,
-        "fields": choices(layout), "format": FORMATS[layout.format], "looked_at": looked_at(seen.looked_at, seen.total),
+        "absent_note": absent_note(layout), "fields": choices(layout), "format": FORMATS[layout.format],
+        "looked_at": looked_at(seen.looked_at, seen.total),
         "rows": list(zip(seen.lines, seen.table, strict=True)),
         "wishes": [(name, request.GET[name]) for name in WISHES if request.GET.get(name)],
     }  # fmt: skip
