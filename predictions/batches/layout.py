@@ -158,7 +158,8 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
     if not records:
         raise InvalidInput([Problem(None, "empty_file", english("The file is empty."), "/file")])
     header = _has_header(records[0], signature) if wishes.header is None else wishes.header
-    columns = records[0] if header else _names(len(records[0]), signature)
+    is_named = header and not _is_numbered(records[0], signature)
+    columns = records[0] if is_named else _names(len(records[0]), signature)
     matched = match_columns(columns, signature)
     head = _head(text, delimiter) if header else ""
     body = text[len(head) :] if len(sample) < SAMPLE_BYTES else text[len(head) : text.rfind("\n") + 1]
@@ -223,8 +224,17 @@ def _has_header(first: Sequence[str], signature: Signature) -> bool:
     known = {folded(name) for name in signature.names}
     if len(first) != len(signature.names) or known & {folded(cell) for cell in first}:
         return True
+    if _is_numbered(first, signature):
+        return True
     numbers = [c for c, f in zip(first, signature.features, strict=True) if isinstance(f, Number | Integer)]
     return not numbers or not all(re.fullmatch(r"[+-]?[\d.,eE +-]*\d[\d.,]*", cell.strip()) for cell in numbers)
+
+
+def _is_numbered(first: Sequence[str], signature: Signature) -> bool:
+    """Whether a header numbers as many columns as there are features from 0, as pandas does if they have no names. A
+    lone 0 is a value, and the names of features are names."""
+    numbers = [str(place) for place in range(len(signature.names))]
+    return len(first) > 1 and [cell.strip() for cell in first] == numbers and not set(numbers) & set(signature.names)
 
 
 def _names(width: int, signature: Signature) -> list[str]:

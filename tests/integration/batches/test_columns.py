@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from pyarrow import parquet
 
+from predictions.batches import downloads
 from predictions.batches.exports import workbook
 from predictions.models import BatchJob, RegisteredModel
 from predictions.serving.schema.errors import InvalidInput
@@ -99,6 +100,13 @@ def test_command_names_features_without_a_column(
     assert "No column was found for children, note: taken as missing in each row." in capsys.readouterr().err
 
 
+def test_numbered_columns_are_in_signature_order_and_can_be_corrected(incomes: RegisteredModel) -> None:
+    job = score(incomes, b"0,1,2,3,4\n5.5,3,0.5,,\nx,3,0.5,,\n")
+    assert [row["prediction"] for row in results(job)] == ["8.5", ""]
+    correct(job, b"".join(downloads.bad_rows(job)).replace(b"x,3", b"7.5,3"))
+    assert [row["prediction"] for row in results(job)] == ["8.5", "10.5"]
+
+
 # --- Misspelt ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["Childrens", "child_ren", "chil.dren", "childern"])
 @pytest.mark.parametrize("written", [as_text, as_workbook, as_parquet])
@@ -171,8 +179,6 @@ def test_members_of_json_are_matched_in_any_case(incomes: RegisteredModel) -> No
 
 
 def bad_rows_of(job: BatchJob) -> list[dict[str, Any]]:
-    from predictions.batches import downloads
-
     return [json.loads(line) for line in b"".join(downloads.bad_rows(job)).splitlines()]
 
 

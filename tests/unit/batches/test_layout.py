@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from predictions.batches.layout import SAMPLE_BYTES, Wishes, text_layout
+from predictions.batches.layout import SAMPLE_BYTES, Layout, Wishes, text_layout
 from predictions.batches.numerals import find_decimal, read_number
 from predictions.serving.schema.signature import Signature
 
@@ -90,3 +90,41 @@ def test_decimal_sign_of_the_sender_is_taken(sign: str) -> None:
 def test_number_with_two_readings_is_read_by_a_sign_that_is_known(text: str, decimal: str, value: object) -> None:
     assert read_number(text, decimal) == value
     assert read_number(text, decimal, is_doubtful=True) == text
+
+
+# --- The header -------------------------------------------------------------------------------------------------------
+def layout_of(text: str, *names: str, **wishes: bool) -> Layout:
+    signature = Signature.model_validate([{"kind": "number", "name": name} for name in names])
+    return text_layout(text.encode(), signature, Wishes(**wishes))
+
+
+@pytest.mark.parametrize("text", ["0,1,2\n5,6,7\n", "0;1;2\r\n5;6;7\r\n", ' 0,1 ,"2"\n5,6,7\n'])
+def test_columns_that_are_numbered_from_zero_have_a_header(text: str) -> None:
+    """As pandas writes rows without names of columns."""
+    layout = layout_of(text, "a", "b", "c")
+    assert (layout.header, layout.columns, layout.line) == (True, ["a", "b", "c"], 2)
+
+
+@pytest.mark.parametrize("text", ["0,1,3\n", "1,2,3\n", "0,1,2.0\n", "0.0,1.0,2.0\n", "2,1,0\n"])
+def test_other_numbers_are_a_row(text: str) -> None:
+    layout = layout_of(text, "a", "b", "c")
+    assert (layout.header, layout.columns, layout.line) == (False, ["a", "b", "c"], 1)
+
+
+def test_lone_zero_is_a_row() -> None:
+    assert not layout_of("0\n1\n", "a").header
+
+
+def test_numbers_are_a_row_if_the_sender_says_so() -> None:
+    layout = layout_of("0,1,2\n", "a", "b", "c", header=False)
+    assert (layout.header, layout.columns, layout.line) == (False, ["a", "b", "c"], 1)
+
+
+def test_numbered_features_are_matched_by_their_names() -> None:
+    assert layout_of("2,1,0\n", "0", "1", "2").matched == [2, 1, 0]
+    assert layout_of("0,1,2\n", "2", "1", "0").matched == [2, 1, 0]
+
+
+def test_texts_may_have_numbered_columns_too() -> None:
+    signature = Signature.model_validate([{"kind": "text", "name": name} for name in ("a", "b")])
+    assert text_layout(b"0,1\nx,y\n", signature, Wishes()).line == 2
