@@ -15,6 +15,7 @@ from predictions.batches.histograms import merged
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, score
 from predictions.batches.sent_corrections import Row
+from predictions.batches.texts import cell_text
 from predictions.models import BatchChunk
 from predictions.models import batch_files as store
 from predictions.serving.engines.opening import Loaded
@@ -96,7 +97,7 @@ def _block(
             _object(fixes[line], (whole.objects or [])[places[line]] or {}, earlier.get(line), are_whole=are_whole)
             for line in lines.tolist()
         ]
-        texts = [[reader.cell_text(row, name) for row in objects] for name in layout.columns]
+        texts = [[cell_text(row, name) for row in objects] for name in layout.columns]
         return Block([pa.array(column, pa.string()) for column in texts], lines, {}, objects)
     cells = []
     for place, column in enumerate(whole.cells):

@@ -6,6 +6,7 @@ from typing import Any
 
 from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
+from predictions.batches.texts import guarded
 from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
 from predictions.serving.schema.errors import NoResults
@@ -81,18 +82,9 @@ def _pieces(job: BatchJob, name: str) -> Iterator[bytes]:
 
 
 def header(names: list[str], delimiter: str) -> bytes:
-    """The first line. A name gets the same guard against formulas as a text cell."""
-    return (delimiter.join(_quoted(_guarded(name), delimiter) for name in names) + "\n").encode()
-
-
-def _guarded(name: str) -> str:
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else name
+    """The first line, or one like it. A name gets the same guard against formulas as a text cell."""
+    return (delimiter.join(_quoted(guarded(name), delimiter) for name in names) + "\n").encode()
 
 
 def _quoted(name: str, delimiter: str) -> str:
     return '"' + name.replace('"', '""') + '"' if any(c in name for c in ('"', "\n", "\r", delimiter)) else name
-
-
-def template(names: list[str], rows: list[list[str]]) -> bytes:
-    """A file to fill in: the features' names, and rows as examples."""
-    return b"".join(header(row, ",") for row in [names, *rows])

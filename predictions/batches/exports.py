@@ -1,4 +1,4 @@
-"""Results as Excel and Parquet, made from the delimited text that the workers have written, in a file on the disk.
+"""Results as Excel, Parquet and JSON lines, made from the delimited text that the workers have written.
 
 This module writes workbooks without a library, since they have only one sheet of texts and numbers: ECMA-376, part 1.
 """
@@ -19,8 +19,10 @@ from predictions.batches import downloads
 from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
 from predictions.batches.numerals import read_number, written_number
+from predictions.batches.texts import cell_text, unguarded
 from predictions.models import BatchChunk, BatchJob
 from predictions.serving.schema.errors import InvalidInput, Problem
+from predictions.serving.schema.kinds import LARGEST_INTEGER
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Integer, Number, Signature
 
@@ -32,24 +34,31 @@ FORMATS = {
 }
 # The limits of Excel.
 EXCEL_ROWS, EXCEL_COLUMNS, EXCEL_CELL = 1_048_576, 16_384, 32_767
-PARQUET_ROWS = 20_000
+PARQUET_ROWS, JSON_ROWS = 20_000, 1_000
 # Of texts that no file has: numbers have decimal points.
 PLAIN = Layout(format="csv", columns=[], matched=[])
-_GUARDED = re.compile(r"'[=+\-@\t\r\n]")
 # Characters that XML 1.0 cannot hold.
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def results(job: BatchJob, kind: str) -> Iterator[bytes]:
     """The results in a format. Raises NoResults; InvalidInput for an unknown format, or one that cannot hold them."""
-    numbers = downloads.number_columns(job.version.manifest)
-    return _export(job, kind, downloads.results(job), downloads.new_columns(job), numbers)
+    layout, content = _layout_for(job, kind), downloads.results(job)
+    if kind == "csv":
+        return content
+    new, numbers = downloads.new_columns(job), downloads.number_columns(job.version.manifest)
+    return convert(content, kind, numeric_columns(layout, job.version.signature, new, numbers), layout)
 
 
 def bad_rows(job: BatchJob, kind: str) -> Iterator[bytes]:
     """The bad rows in a format, to be corrected and sent again. In Parquet all their cells are texts, since a column of
     numbers cannot hold the cell that is wrong. Raises the errors of `results`."""
-    return _export(job, kind, downloads.bad_rows(job), list(EXTRA_COLUMNS), {"line"})
+    layout, content = _layout_for(job, kind), downloads.bad_rows(job)
+    if kind == form_of(job, is_bad=True):
+        return content
+    records = _records(content, layout.delimiter) if layout.format != "jsonl" else _records_of_json(content, layout)
+    numeric = numeric_columns(layout, job.version.signature, EXTRA_COLUMNS, {"line"})
+    return _converted(records, kind, numeric & {len(layout.columns)} if kind == "parquet" else numeric, layout)
 
 
 def form_of(job: BatchJob, *, is_bad: bool) -> str:
@@ -57,23 +66,15 @@ def form_of(job: BatchJob, *, is_bad: bool) -> str:
     return "jsonl" if is_bad and job.layout["format"] == "jsonl" else "csv"
 
 
-def _export(
-    job: BatchJob, kind: str, content: Iterator[bytes], new: Sequence[str], numbers: set[str]
-) -> Iterator[bytes]:
-    if kind in ("csv", "jsonl"):
-        return content
+def _layout_for(job: BatchJob, kind: str) -> Layout:
+    """The layout of a job that is exported. Raises InvalidInput for a format that is unknown or too small."""
     if kind not in FORMATS:
         message = english("Must be one of: {choices}.", choices=", ".join(FORMATS))
         raise InvalidInput([Problem(None, "unknown_choice", message, "/format")])
     layout = Layout.model_validate(job.layout)
     if kind == "xlsx":
         _check_excel(BatchChunk.objects.counts_of(job.pk)["rows"], layout)
-    numeric = numeric_columns(layout, job.version.signature, new, numbers)
-    if kind == "parquet" and list(new) == list(EXTRA_COLUMNS):
-        numeric &= {len(layout.columns)}  # the line
-    if layout.format == "jsonl" and list(new) == list(EXTRA_COLUMNS):
-        return _converted(_records_of_json(content, layout), kind, numeric, layout)
-    return convert(content, kind, numeric, layout)
+    return layout
 
 
 def convert(content: Iterable[bytes], kind: str, numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
@@ -84,7 +85,11 @@ def convert(content: Iterable[bytes], kind: str, numeric: frozenset[int], layout
 def _converted(records: Iterator[list[str]], kind: str, numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
     if kind == "xlsx":
         return _pieces(workbook(records, numeric, layout))
-    return _pieces(_parquet(records, numeric, layout))
+    if kind == "parquet":
+        return _pieces(_parquet(records, numeric, layout))
+    if kind == "jsonl":
+        return _json_lines(records, numeric, layout)
+    return (downloads.header(record, layout.delimiter) for record in records)
 
 
 def _check_excel(rows: int, layout: Layout) -> None:
@@ -115,7 +120,7 @@ def _number(text: str, place: int, layout: Layout) -> float | None:
 def _records(content: Iterable[bytes], delimiter: str) -> Iterator[list[str]]:
     csv.field_size_limit(1 << 30)
     for record in csv.reader(_lines(content), delimiter=delimiter):
-        yield [cell[1:] if _GUARDED.match(cell) else cell for cell in record]
+        yield [unguarded(cell) for cell in record]
 
 
 def _records_of_json(content: Iterable[bytes], layout: Layout) -> Iterator[list[str]]:
@@ -123,7 +128,7 @@ def _records_of_json(content: Iterable[bytes], layout: Layout) -> Iterator[list[
     yield names
     for line in _lines(content):
         row = orjson.loads(line)
-        yield ["" if row.get(name) is None else str(row[name]) for name in names]
+        yield [cell_text(row, name) for name in names]
 
 
 def _lines(content: Iterable[bytes]) -> Iterator[str]:
@@ -134,6 +139,25 @@ def _lines(content: Iterable[bytes]) -> Iterator[str]:
             yield line.decode() + "\n"
     if rest:
         yield rest.decode()
+
+
+# --- JSON lines -------------------------------------------------------------------------------------------------------
+def _json_lines(records: Iterator[list[str]], numeric: frozenset[int], layout: Layout) -> Iterator[bytes]:
+    """An object for each record: cells of numeric columns as numbers, where they are some, and all else as text."""
+    names = _distinct(next(records))
+    for lot in _lots(records, JSON_ROWS):
+        values = ([_value(cell, place, numeric, layout) for place, cell in enumerate(record)] for record in lot)
+        yield b"".join(orjson.dumps(dict(zip(names, row, strict=True))) + b"\n" for row in values)
+
+
+def _value(text: str, place: int, numeric: frozenset[int], layout: Layout) -> str | float | None:
+    """Null for an empty cell of the new columns or of a numeric one."""
+    if not text and (place in numeric or place >= len(layout.columns)):
+        return None
+    number = _number(text, place, layout) if place in numeric else None
+    if number is None:
+        return text
+    return int(number) if number.is_integer() and abs(number) <= LARGEST_INTEGER else number
 
 
 # --- Excel ------------------------------------------------------------------------------------------------------------

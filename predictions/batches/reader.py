@@ -20,6 +20,7 @@ from predictions.batches.blocks import Block, parse
 from predictions.batches.decoding import decoded
 from predictions.batches.layout import Layout
 from predictions.batches.records import Dialect, Flaw
+from predictions.batches.texts import cell_text
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature, Text
 
@@ -169,13 +170,6 @@ def _object(line: bytes, layout: Layout) -> dict[str, Any]:
     if unknown := sorted(found.keys() - set(layout.columns)):
         raise ValueError(english("the first lines have no member “{name}”", name=unknown[0][:80]))
     return found
-
-
-def cell_text(row: dict[str, Any] | None, name: str) -> str:
-    value = (row or {}).get(name)
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 # --- Workbooks and Parquet --------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from predictions.batches.blocks import Block
 from predictions.batches.cells import read_cell
 from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
+from predictions.batches.texts import cell_text
 from predictions.models import BatchChunk
 from predictions.models import batch_files as store
 from predictions.serving.schema.signature import Integer, Number, Signature
@@ -123,7 +124,7 @@ def _texts(block: Block, sent: Layout, column: int) -> list[str | None]:
 
 
 def _json_text(row: dict[str, Any], name: str, sent: Layout) -> str:
-    return sent.written(row[name]) if isinstance(row[name], float) else reader.cell_text(row, name)
+    return sent.written(row[name]) if isinstance(row[name], float) else cell_text(row, name)
 
 
 def _rewritten(text: str, sent: Layout, layout: Layout) -> str:

@@ -1,8 +1,4 @@
-"""Results as delimited text: the columns of the file unchanged, then the new ones. Only text cells are guarded.
-
-A spreadsheet runs a cell that begins with =, +, -, @, a tab or a line break as a formula, also from a CSV file. Such a
-cell gets an apostrophe in front, unless it is a number: a guard would destroy negative numbers.
-"""
+"""Results as delimited text: the columns of the file unchanged, then the new ones, with the guard of `texts`."""
 
 import csv
 import io
@@ -17,11 +13,7 @@ from predictions.batches.blocks import Block
 from predictions.batches.decoding import shown
 from predictions.batches.layout import Layout
 from predictions.batches.records import contains, is_damaged, text_of
-
-GUARD = "'"
-_FORMULA = r"^[=+\-@\t\r\n]"
-_NUMBER = r"^[+-]?[0-9 '.,]*[0-9][0-9.,]*([eE][+-]?[0-9]+)?$"
-_GUARDED = r"^'([=+\-@\t\r\n])"
+from predictions.batches.texts import FORMULA, GUARD, GUARDED, NUMBER
 
 
 def results(block: Block, layout: Layout, columns: Mapping[str, Sequence[Any]]) -> bytes:
@@ -49,7 +41,7 @@ def bad_objects(block: Block, rows: Sequence[int], errors: Sequence[str]) -> byt
 
 def unguarded(cells: Any) -> Any:
     """The cells as they were before `guarded`."""
-    return pc.replace_substring_regex(cells, _GUARDED, r"\1") if contains(cells, b"'") else cells
+    return pc.replace_substring_regex(cells, GUARDED, r"\1") if contains(cells, b"'") else cells
 
 
 def _new(values: Sequence[Any], decimal: str) -> Any:
@@ -80,7 +72,7 @@ def guarded(cells: Any) -> Any:
     data = text_of(cells)
     if data is None or not any(mark in data for mark in (b"=", b"+", b"-", b"@", b"\t", b"\r", b"\n")):
         return cells
-    risky = pc.and_(pc.match_substring_regex(cells, _FORMULA), pc.invert(pc.match_substring_regex(cells, _NUMBER)))
+    risky = pc.and_(pc.match_substring_regex(cells, FORMULA), pc.invert(pc.match_substring_regex(cells, NUMBER)))
     return pc.if_else(risky, pc.binary_join_element_wise(GUARD, cells, ""), cells) if pc.any(risky).as_py() else cells
 
 

@@ -16,7 +16,7 @@ from foretell_client.files import ended_well
 from foretell_client.results import Classification, ModelDetail, Multi, Output, Prediction, Regression
 
 SERVER, TOKEN = "FORETELL_SERVER", "FORETELL_TOKEN"
-KINDS = {".xlsx": "xlsx", ".parquet": "parquet"}
+KINDS = {".xlsx": "xlsx", ".parquet": "parquet", ".jsonl": "jsonl"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="score a file of rows: CSV, Excel, Parquet or JSON lines")
     score.add_argument("name")
     score.add_argument("file", type=Path)
-    score.add_argument("-o", "--output", type=Path, required=True, help="the results: .csv, .xlsx or .parquet")
+    score.add_argument("-o", "--output", type=Path, required=True, help="the results: .csv, .xlsx, .parquet or .jsonl")
     score.add_argument("--errors", type=Path, help="the rows with errors, to be corrected")
     result = commands.add_parser("result", help="read a prediction")
     result.add_argument("id")

@@ -29,7 +29,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the registered model")
         parser.add_argument("file", help="CSV, .xlsx, .ods, Parquet or JSON lines; - for standard input")
-        parser.add_argument("-o", "--output", default="-", help=".csv, .xlsx or .parquet; - for standard output (CSV)")
+        parser.add_argument(
+            "-o", "--output", default="-", help=".csv, .xlsx, .parquet or .jsonl; - for standard output (CSV)"
+        )
         parser.add_argument("--errors", help="where the bad rows go, with their line and what is wrong")
         parser.add_argument("--model-version", help="a version by its number, instead of the one that serves")
         for name in WISHES:
@@ -81,7 +83,7 @@ def _write(content: Iterator[bytes], name: str, layout: Layout, loaded: Loaded) 
         sys.stdout.buffer.flush()
         return
     kind = Path(name).suffix.lstrip(".").lower()
-    if kind in ("xlsx", "parquet"):
+    if kind in exports.FORMATS and kind != "csv":
         manifest = loaded.manifest.answered
         new, numbers = result_columns(manifest), number_columns(manifest)
         numeric = exports.numeric_columns(layout, loaded.manifest.signature, new, numbers)

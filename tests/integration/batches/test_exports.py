@@ -1,6 +1,8 @@
 """Results and bad rows in other formats: the same values as in the text, and nothing lost."""
 
+import csv
 import io
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from python_calamine import CalamineWorkbook
 from predictions.batches import exports, jobs
 from predictions.batches.layout import Layout
 from predictions.models import BatchJob, RegisteredModel
+from tests.support.api_client import ApiClient
 from tests.support.files import score
 
 pytestmark = pytest.mark.django_db
@@ -61,3 +64,56 @@ def test_new_numbers_have_one_reading_where_those_of_the_file_have_two() -> None
     content = exports.convert([b"income;prediction\n1.234;1.234\n"], "parquet", frozenset({0, 1}), layout)
 
     assert table_of(b"".join(content)) == {"income": [None], "prediction": [1.234]}
+
+
+# --- JSON lines and CSV -----------------------------------------------------------------------------------------------
+def test_results_of_text_as_json_lines(incomes: RegisteredModel) -> None:
+    job = score(incomes, b'income;age;ratio;note\n"1.000,5";3;,5;=x\nabc;;0,5;\n')
+
+    first, second = map(json.loads, exported(job, "jsonl").splitlines())
+
+    assert list(first)[:5] == ["income", "age", "ratio", "note", "prediction"]
+    assert (first["income"], first["age"], first["ratio"], first["note"]) == (1000.5, 3, 0.5, "=x")
+    assert (first["prediction"], first["error"]) == (1003.5, None)
+    assert [second[name] for name in ("income", "age", "ratio", "note", "prediction")] == ["abc", None, 0.5, "", None]
+    assert second["error"].startswith("income: wrong_type: ")
+
+
+def test_results_of_json_as_json_lines(incomes: RegisteredModel) -> None:
+    job = score(incomes, b'{"income": 1.5, "age": 3, "ratio": 1, "line": 8, "error": "own"}\n')
+
+    [row] = map(json.loads, exported(job, "jsonl").splitlines())
+
+    assert (row["income"], row["age"], row["prediction"], row["line"]) == (1.5, 3, 4.5, "8")
+    assert (row["error_"], row["error"]) == ("own", None)
+
+
+def test_bad_rows_of_text_as_json_lines(incomes: RegisteredModel) -> None:
+    job = score(incomes, b"income;age;ratio\n1,5;x;0,5\n1;2;3\n")
+
+    [row] = map(json.loads, exported(job, "jsonl", is_bad=True).splitlines())
+
+    assert [row[name] for name in ("income", "age", "ratio", "line")] == [1.5, "x", 0.5, 2]
+
+
+def test_bad_rows_of_json_as_csv(incomes: RegisteredModel) -> None:
+    job = score(incomes, b'{"income": "x, y", "age": -3, "more": {"a": [true]}}\n')
+
+    [head, row] = csv.reader(io.StringIO(exported(job, "csv", is_bad=True).decode()))
+
+    found = dict(zip(head, row, strict=True))
+    assert (found["income"], found["age"], found["more"], found["line"]) == ("x, y", "-3", '{"a":[true]}', "1")
+
+
+@pytest.mark.parametrize("is_bad", [False, True], ids=["results", "errors"])
+@pytest.mark.parametrize("text", [b"income,age,ratio\nx,3,1\n", b'{"income": "x", "age": 3, "ratio": 1}\n'])
+def test_content_type_is_that_of_the_content(incomes: RegisteredModel, text: bytes, *, is_bad: bool) -> None:
+    job = score(incomes, text)
+    address = f"/api/v1/batches/{job.pk}/{'errors' if is_bad else 'results'}/"
+
+    lines = ApiClient().get(f"{address}?format=jsonl")
+    table = ApiClient().get(f"{address}?format=csv")
+
+    assert (lines["Content-Type"], table["Content-Type"]) == ("application/x-ndjson", "text/csv; charset=utf-8")
+    assert [json.loads(line)["income"] for line in lines.content.splitlines()] == ["x"]
+    assert [row["income"] for row in csv.DictReader(io.StringIO(table.content.decode()))] == ["x"]

@@ -140,7 +140,7 @@ def exported(job: BatchJob, kind: str) -> bytes:
 OPTIONAL = 'income,age,ratio,children\n100.5,35,0.5,abc\n1,2,3,"1,234"\nNaN,,x,2.5\n1,1,1,1\n'
 
 
-@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+@pytest.mark.parametrize("kind", ["xlsx", "parquet", "jsonl"])
 @pytest.mark.parametrize("text", [POINTS, COMMAS, DOUBTFUL, OPTIONAL], ids=["points", "commas", "doubtful", "optional"])
 def test_unchanged_bad_rows_of_other_formats_stay_bad(incomes: RegisteredModel, text: str, kind: str) -> None:
     job = score(incomes, text.encode())
@@ -169,7 +169,7 @@ def test_bad_cells_are_exported_as_they_came(incomes: RegisteredModel, kind: str
         assert table["line"] == [2, 3, 4]
 
 
-@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+@pytest.mark.parametrize("kind", ["xlsx", "parquet", "jsonl"])
 def test_line_of_the_file_itself_names_no_row_in_other_formats(incomes: RegisteredModel, kind: str) -> None:
     job = score(incomes, b"line,income,age,ratio\n3,x,35,0.5\n2,y,35,0.5\n")
 
