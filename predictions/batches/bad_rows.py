@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-import pyarrow as pa
 
 from predictions.batches import writer
 from predictions.batches.blocks import Block
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, error_text
-from predictions.batches.texts import cell_text
+from predictions.batches.texts import cell_text, unguarded
 from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
 from predictions.serving.schema.signature import Signature
@@ -83,4 +82,4 @@ def _stood(row: Any, name: str, layout: Layout, signature: Signature) -> str:
         return ""
     if layout.format == "jsonl":
         return cell_text(row, layout.columns[place])
-    return str(writer.unguarded(pa.array([row[place]], pa.string()))[0].as_py())
+    return unguarded(str(row[place]))

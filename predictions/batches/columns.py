@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from predictions.batches.texts import unguarded
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Feature, Signature
@@ -19,6 +20,12 @@ EXTRA_COLUMNS = ("line", "error")
 ALIKE = 0.8
 # More pairs of names than these are not compared, so that a wide file takes no longer than others.
 PAIRS = 100_000
+
+
+def read_names(header: Sequence[str], signature: Signature) -> list[str]:
+    """The names of a header without their guard against formulas. A guarded name may be that of a feature itself."""
+    known = set(signature.names)
+    return [name if name in known else unguarded(name) for name in header]
 
 
 def match_columns(columns: Sequence[str], signature: Signature) -> list[int | None]:

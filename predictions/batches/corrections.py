@@ -15,7 +15,7 @@ from predictions.batches.histograms import merged
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, score
 from predictions.batches.sent_corrections import Row
-from predictions.batches.texts import cell_text
+from predictions.batches.texts import cell_text, unguarded
 from predictions.models import BatchChunk
 from predictions.models import batch_files as store
 from predictions.serving.engines.opening import Loaded
@@ -102,11 +102,14 @@ def _block(
     cells = []
     for place, column in enumerate(whole.cells):
         before = pa.array(
-            [earlier[line][place] if line in earlier else column[places[line]].as_py() for line in lines.tolist()],
+            [
+                unguarded(earlier[line][place]) if line in earlier else column[places[line]].as_py()
+                for line in lines.tolist()
+            ],
             pa.string(),
         )
         sent = pa.array([fixes[line][place] for line in lines.tolist()], pa.string())
-        cells.append(pc.coalesce(sent, writer.unguarded(before) if earlier else before))
+        cells.append(pc.coalesce(sent, before))
     return Block(cells, lines)
 
 

@@ -19,7 +19,7 @@ from predictions.batches import downloads
 from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
 from predictions.batches.numerals import read_number, written_number
-from predictions.batches.texts import cell_text, unguarded
+from predictions.batches.texts import cell_text, guarded, unguarded
 from predictions.models import BatchChunk, BatchJob
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.kinds import LARGEST_INTEGER
@@ -57,6 +57,8 @@ def bad_rows(job: BatchJob, kind: str) -> Iterator[bytes]:
     if kind == form_of(job, is_bad=True):
         return content
     records = _records(content, layout.delimiter) if layout.format != "jsonl" else _records_of_json(content, layout)
+    if kind in ("xlsx", "parquet"):  # people send them back, as they send a CSV that they saved as Excel
+        records = ([guarded(cell) for cell in record] for record in records)
     numeric = numeric_columns(layout, job.version.signature, EXTRA_COLUMNS, {"line"})
     return _converted(records, kind, numeric & {len(layout.columns)} if kind == "parquet" else numeric, layout)
 

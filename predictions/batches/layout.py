@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from predictions.batches.columns import absent, folded, match_columns
+from predictions.batches.columns import absent, folded, match_columns, read_names
 from predictions.batches.encodings import BOMS, ENCODINGS, cells_of, find_encoding, is_explained
 from predictions.batches.numerals import find_decimal, read_number, written_number
 from predictions.serving.schema.errors import InvalidInput, Problem
@@ -157,9 +157,10 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
     records = list(_records(text, delimiter))
     if not records:
         raise InvalidInput([Problem(None, "empty_file", english("The file is empty."), "/file")])
-    header = _has_header(records[0], signature) if wishes.header is None else wishes.header
-    is_named = header and not _is_numbered(records[0], signature)
-    columns = records[0] if is_named else _names(len(records[0]), signature)
+    first = read_names(records[0], signature)
+    header = _has_header(first, signature) if wishes.header is None else wishes.header
+    is_named = header and not _is_numbered(first, signature)
+    columns = first if is_named else _names(len(first), signature)
     matched = match_columns(columns, signature)
     head = _head(text, delimiter) if header else ""
     body = text[len(head) :] if len(sample) < SAMPLE_BYTES else text[len(head) : text.rfind("\n") + 1]
@@ -187,7 +188,7 @@ def _delimiter(text: str, signature: Signature) -> str:
     def merit(delimiter: str) -> tuple[int, int]:
         records = list(_records(text, delimiter, 20))
         widths = Counter(len(record) for record in records)
-        known = len(wanted & {folded(name) for name in records[0]}) if records else 0
+        known = len(wanted & {folded(name) for name in read_names(records[0], signature)}) if records else 0
         width, rows = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
         return known, rows if width > 1 else 0
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from predictions.batches import reader, writer
+from predictions.batches import reader
 from predictions.batches.blocks import Block
 from predictions.batches.cells import read_cell
 from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
-from predictions.batches.texts import cell_text
+from predictions.batches.texts import cell_text, unguarded
 from predictions.models import BatchChunk
 from predictions.models import batch_files as store
 from predictions.serving.schema.signature import Integer, Number, Signature
@@ -118,7 +118,7 @@ def _column_of(sent: Layout, name: str) -> int | None:
 def _texts(block: Block, sent: Layout, column: int) -> list[str | None]:
     """The cells of a column; None for the members that an object of JSON does not have."""
     if block.objects is None:
-        return list(writer.unguarded(block.cells[column]).to_pylist())
+        return list(map(unguarded, block.cells[column].to_pylist()))
     name = sent.columns[column]
     return [_json_text(row, name, sent) if row and name in row else None for row in block.objects]
 

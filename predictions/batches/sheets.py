@@ -7,7 +7,7 @@ from datetime import date, datetime
 from itertools import islice
 from typing import IO, Any
 
-from predictions.batches.columns import absent, match_columns
+from predictions.batches.columns import absent, match_columns, read_names
 from predictions.batches.content import ACCEPTED
 from predictions.batches.decoding import marked
 from predictions.batches.layout import Layout, Wishes
@@ -63,7 +63,7 @@ def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wi
         )
         raise InvalidInput([Problem(None, "unknown_sheet", message, "/sheet")])
     sheet = wishes.sheet or book.sheet_names[0]
-    head = [_text(cell) for cell in next(iter(_grid(book, sheet)), [])]
+    head = read_names([_text(cell) for cell in next(iter(_grid(book, sheet)), [])], signature)
     if not any(head):
         message = english("The sheet “{name}” is empty.", name=printable(sheet))
         raise InvalidInput([Problem(None, "empty_file", message, "/file")])
@@ -82,7 +82,7 @@ def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wi
 def parquet_layout(file: IO[bytes], signature: Signature) -> Layout:
     """The layout of a Parquet file. Raises InvalidInput, or UnsupportedMediaType for a damaged file."""
     try:
-        names = _parquet(file).schema_arrow.names
+        names = read_names(_parquet(file).schema_arrow.names, signature)
     except UnicodeDecodeError:
         message = english("The name of a column is not UTF-8. Correct it.")
         raise InvalidInput([Problem(None, "wrong_type", message, "/file")]) from None

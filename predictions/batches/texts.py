@@ -1,7 +1,8 @@
 """Cells as texts, and their guard against formulas. The web process imports this module.
 
 A spreadsheet runs a cell that begins with =, +, -, @, a tab or a line break as a formula, also from a CSV file. Such a
-cell gets an apostrophe in front, unless it is a number: a guard would destroy negative numbers.
+cell gets an apostrophe in front, unless it is a number: a guard would destroy negative numbers. So does a cell that has
+apostrophes before such a character, so that the guard can be taken off again.
 """
 
 import re
@@ -10,9 +11,9 @@ from typing import Any
 import orjson
 
 # Regular expressions for Python and pyarrow.
-FORMULA = r"^[=+\-@\t\r\n]"
+FORMULA = r"^'*[=+\-@\t\r\n]"
 NUMBER = r"^[+-]?[0-9 '.,]*[0-9][0-9.,]*([eE][+-]?[0-9]+)?$"
-GUARDED = r"^'([=+\-@\t\r\n])"
+GUARDED = r"^'('*[=+\-@\t\r\n])"
 GUARD = "'"
 
 

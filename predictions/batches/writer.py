@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from predictions.batches.blocks import Block
 from predictions.batches.decoding import shown
 from predictions.batches.layout import Layout
-from predictions.batches.records import contains, is_damaged, text_of
-from predictions.batches.texts import FORMULA, GUARD, GUARDED, NUMBER
+from predictions.batches.records import is_damaged, text_of
+from predictions.batches.texts import FORMULA, GUARD, NUMBER
 
 
 def results(block: Block, layout: Layout, columns: Mapping[str, Sequence[Any]]) -> bytes:
@@ -37,11 +37,6 @@ def bad_objects(block: Block, rows: Sequence[int], errors: Sequence[str]) -> byt
         for row, error in zip(rows, errors, strict=True)
     ]
     return b"".join(orjson.dumps(row) + b"\n" for row in found)
-
-
-def unguarded(cells: Any) -> Any:
-    """The cells as they were before `guarded`."""
-    return pc.replace_substring_regex(cells, GUARDED, r"\1") if contains(cells, b"'") else cells
 
 
 def _new(values: Sequence[Any], decimal: str) -> Any:

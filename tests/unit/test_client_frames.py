@@ -220,3 +220,11 @@ def test_optional_column_that_is_misspelt_is_asked_about(name: str) -> None:
     with pytest.raises(ValueError, match=f"Did you mean its column '{name}'"):
         server.client().predict("taste", pd.DataFrame({"sugar": [1.0], name: ["red"]}))
     assert len(server.sent) == 1
+
+
+def test_label_keeps_its_own_apostrophe() -> None:
+    header = "sugar,colour,ripe,prediction,probability_x,prediction_set,grade,advice,error\n"
+    content = f"{header}1.0,,,''-x,0.75,,,,\n1.0,,,'-x,0.75,,,,\n".encode()
+    server = Server(detail(), job("queued"), job("finished", 2), httpx.Response(200, content=content))
+    answers = server.client().predict("taste", pd.DataFrame({"sugar": [1.0, 1.0]}))
+    assert list(answers["prediction"]) == ["'-x", "-x"]

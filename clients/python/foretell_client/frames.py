@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ROWS = 10_000
 _IN_MEMORY = 8 * 1024 * 1024
 # The server puts an apostrophe in front of a text that a spreadsheet would run as a formula.
-_GUARDED = re.compile(r"^'(?=[=+\-@\t\r\n])")
+_GUARDED = re.compile(r"^'(?='*[=+\-@\t\r\n])")
 _TEXTS = ("prediction_set", "grade", "advice", "error")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,12 @@ import pytest
 from pyarrow import parquet
 from python_calamine import CalamineWorkbook
 
-from predictions.batches import downloads, exports, jobs
+from predictions.batches import downloads, exports, jobs, writer
+from predictions.batches.layout import Wishes, text_layout
+from predictions.batches.texts import guarded, unguarded
 from predictions.models import BatchJob, RegisteredModel
+from predictions.serving.schema.signature import Signature
+from tests.support import files
 from tests.support.files import bad_rows, correct, places, results, score
 
 pytestmark = pytest.mark.django_db
@@ -181,3 +186,78 @@ def test_line_of_the_file_itself_names_no_row_in_other_formats(incomes: Register
 def records_of(job: BatchJob) -> list[dict[str, str]]:
     [head, *rows] = csv.reader(io.StringIO(b"".join(downloads.results(job)).decode()))
     return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+# --- The guard against formulas ---------------------------------------------------------------------------------------
+TEXTS = ["-foo", "'-foo", "''=foo", "=foo", "@a", "+49 170", "'quoted'", "plain", "'", "-5", "'-5", "\t-", "'\n="]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_guard_can_be_taken_off_again(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+
+
+def test_cells_are_guarded_like_texts() -> None:
+    assert writer.guarded(pa.array(TEXTS)).to_pylist() == [guarded(text) for text in TEXTS]
+    numbers = {"-5", "+49 170"}
+    assert not {guarded(text)[0] for text in TEXTS if text not in numbers} & set("=+-@\t")
+
+
+def guarded_job(signs: RegisteredModel) -> BatchJob:
+    rows = [["x", "0.5", text, text] for text in TEXTS]
+    return score(signs, files.text([*rows, ["1", "2", "plain", ""]], ["-log10 p", "+x", "note", "=more"]))
+
+
+def as_sent(job: BatchJob, kind: str) -> bytes:
+    """The bad rows with a number instead of each x."""
+    content = exported(job, kind)
+    if kind == "csv":
+        return content.replace(b"\nx,", b"\n1,")
+    if kind == "parquet":
+        table = parquet.read_table(io.BytesIO(content))
+        corrected = table.set_column(0, table.column_names[0], pa.array(["1"] * len(table)))
+        buffer = io.BytesIO()
+        parquet.write_table(corrected, buffer)
+        return buffer.getvalue()
+    if kind == "jsonl":
+        return content.replace(b'"-log10 p":"x"', b'"-log10 p":1')
+    rows = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()
+    with exports.workbook([rows[0], *(["1", *map(str, row[1:])] for row in rows[1:])]) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet", "jsonl"])
+def test_texts_of_corrected_rows_are_those_of_the_file(signs: RegisteredModel, kind: str) -> None:
+    job = guarded_job(signs)
+
+    correct(job, as_sent(job, kind))
+
+    assert bad_rows(job) == []
+    [shown] = jobs.with_versions([job])
+    found = [json.loads(line) for line in b"".join(exports.results(shown, "jsonl")).splitlines()]
+    assert [row["note"] for row in found] == [*TEXTS, "plain"]
+    assert [row["=more"] for row in found] == [*TEXTS, ""]
+    assert [row["prediction"] for row in found] == [1.5] * len(TEXTS) + [3]
+
+
+def test_texts_keep_their_apostrophes_in_second_corrections(signs: RegisteredModel) -> None:
+    job = score(signs, files.text([["x", "y", "'-foo"], ["x", "y", "-foo"]], ["-log10 p", "+x", "note"]))
+
+    correct(job, b"'-log10 p,'+x,line\n1,y,2\n1,y,3\n")
+    correct(job, b"-log10 p,+x,line\n1,2,2\n1,2,3\n")
+
+    [shown] = jobs.with_versions([job])
+    found = [json.loads(line) for line in b"".join(exports.results(shown, "jsonl")).splitlines()]
+    assert [(row["note"], row["prediction"]) for row in found] == [("'-foo", 3), ("-foo", 3)]
+    assert [row["note"] for row in results(job)] == ["''-foo", "'-foo"]
+
+
+def test_template_of_a_model_whose_names_are_guarded_can_be_scored(signs: RegisteredModel) -> None:
+    assert [row["prediction"] for row in results(score(signs, b"'-log10 p,'+x,note\n1,2,\n"))] == ["3"]
+
+
+def test_feature_may_have_an_apostrophe_itself() -> None:
+    signature = Signature.model_validate([{"kind": "number", "name": name} for name in ("'-x", "b")])
+    for header in ("'-x,b", "''-x,b"):
+        layout = text_layout(f"{header}\n1,2\n".encode(), signature, Wishes())
+        assert (layout.columns, layout.matched) == (["'-x", "b"], [0, 1])
