@@ -186,17 +186,18 @@ def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, 
         values = signature.clean(given)
     except InvalidInput as error:
         named = {problem.feature for problem in damaged}
-        others = [_explained(p, given, layout) for p in error.problems if p.feature not in named]
+        others = [_explained(p, signature, given, layout) for p in error.problems if p.feature not in named]
         raise InvalidInput([*damaged, *others]) from None
     if damaged:
         raise InvalidInput(damaged)
     return values
 
 
-def _explained(problem: Problem, given: Mapping[str, Any], layout: Layout) -> Problem:
+def _explained(problem: Problem, signature: Signature, given: Mapping[str, Any], layout: Layout) -> Problem:
     """The problem; for a number with two readings, one that says so."""
-    text = given.get(problem.feature or "")
-    if problem.code != "wrong_type" or not isinstance(text, str) or not has_two_readings(text.strip()):
+    name = problem.feature or ""
+    feature, text = signature.by_name.get(name), given.get(name)
+    if not isinstance(feature, Number | Integer) or not isinstance(text, str) or not has_two_readings(text.strip()):
         return problem
     if layout.decimal_certainty == "known":
         message = english(

@@ -84,3 +84,9 @@ def test_whole_numbers_and_optional_ones_have_two_readings_too(incomes: Register
     job = score(incomes, b"income;age;ratio;children\n100;1.000;1;2\n100;1;1;2.000\n")
 
     assert places(bad_rows(job)) == [(2, "age: two_ways"), (3, "children: two_ways")]
+
+
+def test_only_numbers_have_two_readings(kinds: RegisteredModel) -> None:
+    job = score(kinds, b"long side;count;colour;ripe\n0,5;2;r;1,234\n0,5;2;1,234;yes\n")
+
+    assert places(bad_rows(job)) == [(2, "ripe: wrong_type"), (3, "colour: unknown_choice")]
