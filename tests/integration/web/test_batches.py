@@ -177,7 +177,7 @@ def test_template_can_be_scored(client: Client, kind: str) -> None:
 
 def test_template_keeps_negative_numbers(client: Client, registered: dict[str, RegisteredModel]) -> None:
     example = registered["iris"].description["examples"][0]["values"]
-    example[next(iter(example))] = -5.5
+    example[NAMES[0]] = -5.5
     registered["iris"].save()
     template = client.get(f"{reverse('batch-template')}?model=iris")
     assert template.content.decode().splitlines()[1].split(",")[0] == "-5.5"
