@@ -43,14 +43,16 @@ def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout
 def find_layout_of_corrections(file: IO[bytes], layout: Layout, signature: Signature) -> Layout:
     """The layout of a file of corrections to a file with `layout`. Raises the errors of `find_layout`.
 
-    Few bad rows show no decimal sign, or show the very mistake. So their numbers have the sign of the file, except in a
-    text with another delimiter that shows another sign: a spreadsheet program wrote it in its own way.
+    Few bad rows show no decimal sign, or show the very mistake. So their numbers have the sign of the file. A text with
+    another delimiter was written by a program in its own way: it may show another sign, and is doubtful if it shows
+    none.
     """
     sent = find_layout(file, signature, Wishes())
     is_rewritten = sent.format == "csv" and sent.delimiter != layout.delimiter
     if layout.format == "jsonl" or (is_rewritten and sent.decimal_certainty == "known"):
         return sent
-    return sent.model_copy(update={"decimal": layout.decimal, "decimal_certainty": layout.decimal_certainty})
+    certainty = "doubtful" if is_rewritten else layout.decimal_certainty
+    return sent.model_copy(update={"decimal": layout.decimal, "decimal_certainty": certainty})
 
 
 def _json_layout(sample: bytes, signature: Signature) -> Layout:

@@ -1,6 +1,5 @@
 """The file of corrections that a user sent, as rows by the line of the bad row that each corrects."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -133,4 +132,5 @@ def _rewritten(text: str, sent: Layout, layout: Layout) -> str:
     number = sent.read(text.strip())
     if isinstance(number, float):
         return layout.written(number)
-    return text.translate(SWAPPED_SIGNS) if sent.decimal != layout.decimal and re.search(r"\d", text) else text
+    is_read = isinstance(layout.read(text.strip()), float)
+    return text.translate(SWAPPED_SIGNS) if is_read else text

@@ -67,7 +67,6 @@ NAMES = ["income", "age", "ratio", "line"]
 CORRECTED: dict[str, Callable[[], bytes]] = {
     "the same delimiter": lambda: b"income;age;ratio;line\n1,234;40;0;3\n",
     "another delimiter": lambda: b"income,age,ratio,line\n1.234,40,0.5,3\n",
-    "another delimiter and no sign": lambda: b'income,age,ratio,line\n"1,234",40,0,3\n',
     "numbers of a workbook": lambda: as_workbook(NAMES, [1.234, 40, 0, 3]),
     "numbers of Parquet": lambda: as_parquet(NAMES, [1.234, 40, 0, 3]),
     "numbers of JSON": lambda: b'{"income": 1.234, "age": 40, "ratio": 0, "line": 3}\n',
@@ -89,7 +88,8 @@ def test_corrections_have_the_sign_of_the_file_or_one_that_they_show(
 
 REFUSED: dict[str, Callable[[], bytes]] = {
     "the same delimiter": lambda: b"income;age;ratio;line\n1.234;40;0.5;3\n",
-    "another delimiter and no sign": lambda: b"income,age,ratio,line\n1.234,40,0,3\n",
+    "another delimiter and a point": lambda: b"income,age,ratio,line\n1.234,40,0,3\n",
+    "another delimiter and a comma": lambda: b'income,age,ratio,line\n"1,234",40,0,3\n',
     "another sign": lambda: b'income,age,ratio,line\n"1,234",40,0.5,3\n',
     "texts of Parquet": lambda: as_parquet(NAMES, ["1.234", 40, 0, 3]),
     "texts of JSON": lambda: b'{"income": "1.234", "age": 40, "ratio": 0, "line": 3}\n',
