@@ -101,7 +101,7 @@ class CardPresenter(VersionPresenter):
     # --- Promises -----------------------------------------------------------------------------------------------------
     @property
     def promises(self) -> list[dict[str, str]]:
-        """Each promised coverage, and the coverage counted on held-out cases that were not used for the promise."""
+        """Each promised coverage, and that of a half of the held-out cases by the limits of the other half."""
         sets, interval = self._sureness.get("sets"), self._sureness.get("interval")
         if sets:
             return [
@@ -127,13 +127,16 @@ class CardPresenter(VersionPresenter):
 
     @property
     def grades(self) -> list[dict[str, str]]:
-        """For each grade how many held-out answers were right."""
-        evidence: Mapping[str, Mapping[str, int]] = self._sureness.get("evidence", {})
-        return [
-            {"grade": str(GRADES[grade]), "share": share_text(found["right"], found["of"])}
-            for grade, found in evidence.items()
-            if grade in GRADES
+        """For each grade and class, how many held-out answers were right; for each grade alone in older versions."""
+        by_class: Mapping[str, Sequence[Mapping[str, int]]] = self._sureness.get("class_evidence", {})
+        pooled: Mapping[str, Mapping[str, int]] = self._sureness.get("evidence", {})
+        found = [
+            (f"{GRADES[grade]}: {label}", one)
+            for grade, counts in by_class.items()
+            for label, one in zip(self.labels, counts, strict=True)
         ]
+        found += [(str(GRADES[grade]), one) for grade, one in pooled.items() if grade in GRADES]
+        return [{"grade": said, "share": share_text(one["right"], one["of"])} for said, one in found if one["of"]]
 
     @property
     def gate_text(self) -> str:

@@ -41,18 +41,10 @@ UNUSUAL = gettext_lazy("The case differs from those that the model learned from.
 CLUSTER = gettext_lazy(
     "The name of the group of training cases that this case belongs to. It is a name, not a measured value."
 )
-# Sentences about the held-out answers of the same grade: the first if all were right, the second if some were wrong.
-SURE = (
-    gettext_lazy("When it was this sure, it was right in %(right)s of %(of)s cases it had not seen"),
-    gettext_lazy(
-        "When it was this sure, it was right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
-    ),
-)
-UNSURE = (
-    gettext_lazy("When it was this unsure, it was right in %(right)s of %(of)s cases it had not seen"),
-    gettext_lazy(
-        "When it was this unsure, it was right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
-    ),
+# Sentences about such held-out answers: the first if all were right, the second if some were wrong.
+COUNTED = (
+    gettext_lazy("Such answers were right in %(right)s of %(of)s cases it had not seen"),
+    gettext_lazy("Such answers were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"),
 )
 UNLIKE = (
     gettext_lazy("Answers for such values were right in %(right)s of %(of)s cases it had not seen"),
@@ -91,9 +83,9 @@ def is_outside(output: Mapping[str, Any]) -> bool:
 def _of_class(output: Mapping[str, Any]) -> list[str]:
     grade = output.get("grade")
     if grade == "clear":
-        return [*_tie(output), *_evidence(output, SURE), *_set(output)]
+        return [*_tie(output), *_evidence(output, COUNTED), *_set(output)]
     said = [*_tie(output), *_set(output)]
-    return said + _evidence(output, UNSURE) if grade == "uncertain" else said
+    return said + _evidence(output, COUNTED) if grade == "uncertain" else said
 
 
 def ranked(shares: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -117,25 +109,43 @@ def _set(output: Mapping[str, Any]) -> list[str]:
         return []
     often = frequency_text(output["coverage"])
     if len(labels) > 1:
+        text = _several(is_answer_among=output["label"] in labels)
+        return [text % {"labels": _named(labels), "often": often}]
+    if grade == "uncertain":
+        return [_unsure(output["label"], labels) % {"label": "".join(labels), "often": often}]
+    if grade == "clear" and labels and not _tie(output):
         text = gettext(
+            "A clear case: only %(label)s fits. The true answer fits in %(often)s cases like those it was tested on."
+        )
+        return [text % {"label": labels[0], "often": often}]
+    return []
+
+
+def _several(*, is_answer_among: bool) -> str:
+    if is_answer_among:
+        return gettext(
             "The model cannot tell between %(labels)s. The true answer is among them in %(often)s cases like those it"
             " was tested on."
         )
-        return [text % {"labels": _named(labels), "often": often}]
-    if grade == "uncertain" and not labels:
-        text = gettext(
+    return gettext(
+        "The model cannot tell between %(labels)s, and its own answer is not among them. The true answer is among them"
+        " in %(often)s cases like those it was tested on."
+    )
+
+
+def _unsure(answer: str, labels: Sequence[str]) -> str:
+    """The text for a set that holds no class, or a class that does not make the answer clear."""
+    if not labels:
+        return gettext(
             "The model is unusually unsure. The true answer fits well enough in %(often)s cases like those it was"
             " tested on; here no answer does."
         )
-        return [text % {"often": often}]
-    return _clear(labels[0], often) if grade == "clear" and labels and not _tie(output) else []
-
-
-def _clear(label: str, often: str) -> list[str]:
-    text = gettext(
-        "A clear case: only %(label)s fits. The true answer fits in %(often)s cases like those it was tested on."
+    if labels[0] == answer:
+        return gettext("Only %(label)s fits, but answers of %(label)s were wrong too often to call this a clear case.")
+    return gettext(
+        "The answer itself does not fit: only %(label)s does. The true answer fits in %(often)s cases like those it"
+        " was tested on."
     )
-    return [text % {"label": label, "often": often}]
 
 
 def _named(labels: Sequence[str]) -> str:
@@ -147,9 +157,11 @@ def _named(labels: Sequence[str]) -> str:
 
 def _evidence(output: Mapping[str, Any], texts: tuple[str | Promise, str | Promise]) -> list[str]:
     found = output.get("grade_evidence")
-    if not found or not found["of"]:
+    if not found:
         return []
     right, of = found["right"], found["of"]
+    if not of:
+        return [gettext("No case that it was tested on got such an answer, so how often it is right is not known.")]
     counted = texts[of > right] % {"right": right, "of": of, "wrong": of - right}
     if of < ENOUGH_FOR_A_SHARE:
         return [f"{counted}."]

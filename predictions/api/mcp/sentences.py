@@ -56,7 +56,7 @@ def _sureness(output: Mapping[str, Any]) -> Iterator[str]:
     grade, evidence, coverage = output.get("grade"), output.get("grade_evidence"), output.get("coverage")
     if grade == "outside":
         yield OUTSIDE
-    elif grade in GRADES and evidence:
+    elif grade in GRADES and evidence and evidence["of"]:
         yield f"{GRADES[grade]}: such answers were right in {evidence['right']} of {evidence['of']} unseen cases."
     elif grade in GRADES:
         yield f"{GRADES[grade]}."

@@ -143,8 +143,9 @@ class _Learning:
     def _learn_classes(self) -> dict[str, Any]:
         calibration = self._tried("calibration", self._learn_calibration)
         sets = self._tried("sets", self._learn_sets)
-        evidence = self._tried("sets", lambda: self._class_evidence(sets)) if sets else None
-        return {"calibration": calibration, "sets": sets, "evidence": evidence or {}}
+        found = self._tried("sets", lambda: self._class_evidence(sets)) if sets else None
+        evidence = {"class_evidence": found.by_grade, "never_clear": found.never_clear} if found else {}
+        return {"calibration": calibration, "sets": sets, **evidence}
 
     def _learn_calibration(self) -> Calibration:
         return calibrate(*self._shares())
@@ -152,7 +153,7 @@ class _Learning:
     def _learn_sets(self) -> Sets:
         return conformal.class_sets(*self._shares(), self._facts.labels)
 
-    def _class_evidence(self, sets: Sets) -> dict[str, Evidence]:
+    def _class_evidence(self, sets: Sets) -> conformal.ClassEvidence:
         shares, truth = self._shares()
         return conformal.class_evidence(shares, self._answers().outputs, truth, sets.coverage, self._outside)
 

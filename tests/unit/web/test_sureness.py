@@ -23,10 +23,7 @@ NONE_FITS = (
     " on; here no answer does."
 )
 TIE = "A tie: benign has 50.4 % and malignant 49.6 %. Either may be right."
-SHARE = (
-    "When it was this sure, it was right in 152 of 154 cases it had not seen, and wrong in 2:"
-    " more than 95 in 100 were right."
-)
+SHARE = "Such answers were right in 152 of 154 cases it had not seen, and wrong in 2: more than 95 in 100 were right."
 
 
 def classified(benign: float = 0.9, **facts: Any) -> dict[str, Any]:
@@ -84,7 +81,7 @@ def test_cannot_tell_between_is_not_said_of_fewer_than_two_classes(labels: Any, 
 def test_many_classes_of_a_set_are_counted() -> None:
     labels = [f"town {number}" for number in range(40)]
 
-    [sentence] = said(classified(grade="uncertain", prediction_set=labels))
+    [sentence] = said(classified(grade="uncertain", label="town 3", prediction_set=labels))
 
     assert "town 0, town 1, town 2, town 3, town 4 and 35 more. The true" in sentence
 
@@ -135,12 +132,39 @@ def test_class_without_probabilities_has_no_sentence() -> None:
 def test_evidence_is_counted_and_a_share_only_from_twenty_cases_on(evidence: Any, sentence: str) -> None:
     output = classified(grade="uncertain", prediction_set=[], grade_evidence=evidence)
 
-    assert said(output)[1] == f"When it was this unsure, it was {sentence}"
+    assert said(output)[1] == f"Such answers were {sentence}"
 
 
-@pytest.mark.parametrize("evidence", [None, {"right": 0, "of": 0}])
-def test_evidence_that_was_not_gathered_is_not_given(evidence: Any) -> None:
-    assert said(classified(grade="clear", grade_evidence=evidence)) == [CLEAR]
+def test_evidence_that_was_not_gathered_is_not_given() -> None:
+    assert said(classified(grade="clear", grade_evidence=None)) == [CLEAR]
+
+
+def test_answer_that_no_tested_case_got_has_no_known_share() -> None:
+    assert said(classified(grade="clear", grade_evidence={"right": 0, "of": 0})) == [
+        "No case that it was tested on got such an answer, so how often it is right is not known.",
+        CLEAR,
+    ]
+
+
+def test_set_without_the_answer_is_said() -> None:
+    alone = classified(grade="uncertain", prediction_set=["malignant"])
+    assert said(alone) == [
+        "The answer itself does not fit: only malignant does. The true answer fits in about 9 in 10 cases like those it"
+        " was tested on."
+    ]
+    several = classified(grade="uncertain", prediction_set=["malignant", "unclear"])
+    assert said(several) == [
+        "The model cannot tell between malignant and unclear, and its own answer is not among them. The true answer is"
+        " among them in about 9 in 10 cases like those it was tested on."
+    ]
+
+
+def test_answer_that_fits_alone_and_is_often_wrong_is_not_called_clear() -> None:
+    output = classified(grade="uncertain", grade_evidence={"right": 40, "of": 80})
+    assert said(output) == [
+        "Only benign fits, but answers of benign were wrong too often to call this a clear case.",
+        "Such answers were right in 40 of 80 cases it had not seen, and wrong in 40: about 5 in 10 were right.",
+    ]
 
 
 # --- Outside ----------------------------------------------------------------------------------------------------------

@@ -108,11 +108,33 @@ def test_class_evidence_counts_each_row_once_and_leaves_out_rows_outside() -> No
     shares = LogisticRegression().fit(*sample(random, 200)).predict_proba(x)
     answers = shares.argmax(axis=1).astype(np.float64)
     nothing = class_evidence(shares, answers, truth, 0.9, lambda fold: np.zeros(int(fold.sum()), dtype=bool))
-    assert sum(found.of for found in nothing.values()) == 300
-    assert sum(found.right for found in nothing.values()) == int((answers == truth).sum())
-    assert nothing["clear"].right / nothing["clear"].of > nothing["uncertain"].right / nothing["uncertain"].of
+    clear, uncertain = nothing.by_grade["clear"], nothing.by_grade["uncertain"]
+    for class_ in (0, 1):
+        assert clear[class_].of + uncertain[class_].of == (answers == class_).sum()
+        assert clear[class_].right + uncertain[class_].right == ((answers == class_) & (truth == class_)).sum()
+    shares_right = [sum(one.right for one in counts) / sum(one.of for one in counts) for counts in (clear, uncertain)]
+    assert shares_right[0] > shares_right[1]
+    assert nothing.never_clear == []
     all_outside = class_evidence(shares, answers, truth, 0.9, lambda fold: np.ones(int(fold.sum()), dtype=bool))
-    assert all_outside == {}
+    assert sum(found.of for counts in all_outside.by_grade.values() for found in counts) == 0
+
+
+def test_rare_class_whose_answers_are_often_wrong_is_never_clear() -> None:
+    """3 in 100 cases are fraud. With balanced weights half of the clear answers of fraud are wrong, and nearly all
+    answers together are right: the count of all would call each of them sure."""
+    random = np.random.default_rng(1)
+    truth = (random.uniform(size=8000) < 0.03).astype(np.float64)
+    x = random.normal(size=(8000, 3)) + 1.6 * truth[:, None]
+    estimator = LogisticRegression(class_weight="balanced").fit(x[:4000], truth[:4000])
+    shares, answers = estimator.predict_proba(x[4000:]), estimator.predict(x[4000:])
+
+    found = class_evidence(shares, answers, truth[4000:], 0.95, lambda fold: np.zeros(int(fold.sum()), dtype=bool))
+
+    ok, fraud = found.by_grade["clear"][0], found.by_grade["uncertain"][1]
+    assert found.never_clear == [1]
+    assert ok.right / ok.of > 0.99
+    assert fraud.right / fraud.of == ((answers == 1) & (truth[4000:] == 1)).sum() / (answers == 1).sum() < 0.5
+    assert found.by_grade["clear"][1] == Evidence(right=0, of=0)
 
 
 def test_interval_of_constant_errors() -> None:
