@@ -1,5 +1,6 @@
 """The evidence of a version for its model card: each share with its count and interval, each drawing with its table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ class CardPresenter(VersionPresenter):
             "errors": [
                 {
                     "share": gettext("%(count)s in 10") % {"count": share},
-                    "error": number_text(errors[max(len(errors) * share // 10 - 1, 0)]),
+                    "error": number_text(errors[math.ceil(len(errors) * share / 10) - 1]),
                 }
                 for share in (5, 8, 9, 10)
             ],

@@ -89,7 +89,7 @@ class Interval(Frozen):
     """Split conformal interval: value ± quantile * difficulty, difficulty being 1 with the method `constant`.
 
     It is clipped to `low` and `high`: the bounds of the target in model.toml (`bounds_from` is `model`), or the range
-    of the training targets widened by a tenth on each side (`training`). Widths are means over cross-validated
+    of the targets in the data widened by a tenth on each side (`training`). Widths are means over cross-validated
     held-out rows, before clipping.
     """
 

@@ -152,12 +152,23 @@ def test_interval_of_few_rows_says_how_many_are_needed() -> None:
     ("minimum", "maximum", "expected"),
     [(0.0, None, Bounds(0.0, None, "model")), (None, None, Bounds(-1.0, 11.0 + 1e-15, "training"))],
 )
-def test_bounds_come_from_the_description_or_from_the_training_range(
+def test_bounds_come_from_the_description_or_from_the_range_of_the_data(
     minimum: float | None, maximum: float | None, expected: Bounds
 ) -> None:
-    found = bounds(minimum, maximum, np.array([0.0, 4.0, 10.0]))
+    found = bounds(minimum, maximum, np.array([0.0, 4.0, 8.0]), np.array([3.0, 10.0]))
     assert (found.low, found.bounds_from) == (expected.low, expected.bounds_from)
     assert found.high == (None if expected.high is None else pytest.approx(expected.high))
+
+
+def test_bounds_of_the_data_cut_off_no_held_out_value() -> None:
+    """The target rises with time, and the held-out rows are the latest. Clipped to the training range, an interval
+    would hold two thirds of the true values, where nine tenths were counted."""
+    random = np.random.default_rng(4)
+    truth = np.arange(400.0) + random.normal(0, 10, 400)
+    limits = bounds(None, None, truth[:200], truth[200:300])
+    assert limits.low is not None
+    assert limits.high is not None
+    assert ((limits.low <= truth[200:300]) & (truth[200:300] <= limits.high)).all()
 
 
 def test_interval_that_follows_difficulty_covers_as_stated() -> None:
