@@ -22,7 +22,7 @@ ENOUGH_FOR_A_SHARE = 20
 NAMED = 5
 
 OUTSIDE = gettext_lazy(
-    "Do not rely on this answer. The values are unlike all cases that the model learned from, and how often its answers"
+    "Do not rely on this answer. The values are unlike the cases that the model learned from, and how often its answers"
     " are right for such values is not known."
 )
 GRADES: Mapping[str, str | Promise] = {

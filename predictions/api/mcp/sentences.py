@@ -7,7 +7,7 @@ from predictions.models import Prediction, State
 from predictions.serving.schema.errors import ERRORS, ForetellError, InvalidInput
 from predictions.serving.schema.estimates import estimate_text
 
-OUTSIDE = "Do not rely on it: the values are unlike all cases that the model learned from."
+OUTSIDE = "Do not rely on it: the values are unlike the cases that the model learned from."
 GRADES = {"clear": "The case is clear", "uncertain": "The case is uncertain"}
 
 
