@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from predictions.explanations.contributions import Answer, contributions
 from predictions.explanations.surface import NotExplained, surface
+from predictions.serving.artifacts.sureness import Calibration
 from predictions.serving.engines.opening import Loaded
+from predictions.serving.engines.predictor import predict
 
 DEMO_MODELS = ("iris", "diabetes", "wine", "breast-cancer")
 
@@ -149,15 +151,62 @@ def test_contributions_of_models_with_few_features_or_none_that_interact_are_exa
     assert contributions(surface(loaded, row).answer, row, loaded.manifest.background, 10.0).method == "exact"
 
 
-def test_log_odds_are_those_of_the_class_that_was_answered(load: Callable[[str], Loaded]) -> None:
-    loaded = load("breast-cancer")
-    for row in loaded.manifest.golden.rows:
-        shown = surface(loaded, row)
-        share = loaded.engine.predict([row]).probabilities[0]  # type: ignore[index]
-        place = loaded.manifest.labels.index(str(shown.label))
+def calibrated_as(loaded: Loaded, calibration: Calibration | None) -> Loaded:
+    sureness = loaded.manifest.sureness
+    assert sureness
+    changed = {"sureness": sureness.model_copy(update={"calibration": calibration})}
+    return replace(loaded, manifest=loaded.manifest.model_copy(update=changed))
 
-        assert shown.scale == "log-odds"
-        assert float(shown.answer([list(row)])[0]) == pytest.approx(math.log(share[place] / share[1 - place]), rel=1e-3)
+
+def calibration(method: str, **map_: Any) -> Calibration:
+    losses = {"log_loss_before": 0.5, "log_loss_after": 0.4, "standard_error": 0.01}
+    return Calibration.model_validate({"method": method, "maps": [map_], "rows": 300, **losses})
+
+
+SIGMOID = calibration("sigmoid", slope=0.5, intercept=-1.0)
+# A steep map with a large intercept: its probabilities are nearer to 1 than floats can tell.
+STEEP = calibration("sigmoid", slope=4.0, intercept=20.0)
+ISOTONIC = calibration("isotonic", x=[0.0, 0.5, 1.0], y=[0.01, 0.3, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("calibration", "scale"),
+    [(None, "log-odds"), (SIGMOID, "log-odds"), (STEEP, "log-odds"), (ISOTONIC, "probability")],
+)
+@pytest.mark.parametrize("keeps_coefficients", [True, False])
+def test_explained_answer_is_the_probability_that_is_shown(
+    load: Callable[[str], Loaded], calibration: Calibration | None, scale: str, keeps_coefficients: bool
+) -> None:
+    loaded = calibrated_as(load("breast-cancer"), calibration)
+    if not keeps_coefficients:
+        loaded = replace(loaded, manifest=loaded.manifest.model_copy(update={"log_odds": None}))
+    for row in loaded.manifest.golden.rows:
+        output = predict(loaded, [row])[0].output
+        assert output
+        shown = surface(loaded, row)
+
+        [answer] = shown.answer([list(row)])
+
+        assert (shown.scale, shown.label) == (scale, output["label"])
+        share = 1 / (1 + math.exp(-answer)) if scale == "log-odds" else answer
+        assert share == pytest.approx(output["probabilities"][output["label"]], rel=1e-3)
+
+
+def test_calibrated_log_odds_are_explained_exactly(load: Callable[[str], Loaded]) -> None:
+    loaded = load("breast-cancer")
+    assert loaded.manifest.log_odds
+    # Small log-odds, so that none is clipped: see `LOG_ODDS_LIMITS`.
+    small = {"log_odds": [number / 10 for number in loaded.manifest.log_odds]}
+    loaded = replace(loaded, manifest=loaded.manifest.model_copy(update=small))
+    row, background = loaded.manifest.golden.rows[6], loaded.manifest.background
+
+    own, found = (
+        contributions(surface(one, row).answer, row, background, 10.0)
+        for one in (loaded, calibrated_as(loaded, SIGMOID))
+    )
+
+    assert (own.method, found.method) == ("exact", "exact")
+    assert found.values == pytest.approx([value * SIGMOID.maps[0].slope for value in own.values])
 
 
 def test_version_whose_answers_depend_on_the_rows_beside_is_not_explained(load: Callable[[str], Loaded]) -> None:
