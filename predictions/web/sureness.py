@@ -57,7 +57,7 @@ UNLIKE = (
 def sentences(output: Mapping[str, Any], task: str = "") -> list[str]:
     """Sentences about this answer, the most important first. The warning OUTSIDE is not among them."""
     if is_outside(output):
-        return _evidence(output, UNLIKE)
+        return [*_own_rule(output), *_evidence(output, UNLIKE)]
     if task == "outliers":
         return [str(UNUSUAL if output.get("label") == "unusual" else USUAL)]
     if task == "clusters":
@@ -83,14 +83,31 @@ def is_outside(output: Mapping[str, Any]) -> bool:
 def _of_class(output: Mapping[str, Any]) -> list[str]:
     grade = output.get("grade")
     if grade == "clear":
-        return [*_tie(output), *_evidence(output, COUNTED), *_set(output)]
-    said = [*_tie(output), *_set(output)]
+        return [*_own_rule(output), *_tie(output), *_evidence(output, COUNTED), *_set(output)]
+    said = [*_own_rule(output), *_tie(output), *_set(output)]
     return said + _evidence(output, COUNTED) if grade == "uncertain" else said
 
 
 def ranked(shares: Mapping[str, float]) -> list[tuple[str, float]]:
     """The labels with their probabilities, the most probable first, and equally probable ones by name."""
     return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _own_rule(output: Mapping[str, Any]) -> list[str]:
+    """An estimator may answer a class that is not the most probable one: it may weight classes, or have a threshold.
+    After calibration its own rule shows. Of classes that tie, any may be the answer."""
+    shares, answer = output.get("probabilities") or {}, output.get("label")
+    if answer not in shares:
+        return []
+    likeliest, high = ranked(shares)[0]
+    if high - shares[answer] <= TIE:
+        return []
+    text = gettext(
+        "The model answers %(answer)s by its own rule, although %(likeliest)s is more probable: %(high)s against"
+        " %(low)s."
+    )
+    shown = {"high": probability_text(high), "low": probability_text(shares[answer])}
+    return [text % {"answer": answer, "likeliest": likeliest, **shown}]
 
 
 def _tie(output: Mapping[str, Any]) -> list[str]:

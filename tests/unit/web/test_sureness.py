@@ -97,6 +97,34 @@ def test_unusually_unsure_is_not_said_where_an_answer_fits(grade: Any, labels: A
     assert "unusually" not in " ".join(said(classified(grade=grade, prediction_set=labels)))
 
 
+OWN_RULE = "The model answers benign by its own rule, although malignant is more probable: 89.1 % against 10.9 %."
+
+
+@pytest.mark.parametrize("grade", ["clear", "uncertain", "outside", None])
+def test_answer_that_is_not_the_most_probable_class_is_said_to_follow_another_rule(grade: str | None) -> None:
+    assert said(classified(0.109, grade=grade, prediction_set=None))[0] == OWN_RULE
+
+
+def test_likeliest_of_many_classes_is_named_where_it_is_not_the_answer() -> None:
+    shares = {"benign": 0.3, "malignant": 0.35, "unclear": 0.35}
+
+    assert said(classified(probabilities=shares, prediction_set=None)) == [
+        "The model answers benign by its own rule, although malignant is more probable: 35.0 % against 30.0 %.",
+        "A tie: malignant has 35.0 % and unclear 35.0 %. Either may be right.",
+    ]
+
+
+@pytest.mark.parametrize("benign", [0.9, 0.504, 0.5, 0.496])
+def test_own_rule_is_not_said_of_the_likeliest_class_or_of_a_tie(benign: float) -> None:
+    assert "own rule" not in " ".join(said(classified(benign, grade="clear")))
+
+
+def test_own_rule_is_not_said_where_three_classes_tie() -> None:
+    shares = {"a": 0.3334, "b": 0.3333, "benign": 0.3333}
+
+    assert "own rule" not in " ".join(said(classified(probabilities=shares, prediction_set=None)))
+
+
 def test_tie_is_said_as_a_tie() -> None:
     assert said(classified(0.504, grade="uncertain", prediction_set=["benign", "malignant"])) == [TIE, SEVERAL]
 
