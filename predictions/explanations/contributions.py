@@ -22,9 +22,8 @@ Row: TypeAlias = Sequence[Value]
 # One number for each row.
 Answer: TypeAlias = Callable[[list[list[Value]]], Floats]
 
-# An exact computation by sets predicts at most this many rows, and needs at least this many background rows.
+# An exact computation by sets predicts at most this many rows: those of ten features with 50 background rows.
 MOST_ROWS = 60_000
-LEAST_BACKGROUND = 8
 # Rows of one call. A longer call could not be stopped in time.
 CALL_ROWS = 10_000
 # Features have no interactions if their single effects add up to the whole, with this relative error at most.
@@ -73,19 +72,18 @@ def _additive(answer: Answer, row: Row, background: Sequence[Row]) -> Contributi
 def _by_sets(answer: Answer, row: Row, background: Sequence[Row], until: float) -> Contributions | None:
     """Exact, from the values of all sets; None if these are too many, or if time runs out."""
     count = len(row)
-    fit = min(len(background), MOST_ROWS >> count) if count < 60 else 0
-    if fit < min(LEAST_BACKGROUND, len(background)):
+    if len(background) << count > MOST_ROWS:
         return None
     sets = np.arange(1 << count)
     totals = np.zeros(len(sets))
     members = [[place for place in range(count) if chosen >> place & 1] for chosen in sets.tolist()]
-    for other in background[:fit]:
+    for other in background:
         for start in range(0, len(sets), CALL_ROWS):
             if time.monotonic() > until:
                 return None
             part = slice(start, start + CALL_ROWS)
             totals[part] += answer([_taken(other, row, chosen) for chosen in members[part]])
-    values = totals / fit
+    values = totals / len(background)
     sizes = np.array([len(chosen) for chosen in members])
     weights = np.array([1 / (count * math.comb(count - 1, size)) for size in range(count)])
     found = [_shapley(values, sizes, weights, place) for place in range(count)]
