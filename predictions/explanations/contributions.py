@@ -26,8 +26,10 @@ Answer: TypeAlias = Callable[[list[list[Value]]], Floats]
 MOST_ROWS = 60_000
 # Rows of one call. A longer call could not be stopped in time.
 CALL_ROWS = 10_000
-# Features have no interactions if their single effects add up to the whole, with this relative error at most.
+# Features have no interactions if their single effects add up to those of sets, with this relative error at most. The
+# sets are all features together, and random ones.
 ADDITIVE = 1e-9
+CHECKED_SETS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +57,35 @@ def contributions(answer: Answer, row: Row, background: Sequence[Row], seconds: 
 
 # --- Without interactions: linear models, additive models, trees of depth one -----------------------------------------
 def _additive(answer: Answer, row: Row, background: Sequence[Row]) -> Contributions | None:
-    """Exact where, for each background row, the effects of the single features add up to the whole difference."""
+    """Exact where, for each background row, the effects of the single features add up; None elsewhere."""
     count = len(row)
     rows = [list(row), *(list(other) for other in background)]
     rows += [_taken(other, row, [place]) for other in background for place in range(count)]
     answers = answer(rows)
     whole, bases = float(answers[0]), answers[1 : len(background) + 1]
     effects = answers[len(background) + 1 :].reshape(len(background), count) - bases[:, None]
-    size = np.abs(effects).sum(axis=1) + np.abs(bases) + abs(whole)
-    if (np.abs(bases + effects.sum(axis=1) - whole) > ADDITIVE * size).any():
+    allowed = ADDITIVE * (np.abs(effects).sum(axis=1) + np.abs(bases) + abs(whole))
+    if (np.abs(bases + effects.sum(axis=1) - whole) > allowed).any():
+        return None
+    if not _sets_add_up(answer, row, background, np.column_stack([bases, effects]), allowed):
         return None
     return Contributions(float(bases.mean()), whole, effects.mean(axis=0).tolist(), "exact")
+
+
+def _sets_add_up(answer: Answer, row: Row, background: Sequence[Row], terms: Floats, allowed: Floats) -> bool:
+    """Whether the single effects add up for random sets too. For all features together they may do so by chance.
+
+    `terms` are the answer of each background row and its effects; `allowed` is the error of each row.
+    """
+    random, count = np.random.default_rng(0), len(row)
+    if count < 3:  # there are no other sets
+        return True
+    places = np.arange(CHECKED_SETS) % len(background)
+    sets = [random.permutation(count)[: random.integers(2, count)] for _ in places]
+    pairs = list(zip(places.tolist(), sets, strict=True))
+    answers = answer([_taken(background[place], row, chosen.tolist()) for place, chosen in pairs])
+    sums = np.array([terms[place, 0] + terms[place, 1 + chosen].sum() for place, chosen in pairs])
+    return bool((np.abs(answers - sums) <= allowed[places]).all())
 
 
 # --- Few features -----------------------------------------------------------------------------------------------------

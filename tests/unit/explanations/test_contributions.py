@@ -113,6 +113,24 @@ def test_base_is_the_mean_answer_of_all_background_rows(width: int) -> None:
     assert found.base + sum(found.values) == pytest.approx(found.answer)
 
 
+def all_but_the_last(rows: list[list[Any]]) -> Any:
+    """1 where all features are 1 except the last, else 0."""
+    table = np.array(rows, dtype=float)
+    return ((table[:, :-1] == 1).all(axis=1) & (table[:, -1] == 0)).astype(float)
+
+
+@pytest.mark.parametrize("width", [3, 4, 7, 10])
+@pytest.mark.parametrize("rows", [1, 50])
+def test_effects_that_add_up_by_chance_are_not_taken_for_contributions(width: int, rows: int) -> None:
+    row, background = [1.0] * width, [[0.0] * width] * rows
+
+    found = contributions(all_but_the_last, row, background, 10.0)
+
+    # Of the orders of the features, one in `width` has the last feature at its end; only there the others count.
+    assert found.method == "exact"
+    assert found.values == pytest.approx([*[1 / width / (width - 1)] * (width - 1), -1 / width])
+
+
 def test_feature_that_the_function_does_not_read_has_no_contribution() -> None:
     row, *background = random_rows(6, 5)
 
