@@ -31,8 +31,9 @@ EXAMPLE = '{"bmi": 28.5}'
 class Explained(serializers.Serializer[Any]):
     """`base` plus the contributions is `answer`: the mean answer of `rows` training rows, and the one to this row.
 
-    On the scale `value` it is the number itself; on `probability` and `log-odds`, that of `label`. An answer that
-    cannot be explained has a `reason` alone.
+    On the scale `value` it is the number itself; on `probability` the shown probability of `label`, and on `log-odds`
+    the logarithm of its odds. An answer that cannot be explained, one of a version without training rows for example,
+    has a `reason` alone.
     """
 
     scale = serializers.ChoiceField(["value", "probability", "log-odds"], required=False)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from predictions.explanations.contributions import Answer, Row
+from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.artifacts.sureness import Calibration
 from predictions.serving.engines.base import Floats
 from predictions.serving.engines.linear import gives_log_odds
@@ -35,14 +36,30 @@ class Surface:
 
 def surface(loaded: Loaded, row: Row) -> Surface:
     """The surface that explains the answer to `row`. Raises NotExplained if there is none."""
-    manifest, engine = loaded.manifest, loaded.engine
+    _check_version(loaded.manifest)
+    if not loaded.manifest.classes:
+        return Surface(lambda rows: loaded.engine.predict(rows).outputs, "value")
+    return _of_class(loaded, row)
+
+
+def _check_version(manifest: Manifest) -> None:
+    """Raises NotExplained if no answer of this version is explained."""
     if not manifest.batching:
         raise NotExplained(english("Its answer to one row depends on the rows beside it, so rows cannot be compared."))
     if manifest.targets:
         raise NotExplained(english("It gives several answers, and contributions would be those of one."))
-    if not manifest.classes:
-        return Surface(lambda rows: engine.predict(rows).outputs, "value")
-    known = engine.predict([row])
+    # Its golden rows may be made up, and contributions against such rows would say more about them than about this row.
+    if not manifest.background:
+        raise NotExplained(
+            english(
+                "It keeps no training rows, so there are no cases to compare this one with. Register the estimator with"
+                " its training data, and its answers are explained."
+            )
+        )
+
+
+def _of_class(loaded: Loaded, row: Row) -> Surface:
+    manifest, known = loaded.manifest, loaded.engine.predict([row])
     place = int(known.outputs[0])
     if known.probabilities is None or place < 0:
         raise NotExplained(
@@ -51,7 +68,7 @@ def surface(loaded: Loaded, row: Row) -> Surface:
     label = manifest.labels[place]
     calibration = manifest.sureness.calibration if manifest.sureness else None
     odds = _log_odds(loaded)
-    # An isotonic calibration has no straight line in log-odds, so nothing would be additive there.
+    # An isotonic calibration is not linear in log-odds, so nothing would be additive there.
     if odds is None or (calibration and calibration.method == "isotonic"):
         return Surface(_probability(loaded, calibration, place), "probability", label)
     return Surface(_shown_log_odds(odds, calibration, place), "log-odds", label)

@@ -244,6 +244,14 @@ def test_version_whose_answers_depend_on_the_rows_beside_is_not_explained(load: 
         surface(alone, loaded.manifest.golden.rows[0])
 
 
+def test_version_without_training_rows_is_not_explained(load: Callable[[str], Loaded]) -> None:
+    loaded = load("iris")
+    alone = replace(loaded, manifest=loaded.manifest.model_copy(update={"background": []}))
+
+    with pytest.raises(NotExplained, match="keeps no training rows"):
+        surface(alone, loaded.manifest.golden.rows[0])
+
+
 IN_A_NEW_PROCESS = """
 import sys, time
 from pathlib import Path
