@@ -153,10 +153,22 @@ def test_smallest_change_is_said_with_both_values_and_the_other_answer() -> None
 
 
 @pytest.mark.parametrize(("output", "other"), [(PLUM, "another answer"), (WEIGHT, "an answer outside the interval")])
-def test_no_change_is_said_where_none_was_found(output: Any, other: str) -> None:
-    assert what_if({"change": None}, output).change.startswith(
-        f"No single change to a value that the training data has gives {other}"
-    )
+@pytest.mark.parametrize(
+    ("features", "values", "counted"),
+    [(2, 41, "41 values for 2 of 3 inputs"), (1, 1, "1 value for 1 of 3 inputs")],
+)
+def test_no_change_is_said_of_what_was_tried_alone(
+    output: Any, other: str, features: int, values: int, counted: str
+) -> None:
+    shown = what_if({"change": None, "tried": {"features": features, "values": values}}, output)
+
+    assert shown.change.startswith(f"None of the single changes that were tried gives {other}")
+    assert shown.change.endswith(f": {counted}.")
+
+
+@pytest.mark.parametrize("tried", [{"tried": {"features": 0, "values": 0}}, {}])
+def test_nothing_is_said_of_changes_where_none_is_known_to_be_tried(tried: Any) -> None:
+    assert what_if({"change": None, **tried}).change == ""
 
 
 @pytest.mark.parametrize("output", [{**WEIGHT, "interval": None}, {**WEIGHT, "interval": None, "grade": "outside"}])
