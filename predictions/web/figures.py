@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel
@@ -92,7 +92,12 @@ class VersionPresenter:
             return counted
         unit = self.manifest["target"].get("unit") or "" if metric == "mae" else ""
         if self.held_out and metric == "mae":
-            label = gettext("typical error in %(count)s cases it had not seen") % {"count": self.held_out}
+            text = ngettext(
+                "typical error in %(count)s case it had not seen",
+                "typical error in %(count)s cases it had not seen",
+                self.held_out,
+            )
+            label = text % {"count": self.held_out}
         return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": str(label)}
 
     def _counted(self) -> dict[str, str] | None:

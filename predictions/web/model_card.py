@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from predictions.models import ModelVersion
 from predictions.serving.artifacts.sureness import SET_COVERAGES, rows_needed
@@ -40,7 +40,7 @@ class CardPresenter(VersionPresenter):
         manifest = self.manifest
         self.task: str = manifest["task"]
         self.labels: list[str] = manifest.get("labels", [])
-        self.rows: Mapping[str, int] = manifest.get("rows", {})
+        self.rows: Mapping[str, int] = {"training": 0, "held_out": 0, **manifest.get("rows", {})}
         self._figures: Mapping[str, Any] = manifest.get("figures") or {}
         self._sureness: Mapping[str, Any] = manifest.get("sureness") or {}
         self._signature = version.signature
@@ -144,8 +144,13 @@ class CardPresenter(VersionPresenter):
         gate = (self._version.manifest.get("sureness") or {}).get("gate")
         if not gate or not gate["held_out"]:
             return ""
-        text = gettext("%(outside)s of %(of)s held-out cases count as outside its experience.")
-        return text % {"outside": gate["held_out_outside"], "of": gate["held_out"]}
+        outside = gate["held_out_outside"]
+        text = ngettext(
+            "%(outside)s of %(of)s held-out cases counts as outside its experience.",
+            "%(outside)s of %(of)s held-out cases count as outside its experience.",
+            outside,
+        )
+        return text % {"outside": outside, "of": gate["held_out"]}
 
     @property
     def calibration_text(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_lazy
 
 from predictions.web.formatting import frequency_text, interval_text, probability_text
 
@@ -43,13 +43,27 @@ CLUSTER = gettext_lazy(
 )
 # Sentences about such held-out answers: the first if all were right, the second if some were wrong.
 COUNTED = (
-    gettext_lazy("Such answers were right in %(right)s of %(of)s cases it had not seen"),
-    gettext_lazy("Such answers were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"),
+    ngettext_lazy(
+        "Such answers were right in %(right)s of %(of)s case it had not seen",
+        "Such answers were right in %(right)s of %(of)s cases it had not seen",
+        "of",
+    ),
+    ngettext_lazy(
+        "Such answers were right in %(right)s of %(of)s case it had not seen, and wrong in %(wrong)s",
+        "Such answers were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s",
+        "of",
+    ),
 )
 UNLIKE = (
-    gettext_lazy("Answers for such values were right in %(right)s of %(of)s cases it had not seen"),
-    gettext_lazy(
-        "Answers for such values were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
+    ngettext_lazy(
+        "Answers for such values were right in %(right)s of %(of)s case it had not seen",
+        "Answers for such values were right in %(right)s of %(of)s cases it had not seen",
+        "of",
+    ),
+    ngettext_lazy(
+        "Answers for such values were right in %(right)s of %(of)s case it had not seen, and wrong in %(wrong)s",
+        "Answers for such values were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s",
+        "of",
     ),
 )
 
@@ -199,7 +213,11 @@ def _held(output: Mapping[str, Any]) -> list[str]:
     found = output.get("grade_evidence")
     if not found or not found["of"]:
         return []
-    text = gettext("In %(right)s of %(of)s cases it had not seen, the true value lay inside such an interval.")
+    text = ngettext(
+        "In %(right)s of %(of)s case it had not seen, the true value lay inside such an interval.",
+        "In %(right)s of %(of)s cases it had not seen, the true value lay inside such an interval.",
+        found["of"],
+    )
     return [text % {"right": found["right"], "of": found["of"]}]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from predictions.comparison.agreement import Agreement
 from predictions.comparison.statistics import ENOUGH, mean_of, median_of
@@ -32,7 +32,11 @@ def verdict(agreements: Sequence[Agreement], times: Sequence[tuple[float, float]
 def same(agreement: Agreement) -> str:
     counted = agreement.of
     if counted < ENOUGH:
-        text = gettext("Too few answers to judge: %(same)s of %(of)s were the same.")
+        text = ngettext(
+            "Too few answers to judge: %(same)s of %(of)s was the same.",
+            "Too few answers to judge: %(same)s of %(of)s were the same.",
+            agreement.same,
+        )
         return text % {"same": agreement.same, "of": counted}
     low, high = (round(end * 100) for end in wilson_interval(agreement.same, counted))
     if agreement.differing:
@@ -49,8 +53,10 @@ def better(agreement: Agreement, names: Names) -> str:
     if not known:
         return gettext("Which one is better is not known: nobody has said what was true.")
     if known < ENOUGH:
-        text = gettext(
-            "Which one is better is not known: the truth is known for %(known)s cases, and %(needed)s are needed."
+        text = ngettext(
+            "Which one is better is not known: the truth is known for %(known)s case, and %(needed)s are needed.",
+            "Which one is better is not known: the truth is known for %(known)s cases, and %(needed)s are needed.",
+            known,
         )
         return text % {"known": known, "needed": ENOUGH}
     return _fewer_errors(agreement, names) if agreement.kind == "regression" else _more_right(agreement, names)

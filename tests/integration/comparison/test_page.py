@@ -113,7 +113,17 @@ def test_inputs_that_do_not_fit_are_left_out_and_counted(second: Versions, opera
     answered(second[0], values=[*IRIS[:3], "broken"])
     replay(operator)
     execution.run(math.inf)
-    assert "1 do not fit the values that version 2 asks for" in text(operator)
+    page = text(operator)
+    assert "By the newest 2 answers. " in page
+    assert "1 does not fit the values that version 2 asks for, and is left out." in page
+
+
+def test_one_answer_is_counted_in_the_singular(second: Versions, operator: Client) -> None:
+    answered(second[0])
+    replay(operator)
+    execution.run(math.inf)
+
+    assert "By the newest 1 answer. " in text(operator)
 
 
 def test_analyst_reads_the_comparison_and_starts_nothing(second: Versions, analyst: User) -> None:

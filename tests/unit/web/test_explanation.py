@@ -93,6 +93,28 @@ def test_number_beside_a_bar_is_its_contribution(share: float) -> None:
     assert (bar["x"] < 50) == (share < 0 and bar["width"] > 0)
 
 
+@pytest.mark.parametrize(
+    ("rows", "cases"), [(1, "Compared with 1 case that it learned from"), (2, "Compared with 2 cases that it learned")]
+)
+@pytest.mark.parametrize("scale", ["value", "probability", "log-odds"])
+def test_cases_of_a_comparison_are_counted_in_the_singular_and_plural(scale: str, rows: int, cases: str) -> None:
+    shown = explained(scale, WEIGHT if scale == "value" else PLUM)
+    shown._result = {**shown._result, "rows": rows}
+
+    assert shown.base_text.startswith(cases)
+
+
+@pytest.mark.parametrize(("count", "label"), [(6, "1 other value"), (7, "2 other values together")])
+def test_values_without_a_bar_of_their_own_are_counted(count: int, label: str) -> None:
+    names = [f"f{number}" for number in range(count)]
+    shown = explained()
+    shown._row.version.manifest["signature"] = [{"kind": "number", "name": name} for name in names]
+    shown._row.values = [1.0] * count
+    shown._result = {**shown._result, "contributions": dict.fromkeys(names, 0.1)}
+
+    assert shown.bars[-1]["label"] == label
+
+
 def test_bars_stand_beside_own_and_typical_values_and_the_rest_is_summed() -> None:
     shown = explained(width=0.25, colour=-0.1, ripe=0.05)
 

@@ -155,6 +155,8 @@ def test_class_without_probabilities_has_no_sentence() -> None:
         ({"right": 154, "of": 154}, "right in 154 of 154 cases it had not seen: more than 95 in 100 were right."),
         ({"right": 14, "of": 20}, "right in 14 of 20 cases it had not seen, and wrong in 6: about 7 in 10 were right."),
         ({"right": 9, "of": 11}, "right in 9 of 11 cases it had not seen, and wrong in 2."),
+        ({"right": 1, "of": 1}, "right in 1 of 1 case it had not seen."),
+        ({"right": 0, "of": 1}, "right in 0 of 1 case it had not seen, and wrong in 1."),
     ],
 )
 def test_evidence_is_counted_and_a_share_only_from_twenty_cases_on(evidence: Any, sentence: str) -> None:
