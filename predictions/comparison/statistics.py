@@ -10,6 +10,16 @@ ENOUGH = 30
 _Z = NormalDist().inv_cdf(0.975)
 
 
+def is_one_sided(one: int, other: int) -> bool:
+    """Whether two counts differ too much for chance, by the exact two-sided sign test at 5 % (McNemar 1947).
+
+    If both sides are as likely, a case falls on the first one as heads do in a toss of a coin.
+    """
+    of = one + other
+    as_far = 2 * sum(math.comb(of, count) for count in range(max(one, other), of + 1))
+    return 20 * as_far <= 1 << of
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """A number with its 95 % interval, None where there are too few values for one."""

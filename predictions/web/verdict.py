@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext, ngettext
 
 from predictions.comparison.agreement import Agreement
-from predictions.comparison.statistics import ENOUGH, mean_of, median_of
-from predictions.web.formatting import number_text, share_text, wilson_interval
+from predictions.comparison.statistics import ENOUGH, is_one_sided, mean_of, median_of
+from predictions.web.formatting import count_of_text, number_text, wilson_interval
 
 # To say which version is better, this many cases are needed in which only one of the two is right.
 ENOUGH_APART = 10
@@ -69,9 +69,8 @@ def _more_right(agreement: Agreement, names: Names) -> str:
     if apart < ENOUGH_APART:
         text = gettext("Neither is known to be better: only one of the two was right in %(apart)s of %(of)s cases.")
         return text % {"apart": apart, "of": len(agreement.known)}
-    low, high = wilson_interval(after, apart)
-    shown = {"after": names.after, "share": share_text(after, apart)}
-    if low <= 0.5 <= high:
+    shown = {"after": names.after, "share": count_of_text(after, apart)}
+    if not is_one_sided(before, after):
         text = gettext(
             "Neither is known to be better: where only one of the two was right, %(after)s was so in %(share)s."
         )
@@ -80,7 +79,7 @@ def _more_right(agreement: Agreement, names: Names) -> str:
         "%(better)s is probably the better one for cases like these: where only one of the two was right, %(after)s was"
         " so in %(share)s."
     )
-    return text % {**shown, "better": _capital(names.after if low > 0.5 else names.before)}
+    return text % {**shown, "better": _capital(names.after if after > before else names.before)}
 
 
 def _fewer_errors(agreement: Agreement, names: Names) -> str:

@@ -1,9 +1,11 @@
 """The verdict of a comparison says no more than its numbers do."""
 
+import math
 import uuid
 from typing import Any
 
 from predictions.comparison.agreement import Agreement, Pair, agreements
+from predictions.comparison.statistics import is_one_sided
 from predictions.web.verdict import Names, better, quicker, same
 
 NAMES = Names("version 1", "version 2")
@@ -65,6 +67,13 @@ def test_better_version_is_right_where_the_other_is_wrong() -> None:
     assert better(compared(*both, *[("a", "b", "a")] * 12), NAMES).startswith("Version 1 is probably the better one")
     mixed = compared(*both, *[("a", "b", "b")] * 7, *[("a", "b", "a")] * 6)
     assert better(mixed, NAMES).startswith("Neither is known to be better")
+
+
+def test_verdict_by_chance_is_rarer_than_one_in_twenty() -> None:
+    """Exact: the probability of a verdict where each case is the toss of a coin."""
+    for of in range(1, 201):
+        chance = sum(math.comb(of, one) for one in range(of + 1) if is_one_sided(one, of - one)) / 2**of
+        assert chance <= 0.05
 
 
 def test_better_version_has_the_smaller_error() -> None:
