@@ -118,11 +118,16 @@ def range_text(low: str, high: str) -> str:
     return gettext("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
-def share_text(right: int, of: int) -> str:
-    """A counted share with its 95 % interval: "164 of 171 (92-98 %)", with an en dash."""
+def share_text(right: int, of: int, most: int | None = None) -> str:
+    """A counted share with its 95 % interval: "164 of 171 (92-98 %)", with an en dash.
+
+    Where the count is only known to be from `right` to `most`, both are said, and the interval holds for either:
+    "52 to 60 of 112 (37-63 %)".
+    """
     if not of:
         return count_of_text(0, 0)
-    shown = {"right": right, "of": of, "interval": share_interval_text(right, of)}
+    counted = str(right) if most in (None, right) else range_text(str(right), str(most))
+    shown = {"right": counted, "of": of, "interval": share_interval_text(right, of, most)}
     return gettext("%(right)s of %(of)s (%(interval)s)") % shown
 
 
@@ -130,8 +135,8 @@ def count_of_text(right: int, of: int) -> str:
     return gettext("%(right)s of %(of)s") % {"right": right, "of": of}
 
 
-def share_interval_text(right: int, of: int) -> str:
-    low, high = wilson_interval(right, of)
+def share_interval_text(right: int, of: int, most: int | None = None) -> str:
+    low, high = share_interval(right, of, most)
     return f"{low * 100:.0f}\N{EN DASH}{high * 100:.0f} %"
 
 
@@ -142,6 +147,11 @@ def duration_text(duration: timedelta) -> str:
     if seconds < 120:
         return f"{fixed_text(seconds, 1)} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def share_interval(right: int, of: int, most: int | None = None) -> tuple[float, float]:
+    """The 95 % interval of a counted share. If the count may be up to `most`, the interval holds for each count."""
+    return wilson_interval(right, of)[0], wilson_interval(right if most is None else most, of)[1]
 
 
 def wilson_interval(right: int, of: int) -> tuple[float, float]:

@@ -63,14 +63,31 @@ def better(agreement: Agreement, names: Names) -> str:
 
 
 def _more_right(agreement: Agreement, names: Names) -> str:
-    """A sign test: only cases where one of the two is right say which one is better (McNemar 1947)."""
+    """A sign test: only cases where one of the two is right say which one is better (McNemar 1947).
+
+    Cases whose truth nobody has given could all speak for either version: a verdict is given if it holds both ways.
+    """
     before, after = agreement.right_alone("before"), agreement.right_alone("after")
+    least, most = _leaning(before.most, after.least), _leaning(before.least, after.most)
+    said = _alone(agreement, names, least if least == most else 0)
+    return f"{said} {_undecided(agreement.undecided, names, least, most)}".rstrip()
+
+
+def _leaning(before: int, after: int) -> int:
+    """Which version is better, by how often each one is right alone: 1 the second, -1 the first, 0 not known."""
+    if before + after < ENOUGH_APART or not is_one_sided(before, after):
+        return 0
+    return 1 if after > before else -1
+
+
+def _alone(agreement: Agreement, names: Names, leaning: int) -> str:
+    before, after = agreement.right_alone("before").least, agreement.right_alone("after").least
     apart = before + after
-    if apart < ENOUGH_APART:
+    if not leaning and apart < ENOUGH_APART:
         text = gettext("Neither is known to be better: only one of the two was right in %(apart)s of %(of)s cases.")
         return text % {"apart": apart, "of": len(agreement.known)}
     shown = {"after": names.after, "share": count_of_text(after, apart)}
-    if not is_one_sided(before, after):
+    if not leaning:
         text = gettext(
             "Neither is known to be better: where only one of the two was right, %(after)s was so in %(share)s."
         )
@@ -79,7 +96,22 @@ def _more_right(agreement: Agreement, names: Names) -> str:
         "%(better)s is probably the better one for cases like these: where only one of the two was right, %(after)s was"
         " so in %(share)s."
     )
-    return text % {**shown, "better": _capital(names.after if after > before else names.before)}
+    return text % {**shown, "better": _capital(names.after if leaning > 0 else names.before)}
+
+
+def _undecided(count: int, names: Names, least: int, most: int) -> str:
+    """A sentence about the cases whose truth nobody has given; empty without any."""
+    if not count:
+        return ""
+    text = ngettext(
+        "In %(count)s more case people said that %(before)s was wrong, and nobody said what was true.",
+        "In %(count)s more cases people said that %(before)s was wrong, and nobody said what was true.",
+        count,
+    )
+    said = text % {"count": count, "before": names.before}
+    if least != most:
+        return f"{said} {gettext('The true answers could change this verdict.')}"
+    return f"{said} {gettext('No true answer could change this verdict.')}" if least else said
 
 
 def _fewer_errors(agreement: Agreement, names: Names) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from predictions.comparison.agreement import Agreement, Answer, Pair
 
 LAST = 1000
+NOT_KNOWN = "Nobody has said what was true yet."
 
 
 class Command(BaseCommand):
@@ -82,15 +83,24 @@ def _lines(agreement: "Agreement", signature: Signature) -> Iterator[str]:
 
 
 def _accuracy(agreement: "Agreement") -> Iterator[str]:
-    of = len(agreement.known)
-    if not of:
-        yield "Nobody has said what was true yet."
-    elif agreement.kind == "classification":
-        before, after = (share_text(agreement.right(which), of) for which in ("before", "after"))
-        yield f"Where the truth is known, right: {before} then, {after} now."
-    else:
+    if agreement.kind == "classification":
+        yield from _right(agreement)
+    elif of := len(agreement.known):
         before, after = (number_text(agreement.mean_error(which)) for which in ("before", "after"))
         yield f"Where the truth is known ({of} rows), the mean error: {before} then, {after} now."
+    else:
+        yield NOT_KNOWN
+
+
+def _right(agreement: "Agreement") -> Iterator[str]:
+    if not (of := len(agreement.judged)):
+        yield NOT_KNOWN
+        return
+    counts = (agreement.right(which) for which in ("before", "after"))
+    before, after = (share_text(count.least, of, count.most) for count in counts)
+    yield f"Where people judged the answer, right: {before} then, {after} now."
+    if unknown := of - len(agreement.known):
+        yield f"{unknown} of these were called wrong, and nobody said what was true."
 
 
 def _told(answer: "Answer") -> str:

@@ -4,8 +4,12 @@ import math
 import uuid
 from typing import Any
 
-from predictions.comparison.agreement import Agreement, Pair, agreements
+import pytest
+
+from predictions.comparison.agreement import Agreement, Count, Pair, agreements
 from predictions.comparison.statistics import is_one_sided
+from predictions.comparison.truths import Told, latest
+from predictions.models import Feedback
 from predictions.web.verdict import Names, better, quicker, same
 
 NAMES = Names("version 1", "version 2")
@@ -21,7 +25,17 @@ def measured(*cases: tuple[float, float, float]) -> Agreement:
 
 
 def pair(before: dict[str, Any], after: dict[str, Any], truth: Any) -> Pair:
-    return Pair(uuid.uuid4(), {}, before, after, truth=truth)
+    return Pair(uuid.uuid4(), {}, before, after, told=Told({} if truth is None else {"": truth}))
+
+
+def answered_by_people(classes: str, *cases: tuple[str, str, str]) -> Agreement:
+    """The agreement where a person who knows the truth says Yes or No to each first answer, and nothing more."""
+    pairs = []
+    for before, after, truth in cases:
+        told = latest([Feedback(was_right=before == truth)], said(before), classes)
+        assert told is not None
+        pairs.append(Pair(uuid.uuid4(), {}, said(before), said(after), told=told))
+    return agreements(pairs)[0]
 
 
 def said(label: str) -> dict[str, Any]:
@@ -69,6 +83,99 @@ def test_better_version_is_right_where_the_other_is_wrong() -> None:
     assert better(mixed, NAMES).startswith("Neither is known to be better")
 
 
+def test_yes_and_no_find_the_better_one_of_two_versions() -> None:
+    """Of two classes, No says which one was true."""
+    cases = [("a", "a", "a")] * 40 + [("a", "b", "a")] * 12 + [("a", "b", "b")] * 60
+    found = answered_by_people("ab", *cases)
+    assert better(found, NAMES) == (
+        "Version 2 is probably the better one for cases like these: where only one of the two was right, version 2 was"
+        " so in 60 of 72."
+    )
+    assert (found.right("before"), found.right("after")) == (Count(52, 52), Count(100, 100))
+
+
+def test_no_without_the_true_class_is_an_error_of_all_that_gave_the_same_class() -> None:
+    found = answered_by_people("abc", *[("a", "a", "a")] * 3, *[("a", "a", "b")] * 4, *[("a", "b", "c")] * 5)
+    assert (found.right("before"), found.right("after")) == (Count(3, 3), Count(3, 8))
+    assert (found.right_alone("before"), found.right_alone("after")) == (Count(0, 0), Count(0, 5))
+    assert (len(found.judged), len(found.known), found.undecided) == (12, 3, 5)
+
+
+def test_verdict_that_unknown_truths_could_turn_is_not_given() -> None:
+    """By the known truths alone the first version would be better: it is right wherever people say Yes."""
+    cases = [("a", "a", "a")] * 40 + [("a", "b", "a")] * 12
+    assert better(answered_by_people("abc", *cases), NAMES).startswith("Version 1 is probably the better one")
+    assert better(answered_by_people("abc", *cases, *[("a", "b", "b")] * 60), NAMES) == (
+        "Neither is known to be better: where only one of the two was right, version 2 was so in 0 of 12. In 60 more"
+        " cases people said that version 1 was wrong, and nobody said what was true. The true answers could change this"
+        " verdict."
+    )
+
+
+def test_verdict_that_unknown_truths_cannot_turn_is_given() -> None:
+    cases = [("a", "a", "a")] * 40 + [("a", "b", "a")] * 40 + [("a", "b", "b")]
+    assert better(answered_by_people("abc", *cases), NAMES) == (
+        "Version 1 is probably the better one for cases like these: where only one of the two was right, version 2 was"
+        " so in 0 of 40. In 1 more case people said that version 1 was wrong, and nobody said what was true. No true"
+        " answer could change this verdict."
+    )
+
+
+def test_no_to_several_targets_leaves_each_of_them_open() -> None:
+    before = {"kind": "multi", "outputs": {"x": said("a"), "y": said("a")}}
+    after = {"kind": "multi", "outputs": {"x": said("b"), "y": said("a")}}
+    told = latest([Feedback(was_right=False)], before, ())
+    assert told is not None
+    found, other = agreements([Pair(uuid.uuid4(), {}, before, after, told=told)], ["x", "y"])
+    assert (found.right_alone("before"), found.right_alone("after")) == (Count(0, 1), Count(0, 1))
+    assert (other.right_alone("before"), other.right_alone("after")) == (Count(0, 0), Count(0, 0))
+    assert (other.right("before"), other.right("after")) == (Count(0, 1), Count(0, 1))
+
+
+# --- What feedback tells ----------------------------------------------------------------------------------------------
+YES, NO = {"was_right": True}, {"was_right": False}
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "classes", "truths", "was_right"),
+    [
+        ([YES], "abc", {"": "a"}, True),
+        ([NO], "abc", {}, False),
+        ([NO], "ab", {"": "b"}, False),
+        ([{**NO, "actual": "c"}], "abc", {"": "c"}, False),
+        ([{"actual": "a"}], "abc", {"": "a"}, True),
+        ([{"comment": "hm"}, YES], "abc", {"": "a"}, True),
+        ([NO, YES], "abc", {}, False),
+        ([NO, {"actual": "a"}], "abc", {}, False),
+        ([NO, {"actual": "c"}], "abc", {"": "c"}, None),
+        ([YES, {"actual": "c"}], "abc", {"": "a"}, True),
+        ([{**YES, "actual": "c"}, NO], "abc", {}, False),
+        ([{**NO, "actual": "a"}, YES], "abc", {"": "a"}, True),
+    ],
+    ids=repr,
+)
+def test_latest_feedback_on_a_class_counts_with_what_agrees(
+    newest_first: list[dict[str, Any]], classes: str, truths: dict[str, str], was_right: bool | None
+) -> None:
+    told = latest([Feedback(**one) for one in newest_first], said("a"), classes)
+    assert told is not None
+    assert (told.truths, told.was_right) == (truths, was_right)
+
+
+def test_feedback_that_contradicts_itself_tells_nothing() -> None:
+    """Earlier releases have stored such feedback."""
+    for contradiction in ({**YES, "actual": "b"}, {**NO, "actual": "a"}):
+        assert latest([Feedback(**contradiction)], said("a"), "ab") is None
+
+
+def test_feedback_on_a_number_tells_the_number_only() -> None:
+    assert latest([Feedback(**YES)], number(3.0), ()) is None
+    told = latest([Feedback(**NO), Feedback(actual=4.0)], number(3.0), ())
+    assert told is not None
+    assert told.truths == {"": 4.0}
+
+
+# --- Tests and intervals ----------------------------------------------------------------------------------------------
 def test_verdict_by_chance_is_rarer_than_one_in_twenty() -> None:
     """Exact: the probability of a verdict where each case is the toss of a coin."""
     for of in range(1, 201):
