@@ -49,12 +49,10 @@ class Answer:
     @property
     def differs(self) -> bool:
         """True for another class, or for a number outside the first answer's interval (without one: another number)."""
-        if self.before["kind"] == "classification":
-            return bool(self.before["label"] != self.after["label"])
         interval = self.before.get("interval")
         if interval:
             return not interval[0] <= self.after["value"] <= interval[1]
-        return not math.isclose(self.before["value"], self.after["value"], rel_tol=1e-9, abs_tol=1e-12)
+        return not _is_same(self.before, self.after)
 
     @property
     def distance(self) -> float:
@@ -214,6 +212,20 @@ def agreements(pairs: Sequence[Pair], targets: Sequence[str] = ()) -> list[Agree
             if name in before and name in after and before[name]["kind"] == after[name]["kind"]:
                 found.setdefault(name, []).append(Answer(pair, name, before[name], after[name]))
     return [Agreement(name, answers) for name, answers in found.items()]
+
+
+def is_same_answer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two outputs have the same classes, or the same numbers except for errors of rounding."""
+    first, second = _by_target(one), _by_target(other)
+    return first.keys() == second.keys() and all(_is_same(first[name], second[name]) for name in first)
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if one["kind"] != other["kind"]:
+        return False
+    if one["kind"] == "classification":
+        return bool(one["label"] == other["label"])
+    return math.isclose(one["value"], other["value"], rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _by_target(output: Mapping[str, Any]) -> Mapping[str, Any]:

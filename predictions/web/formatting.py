@@ -47,6 +47,17 @@ def exact_text(value: float) -> str:
     return _plain_text(f"{Decimal(repr(value)):f}")
 
 
+def precise_text(value: float) -> str:
+    """Ten significant digits. They tell two numbers apart that differ by more than errors of rounding."""
+    return exact_text(float(f"{value:.10g}"))
+
+
+def apart_texts(one: float, other: float) -> tuple[str, str]:
+    """Two numbers as texts that differ if the numbers do."""
+    rounded = number_text(one), number_text(other)
+    return rounded if rounded[0] != rounded[1] else (precise_text(one), precise_text(other))
+
+
 def rounded_text(value: float, place: int, rounding: str = ROUND_HALF_EVEN) -> str:
     """Rounded to a power of ten: `place` is its exponent, 1 for tens, -2 for hundredths."""
     rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(place), rounding, EXACT)

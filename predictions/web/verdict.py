@@ -1,7 +1,7 @@
 """The result of a comparison of two versions, in sentences that are no more certain than the numbers allow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from django.utils.translation import gettext, ngettext
 
@@ -25,27 +25,53 @@ def verdict(agreements: Sequence[Agreement], times: Sequence[tuple[float, float]
     said = []
     for agreement in agreements:
         target = f"{agreement.name}: " if agreement.name else ""
-        said += [f"{target}{sentence}" for sentence in (same(agreement), better(agreement, names))]
+        said += [f"{target}{sentence}" for sentence in (same(agreement, names), better(agreement, names))]
     return [*said, quicker(times, names)]
 
 
-def same(agreement: Agreement) -> str:
+def same(agreement: Agreement, names: Names) -> str:
     counted = agreement.of
     if counted < ENOUGH:
+        return _few(agreement, names)
+    low, high = (round(end * 100) for end in wilson_interval(agreement.same, counted))
+    return _share_of_same(agreement) % {"low": low, "high": high, "of": counted, **asdict(names)}
+
+
+def _few(agreement: Agreement, names: Names) -> str:
+    if agreement.kind == "classification":
         text = ngettext(
             "Too few answers to judge: %(same)s of %(of)s was the same.",
             "Too few answers to judge: %(same)s of %(of)s were the same.",
             agreement.same,
         )
-        return text % {"same": agreement.same, "of": counted}
-    low, high = (round(end * 100) for end in wilson_interval(agreement.same, counted))
-    if agreement.differing:
-        text = gettext(
-            "In about %(low)s to %(high)s of 100 such cases the answers are the same, by %(of)s that were compared."
-        )
     else:
-        text = gettext("All %(of)s answers were the same. Of all such cases at least about %(low)s in 100 are.")
-    return text % {"low": low, "high": high, "of": counted}
+        text = ngettext(
+            "Too few answers to judge: %(same)s of %(of)s of %(after)s lay within the interval of %(before)s, or was"
+            " the same.",
+            "Too few answers to judge: %(same)s of %(of)s of %(after)s lay within the interval of %(before)s, or were"
+            " the same.",
+            agreement.same,
+        )
+    return text % {"same": agreement.same, "of": agreement.of, **asdict(names)}
+
+
+def _share_of_same(agreement: Agreement) -> str:
+    """Numbers count as the same within the first one's interval, which may be wide. So the sentence says that."""
+    if agreement.kind == "classification":
+        if agreement.differing:
+            return gettext(
+                "In about %(low)s to %(high)s of 100 such cases the answers are the same, by %(of)s that were compared."
+            )
+        return gettext("All %(of)s answers were the same. Of all such cases at least about %(low)s in 100 are.")
+    if agreement.differing:
+        return gettext(
+            "In about %(low)s to %(high)s of 100 such cases the answer of %(after)s lies within the interval of"
+            " %(before)s, or is the same, by %(of)s that were compared."
+        )
+    return gettext(
+        "All %(of)s answers of %(after)s lay within the interval of %(before)s, or were the same. Of all such cases at"
+        " least about %(low)s in 100 do."
+    )
 
 
 def better(agreement: Agreement, names: Names) -> str:

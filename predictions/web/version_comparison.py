@@ -14,7 +14,14 @@ from predictions.comparison.statistics import Measured, mean_of, median_of
 from predictions.models import Comparison
 from predictions.models.comparison import Kind
 from predictions.serving.schema.kinds import Feature, Integer, Number
-from predictions.web.formatting import number_text, range_text, share_interval, share_text, with_decimal_mark
+from predictions.web.formatting import (
+    apart_texts,
+    number_text,
+    range_text,
+    share_interval,
+    share_text,
+    with_decimal_mark,
+)
 from predictions.web.verdict import Names, verdict
 
 # Features that are shown at once; the others are folded.
@@ -115,8 +122,7 @@ class TargetPresenter:
             {
                 "url": reverse("prediction", args=[answer.pair.prediction]),
                 "id": str(answer.pair.prediction),
-                "before": _told(answer, answer.before),
-                "after": _told(answer, answer.after),
+                **dict(zip(("before", "after"), answer_texts(answer), strict=True)),
             }
             for answer in self._agreement.largest
         ]
@@ -172,8 +178,11 @@ def _values_text(feature: Feature, values: str) -> str:
     return range_text(with_decimal_mark(low), with_decimal_mark(high))
 
 
-def _told(answer: Answer, output: Mapping[str, Any]) -> str:
-    return str(output["label"]) if answer.before["kind"] == "classification" else number_text(output["value"])
+def answer_texts(answer: Answer) -> tuple[str, str]:
+    """Both answers as texts; those of different numbers differ."""
+    if answer.before["kind"] == "classification":
+        return str(answer.before["label"]), str(answer.after["label"])
+    return apart_texts(answer.before["value"], answer.after["value"])
 
 
 def _text(measured: Measured, unit: str = "") -> str:

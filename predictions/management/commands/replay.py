@@ -7,6 +7,7 @@ from predictions.management.lifecycle import find_version
 from predictions.serving.schema.errors import ModelUnavailable
 from predictions.serving.schema.signature import Signature
 from predictions.web.formatting import number_text, share_text
+from predictions.web.version_comparison import answer_texts
 
 if TYPE_CHECKING:
     from predictions.comparison.agreement import Agreement, Answer, Pair
@@ -104,6 +105,5 @@ def _right(agreement: "Agreement") -> Iterator[str]:
 
 
 def _told(answer: "Answer") -> str:
-    member = "label" if answer.before["kind"] == "classification" else "value"
-    written = [one[member] if member == "label" else number_text(one[member]) for one in (answer.before, answer.after)]
-    return f"{written[0]} then, {written[1]} now"
+    before, after = answer_texts(answer)
+    return f"{before} then, {after} now"

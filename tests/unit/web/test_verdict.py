@@ -57,15 +57,34 @@ def test_targets_have_the_given_order() -> None:
 
 def test_few_answers_are_counted_and_not_judged() -> None:
     found = compared(*[("a", "a", "a")] * 29)
-    assert same(found) == "Too few answers to judge: 29 of 29 were the same."
+    assert same(found, NAMES) == "Too few answers to judge: 29 of 29 were the same."
     assert "the truth is known for 29 cases, and 30 are needed" in better(found, NAMES)
 
 
 def test_agreement_is_a_range() -> None:
-    assert same(compared(*[("a", "a", None)] * 90, *[("a", "b", None)] * 10)) == (
+    assert same(compared(*[("a", "a", None)] * 90, *[("a", "b", None)] * 10), NAMES) == (
         "In about 83 to 94 of 100 such cases the answers are the same, by 100 that were compared."
     )
-    assert same(compared(*[("a", "a", None)] * 100)).endswith("Of all such cases at least about 96 in 100 are.")
+    assert same(compared(*[("a", "a", None)] * 100), NAMES).endswith("Of all such cases at least about 96 in 100 are.")
+
+
+def test_numbers_within_the_interval_are_not_called_the_same() -> None:
+    def within(count: int, outside: int = 0) -> Agreement:
+        first = {"kind": "regression", "value": 100.0, "interval": [50.0, 150.0]}
+        values = [120.0] * count + [170.0] * outside
+        return agreements([pair(first, number(value), None) for value in values])[0]
+
+    assert same(within(29), NAMES) == (
+        "Too few answers to judge: 29 of 29 of version 2 lay within the interval of version 1, or were the same."
+    )
+    assert same(within(60), NAMES) == (
+        "All 60 answers of version 2 lay within the interval of version 1, or were the same. Of all such cases at least"
+        " about 94 in 100 do."
+    )
+    assert same(within(90, 10), NAMES) == (
+        "In about 83 to 94 of 100 such cases the answer of version 2 lies within the interval of version 1, or is the"
+        " same, by 100 that were compared."
+    )
 
 
 def test_without_truth_no_version_is_better() -> None:
