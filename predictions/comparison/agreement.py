@@ -142,8 +142,15 @@ class Agreement:
         most = sum(one.is_right(which) is not False and one.is_right(other) is not True for one in apart)
         return Count(least, most)
 
-    def mean_error(self, which: str) -> float:
-        return sum(answer.error(getattr(answer, which)) for answer in self.known) / len(self.known)
+    def errors(self, which: str) -> list[float]:
+        """The errors of `before` or `after`, where the truth is known."""
+        return [answer.error(getattr(answer, which)) for answer in self.known]
+
+    def closer(self, which: str) -> int:
+        """How many numbers `before` or `after` are closer to the truth than the other one."""
+        errors, others = self.errors(which), self.errors("after" if which == "before" else "before")
+        pairs = zip(errors, others, strict=True)
+        return sum(error < other and not _is_close(error, other) for error, other in pairs)
 
     def parts(self, feature: Feature) -> list[Group]:
         """All inputs by the values of one feature: a number in four groups of similar size, a choice by its values.
@@ -225,7 +232,12 @@ def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         return False
     if one["kind"] == "classification":
         return bool(one["label"] == other["label"])
-    return math.isclose(one["value"], other["value"], rel_tol=1e-9, abs_tol=1e-12)
+    return _is_close(one["value"], other["value"])
+
+
+def _is_close(one: float, other: float) -> bool:
+    """Whether two numbers are the same except for errors of rounding."""
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _by_target(output: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import mean
 
 from django.utils.translation import gettext, ngettext
 
 from predictions.comparison.agreement import Agreement
-from predictions.comparison.statistics import ENOUGH, is_one_sided, mean_of, median_of
+from predictions.comparison.statistics import ENOUGH, is_one_sided, median_of
 from predictions.web.formatting import count_of_text, number_text, wilson_interval
 
-# To say which version is better, this many cases are needed in which only one of the two is right.
+# To say which version is better, this many cases are needed in which only one is right, or one is closer to the truth.
 ENOUGH_APART = 10
 
 
@@ -85,7 +86,7 @@ def better(agreement: Agreement, names: Names) -> str:
             known,
         )
         return text % {"known": known, "needed": ENOUGH}
-    return _fewer_errors(agreement, names) if agreement.kind == "regression" else _more_right(agreement, names)
+    return _closer(agreement, names) if agreement.kind == "regression" else _more_right(agreement, names)
 
 
 def _more_right(agreement: Agreement, names: Names) -> str:
@@ -140,19 +141,25 @@ def _undecided(count: int, names: Names, least: int, most: int) -> str:
     return f"{said} {gettext('No true answer could change this verdict.')}" if least else said
 
 
-def _fewer_errors(agreement: Agreement, names: Names) -> str:
-    saved = mean_of([one.error(one.before) - one.error(one.after) for one in agreement.known])
-    low, high = saved.low or 0.0, saved.high or 0.0
-    if low <= 0 <= high:
+def _closer(agreement: Agreement, names: Names) -> str:
+    """A sign test of which number is closer to the truth. It is exact for any distribution of the errors.
+
+    An interval of the mean error is not: a few large errors decide it, which the sample may not have. So the mean only
+    keeps a version from being called better whose few errors outweigh.
+    """
+    before, after = agreement.closer("before"), agreement.closer("after")
+    saved = mean(agreement.errors("before")) - mean(agreement.errors("after"))
+    leaning = _leaning(before, after)
+    shown = {"after": names.after, "share": count_of_text(after, before + after), "of": len(agreement.known)}
+    if leaning * saved <= 0:
         text = gettext("Neither is known to be better, by %(of)s cases whose truth is known.")
-        return text % {"of": saved.of}
-    ends = sorted((abs(low), abs(high)))
+        return text % shown
     text = gettext(
-        "%(better)s is probably the better one for cases like these: its error is smaller by %(low)s to %(high)s in the"
-        " mean, by %(of)s cases whose truth is known."
+        "%(better)s is probably the better one for cases like these: where one of the two was closer to the truth,"
+        " %(after)s was so in %(share)s. Its mean error is smaller by %(saved)s, by %(of)s cases whose truth is known."
     )
-    shown = {"low": number_text(ends[0]), "high": number_text(ends[1]), "of": saved.of}
-    return text % {**shown, "better": _capital(names.after if low > 0 else names.before)}
+    better = _capital(names.after if leaning > 0 else names.before)
+    return text % {**shown, "better": better, "saved": number_text(abs(saved))}
 
 
 def _capital(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from django.urls import reverse
@@ -10,7 +11,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from predictions.comparison.agreement import SMALLEST_GROUP, Agreement, Answer
 from predictions.comparison.evidence import Evidence
-from predictions.comparison.statistics import Measured, mean_of, median_of
+from predictions.comparison.statistics import Measured, median_of
 from predictions.models import Comparison
 from predictions.models.comparison import Kind
 from predictions.serving.schema.kinds import Feature, Integer, Number
@@ -99,12 +100,16 @@ class TargetPresenter:
         return [("before", self._names.before), ("after", self._names.after)]
 
     def _accuracy(self, which: str, name: str) -> dict[str, Any]:
-        known = self._agreement.known
         if self.is_classification:
             right = self._agreement.right(which)
             bar = ShareBar(name, right.least, self.judged, right.most)
             return {"name": name, "bar": bar, "text": bar.text}
-        return {"name": name, "bar": None, "text": _text(mean_of([one.error(getattr(one, which)) for one in known]))}
+        errors = self._agreement.errors(which)
+        text = gettext("%(median)s; mean %(mean)s") % {
+            "median": _text(median_of(errors)),
+            "mean": number_text(mean(errors)),
+        }
+        return {"name": name, "bar": None, "text": text}
 
     @property
     def judged(self) -> int:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -87,10 +88,14 @@ def _accuracy(agreement: "Agreement") -> Iterator[str]:
     if agreement.kind == "classification":
         yield from _right(agreement)
     elif of := len(agreement.known):
-        before, after = (number_text(agreement.mean_error(which)) for which in ("before", "after"))
-        yield f"Where the truth is known ({of} rows), the mean error: {before} then, {after} now."
+        before, after = (_errors_text(agreement.errors(which)) for which in ("before", "after"))
+        yield f"Where the truth is known ({of} rows), the error: {before} then, {after} now."
     else:
         yield NOT_KNOWN
+
+
+def _errors_text(errors: Sequence[float]) -> str:
+    return f"{number_text(mean(errors))} in the mean, {number_text(median(errors))} in the median"
 
 
 def _right(agreement: "Agreement") -> Iterator[str]:
