@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 
 from predictions.models import Feedback, ModelVersion, Prediction
 from predictions.web.answer import AnswerPresenter, SeveralAnswers
-from predictions.web.formatting import number_text
+from predictions.web.formatting import exact_text
 from predictions.web.number_input import Unreadable, read_number
 
 WAS_RIGHT = {"yes": True, "no": False}
@@ -90,4 +90,4 @@ def _actual(text: str, prediction: Prediction) -> str | float | None:
 def _text(actual: Any, version: ModelVersion) -> str:
     if isinstance(actual, dict):
         return ", ".join(f"{name} {_text(actual[name], version)}" for name in version.target_names if name in actual)
-    return number_text(actual) if isinstance(actual, int | float) and not isinstance(actual, bool) else str(actual)
+    return exact_text(actual) if isinstance(actual, int | float) and not isinstance(actual, bool) else str(actual)
