@@ -44,3 +44,23 @@ def test_note_and_buttons_keep_all_digits_of_a_number(
         page = say(client, row, actual=typed, **more)
         assert stored()[1] == number
         typed = str(page.one("input", name="actual")["value"])
+
+
+@pytest.mark.parametrize(
+    ("posted", "was_right", "actual", "summary"),
+    [
+        ({"was_right": "yes", "actual": "virginica"}, True, None, "You said: it was right."),
+        ({"was_right": "no", "actual": "setosa"}, False, None, "You said: it was wrong."),
+        ({"was_right": "yes", "actual": "setosa"}, True, "setosa", "You said: it was right and it was setosa."),
+        ({"was_right": "no", "actual": "virginica"}, False, "virginica", "it was wrong and it was virginica."),
+        ({"actual": "virginica"}, False, "virginica", "it was wrong and it was virginica."),
+    ],
+)
+def test_button_drops_the_class_of_the_list_that_contradicts_it(
+    client: Client, iris: ModelVersion, posted: dict[str, str], was_right: bool, actual: str | None, summary: str
+) -> None:
+    """The list still has the class of earlier feedback selected when somebody presses a button."""
+    page = say(client, own(client, iris), comment="Hm.", **posted)
+
+    assert stored() == (was_right, actual, "Hm.")
+    assert summary in page.text
