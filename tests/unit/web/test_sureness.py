@@ -3,10 +3,12 @@
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from predictions.serving.training import figures
 from predictions.web.answer import AnswerPresenter
 from predictions.web.formatting import interval_text
 from predictions.web.number_input import read_number
@@ -261,11 +263,13 @@ def test_interval_that_is_shown_holds_the_one_that_was_computed(value: float, be
 TARGETS = {"minimum": 0.0, "maximum": 100.0, "counts": [1, 4, 0, 2], "percentiles": [float(p) for p in range(101)]}
 
 
-def placed(value: float, interval: Any = None, targets: Any = TARGETS, **facts: Any) -> AnswerPresenter:
+def placed(
+    value: float, interval: Any = None, targets: Any = TARGETS, rows: int = 309, **facts: Any
+) -> AnswerPresenter:
     manifest = {
         "target": {"name": "progress", "cases": "people"},
         "figures": {"target": targets},
-        "rows": {"training": 309},
+        "rows": {"training": rows},
     }
     return AnswerPresenter(regressed(value, interval, **facts), manifest)
 
@@ -356,6 +360,38 @@ def test_comparison_with_the_targets_is_true(targets: list[float], value: float)
     counted = {"Higher than": below, "Lower than": above, "The same as": len(targets) - below - above}
     word, share = re.fullmatch(r"(\w+ than|The same as) (?:about (\d+) %|all) .*", sentence).groups()  # type: ignore[union-attr]
     assert abs(int(share or 100) - counted[word] / len(targets) * 100) <= 5
+
+
+@pytest.mark.parametrize(
+    ("targets", "value", "sentence"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7], 6.995, "Higher than 6 of the 7 people in the data."),
+        ([1, 2, 3, 4, 5, 6, 7], 7.0, "Higher than 6 of the 7 people in the data."),
+        ([1, 2, 3, 4, 5, 6, 7], 2.001, "Lower than at least 5 of the 7 people in the data."),
+        ([1, 2, 3, 4, 5, 6, 7], 8.0, "Higher than all 7 people in the data."),
+        ([5, 5, 5, 6], 5.0, "The same as at least 2 of the 4 people in the data."),
+        ([5], 5.0, "The same as 1 of the 1 people in the data."),
+    ],
+)
+def test_number_is_counted_among_few_targets(targets: list[float], value: float, sentence: str) -> None:
+    distribution = figures.distribution(np.array(targets, dtype=float)).model_dump()
+
+    assert placed(value, targets=distribution, rows=len(targets)).standing == sentence
+
+
+HUNDREDTHS = st.integers(-(10**8), 10**8).map(lambda whole: whole / 100) | st.sampled_from([0.0, 1.0, 2.0])
+
+
+@given(st.lists(HUNDREDTHS, min_size=1, max_size=99), HUNDREDTHS)
+def test_count_among_few_targets_is_true(targets: list[float], value: float) -> None:
+    distribution = figures.distribution(np.array(targets)).model_dump()
+    sentence = placed(value, targets=distribution, rows=len(targets)).standing
+
+    below, above = sum(one < value for one in targets), sum(one > value for one in targets)
+    counted = {"Higher than": below, "Lower than": above, "The same as": len(targets) - below - above}
+    word, least, said = re.fullmatch(r"(\w+ than|The same as) (at least )?(\d+|all) .*", sentence).groups()  # type: ignore[union-attr]
+    count = len(targets) if said == "all" else int(said)
+    assert count <= counted[word] if least else count == counted[word]
 
 
 # --- Names: outliers and clusters -------------------------------------------------------------------------------------
