@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_lazy
 
-from predictions.web.formatting import frequency_text, interval_text, probability_text
+from predictions.web.formatting import frequency_text, interval_text, probability_text, range_text
 
 # The two likeliest classes are a tie if their probabilities differ by no more than this.
 TIE = 0.01
@@ -127,13 +127,22 @@ def _own_rule(output: Mapping[str, Any]) -> list[str]:
 
 
 def _tie(output: Mapping[str, Any]) -> list[str]:
-    likeliest = ranked(output.get("probabilities") or {})[:2]
-    if len(likeliest) < 2 or likeliest[0][1] - likeliest[1][1] > TIE:
+    likeliest = ranked(output.get("probabilities") or {})
+    tied = [(label, share) for label, share in likeliest if likeliest[0][1] - share <= TIE]
+    if len(tied) < 2:
         return []
-    (first, high), (second, low) = likeliest
-    text = gettext("A tie: %(first)s has %(high)s and %(second)s %(low)s. Either may be right.")
-    shown = {"high": probability_text(high), "low": probability_text(low)}
-    return [text % {"first": first, "second": second, **shown}]
+    if len(tied) == 2:
+        (first, high), (second, low) = tied
+        text = gettext("A tie: %(first)s has %(high)s and %(second)s %(low)s. Either may be right.")
+        shown = {"high": probability_text(high), "low": probability_text(low)}
+        return [text % {"first": first, "second": second, **shown}]
+    text = gettext("A tie: %(labels)s have %(shares)s each. Any of them may be right.")
+    return [text % {"labels": _named([label for label, _ in tied]), "shares": _range(tied)}]
+
+
+def _range(tied: Sequence[tuple[str, float]]) -> str:
+    low, high = probability_text(tied[-1][1]), probability_text(tied[0][1])
+    return high if low == high else range_text(low, high)
 
 
 def _set(output: Mapping[str, Any]) -> list[str]:

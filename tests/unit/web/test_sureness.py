@@ -138,6 +138,20 @@ def test_equally_probable_classes_are_in_one_order_however_they_are_stored() -> 
     assert said(stored)[0] == "A tie: apricot has 50.0 % and plum 50.0 %. Either may be right."
 
 
+@pytest.mark.parametrize(
+    ("shares", "sentence"),
+    [
+        ([0.3334, 0.3333, 0.3333], "A tie: a, b and c have 33.3 % each. Any of them may be right."),
+        ([0.338, 0.33, 0.332], "A tie: a, c and b have 33.0 % to 33.8 % each. Any of them may be right."),
+        ([0.4, 0.395, 0.205], "A tie: a has 40.0 % and b 39.5 %. Either may be right."),
+        ([1 / 7] * 7, "A tie: a, b, c, d, e and 2 more have 14.3 % each. Any of them may be right."),
+    ],
+)
+def test_tie_names_all_classes_that_are_as_probable(shares: list[float], sentence: str) -> None:
+    probabilities = dict(zip("abcdefg", shares, strict=False))
+    assert said(classified(probabilities=probabilities, label="a", grade="uncertain"))[0] == sentence
+
+
 @pytest.mark.parametrize("benign", [0.506, 0.9, 1.0])
 def test_tie_is_not_said_of_classes_that_are_apart(benign: float) -> None:
     assert "tie" not in " ".join(said(classified(benign, grade="clear")))
