@@ -152,12 +152,14 @@ def share_interval_text(right: int, of: int, most: int | None = None) -> str:
 
 
 def duration_text(duration: timedelta) -> str:
+    """The unit fits the rounded number: 0.9996 s is 1.0 s and not 1000 ms."""
     seconds = max(duration.total_seconds(), 0.0)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{fixed_text(seconds, 1)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    if (milliseconds := round(seconds * 1000)) < 1000:
+        return f"{milliseconds} ms"
+    if round(seconds, 1) < 120:
+        return f"{fixed_text(round(seconds, 1), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{round(seconds / 3600)} h"
 
 
 def share_interval(right: int, of: int, most: int | None = None) -> tuple[float, float]:

@@ -103,7 +103,19 @@ def test_frequency_is_within_three_points_and_never_one_in_something(share: floa
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-1, "0 ms"), (0.0304, "30 ms"), (1, "1.0 s"), (75.26, "75.3 s"), (300, "5 min"), (7200, "2 h")],
+    [
+        (-1, "0 ms"),
+        (0.0304, "30 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.0 s"),
+        (1, "1.0 s"),
+        (75.26, "75.3 s"),
+        (119.94, "119.9 s"),
+        (119.97, "2 min"),
+        (300, "5 min"),
+        (7199.9, "2 h"),
+        (7200, "2 h"),
+    ],
 )
 def test_duration_is_in_the_unit_that_fits(seconds: float, text: str) -> None:
     assert duration_text(timedelta(seconds=seconds)) == text
