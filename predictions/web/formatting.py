@@ -101,7 +101,19 @@ def _power_text(text: str) -> str:
 
 
 def percent_text(share: float, digits: int = 0) -> str:
-    return f"{fixed_text(share * 100, digits)} %"
+    """Only a share of nothing is written as 0 %, and only a share of all as 100 %."""
+    text, least = fixed_text(share * 100, digits), 10.0**-digits
+    if share > 0 and text == fixed_text(0, digits):
+        return f"< {fixed_text(least, digits)} %"
+    if share < 1 and text == fixed_text(100, digits):
+        return f"> {fixed_text(100 - least, digits)} %"
+    return f"{text} %"
+
+
+def score_text(value: float) -> str:
+    """A score whose best value is 1. Only 1 itself is written as 1."""
+    text = number_text(value)
+    return f"> {number_text(0.9999)}" if value < 1 and text == number_text(1) else text
 
 
 def fixed_text(value: float, digits: int) -> str:
@@ -147,8 +159,13 @@ def count_of_text(right: int, of: int) -> str:
 
 
 def share_interval_text(right: int, of: int, most: int | None = None) -> str:
-    low, high = share_interval(right, of, most)
-    return f"{low * 100:.0f}\N{EN DASH}{high * 100:.0f} %"
+    low, high = percent_ends(*share_interval(right, of, most))
+    return f"{low}\N{EN DASH}{high} %"
+
+
+def percent_ends(low: float, high: float) -> tuple[int, int]:
+    """The interval of a share in whole percent. No share is shown as surely all, nor as surely nothing."""
+    return min(round(low * 100), 99), max(round(high * 100), 1)
 
 
 def duration_text(duration: timedelta) -> str:

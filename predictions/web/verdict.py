@@ -8,7 +8,7 @@ from django.utils.translation import gettext, ngettext
 
 from predictions.comparison.agreement import Agreement
 from predictions.comparison.statistics import ENOUGH, is_one_sided, median_of
-from predictions.web.formatting import count_of_text, number_text, wilson_interval
+from predictions.web.formatting import count_of_text, number_text, percent_ends, wilson_interval
 
 # To say which version is better, this many cases are needed in which only one is right, or one is closer to the truth.
 ENOUGH_APART = 10
@@ -34,7 +34,7 @@ def same(agreement: Agreement, names: Names) -> str:
     counted = agreement.of
     if counted < ENOUGH:
         return _few(agreement, names)
-    low, high = (round(end * 100) for end in wilson_interval(agreement.same, counted))
+    low, high = percent_ends(*wilson_interval(agreement.same, counted))
     return _share_of_same(agreement) % {"low": low, "high": high, "of": counted, **asdict(names)}
 
 

@@ -14,8 +14,11 @@ from predictions.web.formatting import (
     frequency_text,
     interval_text,
     number_text,
+    percent_text,
     probability_text,
     rounded_text,
+    score_text,
+    share_interval_text,
 )
 
 shares = st.floats(0, 1)
@@ -99,6 +102,41 @@ def test_frequency_is_within_three_points_and_never_one_in_something(share: floa
         assert abs(number / total - share) < 0.03
     else:
         assert share > 0.95 if text.startswith("more") else share < 0.05
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "text"),
+    [
+        (0.0, 0, "0 %"),
+        (0.0, 1, "0.0 %"),
+        (0.0004, 1, "< 0.1 %"),
+        (0.0006, 1, "0.1 %"),
+        (0.004, 0, "< 1 %"),
+        (0.994, 0, "99 %"),
+        (0.998, 0, "> 99 %"),
+        (0.998, 1, "99.8 %"),
+        (0.9999, 1, "> 99.9 %"),
+        (1.0, 0, "100 %"),
+        (1.0, 1, "100.0 %"),
+    ],
+)
+def test_only_all_is_written_as_a_hundred_percent(share: float, digits: int, text: str) -> None:
+    assert percent_text(share, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.0, "1"), (0.99998, "> 0.9999"), (0.99994, "0.9999"), (0.0, "0"), (-0.5, "\u22120.5")]
+)
+def test_only_a_perfect_score_is_written_as_one(value: float, text: str) -> None:
+    assert score_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "text"),
+    [(9999, 10000, "99-100 %"), (10000, 10000, "99-100 %"), (0, 100000, "0-1 %"), (1, 100000, "0-1 %")],
+)
+def test_interval_of_a_share_is_neither_surely_all_nor_surely_nothing(right: int, of: int, text: str) -> None:
+    assert share_interval_text(right, of).replace("\N{EN DASH}", "-") == text
 
 
 @pytest.mark.parametrize(
