@@ -7,17 +7,16 @@ DAMAGED = 0xF700
 DAMAGED_CHARACTERS = f"[{chr(DAMAGED + 0x80)}-{chr(DAMAGED + 0xFF)}]"
 
 
-def decoded(raw: bytes, encoding: str, newline: str) -> bytes:
-    """The text in UTF-8, with line feeds at line ends and with invalid bytes marked."""
-    if encoding == "utf-8" and newline == "\n":
+def decoded(raw: bytes, encoding: str) -> bytes:
+    """The text in UTF-8, with invalid bytes marked."""
+    if encoding == "utf-8":
         try:
             raw.decode()
         except UnicodeDecodeError:
             pass
         else:
             return raw
-    text = marked(raw, encoding)
-    return (text if newline == "\n" else text.replace(newline, "\n")).encode("utf-8", "replace")
+    return marked(raw, encoding).encode("utf-8", "replace")
 
 
 def _mark_damage(error: UnicodeError) -> tuple[str, int]:

@@ -33,6 +33,7 @@ DELIMITERS = {",": english("comma"), ";": english("semicolon"), "\t": english("t
 DECIMALS = {".": english("point"), ",": english("comma")}
 SAMPLE_BYTES = 1024 * 1024
 SAMPLE_ROWS = 100
+_LINE_END = re.compile("\r\n?|\n")
 _COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
 _POINT_NUMBER = re.compile(r"[+-]?[\d ,]*\.\d+([eE][+-]?\d+)?")
 
@@ -51,7 +52,6 @@ class Layout(BaseModel):
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
-    newline: str = "\n"
     header: bool = True
     sheet: str | None = None
     sheets: list[str] = []
@@ -135,8 +135,6 @@ def _features_by_place(layout: Layout, signature: Signature) -> dict[int, Featur
 
 def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature, wishes: Wishes) -> Layout:
     text = sample[len(bom) :].decode(encoding, "replace")
-    newline = "\r" if "\r" in text and "\n" not in text else "\n"
-    text = text.replace("\r", "\n") if newline == "\r" else text
     delimiter = wishes.delimiter or _delimiter(text, signature)
     records = list(_records(text, delimiter))
     if not records:
@@ -151,12 +149,11 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
         encoding=encoding,
         delimiter=delimiter,
         decimal=wishes.decimal or _decimal(rows, signature, matched, delimiter),
-        newline=newline,
         header=header,
         columns=columns,
         matched=matched,
         start=len(bom) + len(head.encode(encoding, "replace")),
-        line=1 + head.count("\n"),
+        line=1 + len(_LINE_END.findall(head)),
     )
 
 

@@ -61,14 +61,12 @@ def _json_layout(sample: bytes, signature: Signature) -> Layout:
 def preview_rows(file: IO[bytes], layout: Layout, signature: Signature) -> Any:
     """The first rows as a block, for a preview and to measure the speed of a model."""
     from predictions.batches.blocks import first_rows  # noqa: PLC0415 - pyarrow, where a file is looked at
-    from predictions.batches.reader import parts, rows  # noqa: PLC0415
+    from predictions.batches.reader import parts, records, rows  # noqa: PLC0415
 
     if layout.counts_records:
         part = next(iter(parts(file, layout, signature, 0, layout.line, SAMPLE_ROWS)), None)
         content = part.content if part and part.content else b""
     else:
-        file.seek(layout.start)
-        raw = file.read(SAMPLE_BYTES)
-        lines = raw.splitlines(keepends=True)
-        content = b"".join(lines if len(raw) < SAMPLE_BYTES else lines[:-1])
+        size = file.seek(0, 2)
+        content, _ = records(file, layout.start, size, layout, signature, layout.line, SAMPLE_BYTES)
     return first_rows(rows(content, layout.line, layout, signature), SAMPLE_ROWS)
