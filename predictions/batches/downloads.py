@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from predictions.batches import delimited
 from predictions.batches.layout import Layout
 from predictions.models import BatchChunk, BatchJob
 from predictions.models import batch_files as store
@@ -82,15 +83,11 @@ def _pieces(job: BatchJob, name: str) -> Iterator[bytes]:
 
 def header(names: list[str], delimiter: str) -> bytes:
     """The first line. A name gets the same guard against formulas as a text cell."""
-    return (delimiter.join(_quoted(_guarded(name), delimiter) for name in names) + "\n").encode()
+    return delimited.line(map(_guarded, names), delimiter).encode()
 
 
 def _guarded(name: str) -> str:
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else name
-
-
-def _quoted(name: str, delimiter: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if any(c in name for c in ('"', "\n", "\r", delimiter)) else name
 
 
 def template(names: list[str], rows: list[list[str]]) -> bytes:

@@ -4,10 +4,9 @@ Delimited text and JSON lines are read in place. A workbook or a Parquet file is
 text, part by part.
 """
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import orjson
 import pyarrow as pa
 from django.conf import settings
 
-from predictions.batches import line_ends, sheets
+from predictions.batches import delimited, line_ends, sheets
 from predictions.batches.blocks import Block, parse
 from predictions.batches.decoding import decoded
 from predictions.batches.layout import Layout
@@ -166,19 +165,7 @@ def cell_text(row: dict[str, Any] | None, name: str) -> str:
 
 # --- Workbooks and Parquet --------------------------------------------------------------------------------------------
 def _converted(file: IO[bytes], layout: Layout, done: int, line: int, most: int) -> Iterator[Part]:
-    buffer, count = io.StringIO(newline=""), 0
-    written = csv.writer(buffer, delimiter=layout.delimiter, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    for row in sheets.rows(file, layout, done):
-        written.writerow(row)
-        count += 1
-        if count == most:
-            yield _part(buffer, done, line, count)
-            done, line, count = done + count, line + count, 0
-            buffer.seek(0)
-            buffer.truncate()
-    if count:
-        yield _part(buffer, done, line, count)
-
-
-def _part(buffer: io.StringIO, done: int, line: int, count: int) -> Part:
-    return Part(done, count, line, count, count, buffer.getvalue().encode("utf-8", "replace"))
+    found = sheets.rows(file, layout, done)
+    while lot := list(islice(found, most)):
+        yield Part(done, len(lot), line, len(lot), len(lot), delimited.content(lot, layout.delimiter))
+        done, line = done + len(lot), line + len(lot)

@@ -1,4 +1,3 @@
-import csv
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import groupby
@@ -7,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from predictions.batches import delimited
 from predictions.comparison.truths import Told, classes, latest
 from predictions.management.lifecycle import find_model
 from predictions.models import Feedback, ModelVersion, Prediction
@@ -53,8 +53,8 @@ def _write(champion: ModelVersion, file: Any) -> tuple[int, int]:
     """
     features = champion.signature.names
     targets = [view["target"]["name"] for view in champion.views] or [champion.manifest["target"]["name"]]
-    writer, count, unknown = csv.writer(file, lineterminator="\n"), 0, 0
-    writer.writerow([*features, *targets, *ABOUT])
+    count, unknown = 0, 0
+    file.write(delimited.line([*features, *targets, *ABOUT], ","))
     for row, told in _told(champion):
         if not told.truths:
             unknown += 1
@@ -63,7 +63,7 @@ def _write(champion: ModelVersion, file: Any) -> tuple[int, int]:
         truths = {name or row.version.manifest["target"]["name"]: truth for name, truth in told.truths.items()}
         known = [*(_cell(values.get(name)) for name in features), *(truths.get(name) for name in targets)]
         about = [row.pk, row.version.number, row.created_at.isoformat(), told.given_at and told.given_at.isoformat()]
-        writer.writerow([*known, *about])
+        file.write(delimited.line(["" if cell is None else str(cell) for cell in (*known, *about)], ","))
         count += 1
     return count, unknown
 

@@ -1,11 +1,14 @@
 """Cells with line breaks, and line ends of all kinds: rows stay whole, and an editor shows the same line numbers."""
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
 
-from predictions.batches import reader
+from predictions.batches import delimited, exports, jobs, reader
 from predictions.models import BatchJob, RegisteredModel
 from tests.support.files import GOOD, NAMES, bad_rows, correct, places, results, score, text
 
@@ -73,6 +76,33 @@ def test_long_cell_of_many_lines_is_one_row(iris: RegisteredModel, monkeypatch: 
     job = score(iris, text([[*GOOD, "x"], [*GOOD, long], [*GOOD, "y"]], [*NAMES, "note"]))
     assert places(bad_rows(job)) == [(3, ": cell_too_long")]
     assert notes(job) == [("x", True), (long, False), ("y", True)]
+
+
+# --- Cells with carriage returns, in files that this product writes ---------------------------------------------------
+BROKEN = ["a\rb", "\r", "c\r\nd", 'e"\r', "f"]
+
+
+def test_results_with_carriage_returns_can_be_corrected_again_and_exported(iris: RegisteredModel) -> None:
+    job = score(iris, delimited.content([[*NAMES, "note"], *(["x", *GOOD[1:], note] for note in BROKEN)], ","))
+    for row in range(len(BROKEN)):
+        bad = bad_rows(job)
+        bad[0][A] = "5.1"
+        job = correct(job, delimited.content([list(bad[0]), bad[0].values()], ","))
+        good = [True] * (row + 1) + [False] * (len(BROKEN) - row - 1)
+        assert notes(job) == [(guarded(note), is_good) for note, is_good in zip(BROKEN, good, strict=True)]
+    parquet = io.BytesIO(b"".join(exports.results(jobs.with_versions([job])[0], "parquet")))
+    assert pq.read_table(parquet).column("note").to_pylist() == BROKEN
+
+
+def guarded(note: str) -> str:
+    return "'" + note if note.startswith("\r") else note
+
+
+def test_carriage_returns_in_cells_of_a_parquet_file_add_no_row(iris: RegisteredModel) -> None:
+    columns = {**{name: [float(value)] * 5 for name, value in zip(NAMES, GOOD, strict=True)}, "note": BROKEN}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    assert notes(score(iris, buffer.getvalue())) == [(guarded(note), True) for note in BROKEN]
 
 
 # --- Line ends --------------------------------------------------------------------------------------------------------
