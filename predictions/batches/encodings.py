@@ -15,6 +15,8 @@ _OF_NUMBERS = re.compile("[\u00a0\u2009\u202f\u2019\u2212\u2013]")
 
 
 def find_encoding(sample: bytes) -> str:
+    if sample.count(b"\0") > len(sample) // 4:  # ASCII characters in UTF-16; they would also be valid UTF-8
+        return "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
     try:
         sample.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -25,8 +27,6 @@ def find_encoding(sample: bytes) -> str:
 
 
 def _legacy_encoding(sample: bytes) -> str:
-    if sample.count(b"\0") > len(sample) // 4:
-        return "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
     # Almost all of the sample is UTF-8: a few damaged characters do not change the encoding of a file.
     if len(sample.decode("utf-8", "ignore").encode()) > len(sample) * 0.9 and _has_utf8(sample):
         return "utf-8"
@@ -47,6 +47,16 @@ def _same(sample: bytes, one: str, other: str) -> bool:
 
 def _has_utf8(sample: bytes) -> bool:
     return any(ord(character) > 127 for character in sample.decode("utf-8", "ignore"))
+
+
+def end_of_lines(raw: bytes, count: int, encoding: str) -> int:
+    """The number of bytes of the first `count` lines; all bytes if there are fewer. The lines are not encoded again:
+    that would not give damaged bytes back.
+    """
+    feed, carriage = ("\n".encode(encoding), "\r".encode(encoding))
+    line = rb"(?s:(?!%b|%b).{%d})*+(?>%b%b|%b|%b)" % (feed, carriage, len(feed), carriage, feed, carriage, feed)
+    found = re.match(rb"(?:%b){%d}" % (line, count), raw)
+    return found.end() if found else len(raw)
 
 
 # --- Whether it is right ----------------------------------------------------------------------------------------------

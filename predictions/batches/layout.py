@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeAlias
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict
 
-from predictions.batches.encodings import BOMS, ENCODINGS, find_encoding, is_explained
+from predictions.batches.decoding import marked, shown
+from predictions.batches.encodings import BOMS, ENCODINGS, end_of_lines, find_encoding, is_explained
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Feature, Integer, Number, Signature
@@ -33,7 +34,9 @@ DELIMITERS = {",": english("comma"), ";": english("semicolon"), "\t": english("t
 DECIMALS = {".": english("point"), ",": english("comma")}
 SAMPLE_BYTES = 1024 * 1024
 SAMPLE_ROWS = 100
-_LINE_END = re.compile("\r\n?|\n")
+_LINE = re.compile("[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+# A first line for Excel, which names the delimiter of the lines behind it.
+_HINT = re.compile('"?sep=([,;\t|])"?(?:\r\n?|\n)', re.IGNORECASE)
 _COMMA_NUMBER = re.compile(r"[+-]?[\d .]*,\d+")
 _POINT_NUMBER = re.compile(r"[+-]?[\d ,]*\.\d+([eE][+-]?\d+)?")
 
@@ -134,15 +137,18 @@ def _features_by_place(layout: Layout, signature: Signature) -> dict[int, Featur
 
 
 def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature, wishes: Wishes) -> Layout:
-    text = sample[len(bom) :].decode(encoding, "replace")
-    delimiter = wishes.delimiter or _delimiter(text, signature)
+    raw = sample[len(bom) :]
+    text = marked(raw, encoding)
+    hint = _HINT.match(text)
+    before, text = (hint[0], text[hint.end() :]) if hint else ("", text)
+    delimiter = wishes.delimiter or (hint[1] if hint else _delimiter(text, signature))
     records = list(_records(text, delimiter))
     if not records:
         raise InvalidInput([Problem(None, "empty_file", english("The file is empty."), "/file")])
     header = _has_header(records[0], signature) if wishes.header is None else wishes.header
-    columns = records[0] if header else _names(len(records[0]), signature)
+    columns = [shown(name) for name in records[0]] if header else _names(len(records[0]), signature)
     matched = match_columns(columns, signature)
-    head = _head(text, delimiter) if header else ""
+    lines = len(_LINE.findall(before + (_head(text, delimiter) if header else "")))
     rows = records[1:] if header else records
     return Layout(
         format="csv",
@@ -152,8 +158,8 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
         header=header,
         columns=columns,
         matched=matched,
-        start=len(bom) + len(head.encode(encoding, "replace")),
-        line=1 + len(_LINE_END.findall(head)),
+        start=len(bom) + end_of_lines(raw, lines, encoding),
+        line=1 + lines,
     )
 
 
