@@ -1,5 +1,7 @@
 """Opens a file that was sent: finds its format by its content, and its layout."""
 
+import codecs
+import re
 from itertools import islice
 from typing import IO, Any
 
@@ -19,6 +21,9 @@ from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature
 
+# The begin of an array of rows. A row itself may be an array, but holds no objects or arrays.
+_ARRAY = re.compile(rb"\s*\[\s*[\[{]")
+
 
 def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout:
     """The layout of a file.
@@ -35,13 +40,19 @@ def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout
     if sample.startswith(b"PAR1"):
         return sheets.parquet_layout(file, signature)
     refuse_other_content(sample[:4096])
-    if sample.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
-        return _json_layout(sample, signature)
+    bom = len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0
+    if sample[bom:].lstrip().startswith((b"{", b"[")):
+        return _json_layout(sample[bom:], bom, signature)
     return text_layout(sample, signature, wishes)
 
 
-def _json_layout(sample: bytes, signature: Signature) -> Layout:
+def _json_layout(sample: bytes, start: int, signature: Signature) -> Layout:
     """The columns are the members of the first objects, in order of first use; in signature order for rows as lists."""
+    if _ARRAY.match(sample):
+        message = english(
+            "The file is one JSON array. Write one JSON object on each line, without brackets and commas around it."
+        )
+        raise InvalidInput([Problem(None, "not_json", message, "/file")])
     columns: dict[str, None] = {}
     for line in islice((line for line in sample.splitlines() if line.strip()), SAMPLE_ROWS):
         try:
@@ -55,7 +66,7 @@ def _json_layout(sample: bytes, signature: Signature) -> Layout:
         )
         raise InvalidInput([Problem(None, "not_json", message, "/file")])
     names = list(columns) + [feature.name for feature in signature.features if feature.name not in columns]
-    return Layout(format="jsonl", columns=names, matched=match_columns(names, signature))
+    return Layout(format="jsonl", columns=names, matched=match_columns(names, signature), start=start)
 
 
 def preview_rows(file: IO[bytes], layout: Layout, signature: Signature) -> Any:

@@ -121,20 +121,20 @@ def rows(raw: bytes, line: int, layout: Layout, signature: Signature) -> Block:
     if text and not text.endswith(b"\n"):
         text += b"\n"
     if layout.format == "jsonl":
-        return _json_rows(text, line, layout)
+        return _json_rows(text, line, layout, signature)
     dialect = dialect_of(layout, signature)
     longest, is_table = settings.BATCH_CELL_BYTES, layout.format == "parquet"
     return parse(text, line, dialect, longest, by_record=layout.counts_records, keeps_blank_rows=is_table)
 
 
-def _json_rows(text: bytes, line: int, layout: Layout) -> Block:
+def _json_rows(text: bytes, line: int, layout: Layout, signature: Signature) -> Block:
     objects: list[Any] = []
     lines, flaws = [], {}
     for number, one in enumerate(text.splitlines(), line):
         if not one.strip():
             continue
         try:
-            objects.append(_object(one, layout))
+            objects.append(_object(one, layout, signature))
         except ValueError as error:
             objects.append(None)
             message = english("This line cannot be read: {why}.", why=error)
@@ -144,10 +144,15 @@ def _json_rows(text: bytes, line: int, layout: Layout) -> Block:
     return Block(cells, np.array(lines, dtype=np.int64), flaws, objects)
 
 
-def _object(line: bytes, layout: Layout) -> dict[str, Any]:
+def _object(line: bytes, layout: Layout, signature: Signature) -> dict[str, Any]:
     found = orjson.loads(line)
-    if isinstance(found, list) and len(found) <= len(layout.columns):
-        return dict(zip(layout.columns, found, strict=False))
+    if isinstance(found, list):
+        if len(found) != len(signature.names):
+            message = english(
+                "it has {given} values for {wanted} features", given=len(found), wanted=len(signature.names)
+            )
+            raise ValueError(message)
+        return dict(zip(signature.names, found, strict=True))
     if not isinstance(found, dict):
         message = english("it must be an object, or a list of values in signature order")
         raise ValueError(message)  # noqa: TRY004 - one kind of error
