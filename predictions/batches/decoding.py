@@ -2,6 +2,8 @@
 
 import codecs
 
+from predictions.batches.marks import unmarked
+
 # An invalid byte is kept as one of these characters, which are in a range for private use.
 DAMAGED = 0xF700
 DAMAGED_CHARACTERS = f"[{chr(DAMAGED + 0x80)}-{chr(DAMAGED + 0xFF)}]"
@@ -35,8 +37,8 @@ def marked(raw: bytes, encoding: str = "utf-8") -> str:
 
 
 def shown(text: str) -> str:
-    """Text with damaged characters as Latin-1 would show them."""
+    """Text for people: with damaged characters as Latin-1 would show them, and without the mark of a cell."""
     return "".join(
         chr(ord(character) - DAMAGED) if DAMAGED + 0x80 <= ord(character) <= DAMAGED + 0xFF else character
-        for character in text
+        for character in unmarked(text)
     )

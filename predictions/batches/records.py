@@ -195,8 +195,8 @@ def contains(cells: Any, mark: bytes) -> bool:
 
 
 def is_damaged(cells: Any) -> bool:
-    """Whether any cell may hold a mark of `decoding`, by the first bytes of the marks in UTF-8."""
-    return contains(cells, b"\xef\x9e") or contains(cells, b"\xef\x9f")
+    """Whether any cell may hold a mark of `decoding` or `marks`, by the first bytes of the marks in UTF-8."""
+    return any(contains(cells, start) for start in (b"\xef\x9e", b"\xef\x9f", b"\xef\xb7"))
 
 
 def text_of(cells: Any) -> bytes | None:
