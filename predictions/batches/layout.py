@@ -125,7 +125,7 @@ def text_layout(sample: bytes, signature: Signature, wishes: Wishes) -> Layout:
     bom = next((mark for mark in BOMS if sample.startswith(mark)), b"")
     if known := wishes.encoding or BOMS.get(bom):
         return _text_layout(sample, bom, known, signature, wishes)
-    found = _text_layout(sample, bom, find_encoding(sample), signature, wishes)
+    found = _text_layout(sample, bom, find_encoding(sample, signature.features), signature, wishes)
     if is_explained(sample, found.encoding, found.delimiter, found.columns, _features_by_place(found, signature)):
         return found
     return _text_layout(sample, bom, "utf-8", signature, wishes)
