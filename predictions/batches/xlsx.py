@@ -24,7 +24,7 @@ def marks(file: IO[bytes], sheet: str) -> Marks:
     """The marked texts of these cells, by row and by column. Both count from 0.
 
     Raises:
-        ExpatError, ValueError: the workbook is damaged.
+        ExpatError, ValueError: the workbook is damaged, or declares entities.
     """
     with zipfile.ZipFile(file) as archive:
         name = _part(archive, sheet)
@@ -67,8 +67,14 @@ def _is_suspicious(archive: zipfile.ZipFile, name: str) -> bool:
 def _parser(start: Callable[..., None], end: Any = None, text: Any = None) -> Any:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse_declarations
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
     return parser
+
+
+def _refuse_declarations(*_: Any) -> None:
+    """A workbook declares nothing. A declared entity could stand for gigabytes of text."""
+    raise ValueError("it has a document type declaration")
 
 
 def _local(name: str) -> str:

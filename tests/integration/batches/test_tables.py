@@ -133,6 +133,19 @@ def test_cell_outside_the_sheet_is_refused(kinds: RegisteredModel, cell: str) ->
 
 
 # --- Empty rows -------------------------------------------------------------------------------------------------------
+def test_workbook_that_declares_entities_is_refused(kinds: RegisteredModel) -> None:
+    declared = '<!DOCTYPE x [<!ENTITY a "1">]>'
+    with zipfile.ZipFile(io.BytesIO(sheet(HEADER, with_cell(1, "<c><f>1+1</f></c>")))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for name, content in parts.items():
+            start = content.find(b"?>") + 2 if content.startswith(b"<?xml") else 0
+            made.writestr(name, content[:start] + declared.encode() + content[start:])
+    with pytest.raises(UnsupportedMediaType):
+        score(kinds, buffer.getvalue())
+
+
 def test_empty_rows_before_the_header_are_skipped_and_counted(kinds: RegisteredModel) -> None:
     job = score(kinds, sheet([], [], HEADER, ROW, with_cell(0, "x")))
     assert places(bad_rows(job)) == [(5, "long side: wrong_type")]
