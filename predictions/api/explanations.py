@@ -31,8 +31,9 @@ EXAMPLE = '{"bmi": 28.5}'
 class Explained(serializers.Serializer[Any]):
     """`base` plus the contributions is `answer`: the mean answer of `rows` training rows, and the one to this row.
 
-    On the scale `value` it is the number itself; on `probability` and `log-odds`, that of `label`. An answer that
-    cannot be explained has a `reason` alone.
+    On the scale `value` it is the number itself; on `probability` the shown probability of `label`, and on `log-odds`
+    the logarithm of its odds. An answer that cannot be explained, one of a version without training rows for example,
+    has a `reason` alone.
     """
 
     scale = serializers.ChoiceField(["value", "probability", "log-odds"], required=False)
@@ -86,15 +87,24 @@ class Change(serializers.Serializer[Any]):
         return {"from": AnyValue(), **super().get_fields()}
 
 
+class Tried(serializers.Serializer[Any]):
+    """How many other values were tried for `change`, each alone, and for how many features."""
+
+    features = serializers.IntegerField()
+    values = serializers.IntegerField()
+
+
 class WhatIf(serializers.Serializer[Any]):
     """How the estimate moves, not what a change would do. `curves` are of the features that move the answer most;
-    `change` is the smallest change of one value that gives another class, or a number outside the interval."""
+    `change` is the smallest change among those that were tried that gives another class, or a number outside the
+    interval. Without it, nothing is known of values that were not tried. Results of earlier releases lack `tried`."""
 
     before = Output(allow_null=True, help_text="The answer to the row as it was asked.")
     changed = Output(allow_null=True, help_text="The answer to the row with the values of `features`.")
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # see `serializers`
     curves = Curve(many=True)
     change = Change(allow_null=True)
+    tried = Tried(required=False)
 
 
 class WhatIfBody(serializers.Serializer[Any]):

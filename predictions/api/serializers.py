@@ -58,11 +58,13 @@ class Classification(serializers.Serializer[Any]):
     grade = serializers.ChoiceField(
         ["clear", "uncertain", "outside"],
         allow_null=True,
-        help_text="clear: the set holds the answer alone. uncertain: it holds several classes, another one or none. "
+        help_text="clear: the set holds the answer alone, and on held-out rows such answers were not wrong more than "
+        "twice as often as the coverage allows. uncertain: any other set. "
         "outside: the row lies outside the training data. null: nothing is known.",
     )
     grade_evidence = Evidence(
-        allow_null=True, help_text="Right answers among the held-out rows of this grade; null for outside."
+        allow_null=True,
+        help_text="Right answers among the held-out rows with this answer and this grade; null for outside.",
     )
 
 

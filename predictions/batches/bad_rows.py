@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from predictions.batches import writer
+from predictions.batches import delimited, writer
 from predictions.batches.blocks import Block
 from predictions.batches.layout import Layout
 from predictions.batches.scoring import Scored, error_text
@@ -24,7 +24,7 @@ def of(job: BatchJob, base: BatchChunk, layout: Layout) -> dict[int, Any]:
     content = store.read(job, base.outputs["bad"])
     if layout.format == "jsonl":
         return {row["line"]: row for row in map(orjson.loads, content.splitlines())}
-    return {int(record[-2]): record for record in writer.records(content, layout)}
+    return {int(record[-2]): record for record in delimited.records(content, layout.delimiter)}
 
 
 def after(job: BatchJob, base: BatchChunk, block: Block, scored: Scored, layout: Layout) -> dict[int, Any]:
@@ -37,9 +37,8 @@ def after(job: BatchJob, base: BatchChunk, block: Block, scored: Scored, layout:
     if layout.format == "jsonl":
         bad |= {row["line"]: row for row in map(orjson.loads, writer.bad_objects(block, rows, errors).splitlines())}
     elif rows:
-        bad |= {
-            int(record[-2]): record for record in writer.records(writer.bad_rows(block, layout, rows, errors), layout)
-        }
+        written = writer.bad_rows(block, layout, rows, errors)
+        bad |= {int(record[-2]): record for record in delimited.records(written, layout.delimiter)}
     return dict(sorted(bad.items()))
 
 
@@ -50,7 +49,7 @@ def save(chunk: BatchChunk, bad: Mapping[int, Any], layout: Layout) -> str | Non
     if layout.format == "jsonl":
         content = b"".join(orjson.dumps(row) + b"\n" for row in bad.values())
     else:
-        content = writer.written(list(bad.values()), layout)
+        content = delimited.content(bad.values(), layout.delimiter)
     return store.save(chunk.job, f"{chunk.number}-{chunk.claim}.bad", content)
 
 

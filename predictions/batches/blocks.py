@@ -17,13 +17,14 @@ from predictions.serving.schema.sentences import english
 class Block:
     """Rows in the order of the file. `cells` has a text column for each column of the file; `lines` has the line of
     each row; `flaws` has the flaw of each flawed row. `objects` are the rows of JSON, whose values have types; None for
-    text. `is_closed` is false if the text ends within quotes."""
+    text. `open_lines` are the lines of records that are open at the end of the text: more text might close them. As
+    rows they count as mistakes in quotes."""
 
     cells: list[Any]
     lines: Lines
     flaws: dict[int, Flaw] = field(default_factory=dict)
     objects: list[dict[str, Any] | None] | None = None
-    is_closed: bool = True
+    open_lines: list[int] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -51,10 +52,11 @@ def parse(
     `by_record`: lines are counted by records, not by line breaks.
     """
     found = read(text, dialect)
-    block = _assembled(list(pieces_of(text, found, first_line, dialect, by_record=by_record)), dialect)
+    pieces, open_lines = pieces_of(text, found, first_line, dialect, by_record=by_record)
+    block = _assembled(pieces, dialect)
     if not keeps_blank_rows:
         block = _without_blank_rows(block)
-    block.is_closed = found.is_closed
+    block.open_lines = open_lines
     for column in block.cells:
         _refuse_long_cells(block, column, longest)
     return block

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
+from predictions.batches import marks
 from predictions.batches.blocks import Block
 from predictions.batches.decoding import DAMAGED_CHARACTERS, shown
 from predictions.batches.layout import Layout
@@ -176,11 +177,8 @@ def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, 
         if place is None:
             continue
         text = block.cells[place][row].as_py()
-        if has_damage and re.search(DAMAGED_CHARACTERS, text):
-            message = english(
-                "Holds bytes that are not {encoding}. Save the file in one encoding.", encoding=layout.encoding
-            )
-            damaged.append(Problem(feature.name, "wrong_encoding", message))
+        if has_damage and (problem := _damage(feature.name, text, layout)):
+            damaged.append(problem)
         given[feature.name] = read_cell(feature, text, layout)
     try:
         values = signature.clean(given)
@@ -191,6 +189,16 @@ def _clean_row(block: Block, layout: Layout, signature: Signature, row: int, *, 
     if damaged:
         raise InvalidInput(damaged)
     return values
+
+
+def _damage(feature: str, text: str, layout: Layout) -> Problem | None:
+    """The problem of a cell with bytes that the encoding does not know, or of a cell that is shown but has no value."""
+    if re.search(DAMAGED_CHARACTERS, text):
+        message = english(
+            "Holds bytes that are not {encoding}. Save the file in one encoding.", encoding=layout.encoding
+        )
+        return Problem(feature, "wrong_encoding", message)
+    return marks.problem_of(feature, text)
 
 
 def _explained(problem: Problem, signature: Signature, given: Mapping[str, Any], layout: Layout) -> Problem:
@@ -245,11 +253,12 @@ def _choice(feature: Choice, text: str, decimal: str) -> Any:
 
 
 def _damaged(block: Block) -> Mask:
-    """The rows that hold bytes which the encoding does not know."""
+    """The rows with cells that `_damage` may refuse."""
     found = np.zeros(block.rows, dtype=bool)
     for cells in block.cells:
         if is_damaged(cells):
-            found |= pc.match_substring_regex(cells, DAMAGED_CHARACTERS).to_numpy(zero_copy_only=False)
+            pattern = f"{DAMAGED_CHARACTERS}|{marks.MARKED}"
+            found |= pc.match_substring_regex(cells, pattern).to_numpy(zero_copy_only=False)
     return found
 
 

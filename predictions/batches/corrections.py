@@ -8,7 +8,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from predictions.batches import bad_rows, reader, sent_corrections, writer
+from predictions.batches import bad_rows, delimited, reader, sent_corrections, writer
 from predictions.batches.blocks import Block
 from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.histograms import merged
@@ -124,8 +124,8 @@ def _object(
 
 def _save_results(chunk: BatchChunk, block: Block, scored: Scored, layout: Layout, places: Mapping[int, int]) -> str:
     base = chunk.replaces
-    records = writer.records(store.read(chunk.job, base.outputs["results"]), layout) if base else []
-    new = writer.records(writer.results(block, layout, scored.columns), layout)
+    records = delimited.records(store.read(chunk.job, base.outputs["results"]), layout.delimiter) if base else []
+    new = delimited.records(writer.results(block, layout, scored.columns), layout.delimiter)
     for line, record in zip(block.lines.tolist(), new, strict=True):
         records[places[line]] = record
-    return store.save(chunk.job, f"{chunk.number}-{chunk.claim}.results", writer.written(records, layout))
+    return store.save(chunk.job, f"{chunk.number}-{chunk.claim}.results", delimited.content(records, layout.delimiter))

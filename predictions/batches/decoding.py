@@ -2,22 +2,23 @@
 
 import codecs
 
+from predictions.batches.marks import unmarked
+
 # An invalid byte is kept as one of these characters, which are in a range for private use.
 DAMAGED = 0xF700
 DAMAGED_CHARACTERS = f"[{chr(DAMAGED + 0x80)}-{chr(DAMAGED + 0xFF)}]"
 
 
-def decoded(raw: bytes, encoding: str, newline: str) -> bytes:
-    """The text in UTF-8, with line feeds at line ends and with invalid bytes marked."""
-    if encoding == "utf-8" and newline == "\n":
+def decoded(raw: bytes, encoding: str) -> bytes:
+    """The text in UTF-8, with invalid bytes marked."""
+    if encoding == "utf-8":
         try:
             raw.decode()
         except UnicodeDecodeError:
             pass
         else:
             return raw
-    text = marked(raw, encoding)
-    return (text if newline == "\n" else text.replace(newline, "\n")).encode("utf-8", "replace")
+    return marked(raw, encoding).encode("utf-8", "replace")
 
 
 def _mark_damage(error: UnicodeError) -> tuple[str, int]:
@@ -36,8 +37,8 @@ def marked(raw: bytes, encoding: str = "utf-8") -> str:
 
 
 def shown(text: str) -> str:
-    """Text with damaged characters as Latin-1 would show them."""
+    """Text for people: with damaged characters as Latin-1 would show them, and without the mark of a cell."""
     return "".join(
         chr(ord(character) - DAMAGED) if DAMAGED + 0x80 <= ord(character) <= DAMAGED + 0xFF else character
-        for character in text
+        for character in unmarked(text)
     )

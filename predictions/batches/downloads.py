@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from predictions.batches import delimited
 from predictions.batches.columns import EXTRA_COLUMNS
 from predictions.batches.layout import Layout
 from predictions.batches.texts import guarded
@@ -83,8 +84,4 @@ def _pieces(job: BatchJob, name: str) -> Iterator[bytes]:
 
 def header(names: list[str], delimiter: str) -> bytes:
     """The first line, or one like it. A name gets the same guard against formulas as a text cell."""
-    return (delimiter.join(_quoted(guarded(name), delimiter) for name in names) + "\n").encode()
-
-
-def _quoted(name: str, delimiter: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if any(c in name for c in ('"', "\n", "\r", delimiter)) else name
+    return delimited.line(map(guarded, names), delimiter).encode()

@@ -2,7 +2,9 @@
 
 import csv
 import re
+from codecs import lookup
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from predictions.serving.schema.signature import Choice, Feature, Integer, Number
 
@@ -14,39 +16,72 @@ LINES = 200
 _OF_NUMBERS = re.compile("[\u00a0\u2009\u202f\u2019\u2212\u2013]")
 
 
-def find_encoding(sample: bytes) -> str:
+def find_encoding(sample: bytes, features: Sequence[Feature]) -> str:
+    if sample.count(b"\0") > len(sample) // 4:  # ASCII characters in UTF-16; they would also be valid UTF-8
+        return "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
     try:
         sample.decode("utf-8")
     except UnicodeDecodeError as error:
         if error.start >= len(sample) - 4:  # the sample ends within a character
             return "utf-8"
-        return _legacy_encoding(sample)
+        return _legacy_encoding(sample, features)
     return "utf-8"
 
 
-def _legacy_encoding(sample: bytes) -> str:
-    if sample.count(b"\0") > len(sample) // 4:
-        return "utf-16-le" if sample[1::2].count(b"\0") > sample[::2].count(b"\0") else "utf-16-be"
+def _legacy_encoding(sample: bytes, features: Sequence[Feature]) -> str:
     # Almost all of the sample is UTF-8: a few damaged characters do not change the encoding of a file.
     if len(sample.decode("utf-8", "ignore").encode()) > len(sample) * 0.9 and _has_utf8(sample):
         return "utf-8"
     from charset_normalizer import from_bytes  # noqa: PLC0415 - only for files that are not UTF-8
 
-    best = from_bytes(sample[:65_536], cp_isolation=[name for name in ENCODINGS if not name.startswith("utf")]).best()
-    name = best.encoding.replace("_", "-") if best else "cp1252"
-    # Several encodings may read the sample alike: then the most frequent encoding is taken.
-    return "cp1252" if _same(sample, name, "cp1252") else name
+    lines = b"\n".join(line for line in sample.splitlines() if not line.isascii())
+    allowed = _with_most_words(lines, features)
+    places = {lookup(name).name: place for place, name in enumerate(allowed)}
+    # Of several encodings that read the lines equally well, the most frequent one is taken.
+    ranked = [
+        (match.chaos, -match.coherence, places[name])
+        for match in from_bytes(lines[:65_536], cp_isolation=allowed)
+        for name in [lookup(alias).name for alias in match.could_be_from_charset]
+        if name in places
+    ]
+    return allowed[min(ranked)[2] if ranked else 0]
 
 
-def _same(sample: bytes, one: str, other: str) -> bool:
-    try:
-        return sample.decode(one) == sample.decode(other)
-    except UnicodeDecodeError:
-        return False
+def _with_most_words(lines: bytes, features: Sequence[Feature]) -> list[str]:
+    """The one-byte encodings in which most names and choices of the features occur as cells; all if none occurs. The
+    most frequent encoding comes first."""
+    words = {word for feature in features for word in _words(feature) if not word.isascii()}
+    cells = {cell.strip() for cell in re.split(rb'[,;\t|"\r\n]', lines)}
+    counts = {name: _count(words, cells, name) for name in ENCODINGS if not name.startswith("utf")}
+    most = max(counts.values())
+    return [name for name, count in counts.items() if count == most]
+
+
+def _words(feature: Feature) -> list[str]:
+    return [feature.name, *map(str, feature.values)] if isinstance(feature, Choice) else [feature.name]
+
+
+def _count(words: set[str], cells: set[bytes], encoding: str) -> int:
+    """How many of the words occur as cells in this encoding."""
+    found = 0
+    for word in words:
+        with suppress(UnicodeEncodeError):
+            found += word.encode(encoding) in cells
+    return found
 
 
 def _has_utf8(sample: bytes) -> bool:
     return any(ord(character) > 127 for character in sample.decode("utf-8", "ignore"))
+
+
+def end_of_lines(raw: bytes, count: int, encoding: str) -> int:
+    """The number of bytes of the first `count` lines; all bytes if there are fewer. The lines are not encoded again:
+    that would not give damaged bytes back.
+    """
+    feed, carriage = ("\n".encode(encoding), "\r".encode(encoding))
+    line = rb"(?s:(?!%b|%b).{%d})*+(?>%b%b|%b|%b)" % (feed, carriage, len(feed), carriage, feed, carriage, feed)
+    found = re.match(rb"(?:%b){%d}" % (line, count), raw)
+    return found.end() if found else len(raw)
 
 
 # --- Whether it is right ----------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from predictions.batches.columns import absent, folded, match_columns, read_names
-from predictions.batches.encodings import BOMS, ENCODINGS, cells_of, find_encoding, is_explained
+from predictions.batches.decoding import marked, shown
+from predictions.batches.encodings import BOMS, ENCODINGS, cells_of, end_of_lines, find_encoding, is_explained
 from predictions.batches.numerals import find_decimal, read_number, written_number
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
@@ -34,6 +35,9 @@ DELIMITERS = {",": english("comma"), ";": english("semicolon"), "\t": english("t
 DECIMALS = {".": english("point"), ",": english("comma")}
 SAMPLE_BYTES = 1024 * 1024
 SAMPLE_ROWS = 100
+_LINE = re.compile("[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+# A first line for Excel, which names the delimiter of the lines behind it.
+_HINT = re.compile('"?sep=([,;\t|])"?(?:\r\n?|\n)', re.IGNORECASE)
 # The properties that the sender may set instead of having them detected.
 WISHES = ("encoding", "delimiter", "decimal", "header", "sheet")
 
@@ -52,7 +56,6 @@ class Layout(BaseModel):
     delimiter: str = ","
     decimal: str = "."
     decimal_certainty: Literal["known", "assumed", "doubtful"] = "known"
-    newline: str = "\n"
     header: bool = True
     sheet: str | None = None
     sheets: list[str] = []
@@ -138,7 +141,7 @@ def text_layout(sample: bytes, signature: Signature, wishes: Wishes) -> Layout:
     bom = next((mark for mark in BOMS if sample.startswith(mark)), b"")
     if known := wishes.encoding or BOMS.get(bom):
         return _text_layout(sample, bom, known, signature, wishes)
-    found = _text_layout(sample, bom, find_encoding(sample), signature, wishes)
+    found = _text_layout(sample, bom, find_encoding(sample, signature.features), signature, wishes)
     if is_explained(sample, found.encoding, found.delimiter, found.columns, _features_by_place(found, signature)):
         return found
     return _text_layout(sample, bom, "utf-8", signature, wishes)
@@ -150,20 +153,23 @@ def _features_by_place(layout: Layout, signature: Signature) -> dict[int, Featur
 
 
 def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature, wishes: Wishes) -> Layout:
-    text = sample[len(bom) :].decode(encoding, "replace")
-    newline = "\r" if "\r" in text and "\n" not in text else "\n"
-    text = text.replace("\r", "\n") if newline == "\r" else text
-    delimiter = wishes.delimiter or _delimiter(text, signature)
+    raw = sample[len(bom) :]
+    text = marked(raw, encoding)
+    hint = _HINT.match(text)
+    before, text = (hint[0], text[hint.end() :]) if hint else ("", text)
+    delimiter = wishes.delimiter or (hint[1] if hint else _delimiter(text, signature))
     records = list(_records(text, delimiter))
     if not records:
         raise InvalidInput([Problem(None, "empty_file", english("The file is empty."), "/file")])
-    first = read_names(records[0], signature)
+    first = [shown(name) for name in read_names(records[0], signature)]
     header = _has_header(first, signature) if wishes.header is None else wishes.header
     is_named = header and not _is_numbered(first, signature)
     columns = first if is_named else _names(len(first), signature)
     matched = match_columns(columns, signature)
     head = _head(text, delimiter) if header else ""
-    body = text[len(head) :] if len(sample) < SAMPLE_BYTES else text[len(head) : text.rfind("\n") + 1]
+    lines = len(_LINE.findall(before + head))
+    end = len(text) if len(sample) < SAMPLE_BYTES else max(map(text.rfind, "\r\n"))  # the last line may be cut off
+    body = text[len(head) : end]
     decimal = wishes.decimal or find_decimal(_number_cells(body, delimiter, len(columns), signature, matched))
     return Layout(
         format="csv",
@@ -171,13 +177,12 @@ def _text_layout(sample: bytes, bom: bytes, encoding: str, signature: Signature,
         delimiter=delimiter,
         decimal=decimal or ".",
         decimal_certainty="known" if decimal else "assumed" if delimiter == "," else "doubtful",
-        newline=newline,
         header=header,
         columns=columns,
         matched=matched,
         absent=absent(matched, signature),
-        start=len(bom) + len(head.encode(encoding, "replace")),
-        line=1 + head.count("\n"),
+        start=len(bom) + end_of_lines(raw, lines, encoding),
+        line=1 + lines,
     )
 
 
@@ -257,7 +262,7 @@ def _number_cells(
     places = [place for feature, place in pairs if isinstance(feature, Number | Integer) and place is not None]
     # A comma that separates no cells is in quotes.
     marks = re.compile('[".]' if delimiter == "," else "[,.]")
-    lines = filter(marks.search, io.StringIO(text))
+    lines = filter(marks.search, io.StringIO(text, newline=None))
     while lot := list(islice(lines, SAMPLE_ROWS)):
         rows = (line.split(delimiter) if '"' not in line else cells_of(line, delimiter) for line in lot)
         yield [row[place].strip() for row in rows if len(row) == width for place in places]

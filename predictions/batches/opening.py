@@ -1,5 +1,7 @@
 """Opens a file that was sent: finds its format by its content, and its layout."""
 
+import codecs
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -19,6 +21,9 @@ from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Signature
 
+# The begin of an array of rows. A row itself may be an array, but holds no objects or arrays.
+_ARRAY = re.compile(rb"\s*\[\s*[\[{]")
+
 
 def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout:
     """The layout of a file.
@@ -35,8 +40,9 @@ def find_layout(file: IO[bytes], signature: Signature, wishes: Wishes) -> Layout
     if sample.startswith(b"PAR1"):
         return sheets.parquet_layout(file, signature)
     refuse_other_content(sample[:4096])
-    if sample.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
-        return _json_layout(sample, signature)
+    bom = len(codecs.BOM_UTF8) if sample.startswith(codecs.BOM_UTF8) else 0
+    if sample[bom:].lstrip().startswith((b"{", b"[")):
+        return _json_layout(sample[bom:], bom, signature)
     return text_layout(sample, signature, wishes)
 
 
@@ -55,9 +61,14 @@ def find_layout_of_corrections(file: IO[bytes], layout: Layout, signature: Signa
     return sent.model_copy(update={"decimal": layout.decimal, "decimal_certainty": certainty})
 
 
-def _json_layout(sample: bytes, signature: Signature) -> Layout:
+def _json_layout(sample: bytes, start: int, signature: Signature) -> Layout:
     """The columns are the members of the first objects, in order of first use; in signature order for rows as lists.
     A feature that no object has gets a column behind them, since each object has members of its own."""
+    if _ARRAY.match(sample):
+        message = english(
+            "The file is one JSON array. Write one JSON object on each line, without brackets and commas around it."
+        )
+        raise InvalidInput([Problem(None, "not_json", message, "/file")])
     rows = list(_json_rows(sample, signature))
     if not rows:
         message = english(
@@ -74,12 +85,12 @@ def _json_layout(sample: bytes, signature: Signature) -> Layout:
     pairs = zip(signature.names, matched, strict=True)
     places = [names.index(name) if place is None else place for name, place in pairs]
     optional = [name for name in lacking if not signature.by_name[name].required]
-    return Layout(format="jsonl", columns=names, matched=places, absent=optional)
+    return Layout(format="jsonl", columns=names, matched=places, absent=optional, start=start)
 
 
 def _json_rows(sample: bytes, signature: Signature) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a sample with their lines. The last line may be cut off."""
-    for number, line in enumerate(sample.split(b"\n"), 1):
+    for number, line in enumerate(sample.splitlines(), 1):
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -93,14 +104,12 @@ def _json_rows(sample: bytes, signature: Signature) -> Iterator[tuple[int, dict[
 def preview_rows(file: IO[bytes], layout: Layout, signature: Signature) -> Any:
     """The first rows as a block, for a preview and to measure the speed of a model."""
     from predictions.batches.blocks import first_rows  # noqa: PLC0415 - pyarrow, where a file is looked at
-    from predictions.batches.reader import parts, rows  # noqa: PLC0415
+    from predictions.batches.reader import parts, records, rows  # noqa: PLC0415
 
     if layout.counts_records:
         part = next(iter(parts(file, layout, signature, 0, layout.line, SAMPLE_ROWS)), None)
         content = part.content if part and part.content else b""
     else:
-        file.seek(layout.start)
-        raw = file.read(SAMPLE_BYTES)
-        lines = raw.splitlines(keepends=True)
-        content = b"".join(lines if len(raw) < SAMPLE_BYTES else lines[:-1])
+        size = file.seek(0, 2)
+        content, _ = records(file, layout.start, size, layout, signature, layout.line, SAMPLE_BYTES)
     return first_rows(rows(content, layout.line, layout, signature), SAMPLE_ROWS)

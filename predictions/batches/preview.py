@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import IO, Any
 
+from predictions.batches import line_ends
 from predictions.batches.cells import check, what_stood_there
 from predictions.batches.decoding import shown
 from predictions.batches.layout import Layout
 from predictions.batches.opening import preview_rows
-from predictions.batches.reader import line_ends
+from predictions.batches.reader import count_lines
 from predictions.serving.schema.signature import Signature
 
 # The table shows this many rows; the others are only checked.
@@ -53,8 +54,8 @@ def _total(file: IO[bytes], layout: Layout) -> int | None:
     size = file.seek(0, 2) - layout.start
     file.seek(layout.start)
     lines, read, is_ended = 0, 0, True
-    while read < COUNTED_BYTES and (piece := file.read(PIECE_BYTES)):
-        count, is_ended = line_ends(piece, layout)
+    while read < COUNTED_BYTES and (piece := line_ends.read(file, PIECE_BYTES, layout.encoding)):
+        count, is_ended = count_lines(piece, layout)
         lines, read = lines + count, read + len(piece)
     lines += not is_ended
     return lines if read >= size else int(round(lines * size / read, -3))

@@ -26,18 +26,23 @@ class _Repair:
     These lines are read again, without the line of the quote. Lines count from 0 within `text`."""
 
     def __init__(self, text: bytes, first_line: int, dialect: Dialect) -> None:
-        self._lines = text.split(b"\n")[:-1]
+        self._lines = text.splitlines(keepends=True)
         self._first, self._dialect = first_line, dialect
-        # Whether more text could show that a cell goes on behind the end.
-        self.needs_more = False
+        # The lines of records that more text could close.
+        self.open_lines: list[int] = []
 
-    def pieces(self, begin: int, end: int) -> Generator[Piece, None, int]:
+    def pieces(self) -> list[Piece]:
+        return list(self._pieces(0, len(self._lines)))
+
+    def _pieces(self, begin: int, end: int) -> Generator[Piece, None, int]:
         """The pieces of the lines from `begin` to `end`. Returns the next line to read: a cell with line breaks may go
         on beyond `end`."""
         while begin < end:
-            found = read(b"\n".join(self._lines[begin:end]) + b"\n", self._dialect)
-            begin = yield from self._repaired(found, begin, end)
+            begin = yield from self._repaired(self._read(begin, end), begin, end)
         return begin
+
+    def _read(self, begin: int, end: int, rest: bytes = b"") -> Read:
+        return read(b"".join([*self._lines[begin:end], rest]), self._dialect)
 
     def _repaired(self, found: Read, begin: int, end: int) -> Generator[Piece, None, int]:
         """The records of one read. The pieces end early if a repair shows that later records were cut wrongly."""
@@ -60,32 +65,44 @@ class _Repair:
         message = english(
             "A quote is opened on this line and not closed. Close it, or write it twice to mean the character."
         )
-        text = self._lines[line].decode("utf-8", "replace").rstrip("\r")
+        text = self._lines[line].decode("utf-8", "replace").rstrip("\r\n")
         yield Piece(None, [self._first + line], Flaw("unclosed_quote", message, text))
-        return (yield from self.pieces(line + 1, end))
+        return (yield from self._pieces(line + 1, end))
 
     def _open_record(self, line: int, end: int) -> Generator[Piece, None, int]:
         """A record that is open at `end`: a few more lines complete it, or its quote was opened by mistake."""
-        found = read(b"\n".join(self._lines[line : line + LOOKAHEAD]) + b"\n", self._dialect)
+        found = self._read(line, line + LOOKAHEAD)
         breaks = line_breaks(found)
         is_whole = found.records > 0 and places_of(found)[:1].tolist() == [0]
         if line + LOOKAHEAD > end and is_whole and 0 not in swallowing(found, breaks, self._dialect):
             yield from pieces_of_records(found, [self._first + line], range(1), self._dialect)
             return line + 1 + int(breaks[0])
-        self.needs_more |= line + LOOKAHEAD > len(self._lines)
+        is_cut_off = end == len(self._lines) or line + LOOKAHEAD > len(self._lines)
+        if is_cut_off and self._may_go_on(line):
+            self.open_lines.append(self._first + line)
         return (yield from self._reread(line, end))
+
+    def _may_go_on(self, line: int) -> bool:
+        """Whether the rest of the text is the begin of a valid record: it would be one if its quote were closed here,
+        and the cells that it lacks were empty."""
+        width = self._dialect.width
+        closed = self._read(line, len(self._lines), b'"\n')
+        if closed.bad:
+            missing = width - closed.bad[0][2]
+            closed = self._read(line, len(self._lines), b'"' + self._dialect.delimiter.encode() * missing + b"\n")
+        is_one = (closed.records, closed.table.num_rows, closed.is_closed) == (1, 1, True)
+        return is_one and not swallowing(closed, line_breaks(closed), self._dialect)
 
 
 def pieces_of(
     text: bytes, found: Read, first_line: int, dialect: Dialect, *, by_record: bool
-) -> Generator[Piece, None, None]:
-    """The pieces of a text that was read at once. Wrong quotes are repaired."""
+) -> tuple[list[Piece], list[int]]:
+    """The pieces of a text that was read at once, and the lines of records that more text could close. Wrong quotes are
+    repaired."""
     breaks = np.zeros(found.records, dtype=np.int64) if by_record else line_breaks(found)
     if by_record or (found.is_closed and not swallowing(found, breaks, dialect)):
         counted = np.arange(found.records)
         passed = np.concatenate([[0], np.cumsum(breaks)])[: found.records]
-        yield from pieces_of_records(found, first_line + counted + passed, range(found.records), dialect)
-    else:
-        repair = _Repair(text, first_line, dialect)
-        yield from repair.pieces(0, text.count(b"\n"))
-        found.is_closed = not repair.needs_more
+        return list(pieces_of_records(found, first_line + counted + passed, range(found.records), dialect)), []
+    repair = _Repair(text, first_line, dialect)
+    return repair.pieces(), repair.open_lines

@@ -4,10 +4,9 @@ Delimited text and JSON lines are read in place. A workbook or a Parquet file is
 text, part by part.
 """
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import orjson
 import pyarrow as pa
 from django.conf import settings
 
-from predictions.batches import sheets
+from predictions.batches import delimited, line_ends, sheets
 from predictions.batches.blocks import Block, parse
 from predictions.batches.decoding import decoded
 from predictions.batches.layout import Layout
@@ -27,6 +26,8 @@ from predictions.serving.schema.signature import Signature, Text
 # The most rows of a chunk; and the numbers of bytes that are read at once: at first, at least and at most.
 CHUNK_ROWS = 10_000
 FIRST_WINDOW, SMALLEST_WINDOW, LARGEST_WINDOW = 256 * 1024, 4096, 4 * 1024 * 1024
+# If a record with line breaks is not closed within this many bytes, its quote counts as a mistake.
+RECORD_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,86 +64,78 @@ def parts(file: IO[bytes], layout: Layout, signature: Signature, offset: int, li
 # --- Text and JSON lines ----------------------------------------------------------------------------------------------
 def _ranges(file: IO[bytes], layout: Layout, signature: Signature, offset: int, line: int, most: int) -> Iterator[Part]:
     window = min(FIRST_WINDOW, LARGEST_WINDOW if most >= CHUNK_ROWS else most * 64)
-    while True:
-        file.seek(offset)
-        raw, block = _closed(file, layout, signature, line, max(window, SMALLEST_WINDOW))
-        if not raw:
-            return
-        count, is_ended = line_ends(raw, layout)
+    size = file.seek(0, 2)
+    while offset < size:
+        raw, found = records(file, offset, size, layout, signature, line, max(window, SMALLEST_WINDOW))
+        count, is_ended = count_lines(raw, layout)
         lines = count + (not is_ended)
-        yield Part(offset, len(raw), line, lines, block.rows)
+        yield Part(offset, len(raw), line, lines, found)
         offset, line = offset + len(raw), line + lines
-        window = int(min(max(len(raw) / max(block.rows, 1) * most, SMALLEST_WINDOW), LARGEST_WINDOW))
+        window = int(min(max(len(raw) / max(found, 1) * most, SMALLEST_WINDOW), LARGEST_WINDOW))
 
 
-def _closed(file: IO[bytes], layout: Layout, signature: Signature, line: int, window: int) -> tuple[bytes, Block]:
-    """Bytes up to a line end that is not within quotes; if a quote stays open, up to a line end of the first window."""
-    raw, rest = _cut(file.read(window), layout, file)
-    first = raw
+def records(
+    file: IO[bytes], offset: int, size: int, layout: Layout, signature: Signature, line: int, window: int
+) -> tuple[bytes, int]:
+    """The bytes of whole records from `offset` on, and the number of rows in them. A record that may go on behind the
+    window is left to the next part. If it is the first one, more is read. If that does not close it, its quote counts
+    as a mistake."""
+    first = raw = _lines(file, offset, size, window, layout)
     block = rows(raw, line, layout, signature)
-    while not block.is_closed and len(raw) - len(first) <= settings.BATCH_CELL_BYTES:
-        more, rest = _cut(rest + file.read(max(window, FIRST_WINDOW)), layout, file)
-        if not more:
-            return raw, block
-        raw += more
+    while line in block.open_lines and offset + len(raw) < size:
+        if len(raw) > RECORD_BYTES:
+            raw, block = first, rows(first, line, layout, signature)
+            break
+        raw = _lines(file, offset, size, 2 * max(window, len(raw)), layout)
         block = rows(raw, line, layout, signature)
-    return (raw, block) if block.is_closed else (first, rows(first, line, layout, signature))
+    later = [one for one in block.open_lines if one > line]
+    if not later or offset + len(raw) == size:
+        return raw, block.rows
+    end = int(line_ends.positions(raw, layout.encoding)[later[0] - line - 1])
+    return raw[:end], int(np.searchsorted(block.lines, later[0]))
 
 
-def _cut(read: bytes, layout: Layout, file: IO[bytes]) -> tuple[bytes, bytes]:
-    """The text up to its last line end, and the rest. If `read` has no line end, more of the file is read."""
-    mark = layout.newline.encode(layout.encoding)
-    while True:
-        end = _last(read, mark)
-        if end:
-            return read[:end], read[end:]
-        more = file.read(LARGEST_WINDOW)
-        if not more or len(read) > settings.BATCH_COLUMNS * settings.BATCH_CELL_BYTES:
-            return read + more, b""
-        read += more
+def _lines(file: IO[bytes], offset: int, size: int, window: int, layout: Layout) -> bytes:
+    """The whole lines of a window of the file. If it has no line end, more is read: a line, or the most that a line of
+    the longest cells has."""
+    file.seek(offset)
+    raw = b""
+    while more := line_ends.read(file, window if not raw else LARGEST_WINDOW, layout.encoding):
+        raw += more
+        found = line_ends.positions(raw, layout.encoding)
+        if len(found) and offset + len(raw) < size:
+            return raw[: int(found[-1])]
+        if len(raw) > settings.BATCH_COLUMNS * settings.BATCH_CELL_BYTES:
+            break
+    return raw
 
 
-def _last(read: bytes, mark: bytes) -> int:
-    """The position behind the last line end that begins at a whole character; 0 if there is none."""
-    end = read.rfind(mark)
-    while end % len(mark) and end > 0:
-        end = read.rfind(mark, 0, end + len(mark) - 1)
-    return end + len(mark) if end >= 0 else 0
-
-
-def line_ends(raw: bytes, layout: Layout) -> tuple[int, bool]:
-    """How many line ends these bytes of a file have, and whether the last bytes are one. Nothing is decoded, so damaged
-    bytes cost no more than others. `raw` must begin at a whole character.
-    """
-    mark = layout.newline.encode(layout.encoding)
-    width = len(mark)
-    is_ended = raw.endswith(mark) and len(raw) % width == 0
-    if width == 1:
-        return raw.count(mark), is_ended
-    units = np.frombuffer(raw, np.uint8, len(raw) // width * width).reshape(-1, width)
-    return int((units == np.frombuffer(mark, np.uint8)).all(axis=1).sum()), is_ended
+def count_lines(raw: bytes, layout: Layout) -> tuple[int, bool]:
+    """How many line ends these bytes of a file have, and whether the last bytes are one."""
+    found = line_ends.positions(raw, layout.encoding)
+    return len(found), len(found) > 0 and int(found[-1]) == len(raw)
 
 
 def rows(raw: bytes, line: int, layout: Layout, signature: Signature) -> Block:
     """The rows of one chunk."""
-    text = decoded(raw, layout.encoding, layout.newline)
+    text = decoded(raw, layout.encoding)
     if text and not text.endswith(b"\n"):
         text += b"\n"
     if layout.format == "jsonl":
-        return _json_rows(text, line, layout)
+        return _json_rows(text, line, layout, signature)
     dialect = dialect_of(layout, signature)
     longest, is_table = settings.BATCH_CELL_BYTES, layout.format == "parquet"
     return parse(text, line, dialect, longest, by_record=layout.counts_records, keeps_blank_rows=is_table)
 
 
-def _json_rows(text: bytes, line: int, layout: Layout) -> Block:
+def _json_rows(text: bytes, line: int, layout: Layout, signature: Signature) -> Block:
     objects: list[Any] = []
     lines, flaws = [], {}
-    for number, one in enumerate(text.split(b"\n")[:-1], line):
+    for number, one in enumerate(text.splitlines(), line):
         if not one.strip():
             continue
         try:
-            objects.append(_object(one, layout))
+            objects.append(_object(one, layout, signature))
         except ValueError as error:
             objects.append(None)
             message = english("This line cannot be read: {why}.", why=error)
@@ -152,18 +145,15 @@ def _json_rows(text: bytes, line: int, layout: Layout) -> Block:
     return Block(cells, np.array(lines, dtype=np.int64), flaws, objects)
 
 
-def _object(line: bytes, layout: Layout) -> dict[str, Any]:
+def _object(line: bytes, layout: Layout, signature: Signature) -> dict[str, Any]:
     found = orjson.loads(line)
     if isinstance(found, list):
-        names = [layout.columns[place] for place in layout.matched if place is not None]
-        if len(found) != len(names):
+        if len(found) != len(signature.names):
             message = english(
-                "a list must have {expected} values, one for each feature, and this one has {given}",
-                expected=len(names),
-                given=len(found),
+                "it has {given} values for {wanted} features", given=len(found), wanted=len(signature.names)
             )
             raise ValueError(message)
-        return dict(zip(names, found, strict=True))
+        return dict(zip(signature.names, found, strict=True))
     if not isinstance(found, dict):
         message = english("it must be an object, or a list of values in signature order")
         raise ValueError(message)  # noqa: TRY004 - one kind of error
@@ -174,19 +164,7 @@ def _object(line: bytes, layout: Layout) -> dict[str, Any]:
 
 # --- Workbooks and Parquet --------------------------------------------------------------------------------------------
 def _converted(file: IO[bytes], layout: Layout, done: int, line: int, most: int) -> Iterator[Part]:
-    buffer, count = io.StringIO(newline=""), 0
-    written = csv.writer(buffer, delimiter=layout.delimiter, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    for row in sheets.rows(file, layout, done):
-        written.writerow(row)
-        count += 1
-        if count == most:
-            yield _part(buffer, done, line, count)
-            done, line, count = done + count, line + count, 0
-            buffer.seek(0)
-            buffer.truncate()
-    if count:
-        yield _part(buffer, done, line, count)
-
-
-def _part(buffer: io.StringIO, done: int, line: int, count: int) -> Part:
-    return Part(done, count, line, count, count, buffer.getvalue().encode("utf-8", "replace"))
+    found = sheets.rows(file, layout, done)
+    while lot := list(islice(found, most)):
+        yield Part(done, len(lot), line, len(lot), len(lot), delimited.content(lot, layout.delimiter))
+        done, line = done + len(lot), line + len(lot)

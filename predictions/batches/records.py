@@ -18,9 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pa_csv
 
+from predictions.batches import line_ends
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.wording import printable
 
+# Line ends, and how often each counts: \r\n is one, although it is found as \r and as \n too.
+LINE_ENDS = {"\n": 1, "\r": 1, "\r\n": -1}
 SENTINEL = "\x1aend of block\x1a"
 Lines = npt.NDArray[np.int64]
 
@@ -109,12 +112,13 @@ def line_breaks(found: Read) -> npt.NDArray[np.int64]:
     """Line breaks within each record, valid and invalid ones, in order."""
     valid = np.zeros(found.table.num_rows, dtype=np.int64)
     for column in found.table.columns:
-        if holds(column, b"\n"):
-            valid += pc.count_substring(column, "\n").to_numpy()
+        for mark, times in LINE_ENDS.items():
+            if holds(column, mark.encode()):
+                valid += times * pc.count_substring(column, mark).to_numpy()
     breaks = np.zeros(found.records, dtype=np.int64)
     breaks[places_of(found)] = valid
     for number, text, _ in found.bad:
-        breaks[number] = text.count("\n")
+        breaks[number] = line_ends.count(text)
     return breaks
 
 
@@ -129,11 +133,11 @@ def swallowing(found: Read, extra: npt.NDArray[np.int64], dialect: Dialect) -> l
     """The records with a line break that must not be: in a record of a wrong length, or in a column of single lines."""
     if not extra.any():
         return []
-    suspects = {number for number, text, _ in found.bad if "\n" in text}
+    suspects = {number for number, _, _ in found.bad if extra[number]}
     places = places_of(found)
     for place, column in enumerate(found.table.columns):
-        if place not in dialect.multiline and holds(column, b"\n"):
-            broken = pc.match_substring(column, "\n").to_numpy()
+        if place not in dialect.multiline and (holds(column, b"\n") or holds(column, b"\r")):
+            broken = pc.match_substring_regex(column, "[\r\n]").to_numpy()
             suspects |= set(places[broken].tolist())
     return sorted(suspects)
 
@@ -191,8 +195,8 @@ def contains(cells: Any, mark: bytes) -> bool:
 
 
 def is_damaged(cells: Any) -> bool:
-    """Whether any cell may hold a mark of `decoding`, by the first bytes of the marks in UTF-8."""
-    return contains(cells, b"\xef\x9e") or contains(cells, b"\xef\x9f")
+    """Whether any cell may hold a mark of `decoding` or `marks`, by the first bytes of the marks in UTF-8."""
+    return any(contains(cells, start) for start in (b"\xef\x9e", b"\xef\x9f", b"\xef\xb7"))
 
 
 def text_of(cells: Any) -> bytes | None:

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import islice
 from typing import IO, Any
+from xml.parsers.expat import ExpatError
 
+from predictions.batches import xlsx
 from predictions.batches.columns import absent, match_columns, read_names
 from predictions.batches.content import ACCEPTED
 from predictions.batches.decoding import marked
 from predictions.batches.layout import Layout, Wishes
+from predictions.batches.marks import MERGED, unmarked
 from predictions.serving.schema.errors import InvalidInput, Problem
 from predictions.serving.schema.request_errors import FileTooLarge, UnsupportedMediaType
 from predictions.serving.schema.sentences import english
@@ -20,6 +23,7 @@ from predictions.serving.schema.wording import is_storable, printable
 # A workbook is unpacked and held in memory as a whole, so its size in the archive's directory is bounded.
 UNPACKED_BYTES = 300 * 1024 * 1024
 ARCHIVE_FILES = 2000
+_MIDNIGHT = r" 00:00:00(\.0+)?(Z|[+-]\d\d:?\d\d)?$"
 
 
 def archive_format(file: IO[bytes]) -> str:
@@ -63,7 +67,9 @@ def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wi
         )
         raise InvalidInput([Problem(None, "unknown_sheet", message, "/sheet")])
     sheet = wishes.sheet or book.sheet_names[0]
-    head = read_names([_text(cell) for cell in next(iter(_grid(book, sheet)), [])], signature)
+    found = ((number, row) for number, row in enumerate(_grid(file, book, sheet, kind), 1) if any(row))
+    number, first = next(found, (1, []))
+    head = read_names(list(map(unmarked, first)), signature)
     if not any(head):
         message = english("The sheet “{name}” is empty.", name=printable(sheet))
         raise InvalidInput([Problem(None, "empty_file", message, "/file")])
@@ -75,7 +81,7 @@ def workbook_layout(file: IO[bytes], kind: Any, signature: Signature, wishes: Wi
         columns=head,
         matched=matched,
         absent=absent(matched, signature),
-        line=2,
+        line=number + 1,
     )
 
 
@@ -95,10 +101,10 @@ def rows(file: IO[bytes], layout: Layout, skipped: int) -> Iterator[list[str]]:
     if layout.format == "parquet":
         yield from islice(_parquet_rows(file, layout), skipped, None)
         return
-    grid = iter(_grid(_workbook(file), layout.sheet or ""))
+    grid = _grid(file, _workbook(file), layout.sheet or "", layout.format, layout)
     width = len(layout.columns)
-    for row in islice(grid, skipped + 1, None):
-        yield ([_text(cell, layout) for cell in row] + [""] * width)[:width]
+    for row in islice(grid, layout.line - 1 + skipped, None):
+        yield (row + [""] * width)[:width]
 
 
 def _workbook(file: IO[bytes]) -> Any:
@@ -109,9 +115,33 @@ def _workbook(file: IO[bytes]) -> Any:
         return CalamineWorkbook.from_filelike(file)
 
 
-def _grid(book: Any, sheet: str) -> Any:
+def _grid(file: IO[bytes], book: Any, sheet: str, kind: str, layout: Layout | None = None) -> Iterator[list[str]]:
+    """All rows of a sheet as text, with the decimal sign of the layout. Cells that are shown but have no value are
+    marked."""
     with _refusals():
-        return book.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+        found = book.get_sheet_by_name(sheet)
+        cells = found.to_python(skip_empty_area=False)
+        marks = xlsx.marks(file, sheet) if kind == "xlsx" else {}
+        _add_merged(marks, found.merged_cell_ranges or [], len(cells), len(cells[0]) if cells else 0)
+    for number in range(max([len(cells), *(row + 1 for row in marks)])):
+        row = [_text(cell, layout) for cell in cells[number]] if number < len(cells) else []
+        for place, mark in marks.get(number, {}).items():
+            row += [""] * (place + 1 - len(row))
+            row[place] = mark
+        yield row
+
+
+def _add_merged(marks: xlsx.Marks, ranges: Any, rows: int, columns: int) -> None:
+    """Mark the cells of each range but its first, which has the value. Raises ValueError if ranges overlap."""
+    left = rows * columns
+    for (top, first), (bottom, last) in ranges:
+        for row in range(top, min(bottom + 1, rows)):
+            for place in range(first, min(last + 1, columns)):
+                left -= 1
+                if (row, place) != (top, first):
+                    marks.setdefault(row, {}).setdefault(place, MERGED)
+            if left < 0:
+                raise ValueError("merged cells overlap")
 
 
 @contextmanager
@@ -121,7 +151,7 @@ def _refusals() -> Iterator[None]:
 
     try:
         yield
-    except (CalamineError, OSError, ValueError) as error:
+    except (CalamineError, ExpatError, OSError, ValueError, KeyError) as error:
         why = printable(error)
         raise UnsupportedMediaType(
             english("This workbook cannot be read: {why}. {remedy}", why=why, remedy=ACCEPTED)
@@ -161,6 +191,7 @@ def _parquet_rows(file: IO[bytes], layout: Layout) -> Iterator[list[str]]:
 def _texts(column: Any, layout: Layout) -> list[str]:
     import pyarrow as pa  # noqa: PLC0415
 
+    column = _with_dates_and_gaps(column)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     written = layout.written if pa.types.is_floating(kind) or pa.types.is_decimal(kind) else str
     try:
@@ -172,3 +203,17 @@ def _texts(column: Any, layout: Layout) -> list[str]:
     except pa.ArrowException:
         return ["" if value is None else str(value) for value in column.to_pylist()]  # a list or a structure
     return ["" if text is None else marked(text) for text in texts]
+
+
+def _with_dates_and_gaps(column: Any) -> Any:
+    """The column with null for NaN, which is how pandas stores a missing number; and with dates as text for times at
+    midnight, as in a workbook."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
+        return pc.if_else(pc.is_nan(column), None, column)
+    if pa.types.is_timestamp(column.type):
+        return pc.replace_substring_regex(column.cast(pa.string()), _MIDNIGHT, "")
+    return column

@@ -1,7 +1,5 @@
 """Results as delimited text: the columns of the file unchanged, then the new ones, with the guard of `texts`."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,17 +76,3 @@ def _quoted(cells: Any, delimiter: str) -> Any:
     needed = pc.match_substring_regex(cells, f'["\\n\\r{delimiter}]')
     doubled = pc.replace_substring(cells, '"', '""')
     return pc.if_else(needed, pc.binary_join_element_wise('"', doubled, '"', ""), cells)
-
-
-# --- Records ----------------------------------------------------------------------------------------------------------
-def records(content: bytes, layout: Layout) -> list[list[str]]:
-    """The records of a file that this module wrote."""
-    csv.field_size_limit(1 << 30)
-    return list(csv.reader(io.StringIO(content.decode(), newline=""), delimiter=layout.delimiter))
-
-
-def written(records: Sequence[Sequence[str]], layout: Layout) -> bytes:
-    """Such a file of these records."""
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, delimiter=layout.delimiter, lineterminator="\n").writerows(records)
-    return buffer.getvalue().encode()

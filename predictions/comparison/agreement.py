@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
+from predictions.comparison.truths import NOTHING, Told
 from predictions.serving.schema.kinds import Boolean, Choice, Feature, Integer, Number
 
 # In a group of fewer rows, the share of differing answers says little.
@@ -16,35 +17,42 @@ SMALLEST_GROUP = 10
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One input with two answers. `after` is None if the version cannot answer; `truth` is None if it is not known."""
+    """One input with two answers, and what feedback tells about the first. `after` is None if there is no answer."""
 
     prediction: uuid.UUID
     values: Mapping[str, Any]
     before: Mapping[str, Any]
     after: Mapping[str, Any] | None
     fits: bool = True
-    truth: Any = None
+    told: Told = NOTHING
     milliseconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The two answers of one target to one input."""
+    """The two answers of one target to one input. `truth` is None if it is not known. `name` as in `Agreement`."""
 
     pair: Pair
+    name: str
     before: Mapping[str, Any]
     after: Mapping[str, Any]
-    truth: Any
+
+    @property
+    def truth(self) -> Any:
+        return self.pair.told.truths.get(self.name)
+
+    @property
+    def is_open(self) -> bool:
+        """True if people said that the first answer was wrong, and nobody said what was true."""
+        return self.truth is None and self.pair.told.was_right is False
 
     @property
     def differs(self) -> bool:
         """True for another class, or for a number outside the first answer's interval (without one: another number)."""
-        if self.before["kind"] == "classification":
-            return bool(self.before["label"] != self.after["label"])
         interval = self.before.get("interval")
         if interval:
             return not interval[0] <= self.after["value"] <= interval[1]
-        return not math.isclose(self.before["value"], self.after["value"], rel_tol=1e-9, abs_tol=1e-12)
+        return not _is_same(self.before, self.after)
 
     @property
     def distance(self) -> float:
@@ -54,6 +62,17 @@ class Answer:
         label = self.before["label"]
         before, after = ((one.get("probabilities") or {}).get(label) for one in (self.before, self.after))
         return float(self.differs) if before is None or after is None else abs(float(before) - float(after))
+
+    def is_right(self, which: str) -> bool | None:
+        """Whether the class of `before` or `after` is right; None if it is not known.
+
+        Of an open answer with one target, the first class is wrong, and so is an equal second one. Of several targets,
+        another one may have been wrong.
+        """
+        if self.truth is not None:
+            return not self.error(getattr(self, which))
+        is_wrong = self.is_open and not self.name and (which == "before" or not self.differs)
+        return False if is_wrong else None
 
     def error(self, output: Mapping[str, Any]) -> float:
         """The error of an answer whose truth is known: the distance of a number; 1 for a wrong class, else 0."""
@@ -72,6 +91,14 @@ class Group:
     of: int
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are at least, and at most. The two differ where nobody has said what was true."""
+
+    least: int
+    most: int
+
+
 class Agreement:
     """The comparison of one target. `name` is empty if there is only one target."""
 
@@ -82,6 +109,7 @@ class Agreement:
         self.of = len(answers)
         self.differing = [answer for answer in answers if answer.differs]
         self.known = [answer for answer in answers if answer.truth is not None]
+        self.judged = [answer for answer in answers if answer.truth is not None or answer.is_open]
 
     @property
     def same(self) -> int:
@@ -96,17 +124,33 @@ class Agreement:
     def median_distance(self) -> float:
         return median(answer.distance for answer in self.answers)
 
-    def right(self, which: str) -> int:
-        """How many answers `before` or `after` are right, among those whose truth is known."""
-        return sum(not answer.error(getattr(answer, which)) for answer in self.known)
+    @property
+    def undecided(self) -> int:
+        """How many answers differ whose truth nobody has given, though the first one was called wrong."""
+        return sum(answer.is_open and answer.differs for answer in self.answers)
 
-    def right_alone(self, which: str) -> int:
-        """How many answers `before` or `after` are right, and the other one wrong, among those with a known truth."""
+    def right(self, which: str) -> Count:
+        """How many answers `before` or `after` are right, among those that people have judged."""
+        found = [answer.is_right(which) for answer in self.judged]
+        return Count(found.count(True), len(found) - found.count(False))
+
+    def right_alone(self, which: str) -> Count:
+        """How many answers `before` or `after` are right, and the other one wrong, among those that were judged."""
+        apart = [answer for answer in self.judged if answer.differs]
         other = "after" if which == "before" else "before"
-        return sum(not one.error(getattr(one, which)) and bool(one.error(getattr(one, other))) for one in self.known)
+        least = sum(one.is_right(which) is True for one in apart)
+        most = sum(one.is_right(which) is not False and one.is_right(other) is not True for one in apart)
+        return Count(least, most)
 
-    def mean_error(self, which: str) -> float:
-        return sum(answer.error(getattr(answer, which)) for answer in self.known) / len(self.known)
+    def errors(self, which: str) -> list[float]:
+        """The errors of `before` or `after`, where the truth is known."""
+        return [answer.error(getattr(answer, which)) for answer in self.known]
+
+    def closer(self, which: str) -> int:
+        """How many numbers `before` or `after` are closer to the truth than the other one."""
+        errors, others = self.errors(which), self.errors("after" if which == "before" else "before")
+        pairs = zip(errors, others, strict=True)
+        return sum(error < other and not _is_close(error, other) for error, other in pairs)
 
     def parts(self, feature: Feature) -> list[Group]:
         """All inputs by the values of one feature: a number in four groups of similar size, a choice by its values.
@@ -172,10 +216,28 @@ def agreements(pairs: Sequence[Pair], targets: Sequence[str] = ()) -> list[Agree
     for pair in pairs:
         before, after = _by_target(pair.before), _by_target(pair.after or {})
         for name in targets or [""]:
-            truth = pair.truth.get(name) if isinstance(pair.truth, dict) else pair.truth
             if name in before and name in after and before[name]["kind"] == after[name]["kind"]:
-                found.setdefault(name, []).append(Answer(pair, before[name], after[name], truth))
+                found.setdefault(name, []).append(Answer(pair, name, before[name], after[name]))
     return [Agreement(name, answers) for name, answers in found.items()]
+
+
+def is_same_answer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two outputs have the same classes, or the same numbers except for errors of rounding."""
+    first, second = _by_target(one), _by_target(other)
+    return first.keys() == second.keys() and all(_is_same(first[name], second[name]) for name in first)
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if one["kind"] != other["kind"]:
+        return False
+    if one["kind"] == "classification":
+        return bool(one["label"] == other["label"])
+    return _is_close(one["value"], other["value"])
+
+
+def _is_close(one: float, other: float) -> bool:
+    """Whether two numbers are the same except for errors of rounding."""
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _by_target(output: Mapping[str, Any]) -> Mapping[str, Any]:

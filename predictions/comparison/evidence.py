@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Count
 
 from predictions.comparison.agreement import Agreement, Pair, agreements
-from predictions.comparison.truths import truths_of
+from predictions.comparison.truths import NOTHING, told_of
 from predictions.lifecycle import registry
 from predictions.models import ComparedAnswer, ModelVersion
 from predictions.serving.schema.errors import InvalidInput
@@ -63,7 +63,7 @@ def evidence(version: ModelVersion, other: ModelVersion) -> Evidence:
         .order_by("-original_id")[:MOST]
     )
     answers = list(kept)
-    truths = truths_of([answer.original for answer in answers])
+    told = told_of(registry.attach_versions(answer.original for answer in answers), version)
     names = other.signature.names
     pairs = [
         Pair(
@@ -72,7 +72,7 @@ def evidence(version: ModelVersion, other: ModelVersion) -> Evidence:
             before=answer.original.output or {},
             after=answer.output,
             fits=answer.error_code != InvalidInput.code,
-            truth=truths.get(answer.original_id),
+            told=told.get(answer.original_id, NOTHING),
         )
         for answer in answers
     ]

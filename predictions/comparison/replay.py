@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from predictions.comparison.agreement import Pair
 from predictions.comparison.answering import answer_again
-from predictions.comparison.truths import truths_of
+from predictions.comparison.truths import NOTHING, told_of
 from predictions.models import ModelVersion, Prediction, Source, State
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.schema.errors import InvalidInput
@@ -25,7 +25,7 @@ def replay(version: ModelVersion, last: int, on_progress: Callable[[int], None] 
     loaded = preload.load(version.pk, version.sha256)
     pairs: list[Pair] = []
     for rows in _chunks(version, last):
-        pairs += _answered(loaded, rows)
+        pairs += _answered(loaded, rows, version)
         on_progress(len(pairs))
     return pairs
 
@@ -46,12 +46,12 @@ def _chunks(version: ModelVersion, last: int) -> Iterator[list[Prediction]]:
         rows = list(asked.filter(id__lt=rows[-1].id)[: min(ROWS_A_CALL, last)])
 
 
-def _answered(loaded: Loaded, rows: Sequence[Prediction]) -> list[Pair]:
+def _answered(loaded: Loaded, rows: Sequence[Prediction], version: ModelVersion) -> list[Pair]:
     started = time.perf_counter()
     outcomes = answer_again(loaded, rows)
     unfit = [isinstance(outcome.error, InvalidInput) for outcome in outcomes]
     milliseconds = (time.perf_counter() - started) * 1000 / max(len(rows) - sum(unfit), 1)
-    truths = truths_of(rows)
+    told = told_of(rows, version)
     return [
         Pair(
             prediction=row.pk,
@@ -59,7 +59,7 @@ def _answered(loaded: Loaded, rows: Sequence[Prediction]) -> list[Pair]:
             before=row.output or {},
             after=outcome.output,
             fits=not is_unfit,
-            truth=truths.get(row.pk),
+            told=told.get(row.pk, NOTHING),
             milliseconds=milliseconds,
         )
         for row, outcome, is_unfit in zip(rows, outcomes, unfit, strict=True)

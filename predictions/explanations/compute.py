@@ -49,7 +49,7 @@ def _computed(loaded: Loaded, asked: Computation) -> dict[str, Any]:
 
 def _explanation(loaded: Loaded, row: list[Any]) -> dict[str, Any]:
     shown = surface(loaded, row)
-    background = loaded.manifest.background or loaded.manifest.golden.rows
+    background = loaded.manifest.background
     found = contributions(shown.answer, row, background, SECONDS)
     names = loaded.manifest.signature.names
     return {

@@ -22,13 +22,14 @@ Row: TypeAlias = Sequence[Value]
 # One number for each row.
 Answer: TypeAlias = Callable[[list[list[Value]]], Floats]
 
-# An exact computation by sets predicts at most this many rows, and needs at least this many background rows.
+# An exact computation by sets predicts at most this many rows: those of ten features with 50 background rows.
 MOST_ROWS = 60_000
-LEAST_BACKGROUND = 8
 # Rows of one call. A longer call could not be stopped in time.
 CALL_ROWS = 10_000
-# Features have no interactions if their single effects add up to the whole, with this relative error at most.
+# Features have no interactions if their single effects add up to those of sets, with this relative error at most. The
+# sets are all features together, and random ones.
 ADDITIVE = 1e-9
+CHECKED_SETS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +57,53 @@ def contributions(answer: Answer, row: Row, background: Sequence[Row], seconds: 
 
 # --- Without interactions: linear models, additive models, trees of depth one -----------------------------------------
 def _additive(answer: Answer, row: Row, background: Sequence[Row]) -> Contributions | None:
-    """Exact where, for each background row, the effects of the single features add up to the whole difference."""
+    """Exact where, for each background row, the effects of the single features add up; None elsewhere."""
     count = len(row)
     rows = [list(row), *(list(other) for other in background)]
     rows += [_taken(other, row, [place]) for other in background for place in range(count)]
     answers = answer(rows)
     whole, bases = float(answers[0]), answers[1 : len(background) + 1]
     effects = answers[len(background) + 1 :].reshape(len(background), count) - bases[:, None]
-    size = np.abs(effects).sum(axis=1) + np.abs(bases) + abs(whole)
-    if (np.abs(bases + effects.sum(axis=1) - whole) > ADDITIVE * size).any():
+    allowed = ADDITIVE * (np.abs(effects).sum(axis=1) + np.abs(bases) + abs(whole))
+    if (np.abs(bases + effects.sum(axis=1) - whole) > allowed).any():
+        return None
+    if not _sets_add_up(answer, row, background, np.column_stack([bases, effects]), allowed):
         return None
     return Contributions(float(bases.mean()), whole, effects.mean(axis=0).tolist(), "exact")
+
+
+def _sets_add_up(answer: Answer, row: Row, background: Sequence[Row], terms: Floats, allowed: Floats) -> bool:
+    """Whether the single effects add up for random sets too. For all features together they may do so by chance.
+
+    `terms` are the answer of each background row and its effects; `allowed` is the error of each row.
+    """
+    random, count = np.random.default_rng(0), len(row)
+    if count < 3:  # there are no other sets
+        return True
+    places = np.arange(CHECKED_SETS) % len(background)
+    sets = [random.permutation(count)[: random.integers(2, count)] for _ in places]
+    pairs = list(zip(places.tolist(), sets, strict=True))
+    answers = answer([_taken(background[place], row, chosen.tolist()) for place, chosen in pairs])
+    sums = np.array([terms[place, 0] + terms[place, 1 + chosen].sum() for place, chosen in pairs])
+    return bool((np.abs(answers - sums) <= allowed[places]).all())
 
 
 # --- Few features -----------------------------------------------------------------------------------------------------
 def _by_sets(answer: Answer, row: Row, background: Sequence[Row], until: float) -> Contributions | None:
     """Exact, from the values of all sets; None if these are too many, or if time runs out."""
     count = len(row)
-    fit = min(len(background), MOST_ROWS >> count) if count < 60 else 0
-    if fit < min(LEAST_BACKGROUND, len(background)):
+    if len(background) << count > MOST_ROWS:
         return None
     sets = np.arange(1 << count)
     totals = np.zeros(len(sets))
     members = [[place for place in range(count) if chosen >> place & 1] for chosen in sets.tolist()]
-    for other in background[:fit]:
+    for other in background:
         for start in range(0, len(sets), CALL_ROWS):
             if time.monotonic() > until:
                 return None
             part = slice(start, start + CALL_ROWS)
             totals[part] += answer([_taken(other, row, chosen) for chosen in members[part]])
-    values = totals / fit
+    values = totals / len(background)
     sizes = np.array([len(chosen) for chosen in members])
     weights = np.array([1 / (count * math.comb(count - 1, size)) for size in range(count)])
     found = [_shapley(values, sizes, weights, place) for place in range(count)]

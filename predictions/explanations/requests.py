@@ -11,6 +11,8 @@ from predictions.serving.schema.signature import Value
 
 # At most this many questions about one answer are kept. Each costs a row and a predict call.
 MOST_QUESTIONS = 200
+# A part of each request for an explanation. Another number makes workers compute again what earlier releases computed.
+EDITION = 2
 
 
 def explanation(prediction: Prediction) -> Computation:
@@ -19,7 +21,7 @@ def explanation(prediction: Prediction) -> Computation:
     Raises:
         NoAnswer: the prediction has not succeeded.
     """
-    return _asked(prediction, Kind.EXPLANATION, {})
+    return _asked(prediction, Kind.EXPLANATION, {"edition": EDITION})
 
 
 def what_if(prediction: Prediction, values: Sequence[Any] | None = None) -> Computation:
@@ -41,7 +43,7 @@ def changed_row(prediction: Prediction, changes: Mapping[str, Any]) -> list[Valu
 def _asked(prediction: Prediction, kind: Kind, arguments: dict[str, Any]) -> Computation:
     if prediction.state != State.SUCCEEDED:
         raise NoAnswer
-    is_new = bool(arguments) and not Computation.objects.asked(prediction, kind, arguments)
+    is_new = "values" in arguments and not Computation.objects.asked(prediction, kind, arguments)
     if is_new and Computation.objects.filter(prediction=prediction).count() >= MOST_QUESTIONS:
         raise TooManyQuestions
     found = Computation.objects.ask(prediction, kind, arguments)

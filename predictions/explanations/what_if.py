@@ -18,7 +18,7 @@ from predictions.serving.schema.signature import Value
 CURVE_POINTS = 25
 # A curve goes on beyond the training range by this part of it on both sides: what is drawn there is a guess.
 BEYOND = 0.15
-# Rows of one request. If the features need more rows, only the first features are examined.
+# Rows of one request. If the values of all features need more rows, fewer values of each are tried.
 MOST_ROWS = 4000
 
 
@@ -33,7 +33,7 @@ class _Asked:
 
 def what_if(loaded: Loaded, row: Sequence[Value], changed: Sequence[Value] | None) -> dict[str, Any]:
     """The result as JSON. `row` is the row of the prediction; `changed` is the row with other values, if given."""
-    asked = list(_all_asked(loaded, row))[:MOST_ROWS]
+    asked = _all_asked(loaded, row)
     rows = [list(row), list(changed or row), *(_with(row, one.place, one.value) for one in asked)]
     before, after, *answers = [outcome.output for outcome in predict(loaded, rows)]
     found = list(zip(asked, answers, strict=True))
@@ -43,15 +43,41 @@ def what_if(loaded: Loaded, row: Sequence[Value], changed: Sequence[Value] | Non
         "label": before.get("label") if before else None,
         "curves": _curves(loaded, row, before, found),
         "change": _smallest_change(loaded, row, before, found),
+        "tried": _tried(found),
     }
 
 
-def _all_asked(loaded: Loaded, row: Sequence[Value]) -> Any:
-    for place, feature in enumerate(loaded.manifest.signature.features):
-        for kind, values in (("curve", _grid(loaded, feature)), ("change", _candidates(loaded, place, row[place]))):
-            for value in values:
-                if _is_allowed(loaded, row, place, value):
-                    yield _Asked(kind, place, value)
+def _all_asked(loaded: Loaded, row: Sequence[Value]) -> list[_Asked]:
+    """The rows to predict. The changes come first: with thousands of features there may be no room for all curves."""
+    features = list(enumerate(loaded.manifest.signature.features))
+    lists = [("change", place, _candidates(loaded, place, row[place])) for place, _ in features]
+    lists += [("curve", place, _grid(loaded, feature)) for place, feature in features]
+    most = _most_of_each([len(values) for *_, values in lists])
+    asked = [
+        _Asked(kind, place, value)
+        for kind, place, values in lists
+        for value in _spread(values, most)
+        if _is_allowed(loaded, row, place, value)
+    ]
+    return asked[:MOST_ROWS]
+
+
+def _most_of_each(sizes: Sequence[int]) -> int:
+    """The most values of each list with which all lists fit into MOST_ROWS, and at least one."""
+    left = MOST_ROWS
+    for place, size in enumerate(sorted(sizes)):
+        most = left // (len(sizes) - place)
+        if size > most:
+            return max(most, 1)
+        left -= size
+    return MOST_ROWS
+
+
+def _spread(values: Sequence[Value], most: int) -> Sequence[Value]:
+    """Up to `most` of the values, spread evenly from the first to the last."""
+    if len(values) <= most:
+        return values
+    return [values[step * (len(values) - 1) // max(most - 1, 1)] for step in range(most)]
 
 
 def _with(row: Sequence[Value], place: int, value: Value) -> list[Value]:
@@ -141,12 +167,25 @@ def _training_values(loaded: Loaded, place: int) -> list[Any]:
     return sorted([*sample, *_seen(loaded, feature).get("deciles", [])])
 
 
+def _counts(one: _Asked, output: Mapping[str, Any] | None) -> bool:
+    """Whether this is a change that has an answer. A row outside the training data does not count."""
+    return one.kind == "change" and output is not None and output.get("grade") != "outside"
+
+
+def _tried(found: Any) -> dict[str, int]:
+    """How many changes were tried, and of how many features."""
+    places = [one.place for one, output in found if _counts(one, output)]
+    return {"features": len(set(places)), "values": len(places)}
+
+
 def _smallest_change(loaded: Loaded, row: Sequence[Value], before: Any, found: Any) -> dict[str, Any] | None:
-    """The smallest change of one value that gives another class, or a number outside the interval. The size of a change
-    is the share of training rows between the two values. A row outside the training data does not count."""
+    """The smallest change that was tried and gives another class, or a number outside the interval.
+
+    The size of a change is the share of training values between the two values.
+    """
     best: tuple[float, _Asked, Any] | None = None
     for one, output in found:
-        if one.kind != "change" or not output or output.get("grade") == "outside" or not _differs(output, before):
+        if not _counts(one, output) or not _differs(output, before):
             continue
         distance = _distance(loaded, one.place, row[one.place], one.value)
         if best is None or distance < best[0]:

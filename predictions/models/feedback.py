@@ -11,6 +11,27 @@ from predictions.models.json_field import JSONField
 from predictions.models.prediction import Prediction
 
 
+def classes_of(output: Mapping[str, Any]) -> dict[str, str]:
+    """The class of each target of an answer. The name of an only target is empty. Numbers are left out."""
+    parts = output.get("outputs") or {"": output}
+    return {name: part["label"] for name, part in parts.items() if "label" in part}
+
+
+def by_target(actual: Any) -> dict[str, Any]:
+    """The true answers of feedback by target. The name of an only target is empty."""
+    if actual is None:
+        return {}
+    return dict(actual) if isinstance(actual, Mapping) else {"": actual}
+
+
+def contradicts(was_right: bool | None, actual: Any, output: Mapping[str, Any]) -> bool:
+    """True if an answer is called right beside another true class, or wrong beside the classes that it gave."""
+    answered, given = classes_of(output), by_target(actual)
+    if was_right:
+        return any(given[name] != label for name, label in answered.items() if name in given)
+    return was_right is False and bool(given) and given == answered
+
+
 class FeedbackQuerySet(models.QuerySet["Feedback"]):
     def say(self, prediction: Prediction, caller: str, **said: Any) -> tuple["Feedback", bool]:
         """Create or replace a caller's feedback; what `said` leaves out becomes empty. Returns (feedback, created)."""
@@ -28,7 +49,7 @@ class FeedbackQuerySet(models.QuerySet["Feedback"]):
 class Feedback(models.Model):
     """The feedback of one caller on one prediction. Later feedback replaces it.
 
-    `actual` is the true class label or number, where it is known.
+    `actual` is the true class label or number, where it is known; for several targets, an object of the known ones.
     """
 
     prediction = models.ForeignKey(Prediction, models.CASCADE, related_name="feedback")
@@ -45,14 +66,3 @@ class Feedback(models.Model):
 
     def __str__(self) -> str:
         return f"feedback on {self.prediction_id}"
-
-    def truth(self, output: Mapping[str, Any]) -> Any:
-        """The true answer by this feedback: `actual`, or the class of the answer if the feedback calls it right.
-
-        None if the feedback does not say it. For several targets: an object of the known ones, by target.
-        """
-        if self.actual is not None or not self.was_right:
-            return self.actual
-        parts = output.get("outputs", {})
-        labels = {name: part["label"] for name, part in parts.items() if "label" in part}
-        return labels or output.get("label")

@@ -19,7 +19,7 @@ UNFINISHED = 10
 # A standstill: a prediction has been queued for this time, and none has finished in this time.
 STANDSTILL = timedelta(seconds=30)
 WINDOW = timedelta(hours=1)
-# The median is taken over at most this many of the newest rows. It is exact up to that number of rows in the hour.
+# The median is that of at most this many of the newest rows. A median of all would have to sort the rows of the hour.
 SAMPLE = 1000
 
 
@@ -81,14 +81,18 @@ def _shown(counted: dict[str, int], chosen: Filter, states: Set[State]) -> dict[
 
 @dataclass(frozen=True)
 class LastHour:
+    """`median_latency` is that of the newest rows that succeeded; `sample` is their number if the hour has more."""
+
     by_state: dict[str, int]
     median_latency: timedelta | None
+    sample: int | None
 
 
 def last_hour(chosen: Filter) -> LastHour:
     settled = chosen.apply(Prediction.objects.of_people().filter(finished_at__gte=functions.Now() - WINDOW))
     counted = dict(settled.order_by().values_list("state").annotate(number=Count("id")))
-    return LastHour(_shown(counted, chosen, TERMINAL), _median(settled))
+    is_sample = counted.get(State.SUCCEEDED, 0) > SAMPLE
+    return LastHour(_shown(counted, chosen, TERMINAL), _median(settled), SAMPLE if is_sample else None)
 
 
 def _median(settled: PredictionQuerySet) -> timedelta | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from predictions.models import Feedback, Prediction, State
+from predictions.models.feedback import classes_of, contradicts
 from predictions.serving.schema.errors import InvalidInput, NoAnswer, Problem
 from predictions.use_cases.callers import Caller, check_may_change
 
@@ -16,12 +17,13 @@ def give_feedback(prediction: Prediction, caller: Caller, **said: Any) -> tuple[
     Raises:
         Forbidden: the caller may see the prediction and not change it.
         NoAnswer: the prediction has not succeeded.
-        InvalidInput: `actual` is no answer that the version can give.
+        InvalidInput: `actual` is no answer that the version can give, or it contradicts `was_right`.
     """
     check_may_change(caller, prediction)
     check_has_answer(prediction)
     if said.get("actual") is not None:
         said["actual"] = _true_answer(prediction, said["actual"])
+    _check_agrees(prediction.output or {}, said.get("was_right"), said.get("actual"))
     return Feedback.objects.say(prediction, caller.key, **said)
 
 
@@ -36,6 +38,14 @@ def check_has_answer(prediction: Prediction) -> None:
     """Raises NoAnswer."""
     if prediction.state != State.SUCCEEDED:
         raise NoAnswer
+
+
+def _check_agrees(output: Mapping[str, Any], was_right: bool | None, actual: Any) -> None:
+    """Raises InvalidInput."""
+    if contradicts(was_right, actual, output):
+        answered = ", ".join(f"{name} {label}".strip() for name, label in classes_of(output).items())
+        message = f"Contradicts actual: the answer was {answered}. Leave was_right out, or correct one of the two."
+        raise InvalidInput([Problem(None, "wrong_value", message, "/was_right")])
 
 
 def _true_answer(prediction: Prediction, actual: Any) -> Any:

@@ -1,6 +1,6 @@
 """Answers for the templates: name and value, how sure each is, its probabilities as bars, its place on an axis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext
@@ -76,6 +76,11 @@ class AnswerPresenter:
         """The answer in one line."""
         value = f"{self.value_text} {self.unit}" if self.unit else self.value_text
         return gettext("about %(value)s") % {"value": value} if self.is_about else value
+
+    def written(self, write: Callable[[float], str]) -> str:
+        """The answer in one line; `write` writes a number."""
+        value = write(self._output["value"]) if self.kind == "regression" else self.value_text
+        return f"{value} {self.unit}" if self.unit else value
 
     @property
     def spoken(self) -> str:
@@ -154,6 +159,9 @@ class SeveralAnswers:
         return "; ".join(f"{part.name}: {part.text}" for part in self.parts)
 
     value_text = text
+
+    def written(self, write: Callable[[float], str]) -> str:
+        return "; ".join(f"{part.name}: {part.written(write)}" for part in self.parts)
 
     @property
     def spoken(self) -> str:

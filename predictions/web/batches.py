@@ -68,15 +68,23 @@ class BatchPresenter:
     @property
     def verdict(self) -> str:
         """How a job ended, in one sentence."""
-        done = count_text(self._progress.done)
+        done = self._progress.done
         if self._job.error_code and self._job.error:
             return localized(self._job.error)
         if self.state == JobState.EXPIRED:
-            text = gettext("Its time was over before all rows were scored. %(done)s rows are done.")
-            return text % {"done": done}
+            text = ngettext(
+                "Its time was over before all rows were scored. %(done)s row is done.",
+                "Its time was over before all rows were scored. %(done)s rows are done.",
+                done,
+            )
+            return text % {"done": count_text(done)}
         if self.state == JobState.CANCELED:
-            text = gettext("It was canceled. The %(done)s rows that were done by then are kept.")
-            return text % {"done": done}
+            text = ngettext(
+                "It was canceled. The %(done)s row that was done by then is kept.",
+                "It was canceled. The %(done)s rows that were done by then are kept.",
+                done,
+            )
+            return text % {"done": count_text(done)}
         return self._finished if self.state == JobState.FINISHED else ""
 
     @property
@@ -86,7 +94,10 @@ class BatchPresenter:
         if not found.rows:
             return gettext("The file has a header and no rows.")
         if not found.good:
-            return gettext("None of the %(rows)s rows could be scored.") % shown
+            text = ngettext(
+                "The %(rows)s row could not be scored.", "None of the %(rows)s rows could be scored.", found.rows
+            )
+            return text % shown
         if found.bad:
             text = ngettext(
                 "%(good)s of %(rows)s rows are scored; %(bad)s needs another look.",
@@ -94,7 +105,8 @@ class BatchPresenter:
                 found.bad,
             )
             return text % shown
-        return gettext("%(good)s of %(rows)s rows are scored.") % shown
+        text = ngettext("%(good)s of %(rows)s row is scored.", "%(good)s of %(rows)s rows are scored.", found.rows)
+        return text % shown
 
     @property
     def corrections_note(self) -> str:
@@ -108,10 +120,13 @@ class BatchPresenter:
         if found.rows == 0:
             said.append(gettext("The corrections had no rows."))
         if found.unused:
-            text = gettext(
-                "Not used: %(unused)s of the %(rows)s rows that were sent. No row with an error has their line."
+            rows = found.rows or 0
+            text = ngettext(
+                "Not used: the %(rows)s row that was sent. No row with an error has its line.",
+                "Not used: %(unused)s of the %(rows)s rows that were sent. No row with an error has their line.",
+                rows,
             )
-            said.append(text % {"unused": count_text(found.unused), "rows": count_text(found.rows or 0)})
+            said.append(text % {"unused": count_text(found.unused), "rows": count_text(rows)})
         if found.lines:
             lines = ", ".join(map(str, found.lines)) + (", …" if found.more_lines else "")
             said.append(gettext("Lines: %(lines)s.") % {"lines": lines})
@@ -123,8 +138,10 @@ class BatchPresenter:
 
     @property
     def speed_text(self) -> str:
-        rate = self._progress.rows_per_second
-        return gettext("%(rate)s rows a second") % {"rate": count_text(round(rate))} if rate else ""
+        if not self._progress.rows_per_second:
+            return ""
+        rate = round(self._progress.rows_per_second)
+        return ngettext("%(rate)s row a second", "%(rate)s rows a second", rate) % {"rate": count_text(rate)}
 
     @property
     def left_text(self) -> str:

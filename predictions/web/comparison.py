@@ -3,20 +3,22 @@
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
-from predictions.comparison.agreement import Pair, agreements
+from predictions.comparison.agreement import Pair, agreements, is_same_answer
 from predictions.models import Prediction
 from predictions.serving.schema.signature import Choice, Feature
 from predictions.web.answer import AnswerPresenter, SeveralAnswers, present
-from predictions.web.formatting import MINUS, number_text, range_text
+from predictions.web.formatting import MINUS, number_text, precise_text, range_text
 from predictions.web.presenters import PredictionPresenter
 from predictions.web.values import value_text
 
-NO_PART = "\N{EN DASH}"
+# The text of a part of an answer, and its text with the digits that tell two of them apart.
+PartTexts: TypeAlias = tuple[str, str]
+NO_PART: PartTexts = ("\N{EN DASH}", "\N{EN DASH}")
 
 
 class ComparisonPresenter:
@@ -51,13 +53,10 @@ class ComparisonPresenter:
         first, second = self.earlier.answer, self.later.answer
         if first is None or second is None:
             return values
-        if first.text == second.text:
+        if is_same_answer(*(row.output or {} for row in self._rows)):
             return f"{values} {gettext('The answer is the same.')}"
-        changed = gettext("The answer was %(first)s, and then %(second)s.") % {
-            "first": first.text,
-            "second": second.text,
-        }
-        return f"{values} {changed}"
+        texts = dict(zip(("first", "second"), texts_apart(first, second), strict=True))
+        return f"{values} {gettext('The answer was %(first)s, and then %(second)s.') % texts}"
 
     @property
     def agreement(self) -> str:
@@ -79,8 +78,8 @@ class ComparisonPresenter:
         first, second = (_parts_of(row) for row in self._rows)
         if not first or not second:
             return []
-        pairs = {label: [first.get(label, NO_PART), second.get(label, NO_PART)] for label in [*first, *second]}
-        return [{"label": label, "texts": texts, "is_same": texts[0] == texts[1]} for label, texts in pairs.items()]
+        pairs = {label: (first.get(label, NO_PART), second.get(label, NO_PART)) for label in [*first, *second]}
+        return [{"label": label, **_part_line(*texts)} for label, texts in pairs.items()]
 
     @cached_property
     def _values(self) -> list[dict[str, Any]]:
@@ -137,6 +136,14 @@ def compare_url(*predictions: Prediction) -> str:
     return f"{reverse('compare')}?{'&'.join(f'id={one.pk}' for one in predictions)}"
 
 
+def texts_apart(first: AnswerPresenter | SeveralAnswers, second: AnswerPresenter | SeveralAnswers) -> tuple[str, str]:
+    """Two different answers in a line each. If rounding hides the difference, the numbers have more digits."""
+    if first.text != second.text:
+        return first.text, second.text
+    pairs = [(first.written(write), second.written(write)) for write in (number_text, precise_text)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+
+
 def _difference(old: Any, new: Any) -> str:
     """The difference of two numbers, with its sign; empty for equal numbers, other values, and above every float."""
     numbers = [one for one in (old, new) if isinstance(one, int | float) and not isinstance(one, bool)]
@@ -145,23 +152,34 @@ def _difference(old: Any, new: Any) -> str:
     return f"{'+' if new > old else MINUS}{number_text(abs(new - old))}"
 
 
-def _parts_of(row: Prediction) -> dict[str, str]:
+def _part_line(first: PartTexts, second: PartTexts) -> dict[str, Any]:
+    is_same = first[1] == second[1]
+    place = int(first[0] == second[0] and not is_same)
+    return {"texts": [first[place], second[place]], "is_same": is_same}
+
+
+def _parts_of(row: Prediction) -> dict[str, PartTexts]:
     """The texts of an answer's parts by their names, in the order in which its page shows them."""
     if row.output is None:
         return {}
     shown = present(row.output, row.version)
     if isinstance(shown, SeveralAnswers):
         pairs = zip(shown.parts, row.version.parts(row.output).values(), strict=True)
-        return {f"{part.name}: {label}": text for part, output in pairs for label, text in _parts(part, output)}
+        return {f"{part.name}: {label}": texts for part, output in pairs for label, texts in _parts(part, output)}
     return dict(_parts(shown, row.output))
 
 
-def _parts(answer: AnswerPresenter, output: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    is_number = output["kind"] == "regression"
-    yield gettext("Answer"), number_text(output["value"]) if is_number else answer.value_text
+def _parts(answer: AnswerPresenter, output: Mapping[str, Any]) -> Iterator[tuple[str, PartTexts]]:
+    value = output.get("value")
+    yield gettext("Answer"), _twice(answer.value_text) if value is None else (number_text(value), precise_text(value))
     if interval := output.get("interval"):
-        yield gettext("Interval"), range_text(number_text(interval[0]), number_text(interval[1]))
+        rounded, precise = (range_text(*map(write, interval)) for write in (number_text, precise_text))
+        yield gettext("Interval"), (rounded, precise)
     for bar in answer.bars:
-        yield gettext("Share of %(label)s") % {"label": bar["label"]}, bar["percent"]
+        yield gettext("Share of %(label)s") % {"label": bar["label"]}, _twice(bar["percent"])
     if answer.grade_text:
-        yield gettext("How sure"), answer.grade_text
+        yield gettext("How sure"), _twice(answer.grade_text)
+
+
+def _twice(text: str) -> PartTexts:
+    return text, text

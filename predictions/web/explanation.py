@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from predictions.models import Computation, Prediction
 from predictions.serving.schema.errors import ERRORS
@@ -93,19 +93,29 @@ class ExplanationPresenter(ComputationPresenter):
 
     @property
     def _compared(self) -> str:
+        rows = self._result["rows"]
         if self._result["scale"] == "value":
-            return gettext(
+            return ngettext(
+                "Compared with %(rows)s case that it learned from: the answer to it is %(base)s, this one is"
+                " %(answer)s.",
                 "Compared with %(rows)s cases that it learned from: their mean answer is %(base)s, this one is"
-                " %(answer)s."
+                " %(answer)s.",
+                rows,
             )
         if self._result["scale"] == "probability":
-            return gettext(
+            return ngettext(
+                "Compared with %(rows)s case that it learned from: it gives %(label)s %(base)s in 100 for that case,"
+                " and %(answer)s in 100 here.",
                 "Compared with %(rows)s cases that it learned from: on average it gives %(label)s %(base)s in 100 for"
-                " them, and %(answer)s in 100 here."
+                " them, and %(answer)s in 100 here.",
+                rows,
             )
-        return gettext(
+        return ngettext(
+            "Compared with %(rows)s case that it learned from, in log-odds of %(label)s: %(base)s for that case,"
+            " %(answer)s here; above 0 it is the likelier answer.",
             "Compared with %(rows)s cases that it learned from, in log-odds of %(label)s: %(base)s on average for them,"
-            " %(answer)s here; above 0 it is the likelier answer."
+            " %(answer)s here; above 0 it is the likelier answer.",
+            rows,
         )
 
     @property
@@ -149,7 +159,7 @@ class ExplanationPresenter(ComputationPresenter):
 
 
 def _together(count: int) -> str:
-    return gettext("%(count)s other values together") % {"count": count}
+    return ngettext("%(count)s other value", "%(count)s other values together", count) % {"count": count}
 
 
 def with_unit(feature: Feature, value: Value) -> str:

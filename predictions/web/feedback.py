@@ -6,8 +6,9 @@ from typing import Any, TypeAlias
 from django.utils.translation import gettext
 
 from predictions.models import Feedback, ModelVersion, Prediction
+from predictions.models.feedback import contradicts
 from predictions.web.answer import AnswerPresenter, SeveralAnswers
-from predictions.web.formatting import number_text
+from predictions.web.formatting import exact_text
 from predictions.web.number_input import Unreadable, read_number
 
 WAS_RIGHT = {"yes": True, "no": False}
@@ -59,13 +60,18 @@ def _verdict(was_right: bool) -> str:
 def read_feedback(posted: Mapping[str, str], prediction: Prediction) -> dict[str, Any]:
     """Feedback as `give_feedback` takes it. A true class also says whether the answer was right.
 
+    A button counts more than the list of classes, which still has the class of earlier feedback selected.
+
     Raises:
         InvalidFeedback: nothing was said, or the true value can't be read.
     """
     actual = _actual(posted.get("actual", "").strip(), prediction)
     was_right = WAS_RIGHT.get(posted.get("was_right", ""))
     comment = posted.get("comment", "").strip().replace("\0", "")[:LONGEST_COMMENT]
-    label = (prediction.output or {}).get("label")
+    output = prediction.output or {}
+    if contradicts(was_right, actual, output):
+        actual = None
+    label = output.get("label")
     if was_right is None and actual is not None and label is not None:
         was_right = actual == label
     if was_right is None and actual is None and not comment:
@@ -90,4 +96,4 @@ def _actual(text: str, prediction: Prediction) -> str | float | None:
 def _text(actual: Any, version: ModelVersion) -> str:
     if isinstance(actual, dict):
         return ", ".join(f"{name} {_text(actual[name], version)}" for name in version.target_names if name in actual)
-    return number_text(actual) if isinstance(actual, int | float) and not isinstance(actual, bool) else str(actual)
+    return exact_text(actual) if isinstance(actual, int | float) and not isinstance(actual, bool) else str(actual)

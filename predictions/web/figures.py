@@ -4,39 +4,41 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from predictions.lifecycle import registry
 from predictions.models import ModelVersion, RegisteredModel
-from predictions.web.formatting import count_of_text, number_text, percent_text, share_interval_text, share_text
-
-
-def _percent(value: float) -> str:
-    return percent_text(value)
-
+from predictions.web.formatting import (
+    count_of_text,
+    number_text,
+    percent_text,
+    score_text,
+    share_interval_text,
+    share_text,
+)
 
 # metric in version.json → label, formatter, meaning
 METRICS: Mapping[str, tuple[str | Promise, Callable[[float], str], str | Promise]] = {
-    "accuracy": (gettext_lazy("Right answers"), _percent, gettext_lazy("accuracy")),
+    "accuracy": (gettext_lazy("Right answers"), percent_text, gettext_lazy("accuracy")),
     "balanced_accuracy": (
         gettext_lazy("Right answers, each class counted alike"),
-        _percent,
+        percent_text,
         gettext_lazy("balanced accuracy; the counts are in the model card"),
     ),
     "roc_auc": (
         gettext_lazy("Ranks the classes apart"),
-        number_text,
+        score_text,
         gettext_lazy("area under the ROC curve; 0.5 is guessing, 1 is perfect"),
     ),
     "log_loss": (gettext_lazy("Surprise at the truth"), number_text, gettext_lazy("log loss; smaller is better")),
     "baseline_accuracy": (
         gettext_lazy("Always naming the most common class"),
-        _percent,
+        percent_text,
         gettext_lazy("the baseline to beat"),
     ),
     "r2": (
         gettext_lazy("How much of the spread is explained"),
-        number_text,
+        score_text,
         gettext_lazy("R²; 0 is the mean alone, 1 is all"),
     ),
     "mae": (gettext_lazy("Typical error"), number_text, gettext_lazy("mean absolute error")),
@@ -92,7 +94,12 @@ class VersionPresenter:
             return counted
         unit = self.manifest["target"].get("unit") or "" if metric == "mae" else ""
         if self.held_out and metric == "mae":
-            label = gettext("typical error in %(count)s cases it had not seen") % {"count": self.held_out}
+            text = ngettext(
+                "typical error in %(count)s case it had not seen",
+                "typical error in %(count)s cases it had not seen",
+                self.held_out,
+            )
+            label = text % {"count": self.held_out}
         return {"value": f"{METRICS[metric][1](self._measured[metric])} {unit}".strip(), "label": str(label)}
 
     def _counted(self) -> dict[str, str] | None:

@@ -47,6 +47,17 @@ def exact_text(value: float) -> str:
     return _plain_text(f"{Decimal(repr(value)):f}")
 
 
+def precise_text(value: float) -> str:
+    """Ten significant digits. They tell two numbers apart that differ by more than errors of rounding."""
+    return exact_text(float(f"{value:.10g}"))
+
+
+def apart_texts(one: float, other: float) -> tuple[str, str]:
+    """Two numbers as texts that differ if the numbers do."""
+    rounded = number_text(one), number_text(other)
+    return rounded if rounded[0] != rounded[1] else (precise_text(one), precise_text(other))
+
+
 def rounded_text(value: float, place: int, rounding: str = ROUND_HALF_EVEN) -> str:
     """Rounded to a power of ten: `place` is its exponent, 1 for tens, -2 for hundredths."""
     rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(place), rounding, EXACT)
@@ -90,7 +101,19 @@ def _power_text(text: str) -> str:
 
 
 def percent_text(share: float, digits: int = 0) -> str:
-    return f"{fixed_text(share * 100, digits)} %"
+    """Only a share of nothing is written as 0 %, and only a share of all as 100 %."""
+    text, least = fixed_text(share * 100, digits), 10.0**-digits
+    if share > 0 and text == fixed_text(0, digits):
+        return f"< {fixed_text(least, digits)} %"
+    if share < 1 and text == fixed_text(100, digits):
+        return f"> {fixed_text(100 - least, digits)} %"
+    return f"{text} %"
+
+
+def score_text(value: float) -> str:
+    """A score whose best value is 1. Only 1 itself is written as 1."""
+    text = number_text(value)
+    return f"> {number_text(0.9999)}" if value < 1 and text == number_text(1) else text
 
 
 def fixed_text(value: float, digits: int) -> str:
@@ -118,11 +141,16 @@ def range_text(low: str, high: str) -> str:
     return gettext("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
-def share_text(right: int, of: int) -> str:
-    """A counted share with its 95 % interval: "164 of 171 (92-98 %)", with an en dash."""
+def share_text(right: int, of: int, most: int | None = None) -> str:
+    """A counted share with its 95 % interval: "164 of 171 (92-98 %)", with an en dash.
+
+    Where the count is only known to be from `right` to `most`, both are said, and the interval holds for either:
+    "52 to 60 of 112 (37-63 %)".
+    """
     if not of:
         return count_of_text(0, 0)
-    shown = {"right": right, "of": of, "interval": share_interval_text(right, of)}
+    counted = str(right) if most in (None, right) else range_text(str(right), str(most))
+    shown = {"right": counted, "of": of, "interval": share_interval_text(right, of, most)}
     return gettext("%(right)s of %(of)s (%(interval)s)") % shown
 
 
@@ -130,18 +158,30 @@ def count_of_text(right: int, of: int) -> str:
     return gettext("%(right)s of %(of)s") % {"right": right, "of": of}
 
 
-def share_interval_text(right: int, of: int) -> str:
-    low, high = wilson_interval(right, of)
-    return f"{low * 100:.0f}\N{EN DASH}{high * 100:.0f} %"
+def share_interval_text(right: int, of: int, most: int | None = None) -> str:
+    low, high = percent_ends(*share_interval(right, of, most))
+    return f"{low}\N{EN DASH}{high} %"
+
+
+def percent_ends(low: float, high: float) -> tuple[int, int]:
+    """The interval of a share in whole percent. No share is shown as surely all, nor as surely nothing."""
+    return min(round(low * 100), 99), max(round(high * 100), 1)
 
 
 def duration_text(duration: timedelta) -> str:
+    """The unit fits the rounded number: 0.9996 s is 1.0 s and not 1000 ms."""
     seconds = max(duration.total_seconds(), 0.0)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{fixed_text(seconds, 1)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    if (milliseconds := round(seconds * 1000)) < 1000:
+        return f"{milliseconds} ms"
+    if round(seconds, 1) < 120:
+        return f"{fixed_text(round(seconds, 1), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{round(seconds / 3600)} h"
+
+
+def share_interval(right: int, of: int, most: int | None = None) -> tuple[float, float]:
+    """The 95 % interval of a counted share. If the count may be up to `most`, the interval holds for each count."""
+    return wilson_interval(right, of)[0], wilson_interval(right if most is None else most, of)[1]
 
 
 def wilson_interval(right: int, of: int) -> tuple[float, float]:

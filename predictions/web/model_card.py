@@ -1,10 +1,11 @@
 """The evidence of a version for its model card: each share with its count and interval, each drawing with its table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from predictions.models import ModelVersion
 from predictions.serving.artifacts.sureness import SET_COVERAGES, rows_needed
@@ -39,7 +40,7 @@ class CardPresenter(VersionPresenter):
         manifest = self.manifest
         self.task: str = manifest["task"]
         self.labels: list[str] = manifest.get("labels", [])
-        self.rows: Mapping[str, int] = manifest.get("rows", {})
+        self.rows: Mapping[str, int] = {"training": 0, "held_out": 0, **manifest.get("rows", {})}
         self._figures: Mapping[str, Any] = manifest.get("figures") or {}
         self._sureness: Mapping[str, Any] = manifest.get("sureness") or {}
         self._signature = version.signature
@@ -92,7 +93,7 @@ class CardPresenter(VersionPresenter):
             "errors": [
                 {
                     "share": gettext("%(count)s in 10") % {"count": share},
-                    "error": number_text(errors[max(len(errors) * share // 10 - 1, 0)]),
+                    "error": number_text(errors[math.ceil(len(errors) * share / 10) - 1]),
                 }
                 for share in (5, 8, 9, 10)
             ],
@@ -101,7 +102,7 @@ class CardPresenter(VersionPresenter):
     # --- Promises -----------------------------------------------------------------------------------------------------
     @property
     def promises(self) -> list[dict[str, str]]:
-        """Each promised coverage, and the coverage counted on held-out cases that were not used for the promise."""
+        """Each promised coverage, and that of a half of the held-out cases by the limits of the other half."""
         sets, interval = self._sureness.get("sets"), self._sureness.get("interval")
         if sets:
             return [
@@ -127,21 +128,29 @@ class CardPresenter(VersionPresenter):
 
     @property
     def grades(self) -> list[dict[str, str]]:
-        """For each grade how many held-out answers were right."""
-        evidence: Mapping[str, Mapping[str, int]] = self._sureness.get("evidence", {})
-        return [
-            {"grade": str(GRADES[grade]), "share": share_text(found["right"], found["of"])}
-            for grade, found in evidence.items()
-            if grade in GRADES
+        """For each grade and class, how many held-out answers were right; for each grade alone in older versions."""
+        by_class: Mapping[str, Sequence[Mapping[str, int]]] = self._sureness.get("class_evidence", {})
+        pooled: Mapping[str, Mapping[str, int]] = self._sureness.get("evidence", {})
+        found = [
+            (f"{GRADES[grade]}: {label}", one)
+            for grade, counts in by_class.items()
+            for label, one in zip(self.labels, counts, strict=True)
         ]
+        found += [(str(GRADES[grade]), one) for grade, one in pooled.items() if grade in GRADES]
+        return [{"grade": said, "share": share_text(one["right"], one["of"])} for said, one in found if one["of"]]
 
     @property
     def gate_text(self) -> str:
         gate = (self._version.manifest.get("sureness") or {}).get("gate")
         if not gate or not gate["held_out"]:
             return ""
-        text = gettext("%(outside)s of %(of)s held-out cases count as outside its experience.")
-        return text % {"outside": gate["held_out_outside"], "of": gate["held_out"]}
+        outside = gate["held_out_outside"]
+        text = ngettext(
+            "%(outside)s of %(of)s held-out cases counts as outside its experience.",
+            "%(outside)s of %(of)s held-out cases count as outside its experience.",
+            outside,
+        )
+        return text % {"outside": outside, "of": gate["held_out"]}
 
     @property
     def calibration_text(self) -> str:

@@ -10,19 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_lazy
 
-from predictions.web.formatting import frequency_text, interval_text, probability_text
+from predictions.web.formatting import frequency_text, interval_text, probability_text, range_text
 
 # The two likeliest classes are a tie if their probabilities differ by no more than this.
 TIE = 0.01
 # Fewer test cases than this are given as counts only. A share would claim more than so few cases show.
 ENOUGH_FOR_A_SHARE = 20
+# Of fewer targets, a rank is a count: a hundredth of them is less than one.
+ENOUGH_FOR_PERCENT = 100
 # A sentence names at most this many classes.
 NAMED = 5
 
 OUTSIDE = gettext_lazy(
-    "Do not rely on this answer. The values are unlike all cases that the model learned from, and how often its answers"
+    "Do not rely on this answer. The values are unlike the cases that the model learned from, and how often its answers"
     " are right for such values is not known."
 )
 GRADES: Mapping[str, str | Promise] = {
@@ -41,23 +43,29 @@ UNUSUAL = gettext_lazy("The case differs from those that the model learned from.
 CLUSTER = gettext_lazy(
     "The name of the group of training cases that this case belongs to. It is a name, not a measured value."
 )
-# Sentences about the held-out answers of the same grade: the first if all were right, the second if some were wrong.
-SURE = (
-    gettext_lazy("When it was this sure, it was right in %(right)s of %(of)s cases it had not seen"),
-    gettext_lazy(
-        "When it was this sure, it was right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
+# Sentences about such held-out answers: the first if all were right, the second if some were wrong.
+COUNTED = (
+    ngettext_lazy(
+        "Such answers were right in %(right)s of %(of)s case it had not seen",
+        "Such answers were right in %(right)s of %(of)s cases it had not seen",
+        "of",
     ),
-)
-UNSURE = (
-    gettext_lazy("When it was this unsure, it was right in %(right)s of %(of)s cases it had not seen"),
-    gettext_lazy(
-        "When it was this unsure, it was right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
+    ngettext_lazy(
+        "Such answers were right in %(right)s of %(of)s case it had not seen, and wrong in %(wrong)s",
+        "Such answers were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s",
+        "of",
     ),
 )
 UNLIKE = (
-    gettext_lazy("Answers for such values were right in %(right)s of %(of)s cases it had not seen"),
-    gettext_lazy(
-        "Answers for such values were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s"
+    ngettext_lazy(
+        "Answers for such values were right in %(right)s of %(of)s case it had not seen",
+        "Answers for such values were right in %(right)s of %(of)s cases it had not seen",
+        "of",
+    ),
+    ngettext_lazy(
+        "Answers for such values were right in %(right)s of %(of)s case it had not seen, and wrong in %(wrong)s",
+        "Answers for such values were right in %(right)s of %(of)s cases it had not seen, and wrong in %(wrong)s",
+        "of",
     ),
 )
 
@@ -65,7 +73,7 @@ UNLIKE = (
 def sentences(output: Mapping[str, Any], task: str = "") -> list[str]:
     """Sentences about this answer, the most important first. The warning OUTSIDE is not among them."""
     if is_outside(output):
-        return _evidence(output, UNLIKE)
+        return [*_own_rule(output), *_evidence(output, UNLIKE)]
     if task == "outliers":
         return [str(UNUSUAL if output.get("label") == "unusual" else USUAL)]
     if task == "clusters":
@@ -91,9 +99,9 @@ def is_outside(output: Mapping[str, Any]) -> bool:
 def _of_class(output: Mapping[str, Any]) -> list[str]:
     grade = output.get("grade")
     if grade == "clear":
-        return [*_tie(output), *_evidence(output, SURE), *_set(output)]
-    said = [*_tie(output), *_set(output)]
-    return said + _evidence(output, UNSURE) if grade == "uncertain" else said
+        return [*_own_rule(output), *_tie(output), *_evidence(output, COUNTED), *_set(output)]
+    said = [*_own_rule(output), *_tie(output), *_set(output)]
+    return said + _evidence(output, COUNTED) if grade == "uncertain" else said
 
 
 def ranked(shares: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -101,14 +109,40 @@ def ranked(shares: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _tie(output: Mapping[str, Any]) -> list[str]:
-    likeliest = ranked(output.get("probabilities") or {})[:2]
-    if len(likeliest) < 2 or likeliest[0][1] - likeliest[1][1] > TIE:
+def _own_rule(output: Mapping[str, Any]) -> list[str]:
+    """An estimator may answer a class that is not the most probable one: it may weight classes, or have a threshold.
+    After calibration its own rule shows. Of classes that tie, any may be the answer."""
+    shares, answer = output.get("probabilities") or {}, output.get("label")
+    if answer not in shares:
         return []
-    (first, high), (second, low) = likeliest
-    text = gettext("A tie: %(first)s has %(high)s and %(second)s %(low)s. Either may be right.")
-    shown = {"high": probability_text(high), "low": probability_text(low)}
-    return [text % {"first": first, "second": second, **shown}]
+    likeliest, high = ranked(shares)[0]
+    if high - shares[answer] <= TIE:
+        return []
+    text = gettext(
+        "The model answers %(answer)s by its own rule, although %(likeliest)s is more probable: %(high)s against"
+        " %(low)s."
+    )
+    shown = {"high": probability_text(high), "low": probability_text(shares[answer])}
+    return [text % {"answer": answer, "likeliest": likeliest, **shown}]
+
+
+def _tie(output: Mapping[str, Any]) -> list[str]:
+    likeliest = ranked(output.get("probabilities") or {})
+    tied = [(label, share) for label, share in likeliest if likeliest[0][1] - share <= TIE]
+    if len(tied) < 2:
+        return []
+    if len(tied) == 2:
+        (first, high), (second, low) = tied
+        text = gettext("A tie: %(first)s has %(high)s and %(second)s %(low)s. Either may be right.")
+        shown = {"high": probability_text(high), "low": probability_text(low)}
+        return [text % {"first": first, "second": second, **shown}]
+    text = gettext("A tie: %(labels)s have %(shares)s each. Any of them may be right.")
+    return [text % {"labels": _named([label for label, _ in tied]), "shares": _range(tied)}]
+
+
+def _range(tied: Sequence[tuple[str, float]]) -> str:
+    low, high = probability_text(tied[-1][1]), probability_text(tied[0][1])
+    return high if low == high else range_text(low, high)
 
 
 def _set(output: Mapping[str, Any]) -> list[str]:
@@ -117,25 +151,43 @@ def _set(output: Mapping[str, Any]) -> list[str]:
         return []
     often = frequency_text(output["coverage"])
     if len(labels) > 1:
+        text = _several(is_answer_among=output["label"] in labels)
+        return [text % {"labels": _named(labels), "often": often}]
+    if grade == "uncertain":
+        return [_unsure(output["label"], labels) % {"label": "".join(labels), "often": often}]
+    if grade == "clear" and labels and not _tie(output):
         text = gettext(
+            "A clear case: only %(label)s fits. The true answer fits in %(often)s cases like those it was tested on."
+        )
+        return [text % {"label": labels[0], "often": often}]
+    return []
+
+
+def _several(*, is_answer_among: bool) -> str:
+    if is_answer_among:
+        return gettext(
             "The model cannot tell between %(labels)s. The true answer is among them in %(often)s cases like those it"
             " was tested on."
         )
-        return [text % {"labels": _named(labels), "often": often}]
-    if grade == "uncertain" and not labels:
-        text = gettext(
+    return gettext(
+        "The model cannot tell between %(labels)s, and its own answer is not among them. The true answer is among them"
+        " in %(often)s cases like those it was tested on."
+    )
+
+
+def _unsure(answer: str, labels: Sequence[str]) -> str:
+    """The text for a set that holds no class, or a class that does not make the answer clear."""
+    if not labels:
+        return gettext(
             "The model is unusually unsure. The true answer fits well enough in %(often)s cases like those it was"
             " tested on; here no answer does."
         )
-        return [text % {"often": often}]
-    return _clear(labels[0], often) if grade == "clear" and labels and not _tie(output) else []
-
-
-def _clear(label: str, often: str) -> list[str]:
-    text = gettext(
-        "A clear case: only %(label)s fits. The true answer fits in %(often)s cases like those it was tested on."
+    if labels[0] == answer:
+        return gettext("Only %(label)s fits, but answers of %(label)s were wrong too often to call this a clear case.")
+    return gettext(
+        "The answer itself does not fit: only %(label)s does. The true answer fits in %(often)s cases like those it"
+        " was tested on."
     )
-    return [text % {"label": label, "often": often}]
 
 
 def _named(labels: Sequence[str]) -> str:
@@ -147,9 +199,11 @@ def _named(labels: Sequence[str]) -> str:
 
 def _evidence(output: Mapping[str, Any], texts: tuple[str | Promise, str | Promise]) -> list[str]:
     found = output.get("grade_evidence")
-    if not found or not found["of"]:
+    if not found:
         return []
     right, of = found["right"], found["of"]
+    if not of:
+        return [gettext("No case that it was tested on got such an answer, so how often it is right is not known.")]
     counted = texts[of > right] % {"right": right, "of": of, "wrong": of - right}
     if of < ENOUGH_FOR_A_SHARE:
         return [f"{counted}."]
@@ -170,7 +224,11 @@ def _held(output: Mapping[str, Any]) -> list[str]:
     found = output.get("grade_evidence")
     if not found or not found["of"]:
         return []
-    text = gettext("In %(right)s of %(of)s cases it had not seen, the true value lay inside such an interval.")
+    text = ngettext(
+        "In %(right)s of %(of)s case it had not seen, the true value lay inside such an interval.",
+        "In %(right)s of %(of)s cases it had not seen, the true value lay inside such an interval.",
+        found["of"],
+    )
     return [text % {"right": found["right"], "of": found["of"]}]
 
 
@@ -186,9 +244,42 @@ def standing(output: Mapping[str, Any], target: Mapping[str, Any] | None, rows: 
         return gettext("Lower than all %(rows)s %(cases)s in the data.") % counted
     if value > target["maximum"]:
         return gettext("Higher than all %(rows)s %(cases)s in the data.") % counted
+    if rows < ENOUGH_FOR_PERCENT:
+        return _counted_standing(value, target["percentiles"], rows) % counted
     shares = _shares(value, target["percentiles"])
     share = max(shares)
     return _standing_text(shares.index(share)) % {**counted, "share": share}
+
+
+def _counted_standing(value: float, percentiles: Sequence[float], rows: int) -> str:
+    """The rank as a count. Between two percentiles there may be one more target than is known."""
+    counts = _counts(value, percentiles, rows)
+    count = max(counts)
+    text = (
+        gettext("Higher than %(count)s of the %(rows)s %(cases)s in the data."),
+        gettext("Lower than %(count)s of the %(rows)s %(cases)s in the data."),
+        gettext("The same as %(count)s of the %(rows)s %(cases)s in the data."),
+    )[counts.index(count)]
+    shown = str(count) if sum(counts) == rows else gettext("at least %(count)s") % {"count": count}
+    return text.replace("%(count)s", shown)
+
+
+def _counts(value: float, percentiles: Sequence[float], rows: int) -> tuple[int, int, int]:
+    """How many targets are known to be lower, higher and equal.
+
+    Ordered target number i (from 0) lies at the percentile 100 i / (rows - 1), and the percentiles between two targets
+    lie between these (Hyndman & Fan 1996, definition 7). Interpolation may have rounded a percentile.
+    """
+    close, last = 1e-12 * (percentiles[-1] - percentiles[0]), rows - 1
+    low, high = bisect_left(percentiles, value - close), bisect_right(percentiles, value + close)
+    lower = (low - 1) * last // 100 + 1 if low else 0
+    higher = rows - _ceiling(high * last, 100) if high <= 100 else 0
+    equal = (high - 1) * last // 100 - _ceiling(low * last, 100) + 1
+    return max(lower, 0), max(higher, 0), max(equal, 0)
+
+
+def _ceiling(number: int, by: int) -> int:
+    return -(-number // by)
 
 
 def _standing_text(place: int) -> str:

@@ -1,15 +1,16 @@
 """The result of a comparison of two versions, in sentences that are no more certain than the numbers allow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from statistics import mean
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from predictions.comparison.agreement import Agreement
-from predictions.comparison.statistics import ENOUGH, mean_of, median_of
-from predictions.web.formatting import number_text, share_text, wilson_interval
+from predictions.comparison.statistics import ENOUGH, is_one_sided, median_of
+from predictions.web.formatting import count_of_text, number_text, percent_ends, wilson_interval
 
-# To say which version is better, this many cases are needed in which only one of the two is right.
+# To say which version is better, this many cases are needed in which only one is right, or one is closer to the truth.
 ENOUGH_APART = 10
 
 
@@ -25,23 +26,53 @@ def verdict(agreements: Sequence[Agreement], times: Sequence[tuple[float, float]
     said = []
     for agreement in agreements:
         target = f"{agreement.name}: " if agreement.name else ""
-        said += [f"{target}{sentence}" for sentence in (same(agreement), better(agreement, names))]
+        said += [f"{target}{sentence}" for sentence in (same(agreement, names), better(agreement, names))]
     return [*said, quicker(times, names)]
 
 
-def same(agreement: Agreement) -> str:
+def same(agreement: Agreement, names: Names) -> str:
     counted = agreement.of
     if counted < ENOUGH:
-        text = gettext("Too few answers to judge: %(same)s of %(of)s were the same.")
-        return text % {"same": agreement.same, "of": counted}
-    low, high = (round(end * 100) for end in wilson_interval(agreement.same, counted))
-    if agreement.differing:
-        text = gettext(
-            "In about %(low)s to %(high)s of 100 such cases the answers are the same, by %(of)s that were compared."
+        return _few(agreement, names)
+    low, high = percent_ends(*wilson_interval(agreement.same, counted))
+    return _share_of_same(agreement) % {"low": low, "high": high, "of": counted, **asdict(names)}
+
+
+def _few(agreement: Agreement, names: Names) -> str:
+    if agreement.kind == "classification":
+        text = ngettext(
+            "Too few answers to judge: %(same)s of %(of)s was the same.",
+            "Too few answers to judge: %(same)s of %(of)s were the same.",
+            agreement.same,
         )
     else:
-        text = gettext("All %(of)s answers were the same. Of all such cases at least about %(low)s in 100 are.")
-    return text % {"low": low, "high": high, "of": counted}
+        text = ngettext(
+            "Too few answers to judge: %(same)s of %(of)s of %(after)s lay within the interval of %(before)s, or was"
+            " the same.",
+            "Too few answers to judge: %(same)s of %(of)s of %(after)s lay within the interval of %(before)s, or were"
+            " the same.",
+            agreement.same,
+        )
+    return text % {"same": agreement.same, "of": agreement.of, **asdict(names)}
+
+
+def _share_of_same(agreement: Agreement) -> str:
+    """Numbers count as the same within the first one's interval, which may be wide. So the sentence says that."""
+    if agreement.kind == "classification":
+        if agreement.differing:
+            return gettext(
+                "In about %(low)s to %(high)s of 100 such cases the answers are the same, by %(of)s that were compared."
+            )
+        return gettext("All %(of)s answers were the same. Of all such cases at least about %(low)s in 100 are.")
+    if agreement.differing:
+        return gettext(
+            "In about %(low)s to %(high)s of 100 such cases the answer of %(after)s lies within the interval of"
+            " %(before)s, or is the same, by %(of)s that were compared."
+        )
+    return gettext(
+        "All %(of)s answers of %(after)s lay within the interval of %(before)s, or were the same. Of all such cases at"
+        " least about %(low)s in 100 do."
+    )
 
 
 def better(agreement: Agreement, names: Names) -> str:
@@ -49,23 +80,41 @@ def better(agreement: Agreement, names: Names) -> str:
     if not known:
         return gettext("Which one is better is not known: nobody has said what was true.")
     if known < ENOUGH:
-        text = gettext(
-            "Which one is better is not known: the truth is known for %(known)s cases, and %(needed)s are needed."
+        text = ngettext(
+            "Which one is better is not known: the truth is known for %(known)s case, and %(needed)s are needed.",
+            "Which one is better is not known: the truth is known for %(known)s cases, and %(needed)s are needed.",
+            known,
         )
         return text % {"known": known, "needed": ENOUGH}
-    return _fewer_errors(agreement, names) if agreement.kind == "regression" else _more_right(agreement, names)
+    return _closer(agreement, names) if agreement.kind == "regression" else _more_right(agreement, names)
 
 
 def _more_right(agreement: Agreement, names: Names) -> str:
-    """A sign test: only cases where one of the two is right say which one is better (McNemar 1947)."""
+    """A sign test: only cases where one of the two is right say which one is better (McNemar 1947).
+
+    Cases whose truth nobody has given could all speak for either version: a verdict is given if it holds both ways.
+    """
     before, after = agreement.right_alone("before"), agreement.right_alone("after")
+    least, most = _leaning(before.most, after.least), _leaning(before.least, after.most)
+    said = _alone(agreement, names, least if least == most else 0)
+    return f"{said} {_undecided(agreement.undecided, names, least, most)}".rstrip()
+
+
+def _leaning(before: int, after: int) -> int:
+    """Which version is better, by how often each one is right alone: 1 the second, -1 the first, 0 not known."""
+    if before + after < ENOUGH_APART or not is_one_sided(before, after):
+        return 0
+    return 1 if after > before else -1
+
+
+def _alone(agreement: Agreement, names: Names, leaning: int) -> str:
+    before, after = agreement.right_alone("before").least, agreement.right_alone("after").least
     apart = before + after
-    if apart < ENOUGH_APART:
+    if not leaning and apart < ENOUGH_APART:
         text = gettext("Neither is known to be better: only one of the two was right in %(apart)s of %(of)s cases.")
         return text % {"apart": apart, "of": len(agreement.known)}
-    low, high = wilson_interval(after, apart)
-    shown = {"after": names.after, "share": share_text(after, apart)}
-    if low <= 0.5 <= high:
+    shown = {"after": names.after, "share": count_of_text(after, apart)}
+    if not leaning:
         text = gettext(
             "Neither is known to be better: where only one of the two was right, %(after)s was so in %(share)s."
         )
@@ -74,22 +123,43 @@ def _more_right(agreement: Agreement, names: Names) -> str:
         "%(better)s is probably the better one for cases like these: where only one of the two was right, %(after)s was"
         " so in %(share)s."
     )
-    return text % {**shown, "better": _capital(names.after if low > 0.5 else names.before)}
+    return text % {**shown, "better": _capital(names.after if leaning > 0 else names.before)}
 
 
-def _fewer_errors(agreement: Agreement, names: Names) -> str:
-    saved = mean_of([one.error(one.before) - one.error(one.after) for one in agreement.known])
-    low, high = saved.low or 0.0, saved.high or 0.0
-    if low <= 0 <= high:
-        text = gettext("Neither is known to be better, by %(of)s cases whose truth is known.")
-        return text % {"of": saved.of}
-    ends = sorted((abs(low), abs(high)))
-    text = gettext(
-        "%(better)s is probably the better one for cases like these: its error is smaller by %(low)s to %(high)s in the"
-        " mean, by %(of)s cases whose truth is known."
+def _undecided(count: int, names: Names, least: int, most: int) -> str:
+    """A sentence about the cases whose truth nobody has given; empty without any."""
+    if not count:
+        return ""
+    text = ngettext(
+        "In %(count)s more case people said that %(before)s was wrong, and nobody said what was true.",
+        "In %(count)s more cases people said that %(before)s was wrong, and nobody said what was true.",
+        count,
     )
-    shown = {"low": number_text(ends[0]), "high": number_text(ends[1]), "of": saved.of}
-    return text % {**shown, "better": _capital(names.after if low > 0 else names.before)}
+    said = text % {"count": count, "before": names.before}
+    if least != most:
+        return f"{said} {gettext('The true answers could change this verdict.')}"
+    return f"{said} {gettext('No true answer could change this verdict.')}" if least else said
+
+
+def _closer(agreement: Agreement, names: Names) -> str:
+    """A sign test of which number is closer to the truth. It is exact for any distribution of the errors.
+
+    An interval of the mean error is not: a few large errors decide it, which the sample may not have. So the mean only
+    keeps a version from being called better whose few errors outweigh.
+    """
+    before, after = agreement.closer("before"), agreement.closer("after")
+    saved = mean(agreement.errors("before")) - mean(agreement.errors("after"))
+    leaning = _leaning(before, after)
+    shown = {"after": names.after, "share": count_of_text(after, before + after), "of": len(agreement.known)}
+    if leaning * saved <= 0:
+        text = gettext("Neither is known to be better, by %(of)s cases whose truth is known.")
+        return text % shown
+    text = gettext(
+        "%(better)s is probably the better one for cases like these: where one of the two was closer to the truth,"
+        " %(after)s was so in %(share)s. Its mean error is smaller by %(saved)s, by %(of)s cases whose truth is known."
+    )
+    better = _capital(names.after if leaning > 0 else names.before)
+    return text % {**shown, "better": better, "saved": number_text(abs(saved))}
 
 
 def _capital(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from django.urls import reverse
@@ -10,11 +11,18 @@ from django.utils.translation import gettext, gettext_lazy
 
 from predictions.comparison.agreement import SMALLEST_GROUP, Agreement, Answer
 from predictions.comparison.evidence import Evidence
-from predictions.comparison.statistics import Measured, mean_of, median_of
+from predictions.comparison.statistics import Measured, median_of
 from predictions.models import Comparison
 from predictions.models.comparison import Kind
 from predictions.serving.schema.kinds import Feature, Integer, Number
-from predictions.web.formatting import number_text, range_text, share_text, wilson_interval, with_decimal_mark
+from predictions.web.formatting import (
+    apart_texts,
+    number_text,
+    range_text,
+    share_interval,
+    share_text,
+    with_decimal_mark,
+)
 from predictions.web.verdict import Names, verdict
 
 # Features that are shown at once; the others are folded.
@@ -30,15 +38,16 @@ KINDS: Mapping[str, str | Promise] = {Kind.SHADOW: gettext_lazy("Shadow"), Kind.
 
 @dataclass(frozen=True, slots=True)
 class ShareBar:
-    """A counted share with its interval, in hundredths of the drawing's width."""
+    """A counted share with its interval, in hundredths of the drawing's width. `most` as in `share_text`."""
 
     label: str
     count: int
     of: int
+    most: int | None = None
 
     @property
     def text(self) -> str:
-        return share_text(self.count, self.of)
+        return share_text(self.count, self.of, self.most)
 
     @property
     def share(self) -> float:
@@ -46,7 +55,7 @@ class ShareBar:
 
     @property
     def ends(self) -> tuple[float, float]:
-        low, high = wilson_interval(self.count, self.of) if self.of else (0.0, 1.0)
+        low, high = share_interval(self.count, self.of, self.most) if self.of else (0.0, 1.0)
         return round(low * 100, 2), round(high * 100, 2)
 
 
@@ -84,23 +93,33 @@ class TargetPresenter:
 
     @property
     def accuracy(self) -> list[dict[str, Any]]:
-        """A line for each version; empty while no truth is known."""
-        known = self._agreement.known
-        return [self._accuracy(which, name) for which, name in self._sides()] if known else []
+        """A line for each version; empty while nobody has judged an answer."""
+        return [self._accuracy(which, name) for which, name in self._sides()] if self.judged else []
 
     def _sides(self) -> list[tuple[str, str]]:
         return [("before", self._names.before), ("after", self._names.after)]
 
     def _accuracy(self, which: str, name: str) -> dict[str, Any]:
-        known = self._agreement.known
         if self.is_classification:
-            bar = ShareBar(name, self._agreement.right(which), len(known))
+            right = self._agreement.right(which)
+            bar = ShareBar(name, right.least, self.judged, right.most)
             return {"name": name, "bar": bar, "text": bar.text}
-        return {"name": name, "bar": None, "text": _text(mean_of([one.error(getattr(one, which)) for one in known]))}
+        errors = self._agreement.errors(which)
+        text = gettext("%(median)s; mean %(mean)s") % {
+            "median": _text(median_of(errors)),
+            "mean": number_text(mean(errors)),
+        }
+        return {"name": name, "bar": None, "text": text}
 
     @property
-    def known(self) -> int:
-        return len(self._agreement.known)
+    def judged(self) -> int:
+        """The predictions with feedback that counts: a true value, or for a class also that it was wrong."""
+        return len(self._agreement.judged if self.is_classification else self._agreement.known)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a class that was called wrong while nobody said what was true."""
+        return self.is_classification and self.judged > len(self._agreement.known)
 
     @property
     def largest(self) -> list[dict[str, str]]:
@@ -108,8 +127,7 @@ class TargetPresenter:
             {
                 "url": reverse("prediction", args=[answer.pair.prediction]),
                 "id": str(answer.pair.prediction),
-                "before": _told(answer, answer.before),
-                "after": _told(answer, answer.after),
+                **dict(zip(("before", "after"), answer_texts(answer), strict=True)),
             }
             for answer in self._agreement.largest
         ]
@@ -165,8 +183,11 @@ def _values_text(feature: Feature, values: str) -> str:
     return range_text(with_decimal_mark(low), with_decimal_mark(high))
 
 
-def _told(answer: Answer, output: Mapping[str, Any]) -> str:
-    return str(output["label"]) if answer.before["kind"] == "classification" else number_text(output["value"])
+def answer_texts(answer: Answer) -> tuple[str, str]:
+    """Both answers as texts; those of different numbers differ."""
+    if answer.before["kind"] == "classification":
+        return str(answer.before["label"]), str(answer.after["label"])
+    return apart_texts(answer.before["value"], answer.after["value"])
 
 
 def _text(measured: Measured, unit: str = "") -> str:

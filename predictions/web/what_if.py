@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from predictions.explanations import requests
 from predictions.serving.schema.errors import InvalidInput
@@ -52,7 +52,7 @@ class WhatIfPresenter(ComputationPresenter):
 
     @property
     def change(self) -> str:
-        """The smallest single change, in a sentence."""
+        """The smallest single change that was found, in a sentence; empty if none was tried."""
         found = self._result.get("change")
         if self.before.kind == "multi":
             return gettext("With several answers, the smallest change is not looked for.")
@@ -68,13 +68,30 @@ class WhatIfPresenter(ComputationPresenter):
 
     @property
     def _no_change(self) -> str:
-        if self.before.kind == "classification":
-            return gettext("No single change to a value that the training data has gives another answer.")
-        if not self.before.interval:
+        if self.before.kind == "regression" and not self.before.interval:
             return gettext("This answer has no interval, so the smallest change is not looked for.")
-        return gettext(
-            "No single change to a value that the training data has gives an answer outside the interval of this one."
-        )
+        # Results of earlier releases do not say what was tried.
+        tried = self._result.get("tried")
+        if not tried or not tried["values"]:
+            return ""
+        if self.before.kind == "classification":
+            text = gettext("None of the single changes that were tried gives another answer: %(tried)s.")
+        else:
+            text = gettext(
+                "None of the single changes that were tried gives an answer outside the interval of this one:"
+                " %(tried)s."
+            )
+        return text % {"tried": self._tried_text(tried)}
+
+    def _tried_text(self, tried: Mapping[str, int]) -> str:
+        every = len(self._signature.features)
+        values = ngettext("%(count)s value", "%(count)s values", tried["values"])
+        inputs = ngettext("%(count)s of %(all)s input", "%(count)s of %(all)s inputs", every)
+        shown = {
+            "values": values % {"count": tried["values"]},
+            "inputs": inputs % {"count": tried["features"], "all": every},
+        }
+        return gettext("%(values)s for %(inputs)s") % shown
 
     @property
     def curves(self) -> list[dict[str, Any]]:

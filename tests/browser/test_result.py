@@ -89,6 +89,23 @@ def test_feedback_is_shown_and_can_be_changed(new_context: Callable[..., Browser
     expect(page.locator(".feedback")).to_contain_text("You said: it was right")
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_enter_in_the_field_of_the_true_number_says_nothing_else(
+    new_context: Callable[..., BrowserContext], script: bool
+) -> None:
+    page = new_context(java_script_enabled=script).new_page()
+    page.goto("/models/diabetes/?example=1")
+    press_predict(page)
+    if not script:
+        page.wait_for_url("**/predictions/*/")
+        page.reload()
+    value(page)
+    page.get_by_text("Say what it was").click()
+    page.get_by_label("It was").fill("151.23456")
+    page.get_by_label("It was").press("Enter")
+    expect(page.locator(".feedback")).to_contain_text("You said: it was 151.23456.")
+
+
 def test_csv_of_an_answer_has_its_values_and_sureness(page: Page) -> None:
     predict_tumour(page)
     value(page)

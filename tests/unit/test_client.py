@@ -5,6 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from datetime import date
 from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
@@ -302,6 +303,26 @@ def test_rows_of_a_dataframe_are_sent_with_null_for_what_is_missing() -> None:
     frame = pd.DataFrame({"width": [1.5, float("nan")], "count": [1, 2]})
     assert len(server.client().predict_rows("iris", frame)) == 2
     assert json.loads(server.requests[0].content) == {"rows": [{"width": 1.5, "count": 1}, {"width": None, "count": 2}]}
+
+
+@pytest.mark.parametrize(
+    ("day", "sent"),
+    [
+        (pd.Timestamp("2024-05-31"), "2024-05-31"),
+        (pd.Timestamp("2024-05-31 10:30"), "2024-05-31T10:30:00"),
+        (date(2024, 5, 31), "2024-05-31"),
+        (np.datetime64("2024-05-31", "ns"), "2024-05-31"),
+        (np.datetime64("2024-05-31", "D"), "2024-05-31"),
+    ],
+)
+def test_dates_are_sent_as_iso_dates(day: Any, sent: str) -> None:
+    server = Server(*[ok({"results": [PREDICTION]})] * 3, ok(PREDICTION))
+    client = server.client()
+    for rows in ([{"day": day}], [[day]], pd.DataFrame({"day": [day]})):
+        client.predict_rows("iris", rows)
+    client.predict("iris", {"day": day})
+    asked = [json.loads(request.content) for request in server.requests]
+    assert asked == [*({"rows": [row]} for row in ({"day": sent}, [sent], {"day": sent})), {"features": {"day": sent}}]
 
 
 def test_rows_are_sent_in_requests_of_a_thousand_and_polled_to_their_end() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -113,7 +114,8 @@ def test_predictions_of_a_regression_are_numbers() -> None:
         ("boolean", [True, None], [True, None]),
         ("Int64", [3, None], [3, None]),
         ("category", ["x", "y"], ["x", "y"]),
-        ("datetime64[ns]", ["2024-05-31", None], ["2024-05-31T00:00:00", None]),
+        ("datetime64[ns]", ["2024-05-31", None], ["2024-05-31", None]),
+        ("object", [date(2024, 5, 31), datetime(2024, 5, 31, 10, 30)], ["2024-05-31", "2024-05-31T10:30:00"]),
         ("float32", [0.5, np.nan], [0.5, None]),
         ("object", [np.int64(3), np.bool_(False)], [3, False]),
     ],

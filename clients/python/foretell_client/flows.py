@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import IO, Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -252,7 +253,13 @@ def _given(value: Any) -> Any:
 
 
 def as_json(value: Any) -> Any:
-    """Numbers and arrays of numpy or pandas as Python numbers and lists."""
+    """Numbers and arrays of numpy or pandas as Python numbers and lists; dates and times as text in ISO 8601. A time at
+    midnight is sent as its date, since pandas stores dates so."""
+    if hasattr(value, "isoformat"):
+        is_midnight = isinstance(value, datetime) and value.time() == datetime.min.time()
+        return (value.date() if is_midnight else value).isoformat()
+    if type(value).__name__ == "datetime64":  # in nanoseconds it would become an integer
+        return value.astype("datetime64[us]").tolist()
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")

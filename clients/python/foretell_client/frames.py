@@ -109,16 +109,11 @@ def _lines(columns: Sequence["Series[Any] | None"], rows: int) -> Iterator[bytes
         size = min(_ROWS, rows - start)
         values = [[None] * size if one is None else _values(one.iloc[start : start + size]) for one in columns]
         for row in zip(*values, strict=True):
-            yield json.dumps(row, default=_as_json, allow_nan=False).encode() + b"\n"
+            yield json.dumps(row, default=as_json, allow_nan=False).encode() + b"\n"
 
 
 def _values(column: "Series[Any]") -> list[Any]:
     return column.astype(object).where(column.notna(), None).tolist()  # type: ignore[no-any-return,unused-ignore]
-
-
-def _as_json(value: Any) -> Any:
-    """Dates as text in ISO 8601; other values as `as_json` converts them."""
-    return value.isoformat() if hasattr(value, "isoformat") else as_json(value)
 
 
 # --- Answers ----------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ GRADE = {
 EVIDENCE = _or_null(
     _object(
         {"right": {"type": "integer"}, "of": {"type": "integer"}},
-        "Among cases that the model had not seen, how many answers of this grade were right.",
+        "Among cases that the model had not seen, how many answers of this class and grade were right.",
     )
 )
 SURENESS = {"coverage": _nullable("number", "How often the set or the interval holds the true value.")}

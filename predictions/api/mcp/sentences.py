@@ -7,7 +7,7 @@ from predictions.models import Prediction, State
 from predictions.serving.schema.errors import ERRORS, ForetellError, InvalidInput
 from predictions.serving.schema.estimates import estimate_text
 
-OUTSIDE = "Do not rely on it: the values are unlike all cases that the model learned from."
+OUTSIDE = "Do not rely on it: the values are unlike the cases that the model learned from."
 GRADES = {"clear": "The case is clear", "uncertain": "The case is uncertain"}
 
 
@@ -56,7 +56,7 @@ def _sureness(output: Mapping[str, Any]) -> Iterator[str]:
     grade, evidence, coverage = output.get("grade"), output.get("grade_evidence"), output.get("coverage")
     if grade == "outside":
         yield OUTSIDE
-    elif grade in GRADES and evidence:
+    elif grade in GRADES and evidence and evidence["of"]:
         yield f"{GRADES[grade]}: such answers were right in {evidence['right']} of {evidence['of']} unseen cases."
     elif grade in GRADES:
         yield f"{GRADES[grade]}."

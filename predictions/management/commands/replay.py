@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -7,11 +8,13 @@ from predictions.management.lifecycle import find_version
 from predictions.serving.schema.errors import ModelUnavailable
 from predictions.serving.schema.signature import Signature
 from predictions.web.formatting import number_text, share_text
+from predictions.web.version_comparison import answer_texts
 
 if TYPE_CHECKING:
     from predictions.comparison.agreement import Agreement, Answer, Pair
 
 LAST = 1000
+NOT_KNOWN = "Nobody has said what was true yet."
 
 
 class Command(BaseCommand):
@@ -82,18 +85,30 @@ def _lines(agreement: "Agreement", signature: Signature) -> Iterator[str]:
 
 
 def _accuracy(agreement: "Agreement") -> Iterator[str]:
-    of = len(agreement.known)
-    if not of:
-        yield "Nobody has said what was true yet."
-    elif agreement.kind == "classification":
-        before, after = (share_text(agreement.right(which), of) for which in ("before", "after"))
-        yield f"Where the truth is known, right: {before} then, {after} now."
+    if agreement.kind == "classification":
+        yield from _right(agreement)
+    elif of := len(agreement.known):
+        before, after = (_errors_text(agreement.errors(which)) for which in ("before", "after"))
+        yield f"Where the truth is known ({of} rows), the error: {before} then, {after} now."
     else:
-        before, after = (number_text(agreement.mean_error(which)) for which in ("before", "after"))
-        yield f"Where the truth is known ({of} rows), the mean error: {before} then, {after} now."
+        yield NOT_KNOWN
+
+
+def _errors_text(errors: Sequence[float]) -> str:
+    return f"{number_text(mean(errors))} in the mean, {number_text(median(errors))} in the median"
+
+
+def _right(agreement: "Agreement") -> Iterator[str]:
+    if not (of := len(agreement.judged)):
+        yield NOT_KNOWN
+        return
+    counts = (agreement.right(which) for which in ("before", "after"))
+    before, after = (share_text(count.least, of, count.most) for count in counts)
+    yield f"Where people judged the answer, right: {before} then, {after} now."
+    if unknown := of - len(agreement.known):
+        yield f"{unknown} of these were called wrong, and nobody said what was true."
 
 
 def _told(answer: "Answer") -> str:
-    member = "label" if answer.before["kind"] == "classification" else "value"
-    written = [one[member] if member == "label" else number_text(one[member]) for one in (answer.before, answer.after)]
-    return f"{written[0]} then, {written[1]} now"
+    before, after = answer_texts(answer)
+    return f"{before} then, {after} now"

@@ -89,7 +89,7 @@ class Interval(Frozen):
     """Split conformal interval: value ± quantile * difficulty, difficulty being 1 with the method `constant`.
 
     It is clipped to `low` and `high`: the bounds of the target in model.toml (`bounds_from` is `model`), or the range
-    of the training targets widened by a tenth on each side (`training`). Widths are means over cross-validated
+    of the targets in the data widened by a tenth on each side (`training`). Widths are means over cross-validated
     held-out rows, before clipping.
     """
 
@@ -120,8 +120,13 @@ class Gate(Frozen):
 
 
 class Sureness(Frozen):
-    """The whole record. `evidence` has an entry for each grade that held-out rows had (classification), or one called
-    `interval` (regression), whose `right` counts the intervals that held the true value."""
+    """The whole record.
+
+    - `class_evidence`: for each grade, the evidence of each answered class, by position.
+    - `never_clear`: positions of the classes whose answers were wrong too often to be called clear.
+    - `evidence`: of a regression, one entry `interval`, whose `right` counts the intervals that held the true value. Of
+      a classification that was registered before `class_evidence` was known: an entry for each grade.
+    """
 
     rows: int
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -131,4 +136,6 @@ class Sureness(Frozen):
     interval: Interval | None = None
     gate: Gate | None = None
     evidence: dict[Literal["clear", "uncertain", "interval"], Evidence] = {}
+    class_evidence: dict[Literal["clear", "uncertain"], list[Evidence]] = {}
+    never_clear: list[int] = []
     notes: dict[Part, str] = {}

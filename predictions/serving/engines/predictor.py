@@ -33,10 +33,10 @@ class Outcome:
     - `prediction_set`: the labels that can't be excluded, likeliest first. It may be empty: the row is unusual for
       every class. Null if outside, or if the data support no sets; `sureness.notes` says why.
     - `coverage`: the share of the rows of each class whose set holds that class; null where the set is null.
-    - `grade`: "outside" if the row lies outside the training data, "clear" if the set holds the answer alone,
-      "uncertain" if it holds several classes, another one or none. Null if there is no set.
-    - `grade_evidence`: `{"right", "of"}`, how many answers of this grade were right among held-out rows; null if no
-      held-out row had this grade, and for "outside".
+    - `grade`: "outside" if the row lies outside the training data, "clear" if the set holds the answer alone, unless
+      such answers were wrong too often (see `never_clear` in the manifest), else "uncertain". Null if there is no set.
+    - `grade_evidence`: `{"right", "of"}`, how many held-out answers of this class and this grade were right (of this
+      grade, in versions that were registered before classes were counted apart). Null for "outside", and if unknown.
 
     An output of a regression:
     - `kind`: "regression"; `value`; `unit`.
@@ -217,7 +217,7 @@ def _classified(
         return None
     labels, sureness = manifest.labels, manifest.sureness
     places = None if held is None or row is None else _likeliest_first(held, row)
-    grade = "outside" if outside else _grade(places, position)
+    grade = "outside" if outside else _grade(places, position, sureness)
     return {
         "kind": "classification",
         "label": labels[position],
@@ -225,7 +225,7 @@ def _classified(
         "prediction_set": None if places is None else [labels[place] for place in places],
         "coverage": sureness.sets.coverage if places is not None and sureness and sureness.sets else None,
         "grade": grade,
-        "grade_evidence": _evidence(sureness, grade),
+        "grade_evidence": _evidence(sureness, grade, position),
     }
 
 
@@ -234,14 +234,17 @@ def _likeliest_first(held: list[bool], row: list[float]) -> list[int]:
     return sorted(places, key=lambda place: -row[place]) if len(places) > 1 else places
 
 
-def _grade(places: list[int] | None, position: int) -> str | None:
+def _grade(places: list[int] | None, position: int, sureness: Sureness | None) -> str | None:
     if places is None:
         return None
-    return "clear" if places == [position] else "uncertain"
+    return "clear" if places == [position] and sureness and position not in sureness.never_clear else "uncertain"
 
 
-def _evidence(sureness: Sureness | None, grade: Any) -> dict[str, int] | None:
-    found = sureness.evidence.get(grade) if sureness and grade else None
+def _evidence(sureness: Sureness | None, grade: Any, position: int = 0) -> dict[str, int] | None:
+    if sureness is None or grade is None:
+        return None
+    by_class = sureness.class_evidence.get(grade)
+    found = by_class[position] if by_class else sureness.evidence.get(grade)
     return {"right": found.right, "of": found.of} if found else None
 
 

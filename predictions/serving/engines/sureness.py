@@ -95,7 +95,16 @@ def log_odds(probabilities: Floats) -> Floats:
     return odds
 
 
+# What `log_odds` gives for a probability of 0 and for one of 1.
+LOG_ODDS_LIMITS = log_odds(np.array([0.0, 1.0]))
+
+
+def calibrated_log_odds(map_: ClassMap, odds: Floats) -> Floats:
+    """Log-odds after a sigmoid calibration. `odds` lie within `LOG_ODDS_LIMITS`."""
+    return np.clip(map_.slope * odds + map_.intercept, -40, 40)
+
+
 def _mapped(method: str, map_: ClassMap, shares: Floats) -> Floats:
     if method == "isotonic":
         return np.asarray(np.interp(shares, map_.x, map_.y), dtype=np.float64)
-    return 1 / (1 + np.exp(-np.clip(map_.slope * log_odds(shares) + map_.intercept, -40, 40)))
+    return 1 / (1 + np.exp(-calibrated_log_odds(map_, log_odds(shares))))

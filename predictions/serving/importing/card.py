@@ -43,7 +43,8 @@ def _quality(manifest: Manifest) -> list[str]:
     measured = {f"{target}, {name}": value for target, found in several.items() for name, value in found.items()}
     measured = measured or manifest.metrics
     if not measured:
-        return ["Not measured: no held-out rows were given. `manage.py register_model … --held-out FILE` measures it."]
+        command = "`manage.py register_model … --held-out FILE` measures it."
+        return [f"Not measured: no rows were given that it had not seen. {command}"]
     rows = manifest.rows["held_out"]
     return [
         f"Measured on {rows:,} held-out rows:",

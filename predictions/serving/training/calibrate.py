@@ -66,11 +66,17 @@ def folds(strata: Floats, count: int = FOLDS) -> Iterator[Mask]:
             yield test
 
 
-def _tried(method: str, shares: Floats, truth: Floats) -> Calibration:
-    before, after = _losses(shares, truth), np.empty(len(truth))
+def cross_calibrated(method: str, shares: Floats, truth: Floats) -> Floats:
+    """The probabilities of each fold, calibrated by the other folds."""
+    found = np.empty_like(shares)
     for test in folds(truth):
         trial = _calibration(method, _maps(method, shares[~test], truth[~test]))
-        after[test] = _losses(calibrated(trial, shares[test]), truth[test])
+        found[test] = calibrated(trial, shares[test])
+    return found
+
+
+def _tried(method: str, shares: Floats, truth: Floats) -> Calibration:
+    before, after = _losses(shares, truth), _losses(cross_calibrated(method, shares, truth), truth)
     gains = before - after
     error = float(gains.std(ddof=1) / math.sqrt(len(gains)))
     found = _calibration(method, _maps(method, shares, truth))

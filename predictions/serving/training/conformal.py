@@ -7,9 +7,11 @@ Vovk (2012), section 3 (Mondrian).
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from scipy.stats import betabinom
+from scipy.stats import betabinom, binomtest
 
 from predictions.serving.artifacts.sureness import SET_COVERAGES, Evidence, Measured, Sets, rows_needed
 from predictions.serving.engines.base import Floats
@@ -86,10 +88,23 @@ def in_sets(shares: Floats, limits: Sequence[float]) -> Mask:
     return np.asarray(1.0 - shares <= np.array(limits))
 
 
+@dataclass(frozen=True, slots=True)
+class ClassEvidence:
+    """The right answers of each grade and answered class, and the classes whose answers are never clear."""
+
+    by_grade: dict[Literal["clear", "uncertain"], list[Evidence]]
+    never_clear: list[int]
+
+
 def class_evidence(
     shares: Floats, answers: Floats, truth: Floats, coverage: float, outside: Callable[[Mask], Mask]
-) -> dict[str, Evidence]:
-    """The right answers of each grade by cross-conformal prediction: nine folds give the thresholds for the tenth.
+) -> ClassEvidence:
+    """The right answers by cross-conformal prediction: nine folds give the thresholds for the tenth.
+
+    A set promises something about each true class, and nothing about each answer: of a rare class, most answers may be
+    wrong. So the answers of each class are counted apart. Where clear answers of a class were wrong more than twice as
+    often as the sets may be, and that is no chance, no answer of this class counts as clear. (If half of all sets hold
+    one class, and the others several, then such a set is wrong twice as often as all sets.)
 
     `outside` takes the mask of a fold and returns which of its rows lie outside, by the limits of the other folds.
     """
@@ -99,13 +114,29 @@ def class_evidence(
         limits = thresholds(scores[~test], truth[~test], shares.shape[1], coverage)
         clear[test] = is_clear(in_sets(shares[test], limits), answers[test])
         inside[test] = ~outside(test)
-    right = answers == truth
-    grades = {"clear": clear & inside, "uncertain": ~clear & inside}
-    return {
-        grade: Evidence(right=int((right & rows).sum()), of=int(rows.sum()))
-        for grade, rows in grades.items()
-        if rows.any()
-    }
+    classes, right = range(shares.shape[1]), answers == truth
+    found = [_counted(right, clear & inside & (answers == class_)) for class_ in classes]
+    never_clear = [class_ for class_ in classes if _is_below(found[class_], 1 - 2 * (1 - coverage))]
+    clear &= ~np.isin(answers, never_clear)
+    return ClassEvidence(
+        {
+            "clear": [_counted(right, clear & inside & (answers == class_)) for class_ in classes],
+            "uncertain": [_counted(right, ~clear & inside & (answers == class_)) for class_ in classes],
+        },
+        never_clear,
+    )
+
+
+def _counted(right: Mask, rows: Mask) -> Evidence:
+    return Evidence(right=int((right & rows).sum()), of=int(rows.sum()))
+
+
+def _is_below(found: Evidence, share: float) -> bool:
+    """Whether the range of what the share may be (95 %, Wilson 1927) ends below `share`."""
+    if not found.of:
+        return False
+    high: float = binomtest(found.right, found.of).proportion_ci(method="wilson").high
+    return high < share
 
 
 def is_clear(sets: Mask, answers: Floats) -> Mask:

@@ -13,8 +13,8 @@ from predictions.serving.artifacts.figures import Distribution, Figures, Reliabi
 from predictions.serving.artifacts.sureness import Calibration
 from predictions.serving.engines.base import Engine, Floats, RawPredictions
 from predictions.serving.engines.sklearn import SklearnEngine
-from predictions.serving.engines.sureness import calibrated
 from predictions.serving.schema.signature import Signature, Value
+from predictions.serving.training.calibrate import cross_calibrated
 
 logger = logging.getLogger(__name__)
 
@@ -70,12 +70,17 @@ def confusion(held_out: HeldOut, classes: int) -> list[list[int]]:
 
 
 def reliability(held_out: HeldOut, calibration: Calibration | None) -> list[ReliabilityBin]:
-    """Held-out rows in bins of equal width, by the probability shown for their answer. Empty bins are left out."""
-    raw = held_out.answers.probabilities
-    if raw is None:
+    """Held-out rows in bins of equal width, by the probability of their answer. Empty bins are left out.
+
+    A calibrated version shows each row by the calibration of the other folds: no row is judged by a map that it fitted.
+    """
+    shares = held_out.answers.probabilities
+    if shares is None:
         return []
+    if calibration is not None:
+        shares = cross_calibrated(calibration.method, shares, held_out.truth)
     answered = held_out.answers.outputs.astype(int)
-    sure = calibrated(calibration, raw)[np.arange(len(raw)), answered]
+    sure = shares[np.arange(len(shares)), answered]
     right = answered == held_out.truth
     edges = np.linspace(0.0, 1.0, RELIABILITY_BINS + 1)
     places = np.clip(np.searchsorted(edges, sure, side="right") - 1, 0, RELIABILITY_BINS - 1)

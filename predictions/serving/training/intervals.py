@@ -17,13 +17,13 @@ from predictions.serving.training.conformal import (
     measured,
 )
 
-# A target may exceed its training range by a tenth of that range on each side.
+# A target may exceed the range of the data by a tenth of that range on each side.
 WIDENED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The possible range of the target, and its source: model.toml or the training data."""
+    """The possible range of the target, and its source: model.toml or the data."""
 
     low: float | None
     high: float | None
@@ -42,13 +42,18 @@ class _Widths:
         return 2 * float(self.half.mean())
 
 
-def bounds(minimum: float | None, maximum: float | None, training: Floats | None) -> Bounds:
-    """The bounds in model.toml; if it has none, the training range widened."""
+def bounds(minimum: float | None, maximum: float | None, training: Floats | None, held_out: Floats) -> Bounds:
+    """The bounds in model.toml; if it has none, the range of the data widened.
+
+    The range of the training data alone would cut off true values where the held-out data is of a later time: the
+    interval would then hold fewer true values than were counted.
+    """
     if minimum is not None or maximum is not None:
         return Bounds(minimum, maximum, "model")
     if training is None or not len(training):
         return Bounds(None, None, None)
-    low, high = float(training.min()), float(training.max())
+    values = np.concatenate([training, held_out])
+    low, high = float(values.min()), float(values.max())
     more = WIDENED * (high - low)
     return Bounds(low - more, high + more, "training")
 

@@ -5,16 +5,26 @@ import math
 import numpy as np
 from sklearn import metrics as scored
 
+from predictions.serving.artifacts.sureness import Calibration
 from predictions.serving.engines.base import Floats, RawPredictions
 
 
-def measure(answers: RawPredictions, truth: Floats, training_truth: Floats | None, classes: int) -> dict[str, float]:
+def measure(
+    answers: RawPredictions,
+    truth: Floats,
+    training_truth: Floats | None,
+    classes: int,
+    calibration: Calibration | None,
+) -> dict[str, float]:
     """Metrics by name, finite ones only. `truth` holds class positions, or numbers if `classes` is 0.
 
-    The baseline is the best constant answer that the training targets suggest: their commonest class or their mean.
+    The baseline is the best constant answer that the training targets suggest: their commonest class or their mean. The
+    log loss is that of the probabilities which people see: calibrated, each row by the calibration of other rows.
     """
     guess_from = truth if training_truth is None else training_truth
     found = _classification(answers, truth, guess_from, classes) if classes else _regression(answers, truth, guess_from)
+    if calibration is not None:
+        found["log_loss"] = calibration.log_loss_after
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 

@@ -19,12 +19,12 @@ from predictions.serving.artifacts.manifest import Golden, Manifest, Memory
 from predictions.serving.artifacts.sureness import Sureness
 from predictions.serving.compile.convert import Compilation, compile_estimator
 from predictions.serving.compile.equivalence import NotCompiled
-from predictions.serving.engines.base import Floats, RawPredictions
+from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.sklearn import SklearnEngine, use_one_job
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.schema.sentences import english
 from predictions.serving.schema.signature import Value
-from predictions.serving.training import artefact, figures, metrics, profile, sureness, train_file
+from predictions.serving.training import artefact, figures, metrics, profile, repeats, sureness, train_file
 from predictions.serving.training.fitted_engine import engine_of
 from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.input_types import clean_rows
@@ -35,8 +35,9 @@ from predictions.serving.training.proof import (
     is_independent,
 )
 from predictions.serving.training.proof_rows import proof_rows, working
+from predictions.serving.training.repeats import KnownRows
 from predictions.serving.training.several import Data, learn_targets
-from predictions.serving.training.targets import labels_of, truth_of, truths_of
+from predictions.serving.training.targets import labels_of, true_answers
 
 Prove: TypeAlias = Callable[
     [Path, Manifest, bytes, bytes | None, Mapping[str, bytes], Golden, bytes | None], Memory | None
@@ -47,12 +48,6 @@ ONE_ROW_A_CALL = english(
     "Its answer to a row depends on the rows beside it (a step looks at the whole batch), so each row is predicted by "
     "a call of its own."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    values: list[list[Value]]
-    truth: Floats | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +106,21 @@ def register(
     proved = _prove_here(engine, description, _data(training, seen), _data(held_out, unseen))
     say("Learning how sure its answers are")
     learned = _learned(description, proved, training, seen, unseen)
-    manifest = _manifest(description, proved, seen, unseen, content, code)
-    drawn = _figures(proved, learned.record, seen, unseen)
+    new = None if repeats.all_repeated(seen, unseen) else unseen
+    manifest = _manifest(description, proved, seen, new, content, code)
+    measured = _measure(engine, learned.record, _with_answers(new, proved.answers), seen)
+    drawn = _figures(proved, learned.record, seen, new)
     targets = learn_targets(description, engine, _with_answers(seen, None), _with_answers(unseen, proved.answers))
+    remarks = [*proved.remarks, *repeats.remarks(seen, unseen)]
     manifest = manifest.model_copy(
-        update={"sureness": learned.record, "figures": drawn, "targets": targets, "source": source}
+        update={
+            "metrics": measured,
+            "sureness": learned.record,
+            "figures": drawn,
+            "targets": targets,
+            "source": source,
+            "remarks": remarks,
+        }
     )
     asked = _asked(proved, unseen or seen)
     say("Compiling it")
@@ -129,12 +134,12 @@ def register(
 def _manifest(
     description: Description,
     proved: _Proved,
-    seen: _Rows | None,
-    unseen: _Rows | None,
+    seen: KnownRows | None,
+    unseen: KnownRows | None,
     content: bytes,
     code: Mapping[str, bytes],
 ) -> Manifest:
-    engine, answers = proved.engine, proved.answers if unseen else None
+    engine = proved.engine
     return Manifest(
         model=description.name,
         version=1,  # write_version sets the true number
@@ -149,9 +154,7 @@ def _manifest(
         input_schema=engine.schema,
         batching=engine.batching,
         code={path: hashlib.sha256(source).hexdigest() for path, source in code.items()},
-        remarks=proved.remarks,
         libraries=artefact.libraries(engine.estimator),
-        metrics=_measure(engine, answers, seen, unseen),
         rows={"training": len(seen.values) if seen else 0, "held_out": len(unseen.values) if unseen else 0},
         profile=profile.profile(seen.values, engine.signature) if seen else {},
         background=profile.background(seen.values) if seen else [],
@@ -161,18 +164,16 @@ def _manifest(
     )
 
 
-def _rows(which: str, split: Split, engine: SklearnEngine, description: Description) -> _Rows:
+def _rows(which: str, split: Split, engine: SklearnEngine, description: Description) -> KnownRows:
     values = clean_rows(which, split.x, engine.signature)
-    if engine.targets:
-        return _Rows(values, truths_of(which, split, len(values), engine.targets))
-    return _Rows(values, truth_of(which, split, len(values), description.task, engine.classes))
+    return KnownRows(values, true_answers(which, split, len(values), description, engine))
 
 
 # --- The proof --------------------------------------------------------------------------------------------------------
-_Data: TypeAlias = tuple[Split, _Rows]
+_Data: TypeAlias = tuple[Split, KnownRows]
 
 
-def _data(split: Split | None, rows: _Rows | None) -> _Data | None:
+def _data(split: Split | None, rows: KnownRows | None) -> _Data | None:
     return None if split is None or rows is None else (split, rows)
 
 
@@ -215,7 +216,7 @@ def _finite(answers: RawPredictions, which: str) -> RawPredictions:
     return answers
 
 
-def _asked(proved: _Proved, data: _Rows | None) -> Golden:
+def _asked(proved: _Proved, data: KnownRows | None) -> Golden:
     """The rows for the proof in a fresh process, with the answers of this process."""
     rows = [*proved.golden, *(data.values if data else [])]
     return _golden(proved.engine, rows)
@@ -240,7 +241,7 @@ def _compiled(manifest: Manifest, engine: SklearnEngine, rows: list[list[Value]]
 
 # --- The numbers ------------------------------------------------------------------------------------------------------
 def _learned(
-    description: Description, proved: _Proved, training: Split | None, seen: _Rows | None, unseen: _Rows | None
+    description: Description, proved: _Proved, training: Split | None, seen: KnownRows | None, unseen: KnownRows | None
 ) -> sureness.Learned:
     if proved.engine.targets:
         return sureness.learn_gate(description.signature, seen.values if seen else [], unseen.values if unseen else [])
@@ -261,11 +262,11 @@ def _learned(
     )
 
 
-def _with_answers(rows: _Rows | None, answers: RawPredictions | None) -> Data | None:
+def _with_answers(rows: KnownRows | None, answers: RawPredictions | None) -> Data | None:
     return None if rows is None else Data(rows.values, rows.truth, answers)
 
 
-def _figures(proved: _Proved, learned: Sureness, seen: _Rows | None, unseen: _Rows | None) -> Figures:
+def _figures(proved: _Proved, learned: Sureness, seen: KnownRows | None, unseen: KnownRows | None) -> Figures:
     found, classes = Figures(), len(proved.engine.classes)
     if proved.engine.targets:
         return found
@@ -277,12 +278,11 @@ def _figures(proved: _Proved, learned: Sureness, seen: _Rows | None, unseen: _Ro
     return found.model_copy(update={"target": figures.distribution(seen.truth)})
 
 
-def _measure(
-    engine: SklearnEngine, answers: RawPredictions | None, seen: _Rows | None, unseen: _Rows | None
-) -> dict[str, float]:
-    if answers is None or unseen is None or unseen.truth is None or engine.targets:
+def _measure(engine: SklearnEngine, learned: Sureness, unseen: Data | None, seen: KnownRows | None) -> dict[str, float]:
+    if unseen is None or unseen.truth is None or unseen.answers is None or engine.targets:
         return {}
-    return metrics.measure(answers, unseen.truth, seen.truth if seen else None, len(engine.classes))
+    training = seen.truth if seen else None
+    return metrics.measure(unseen.answers, unseen.truth, training, len(engine.classes), learned.calibration)
 
 
 def _predict_ms(engine: SklearnEngine, row: list[Value]) -> float:

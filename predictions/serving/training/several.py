@@ -12,6 +12,7 @@ from predictions.serving.engines.predictor import by_target
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.schema.signature import Value
 from predictions.serving.training import figures, metrics, sureness
+from predictions.serving.training.repeats import KnownRows, all_repeated
 from predictions.serving.training.targets import labels_of
 
 
@@ -22,6 +23,10 @@ class Data:
     values: list[list[Value]]
     truth: Floats | None
     answers: RawPredictions | None = None
+
+    @property
+    def known(self) -> KnownRows:
+        return KnownRows(self.values, self.truth)
 
     def of(self, place: int, targets: Sequence[TargetOutput]) -> "Data":
         answers = None if self.answers is None else by_target(self.answers, targets)[place]
@@ -44,11 +49,12 @@ def learn_targets(
 
 def _learned(description: Description, one: TargetOutput, seen: Data | None, unseen: Data | None) -> TargetOutput:
     record = _sureness(description, one, seen, unseen)
+    new = None if seen and unseen and all_repeated(seen.known, unseen.known) else unseen
     return one.model_copy(
         update={
-            "metrics": _metrics(one, seen, unseen),
+            "metrics": _metrics(one, record, seen, new),
             "sureness": record,
-            "figures": _figures(one, record, seen, unseen),
+            "figures": _figures(one, record, seen, new),
         }
     )
 
@@ -72,10 +78,11 @@ def _sureness(description: Description, one: TargetOutput, seen: Data | None, un
     return found.model_copy(update={"sha256": None, "bytes": 0, "gate": None, "notes": notes})
 
 
-def _metrics(one: TargetOutput, seen: Data | None, unseen: Data | None) -> dict[str, float]:
+def _metrics(one: TargetOutput, record: Sureness, seen: Data | None, unseen: Data | None) -> dict[str, float]:
     if unseen is None or unseen.truth is None or unseen.answers is None:
         return {}
-    return metrics.measure(unseen.answers, unseen.truth, seen.truth if seen else None, len(one.classes))
+    training = seen.truth if seen else None
+    return metrics.measure(unseen.answers, unseen.truth, training, len(one.classes), record.calibration)
 
 
 def _figures(one: TargetOutput, record: Sureness, seen: Data | None, unseen: Data | None) -> Figures:

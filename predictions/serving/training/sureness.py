@@ -4,7 +4,6 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from predictions.serving.training import conformal, intervals
 from predictions.serving.training.calibrate import Mask, Unsupported, calibrate
 from predictions.serving.training.difficulty import Difficulty, fit_difficulty, out_of_fold_errors
 from predictions.serving.training.experience import Fitting, fit_encoding
+from predictions.serving.training.repeats import KnownRows, all_repeated
 
 logger = logging.getLogger(__name__)
 
@@ -143,8 +143,9 @@ class _Learning:
     def _learn_classes(self) -> dict[str, Any]:
         calibration = self._tried("calibration", self._learn_calibration)
         sets = self._tried("sets", self._learn_sets)
-        evidence = self._tried("sets", lambda: self._class_evidence(sets)) if sets else None
-        return {"calibration": calibration, "sets": sets, "evidence": evidence or {}}
+        found = self._tried("sets", lambda: self._class_evidence(sets)) if sets else None
+        evidence = {"class_evidence": found.by_grade, "never_clear": found.never_clear} if found else {}
+        return {"calibration": calibration, "sets": sets, **evidence}
 
     def _learn_calibration(self) -> Calibration:
         return calibrate(*self._shares())
@@ -152,7 +153,7 @@ class _Learning:
     def _learn_sets(self) -> Sets:
         return conformal.class_sets(*self._shares(), self._facts.labels)
 
-    def _class_evidence(self, sets: Sets) -> dict[str, Evidence]:
+    def _class_evidence(self, sets: Sets) -> conformal.ClassEvidence:
         shares, truth = self._shares()
         return conformal.class_evidence(shares, self._answers().outputs, truth, sets.coverage, self._outside)
 
@@ -164,21 +165,10 @@ class _Learning:
             raise Unsupported(NOT_HELD_OUT)
         if self._facts.truth is None:
             raise Unsupported(NO_TRUTH)
-        if self._repeats:
+        facts = self._facts
+        if all_repeated(KnownRows(facts.training, facts.training_truth), KnownRows(facts.held_out, facts.truth)):
             raise Unsupported(REPEATED)
         return self._facts.answers
-
-    @cached_property
-    def _repeats(self) -> bool:
-        """Whether each held-out row is also a training row, always with the same answer."""
-        facts = self._facts
-        if facts.truth is None or facts.training_truth is None or not facts.training:
-            return False
-        answers: dict[tuple[Value, ...], set[float]] = {}
-        for row, answer in zip(facts.training, facts.training_truth.tolist(), strict=True):
-            answers.setdefault(tuple(row), set()).add(answer)
-        held_out = zip(facts.held_out, facts.truth.tolist(), strict=True)
-        return all(answers.get(tuple(row)) == {answer} for row, answer in held_out)
 
     def _shares(self) -> tuple[Floats, Floats]:
         answers, truth = self._answers(), self._facts.truth
@@ -193,9 +183,9 @@ class _Learning:
 
     def _interval(self) -> tuple[Interval, Evidence]:
         answers, facts = self._answers(), self._facts
-        errors = np.abs(answers.outputs - facts.truth) if facts.truth is not None else np.zeros(0)
-        target = facts.target
-        limits = intervals.bounds(target.minimum, target.maximum, facts.training_truth)
+        truth = np.zeros(0) if facts.truth is None else facts.truth
+        errors, target = np.abs(answers.outputs - truth), facts.target
+        limits = intervals.bounds(target.minimum, target.maximum, facts.training_truth, truth)
         found = self._tried("difficulty", lambda: self._learn_difficulty(errors))
         # All errors calibrate the interval, unless the difficulty was learned from half of them.
         self._difficulty, rows = found or (None, np.arange(len(errors)))

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from predictions.serving.artifacts.description import Description, Target, Task
 from predictions.serving.engines.base import Floats
+from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.schema.wording import is_storable
 
@@ -82,6 +83,24 @@ def labels_of(task: Task, target: Target, classes: Sequence[Any]) -> list[str]:
     return labels
 
 
+def true_answers(
+    which: str, split: Split, count: int, description: Description, engine: SklearnEngine
+) -> Floats | None:
+    """Numbers or class positions, a column for each target if there are several; None for outliers and clusters.
+
+    Raises CannotRegister.
+    """
+    if engine.targets:
+        truth: Floats | None = truths_of(which, split, count, engine.targets)
+    else:
+        truth = truth_of(which, split, count, description.task, engine.classes)
+    if truth is not None and description.task == "regression":
+        targets = description.targets or [description.target]
+        for target, column in zip(targets, truth.reshape(count, -1).T, strict=True):
+            _check_bounds(which, target, column)
+    return truth
+
+
 def truth_of(which: str, split: Split, count: int, task: Task, classes: Sequence[Any]) -> Floats | None:
     """Numbers or class positions; None for outliers and clusters, which have no true answer. Raises CannotRegister."""
     if task in ("outliers", "clusters"):
@@ -98,6 +117,20 @@ def truths_of(which: str, split: Split, count: int, targets: Sequence[Sequence[A
         raise CannotRegister(f"The {which} data has targets of shape {table.shape}, and {len(targets)} are named.")
     columns = zip(table.T, targets, strict=True)
     return np.column_stack([_truth(which, column.tolist(), count, classes) for column, classes in columns])
+
+
+def _check_bounds(which: str, target: Target, truth: Floats) -> None:
+    """Raises CannotRegister for a number beyond the bounds of the target, which intervals are clipped to."""
+    low = -np.inf if target.minimum is None else target.minimum
+    high = np.inf if target.maximum is None else target.maximum
+    beyond = np.flatnonzero((truth < low) | (truth > high))
+    if len(beyond):
+        row, value = int(beyond[0]), float(truth[beyond[0]])
+        bound = f"minimum is {low:g}" if value < low else f"maximum is {high:g}"
+        raise CannotRegister(
+            f"Row {row + 1} of the {which} data: {target.name} is {value:g}, and its {bound} in model.toml "
+            f"({len(beyond)} of its rows): correct the row, or the bound."
+        )
 
 
 def _truth(which: str, values: Sequence[Any], count: int, classes: Sequence[Any]) -> Floats:

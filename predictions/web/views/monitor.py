@@ -80,9 +80,16 @@ def _tiles(chosen: board.Filter) -> dict[str, Any]:
         "only": _only(chosen),
         "now": [{"label": HEADLINES[state], "value": count} for state, count in now.by_state.items()],
         "hour": [{"label": HEADLINES[state], "value": count} for state, count in hour.by_state.items()],
+        "median_label": _median_label(hour),
         "median_text": duration_text(hour.median_latency) if hour.median_latency is not None else "",
         "standstill": _standstill_text(now) if now.is_standstill else "",
     }
+
+
+def _median_label(hour: board.LastHour) -> str:
+    if hour.sample is None:
+        return gettext("Median time")
+    return gettext("Median time of the newest %(count)s") % {"count": hour.sample}
 
 
 def _only(chosen: board.Filter) -> str:

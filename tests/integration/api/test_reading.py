@@ -264,6 +264,9 @@ def test_feedback_with_an_empty_body_is_400(client: ApiClient, iris: ModelVersio
         ('{"comment": "\\u0000"}', "/comment"),
         ('{"comment": "\\ud800"}', "/comment"),
         ({"comment": ["x"]}, "/comment"),
+        ({"was_right": True, "actual": "virginica"}, "/was_right"),
+        ({"was_right": True, "actual": 2}, "/was_right"),
+        ({"was_right": False, "actual": "setosa"}, "/was_right"),
     ],
     ids=lambda value: repr(value)[:40],
 )
@@ -272,6 +275,16 @@ def test_feedback_that_means_nothing_is_422(client: ApiClient, iris: ModelVersio
 
     assert [error["pointer"] for error in problem(response, 422)["errors"]] == [pointer]
     assert not Feedback.objects.exists()
+
+
+def test_feedback_that_contradicts_itself_names_the_remedy(client: ApiClient, iris: ModelVersion) -> None:
+    row = make(iris, State.SUCCEEDED, caller=MINE)
+    refused = problem(say(client, row, {"was_right": True, "actual": "virginica"}), 422)["errors"]
+
+    assert [error["message"] for error in refused] == [
+        "Contradicts actual: the answer was setosa. Leave was_right out, or correct one of the two."
+    ]
+    assert say(client, row, {"was_right": False, "actual": "virginica"}).status_code == 201
 
 
 @pytest.mark.parametrize("depth", range(780, 1000, 3))

@@ -77,6 +77,23 @@ def test_replay_runs_in_a_worker_and_its_result_is_shown(second: Versions, opera
     assert "The replay is under way" not in page
 
 
+def test_page_counts_a_no_without_the_true_class(second: Versions, operator: Client) -> None:
+    for _ in range(40):
+        Feedback.objects.say(answered(second[0]), "visitor:a", was_right=True)
+    for _ in range(12):
+        Feedback.objects.say(answered(second[0], values=VIRGINICA), "visitor:a", was_right=False)
+    replay(operator)
+    execution.run(math.inf)
+
+    page = text(operator)
+    assert "40 of 52 (64-86 %)" in page
+    assert "40 to 52 of 52 (64-100 %)" in page
+    assert "By feedback on 52 predictions." in page
+    assert "In 12 more cases people said that version 1 was wrong, and nobody said what was true." in page
+    assert "there is a verdict only if no true answer could change it" in page
+    assert "its errors may be counted more often than they happen" in page
+
+
 def test_replay_takes_the_newest_inputs(second: Versions, operator: Client) -> None:
     for _ in range(5):
         answered(second[0])
@@ -113,7 +130,17 @@ def test_inputs_that_do_not_fit_are_left_out_and_counted(second: Versions, opera
     answered(second[0], values=[*IRIS[:3], "broken"])
     replay(operator)
     execution.run(math.inf)
-    assert "1 do not fit the values that version 2 asks for" in text(operator)
+    page = text(operator)
+    assert "By the newest 2 answers. " in page
+    assert "1 does not fit the values that version 2 asks for, and is left out." in page
+
+
+def test_one_answer_is_counted_in_the_singular(second: Versions, operator: Client) -> None:
+    answered(second[0])
+    replay(operator)
+    execution.run(math.inf)
+
+    assert "By the newest 1 answer. " in text(operator)
 
 
 def test_analyst_reads_the_comparison_and_starts_nothing(second: Versions, analyst: User) -> None:

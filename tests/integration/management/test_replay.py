@@ -58,7 +58,17 @@ def test_replay_compares_with_what_people_said(second: tuple[ModelVersion, Model
     said(answered(first, VIRGINICA, "setosa"), actual="virginica")
     said(answered(first, VIRGINICA, "virginica"), was_right=False)
 
-    assert "Where the truth is known, right: 1 of 2 (9-91 %) then, 2 of 2 (34-100 %) now." in replayed()
+    assert "Where people judged the answer, right: 1 of 3 (6-79 %) then, 2 of 3 (21-94 %) now." in replayed()
+
+
+def test_replay_says_where_nobody_said_what_was_true(second: tuple[ModelVersion, ModelVersion]) -> None:
+    first, _ = second
+    said(answered(first, IRIS, "setosa"), was_right=True)
+    said(answered(first, VIRGINICA, "setosa"), was_right=False)
+
+    report = replayed()
+    assert "right: 1 of 2 (9-91 %) then, 1 to 2 of 2 (9-100 %) now." in report
+    assert "1 of these were called wrong, and nobody said what was true." in report
 
 
 def test_replay_takes_the_newest_and_neither_canaries_nor_its_own(second: tuple[ModelVersion, ModelVersion]) -> None:
@@ -108,12 +118,12 @@ def test_replay_refuses_in_a_sentence(
 
 
 # --- export_labels ----------------------------------------------------------------------------------------------------
-def exported() -> list[dict[str, str]]:
+def exported() -> tuple[list[dict[str, str]], str]:
     out, told = StringIO(), StringIO()
     call_command("export_labels", "iris", stdout=out, stderr=told)
     rows = list(csv.DictReader(StringIO(out.getvalue())))
     assert told.getvalue().startswith(f"{len(rows)} rows with a true answer.")
-    return rows
+    return rows, told.getvalue()
 
 
 def test_labels_are_what_was_said_to_be_true(registered: dict[str, RegisteredModel], iris: ModelVersion) -> None:
@@ -124,11 +134,27 @@ def test_labels_are_what_was_said_to_be_true(registered: dict[str, RegisteredMod
     said(answered(iris, IRIS, "setosa"), was_right=False)
     said(answered(iris, IRIS, "setosa"), comment="Nice.")
 
-    rows = {row["prediction"]: row for row in exported()}
+    lines, report = exported()
+    rows = {row["prediction"]: row for row in lines}
     target = iris.manifest["target"]["name"]
     assert {key: row[target] for key, row in rows.items()} == {str(right.pk): "setosa", str(wrong.pk): "virginica"}
     assert [float(rows[str(wrong.pk)][name]) for name in iris.signature.names] == VIRGINICA
     assert rows[str(wrong.pk)]["version"] == "1"
+    assert "1 more were called wrong, and nobody said what was true. They are left out" in report
+
+
+def test_label_of_a_wrong_answer_is_the_other_one_of_two_classes(
+    registered: dict[str, RegisteredModel], iris: ModelVersion
+) -> None:
+    labels = ["setosa", "virginica"]
+    ModelVersion.objects.filter(pk=iris.pk).update(manifest={**iris.manifest, "labels": labels})
+    iris.refresh_from_db()
+    said(answered(iris, VIRGINICA, "setosa"), was_right=False)
+    said(answered(iris, IRIS, "setosa"), was_right=True)
+
+    rows, report = exported()
+    assert sorted(row[iris.manifest["target"]["name"]] for row in rows) == labels
+    assert report == "2 rows with a true answer.\n"
 
 
 def test_latest_word_on_a_prediction_counts(registered: dict[str, RegisteredModel], iris: ModelVersion) -> None:
@@ -136,7 +162,7 @@ def test_latest_word_on_a_prediction_counts(registered: dict[str, RegisteredMode
     said(row, "visitor:a", actual="versicolor")
     said(row, "user:1", actual="virginica")
 
-    assert [line[iris.manifest["target"]["name"]] for line in exported()] == ["virginica"]
+    assert [line[iris.manifest["target"]["name"]] for line in exported()[0]] == ["virginica"]
 
 
 def test_labels_go_to_a_file(registered: dict[str, RegisteredModel], iris: ModelVersion, tmp_path: Path) -> None:

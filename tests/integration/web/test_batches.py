@@ -108,7 +108,7 @@ def test_finished_job_says_what_came_of_its_rows(client: Client) -> None:
 
 def test_job_without_a_good_row_says_so(client: Client) -> None:
     job = execute(start(client, text([["x", *GOOD[1:]]])))
-    assert "None of the 1 rows could be scored." in Page(client.get(reverse("batch", args=[job.pk]))).text
+    assert "The 1 row could not be scored." in Page(client.get(reverse("batch", args=[job.pk]))).text
 
 
 def test_corrections_are_sent_from_the_page(client: Client) -> None:
@@ -124,7 +124,7 @@ def test_corrections_are_sent_from_the_page(client: Client) -> None:
     ("lines", "told"),
     [
         (["3"], ""),
-        (["2"], "Not used: 1 of the 1 rows that were sent. No row with an error has their line. Lines: 2."),
+        (["2"], "Not used: the 1 row that was sent. No row with an error has its line. Lines: 2."),
         (["3", ""], "Not used: 1 of the 2 rows that were sent. No row with an error has their line."),
         (["2", "2", ""], "Not used: 3 of the 3 rows that were sent. No row with an error has their line. Lines: 2."),
         ([], "The corrections had no rows."),

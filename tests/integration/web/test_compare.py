@@ -43,6 +43,29 @@ def test_values_that_differ_are_marked_and_both_answers_have_their_grade(
     assert "ersion" not in page.text.split("Two results side by side")[1].split("Values that differ")[0]
 
 
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ((150.123, 148.2), "The answer was 150.1, and then 148.2."),
+        ((150.1231, 150.1234), "The answer was 150.1231, and then 150.1234."),
+        ((150.123, 150.123 * (1 + 1e-15)), "The answer is the same."),
+        ((150.123, 190.0), "The answer was about 150, and then about 190."),
+    ],
+)
+def test_answers_are_compared_before_they_are_rounded(
+    client: Client, kinds: RegisteredModel, values: tuple[float, float], sentence: str
+) -> None:
+    assert kinds.champion
+    inputs = [40.5, 2, "g", True, None, None]
+    numbers = {"kind": "regression", "unit": None, "interval": [50.0, 250.0], "coverage": 0.9, "grade": "clear"}
+    rows = [answered(kinds.champion, inputs, {**numbers, "value": value}) for value in values]
+
+    page = Page(client.get(address(*rows)))
+
+    assert f"0 of 6 values differ. {sentence}" in page.text
+    assert len(page.all("mark")) == int(sentence != "The answer is the same.")
+
+
 def test_difference_above_every_float_is_left_out(client: Client, kinds: RegisteredModel) -> None:
     assert kinds.champion
     rows = [answered(kinds.champion, [value, 1, "g", True, "x", None]) for value in (-1.7e308, 1.7e308)]

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from predictions.models import ApiToken, ModelVersion, RegisteredModel, State
 from predictions.models.api_token import ApiTokenQuerySet
+from predictions.monitoring import board
 from tests.integration.conftest import make, signed_in
 from tests.integration.web.conftest import Page
 from tests.support.site_client import Client
@@ -303,6 +304,23 @@ def test_board_tells_a_standstill(
     text = Page(signed_in(analyst).get("/monitor/")).text
 
     assert ("Standstill: predictions wait and none moves." in text) == is_standstill
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"), [(3, "Median time of the newest 3100 ms"), (4, "Median time30.1 s"), (5, "Median time30.1 s")]
+)
+def test_median_of_the_board_says_of_which_predictions_it_is(
+    iris: ModelVersion, analyst: User, monkeypatch: pytest.MonkeyPatch, sample: int, said: str
+) -> None:
+    monkeypatch.setattr(board, "SAMPLE", sample)
+    now = timezone.now()
+    ends = [(120, timedelta(seconds=60))] * 2 + [(60, timedelta(milliseconds=100))] * 2
+    for ago, took in ends:
+        ended = now - timedelta(seconds=ago)
+        make(iris, State.SUCCEEDED, created_at=ended - took, finished_at=ended)
+    make(iris, State.FAILED)
+
+    assert said in Page(signed_in(analyst).get("/monitor/")).text
 
 
 def test_feed_stops_after_its_last_attempt(iris: ModelVersion, analyst: User) -> None:

@@ -10,6 +10,7 @@ import pytest
 from django.db.models.functions import Now
 
 from predictions.models import Computation, ModelVersion, Prediction, State
+from predictions.models.computation import Kind
 from predictions.queue import notifications
 from tests.integration.conftest import IRIS, make, run_worker
 from tests.integration.web.conftest import Page
@@ -74,6 +75,27 @@ def test_explanation_is_computed_once_and_shown_in_words(client: Client, answere
     assert "moved the answer most: towards setosa." in page.text
     assert "not what causes the outcome" in page.text
     assert Computation.objects.get().attempts == 1
+
+
+def test_explanation_of_an_earlier_release_is_computed_again(
+    client: Client, answered: Prediction, at_once: None
+) -> None:
+    earlier = Computation.objects.ask(answered, Kind.EXPLANATION, {})
+    Computation.objects.filter(pk=earlier.pk).update(result={"reason": "none"}, finished_at=Now())
+    client.get(address(answered, "explanation"))
+
+    page = Page(client.get(address(answered, "explanation")))
+
+    assert "moved the answer most: towards setosa." in page.text
+
+
+def test_answer_can_be_explained_after_many_questions_about_it(
+    client: Client, answered: Prediction, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("predictions.explanations.requests.MOST_QUESTIONS", 1)
+    client.get(address(answered, "what-if"))
+
+    assert client.get(address(answered, "explanation")).status_code == 200
 
 
 def test_other_value_is_answered_beside(client: Client, answered: Prediction, at_once: None) -> None:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from predictions.explanations.contributions import Answer, contributions
 from predictions.explanations.surface import NotExplained, surface
+from predictions.serving.artifacts.sureness import Calibration
 from predictions.serving.engines.opening import Loaded
+from predictions.serving.engines.predictor import predict
 
 DEMO_MODELS = ("iris", "diabetes", "wine", "breast-cancer")
 
@@ -97,9 +99,36 @@ def test_contributions_add_up_whatever_the_function(width: int, rows: int, seed:
     found = contributions(answer, row, background, 0.05)
 
     assert found.base + sum(found.values) == pytest.approx(float(answer([row])[0]), abs=1e-9)
-    assert found.base == pytest.approx(float(np.mean(answer([list(one) for one in background]))), abs=1e-9) or (
-        found.method == "exact"  # the exact computation may take fewer background rows
-    )
+    assert found.base == pytest.approx(float(np.mean(answer([list(one) for one in background]))), abs=1e-9)
+
+
+@pytest.mark.parametrize("width", [9, 10, 11, 12, 13])
+def test_base_is_the_mean_answer_of_all_background_rows(width: int) -> None:
+    row, *background = random_rows(51, width)
+
+    found = contributions(product, row, background, 0.5)
+
+    assert found.base == pytest.approx(float(np.mean(product(background))))
+    assert found.answer == pytest.approx(float(product([row])[0]))
+    assert found.base + sum(found.values) == pytest.approx(found.answer)
+
+
+def all_but_the_last(rows: list[list[Any]]) -> Any:
+    """1 where all features are 1 except the last, else 0."""
+    table = np.array(rows, dtype=float)
+    return ((table[:, :-1] == 1).all(axis=1) & (table[:, -1] == 0)).astype(float)
+
+
+@pytest.mark.parametrize("width", [3, 4, 7, 10])
+@pytest.mark.parametrize("rows", [1, 50])
+def test_effects_that_add_up_by_chance_are_not_taken_for_contributions(width: int, rows: int) -> None:
+    row, background = [1.0] * width, [[0.0] * width] * rows
+
+    found = contributions(all_but_the_last, row, background, 10.0)
+
+    # Of the orders of the features, one in `width` has the last feature at its end; only there the others count.
+    assert found.method == "exact"
+    assert found.values == pytest.approx([*[1 / width / (width - 1)] * (width - 1), -1 / width])
 
 
 def test_feature_that_the_function_does_not_read_has_no_contribution() -> None:
@@ -149,15 +178,62 @@ def test_contributions_of_models_with_few_features_or_none_that_interact_are_exa
     assert contributions(surface(loaded, row).answer, row, loaded.manifest.background, 10.0).method == "exact"
 
 
-def test_log_odds_are_those_of_the_class_that_was_answered(load: Callable[[str], Loaded]) -> None:
-    loaded = load("breast-cancer")
-    for row in loaded.manifest.golden.rows:
-        shown = surface(loaded, row)
-        share = loaded.engine.predict([row]).probabilities[0]  # type: ignore[index]
-        place = loaded.manifest.labels.index(str(shown.label))
+def calibrated_as(loaded: Loaded, calibration: Calibration | None) -> Loaded:
+    sureness = loaded.manifest.sureness
+    assert sureness
+    changed = {"sureness": sureness.model_copy(update={"calibration": calibration})}
+    return replace(loaded, manifest=loaded.manifest.model_copy(update=changed))
 
-        assert shown.scale == "log-odds"
-        assert float(shown.answer([list(row)])[0]) == pytest.approx(math.log(share[place] / share[1 - place]), rel=1e-3)
+
+def calibration(method: str, **map_: Any) -> Calibration:
+    losses = {"log_loss_before": 0.5, "log_loss_after": 0.4, "standard_error": 0.01}
+    return Calibration.model_validate({"method": method, "maps": [map_], "rows": 300, **losses})
+
+
+SIGMOID = calibration("sigmoid", slope=0.5, intercept=-1.0)
+# A steep map with a large intercept: its probabilities are nearer to 1 than floats can tell.
+STEEP = calibration("sigmoid", slope=4.0, intercept=20.0)
+ISOTONIC = calibration("isotonic", x=[0.0, 0.5, 1.0], y=[0.01, 0.3, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("calibration", "scale"),
+    [(None, "log-odds"), (SIGMOID, "log-odds"), (STEEP, "log-odds"), (ISOTONIC, "probability")],
+)
+@pytest.mark.parametrize("keeps_coefficients", [True, False])
+def test_explained_answer_is_the_probability_that_is_shown(
+    load: Callable[[str], Loaded], calibration: Calibration | None, scale: str, keeps_coefficients: bool
+) -> None:
+    loaded = calibrated_as(load("breast-cancer"), calibration)
+    if not keeps_coefficients:
+        loaded = replace(loaded, manifest=loaded.manifest.model_copy(update={"log_odds": None}))
+    for row in loaded.manifest.golden.rows:
+        output = predict(loaded, [row])[0].output
+        assert output
+        shown = surface(loaded, row)
+
+        [answer] = shown.answer([list(row)])
+
+        assert (shown.scale, shown.label) == (scale, output["label"])
+        share = 1 / (1 + math.exp(-answer)) if scale == "log-odds" else answer
+        assert share == pytest.approx(output["probabilities"][output["label"]], rel=1e-3)
+
+
+def test_calibrated_log_odds_are_explained_exactly(load: Callable[[str], Loaded]) -> None:
+    loaded = load("breast-cancer")
+    assert loaded.manifest.log_odds
+    # Small log-odds, so that none is clipped: see `LOG_ODDS_LIMITS`.
+    small = {"log_odds": [number / 10 for number in loaded.manifest.log_odds]}
+    loaded = replace(loaded, manifest=loaded.manifest.model_copy(update=small))
+    row, background = loaded.manifest.golden.rows[6], loaded.manifest.background
+
+    own, found = (
+        contributions(surface(one, row).answer, row, background, 10.0)
+        for one in (loaded, calibrated_as(loaded, SIGMOID))
+    )
+
+    assert (own.method, found.method) == ("exact", "exact")
+    assert found.values == pytest.approx([value * SIGMOID.maps[0].slope for value in own.values])
 
 
 def test_version_whose_answers_depend_on_the_rows_beside_is_not_explained(load: Callable[[str], Loaded]) -> None:
@@ -165,6 +241,14 @@ def test_version_whose_answers_depend_on_the_rows_beside_is_not_explained(load: 
     alone = replace(loaded, manifest=loaded.manifest.model_copy(update={"batching": False}))
 
     with pytest.raises(NotExplained, match="depends on the rows beside it"):
+        surface(alone, loaded.manifest.golden.rows[0])
+
+
+def test_version_without_training_rows_is_not_explained(load: Callable[[str], Loaded]) -> None:
+    loaded = load("iris")
+    alone = replace(loaded, manifest=loaded.manifest.model_copy(update={"background": []}))
+
+    with pytest.raises(NotExplained, match="keeps no training rows"):
         surface(alone, loaded.manifest.golden.rows[0])
 
 

@@ -1,15 +1,17 @@
 """What-if results: the answers are those of the predictor, and the limits of the model's description hold."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from predictions.explanations.what_if import what_if
+from predictions.explanations.what_if import MOST_ROWS, what_if
+from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.opening import Loaded
 from predictions.serving.engines.predictor import predict
-from predictions.serving.schema.signature import Signature
+from predictions.serving.schema.signature import Signature, Value
 
 DEMO_MODELS = ("iris", "diabetes", "wine", "breast-cancer")
 
@@ -77,6 +79,91 @@ def test_values_of_a_change_are_whole_steps(load: Callable[[str], Loaded]) -> No
     changes = [what_if(stepped, row, None)["change"] for row in loaded.manifest.golden.rows]
 
     assert all(float(change["to"] * 2).is_integer() for change in changes if change)
+
+
+@dataclass(frozen=True)
+class AboveTen:
+    """An engine that answers the second class if one feature is above 10."""
+
+    place: int
+
+    def predict(self, rows: Sequence[Sequence[Value]]) -> RawPredictions:
+        second = np.array([float(row[self.place]) > 10 for row in rows], dtype=np.float64)  # type: ignore[arg-type]
+        return RawPredictions(second, np.column_stack([1 - second, second]))
+
+
+def wide(loaded: Loaded, count: int, place: int) -> Loaded:
+    """A version of two classes with this many numbers from 0 to 50. One of them alone decides."""
+    seen = {"minimum": 0.0, "maximum": 50.0, "deciles": [5.0 * step + 0.5 for step in range(11)]}
+    names = [f"f{number}" for number in range(count)]
+    manifest = loaded.manifest.model_copy(
+        update={
+            "signature": Signature.model_validate([{"kind": "number", "name": name} for name in names]),
+            "profile": {"features": dict.fromkeys(names, seen)},
+            "background": [[float(number)] * count for number in range(50)],
+            "sureness": None,
+        }
+    )
+    return replace(loaded, manifest=manifest, engine=AboveTen(place), assessor=None)
+
+
+@pytest.mark.parametrize(("count", "rows"), [(10, MOST_ROWS), (64, MOST_ROWS), (40, 90), (40, 50)])
+def test_change_of_the_last_of_many_features_is_found(
+    load: Callable[[str], Loaded], monkeypatch: pytest.MonkeyPatch, count: int, rows: int
+) -> None:
+    monkeypatch.setattr("predictions.explanations.what_if.MOST_ROWS", rows)
+    loaded = wide(load("breast-cancer"), count, place=count - 1)
+
+    found = what_if(loaded, [5.0] * (count - 1) + [20.0], None)
+
+    assert found["change"]["feature"] == f"f{count - 1}"
+    assert found["tried"]["features"] == count
+    assert count <= found["tried"]["values"] <= rows
+
+
+def test_features_for_which_there_is_no_room_are_not_counted_as_tried(
+    load: Callable[[str], Loaded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("predictions.explanations.what_if.MOST_ROWS", 30)
+
+    found = what_if(wide(load("breast-cancer"), 40, place=39), [5.0] * 40, None)
+
+    assert (found["change"], found["tried"]) == (None, {"features": 30, "values": 30})
+
+
+def test_all_values_of_a_few_features_are_tried(load: Callable[[str], Loaded]) -> None:
+    found = what_if(wide(load("breast-cancer"), 10, place=9), [5.0] * 10, None)
+
+    # 50 training values and 11 deciles, of which one is the own value.
+    assert found["tried"] == {"features": 10, "values": 10 * 60}
+    assert found["change"]["to"] == 10.5
+
+
+def test_change_that_is_not_allowed_is_not_counted_as_tried(load: Callable[[str], Loaded]) -> None:
+    fixed = described(wide(load("breast-cancer"), 10, place=9), f9={"immutable": True})
+
+    found = what_if(fixed, [5.0] * 10, None)
+
+    assert (found["change"], found["tried"]) == (None, {"features": 9, "values": 9 * 60})
+
+
+def test_version_without_training_data_has_no_numbers_to_try(load: Callable[[str], Loaded]) -> None:
+    loaded = wide(load("breast-cancer"), 10, place=9)
+    unknown = replace(loaded, manifest=loaded.manifest.model_copy(update={"profile": {}, "background": []}))
+
+    found = what_if(unknown, [5.0] * 10, None)
+
+    assert (found["change"], found["tried"]) == (None, {"features": 0, "values": 0})
+
+
+def test_change_to_a_row_outside_the_training_data_is_not_counted_as_tried(load: Callable[[str], Loaded]) -> None:
+    loaded = load("iris")
+    row = loaded.manifest.golden.rows[0]
+    assert loaded.assessor
+    strict = replace(loaded.assessor.experience, beyond=-1)
+    outside = replace(loaded, assessor=replace(loaded.assessor, experience=strict))
+
+    assert what_if(outside, row, None)["tried"] == {"features": 0, "values": 0}
 
 
 @pytest.mark.parametrize("name", DEMO_MODELS)

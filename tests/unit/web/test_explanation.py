@@ -93,6 +93,28 @@ def test_number_beside_a_bar_is_its_contribution(share: float) -> None:
     assert (bar["x"] < 50) == (share < 0 and bar["width"] > 0)
 
 
+@pytest.mark.parametrize(
+    ("rows", "cases"), [(1, "Compared with 1 case that it learned from"), (2, "Compared with 2 cases that it learned")]
+)
+@pytest.mark.parametrize("scale", ["value", "probability", "log-odds"])
+def test_cases_of_a_comparison_are_counted_in_the_singular_and_plural(scale: str, rows: int, cases: str) -> None:
+    shown = explained(scale, WEIGHT if scale == "value" else PLUM)
+    shown._result = {**shown._result, "rows": rows}
+
+    assert shown.base_text.startswith(cases)
+
+
+@pytest.mark.parametrize(("count", "label"), [(6, "1 other value"), (7, "2 other values together")])
+def test_values_without_a_bar_of_their_own_are_counted(count: int, label: str) -> None:
+    names = [f"f{number}" for number in range(count)]
+    shown = explained()
+    shown._row.version.manifest["signature"] = [{"kind": "number", "name": name} for name in names]
+    shown._row.values = [1.0] * count
+    shown._result = {**shown._result, "contributions": dict.fromkeys(names, 0.1)}
+
+    assert shown.bars[-1]["label"] == label
+
+
 def test_bars_stand_beside_own_and_typical_values_and_the_rest_is_summed() -> None:
     shown = explained(width=0.25, colour=-0.1, ripe=0.05)
 
@@ -153,10 +175,22 @@ def test_smallest_change_is_said_with_both_values_and_the_other_answer() -> None
 
 
 @pytest.mark.parametrize(("output", "other"), [(PLUM, "another answer"), (WEIGHT, "an answer outside the interval")])
-def test_no_change_is_said_where_none_was_found(output: Any, other: str) -> None:
-    assert what_if({"change": None}, output).change.startswith(
-        f"No single change to a value that the training data has gives {other}"
-    )
+@pytest.mark.parametrize(
+    ("features", "values", "counted"),
+    [(2, 41, "41 values for 2 of 3 inputs"), (1, 1, "1 value for 1 of 3 inputs")],
+)
+def test_no_change_is_said_of_what_was_tried_alone(
+    output: Any, other: str, features: int, values: int, counted: str
+) -> None:
+    shown = what_if({"change": None, "tried": {"features": features, "values": values}}, output)
+
+    assert shown.change.startswith(f"None of the single changes that were tried gives {other}")
+    assert shown.change.endswith(f": {counted}.")
+
+
+@pytest.mark.parametrize("tried", [{"tried": {"features": 0, "values": 0}}, {}])
+def test_nothing_is_said_of_changes_where_none_is_known_to_be_tried(tried: Any) -> None:
+    assert what_if({"change": None, **tried}).change == ""
 
 
 @pytest.mark.parametrize("output", [{**WEIGHT, "interval": None}, {**WEIGHT, "interval": None, "grade": "outside"}])

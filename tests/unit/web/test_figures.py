@@ -53,6 +53,15 @@ def test_mean_over_classes_names_their_counts() -> None:
     assert (row["value"], row["help"]) == ("100 %", f"balanced accuracy, the mean of {said}")
 
 
+def test_only_a_perfect_metric_is_shown_as_perfect() -> None:
+    for metrics, values in (
+        ({"balanced_accuracy": 0.998, "roc_auc": 0.99998, "r2": 0.99996}, ["> 99 %", "> 0.9999", "> 0.9999"]),
+        ({"balanced_accuracy": 1.0, "roc_auc": 1.0, "r2": 1.0}, ["100 %", "1", "1"]),
+    ):
+        version = ModelVersion(number=1, manifest={"metrics": metrics})
+        assert [row["value"] for row in VersionPresenter(version).metrics_rows] == values
+
+
 def test_python_stands_before_the_other_libraries_however_they_are_stored() -> None:
     libraries = {"onnx": "1.19", "numpy": "2.3", "scipy": "1.16", "python": "3.13", "scikit-learn": "1.7"}
     version = ModelVersion(number=1, manifest={"metrics": {}, "bytes": 1, "libraries": libraries})

@@ -14,8 +14,11 @@ from predictions.web.formatting import (
     frequency_text,
     interval_text,
     number_text,
+    percent_text,
     probability_text,
     rounded_text,
+    score_text,
+    share_interval_text,
 )
 
 shares = st.floats(0, 1)
@@ -102,8 +105,55 @@ def test_frequency_is_within_three_points_and_never_one_in_something(share: floa
 
 
 @pytest.mark.parametrize(
+    ("share", "digits", "text"),
+    [
+        (0.0, 0, "0 %"),
+        (0.0, 1, "0.0 %"),
+        (0.0004, 1, "< 0.1 %"),
+        (0.0006, 1, "0.1 %"),
+        (0.004, 0, "< 1 %"),
+        (0.994, 0, "99 %"),
+        (0.998, 0, "> 99 %"),
+        (0.998, 1, "99.8 %"),
+        (0.9999, 1, "> 99.9 %"),
+        (1.0, 0, "100 %"),
+        (1.0, 1, "100.0 %"),
+    ],
+)
+def test_only_all_is_written_as_a_hundred_percent(share: float, digits: int, text: str) -> None:
+    assert percent_text(share, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.0, "1"), (0.99998, "> 0.9999"), (0.99994, "0.9999"), (0.0, "0"), (-0.5, "\u22120.5")]
+)
+def test_only_a_perfect_score_is_written_as_one(value: float, text: str) -> None:
+    assert score_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "text"),
+    [(9999, 10000, "99-100 %"), (10000, 10000, "99-100 %"), (0, 100000, "0-1 %"), (1, 100000, "0-1 %")],
+)
+def test_interval_of_a_share_is_neither_surely_all_nor_surely_nothing(right: int, of: int, text: str) -> None:
+    assert share_interval_text(right, of).replace("\N{EN DASH}", "-") == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-1, "0 ms"), (0.0304, "30 ms"), (1, "1.0 s"), (75.26, "75.3 s"), (300, "5 min"), (7200, "2 h")],
+    [
+        (-1, "0 ms"),
+        (0.0304, "30 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.0 s"),
+        (1, "1.0 s"),
+        (75.26, "75.3 s"),
+        (119.94, "119.9 s"),
+        (119.97, "2 min"),
+        (300, "5 min"),
+        (7199.9, "2 h"),
+        (7200, "2 h"),
+    ],
 )
 def test_duration_is_in_the_unit_that_fits(seconds: float, text: str) -> None:
     assert duration_text(timedelta(seconds=seconds)) == text

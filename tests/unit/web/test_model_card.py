@@ -112,6 +112,14 @@ def test_errors_of_a_regression_are_those_of_its_answers() -> None:
     assert [line["error"] for line in answers["errors"]] == ["5", "8", "9", "10"]
 
 
+def test_errors_of_few_answers_are_those_that_as_many_cases_have() -> None:
+    """Of 13 errors, ten (77 %) are at most 10. Eight in ten cases need eleven of them."""
+    answers = card("regression", figures={"answers": [[0.0, float(error)] for error in range(1, 14)]}).answers
+
+    assert answers
+    assert [line["error"] for line in answers["errors"]] == ["7", "11", "12", "13"]
+
+
 def test_importances_stand_the_largest_first_and_never_draw_below_nothing() -> None:
     lines = card("regression", figures={"importances": {"width": -0.5, "colour": 2.0}}).importances
 

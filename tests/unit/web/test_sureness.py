@@ -3,10 +3,12 @@
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from predictions.serving.training import figures
 from predictions.web.answer import AnswerPresenter
 from predictions.web.formatting import interval_text
 from predictions.web.number_input import read_number
@@ -23,10 +25,7 @@ NONE_FITS = (
     " on; here no answer does."
 )
 TIE = "A tie: benign has 50.4 % and malignant 49.6 %. Either may be right."
-SHARE = (
-    "When it was this sure, it was right in 152 of 154 cases it had not seen, and wrong in 2:"
-    " more than 95 in 100 were right."
-)
+SHARE = "Such answers were right in 152 of 154 cases it had not seen, and wrong in 2: more than 95 in 100 were right."
 
 
 def classified(benign: float = 0.9, **facts: Any) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def test_cannot_tell_between_is_not_said_of_fewer_than_two_classes(labels: Any, 
 def test_many_classes_of_a_set_are_counted() -> None:
     labels = [f"town {number}" for number in range(40)]
 
-    [sentence] = said(classified(grade="uncertain", prediction_set=labels))
+    [sentence] = said(classified(grade="uncertain", label="town 3", prediction_set=labels))
 
     assert "town 0, town 1, town 2, town 3, town 4 and 35 more. The true" in sentence
 
@@ -100,6 +99,34 @@ def test_unusually_unsure_is_not_said_where_an_answer_fits(grade: Any, labels: A
     assert "unusually" not in " ".join(said(classified(grade=grade, prediction_set=labels)))
 
 
+OWN_RULE = "The model answers benign by its own rule, although malignant is more probable: 89.1 % against 10.9 %."
+
+
+@pytest.mark.parametrize("grade", ["clear", "uncertain", "outside", None])
+def test_answer_that_is_not_the_most_probable_class_is_said_to_follow_another_rule(grade: str | None) -> None:
+    assert said(classified(0.109, grade=grade, prediction_set=None))[0] == OWN_RULE
+
+
+def test_likeliest_of_many_classes_is_named_where_it_is_not_the_answer() -> None:
+    shares = {"benign": 0.3, "malignant": 0.35, "unclear": 0.35}
+
+    assert said(classified(probabilities=shares, prediction_set=None)) == [
+        "The model answers benign by its own rule, although malignant is more probable: 35.0 % against 30.0 %.",
+        "A tie: malignant has 35.0 % and unclear 35.0 %. Either may be right.",
+    ]
+
+
+@pytest.mark.parametrize("benign", [0.9, 0.504, 0.5, 0.496])
+def test_own_rule_is_not_said_of_the_likeliest_class_or_of_a_tie(benign: float) -> None:
+    assert "own rule" not in " ".join(said(classified(benign, grade="clear")))
+
+
+def test_own_rule_is_not_said_where_three_classes_tie() -> None:
+    shares = {"a": 0.3334, "b": 0.3333, "benign": 0.3333}
+
+    assert "own rule" not in " ".join(said(classified(probabilities=shares, prediction_set=None)))
+
+
 def test_tie_is_said_as_a_tie() -> None:
     assert said(classified(0.504, grade="uncertain", prediction_set=["benign", "malignant"])) == [TIE, SEVERAL]
 
@@ -109,6 +136,20 @@ def test_equally_probable_classes_are_in_one_order_however_they_are_stored() -> 
 
     assert [bar["label"] for bar in AnswerPresenter(stored, {}).bars] == ["apricot", "plum"]
     assert said(stored)[0] == "A tie: apricot has 50.0 % and plum 50.0 %. Either may be right."
+
+
+@pytest.mark.parametrize(
+    ("shares", "sentence"),
+    [
+        ([0.3334, 0.3333, 0.3333], "A tie: a, b and c have 33.3 % each. Any of them may be right."),
+        ([0.338, 0.33, 0.332], "A tie: a, c and b have 33.0 % to 33.8 % each. Any of them may be right."),
+        ([0.4, 0.395, 0.205], "A tie: a has 40.0 % and b 39.5 %. Either may be right."),
+        ([1 / 7] * 7, "A tie: a, b, c, d, e and 2 more have 14.3 % each. Any of them may be right."),
+    ],
+)
+def test_tie_names_all_classes_that_are_as_probable(shares: list[float], sentence: str) -> None:
+    probabilities = dict(zip("abcdefg", shares, strict=False))
+    assert said(classified(probabilities=probabilities, label="a", grade="uncertain"))[0] == sentence
 
 
 @pytest.mark.parametrize("benign", [0.506, 0.9, 1.0])
@@ -130,17 +171,46 @@ def test_class_without_probabilities_has_no_sentence() -> None:
         ({"right": 154, "of": 154}, "right in 154 of 154 cases it had not seen: more than 95 in 100 were right."),
         ({"right": 14, "of": 20}, "right in 14 of 20 cases it had not seen, and wrong in 6: about 7 in 10 were right."),
         ({"right": 9, "of": 11}, "right in 9 of 11 cases it had not seen, and wrong in 2."),
+        ({"right": 1, "of": 1}, "right in 1 of 1 case it had not seen."),
+        ({"right": 0, "of": 1}, "right in 0 of 1 case it had not seen, and wrong in 1."),
     ],
 )
 def test_evidence_is_counted_and_a_share_only_from_twenty_cases_on(evidence: Any, sentence: str) -> None:
     output = classified(grade="uncertain", prediction_set=[], grade_evidence=evidence)
 
-    assert said(output)[1] == f"When it was this unsure, it was {sentence}"
+    assert said(output)[1] == f"Such answers were {sentence}"
 
 
-@pytest.mark.parametrize("evidence", [None, {"right": 0, "of": 0}])
-def test_evidence_that_was_not_gathered_is_not_given(evidence: Any) -> None:
-    assert said(classified(grade="clear", grade_evidence=evidence)) == [CLEAR]
+def test_evidence_that_was_not_gathered_is_not_given() -> None:
+    assert said(classified(grade="clear", grade_evidence=None)) == [CLEAR]
+
+
+def test_answer_that_no_tested_case_got_has_no_known_share() -> None:
+    assert said(classified(grade="clear", grade_evidence={"right": 0, "of": 0})) == [
+        "No case that it was tested on got such an answer, so how often it is right is not known.",
+        CLEAR,
+    ]
+
+
+def test_set_without_the_answer_is_said() -> None:
+    alone = classified(grade="uncertain", prediction_set=["malignant"])
+    assert said(alone) == [
+        "The answer itself does not fit: only malignant does. The true answer fits in about 9 in 10 cases like those it"
+        " was tested on."
+    ]
+    several = classified(grade="uncertain", prediction_set=["malignant", "unclear"])
+    assert said(several) == [
+        "The model cannot tell between malignant and unclear, and its own answer is not among them. The true answer is"
+        " among them in about 9 in 10 cases like those it was tested on."
+    ]
+
+
+def test_answer_that_fits_alone_and_is_often_wrong_is_not_called_clear() -> None:
+    output = classified(grade="uncertain", grade_evidence={"right": 40, "of": 80})
+    assert said(output) == [
+        "Only benign fits, but answers of benign were wrong too often to call this a clear case.",
+        "Such answers were right in 40 of 80 cases it had not seen, and wrong in 40: about 5 in 10 were right.",
+    ]
 
 
 # --- Outside ----------------------------------------------------------------------------------------------------------
@@ -207,11 +277,13 @@ def test_interval_that_is_shown_holds_the_one_that_was_computed(value: float, be
 TARGETS = {"minimum": 0.0, "maximum": 100.0, "counts": [1, 4, 0, 2], "percentiles": [float(p) for p in range(101)]}
 
 
-def placed(value: float, interval: Any = None, targets: Any = TARGETS, **facts: Any) -> AnswerPresenter:
+def placed(
+    value: float, interval: Any = None, targets: Any = TARGETS, rows: int = 309, **facts: Any
+) -> AnswerPresenter:
     manifest = {
         "target": {"name": "progress", "cases": "people"},
         "figures": {"target": targets},
-        "rows": {"training": 309},
+        "rows": {"training": rows},
     }
     return AnswerPresenter(regressed(value, interval, **facts), manifest)
 
@@ -302,6 +374,38 @@ def test_comparison_with_the_targets_is_true(targets: list[float], value: float)
     counted = {"Higher than": below, "Lower than": above, "The same as": len(targets) - below - above}
     word, share = re.fullmatch(r"(\w+ than|The same as) (?:about (\d+) %|all) .*", sentence).groups()  # type: ignore[union-attr]
     assert abs(int(share or 100) - counted[word] / len(targets) * 100) <= 5
+
+
+@pytest.mark.parametrize(
+    ("targets", "value", "sentence"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7], 6.995, "Higher than 6 of the 7 people in the data."),
+        ([1, 2, 3, 4, 5, 6, 7], 7.0, "Higher than 6 of the 7 people in the data."),
+        ([1, 2, 3, 4, 5, 6, 7], 2.001, "Lower than at least 5 of the 7 people in the data."),
+        ([1, 2, 3, 4, 5, 6, 7], 8.0, "Higher than all 7 people in the data."),
+        ([5, 5, 5, 6], 5.0, "The same as at least 2 of the 4 people in the data."),
+        ([5], 5.0, "The same as 1 of the 1 people in the data."),
+    ],
+)
+def test_number_is_counted_among_few_targets(targets: list[float], value: float, sentence: str) -> None:
+    distribution = figures.distribution(np.array(targets, dtype=float)).model_dump()
+
+    assert placed(value, targets=distribution, rows=len(targets)).standing == sentence
+
+
+HUNDREDTHS = st.integers(-(10**8), 10**8).map(lambda whole: whole / 100) | st.sampled_from([0.0, 1.0, 2.0])
+
+
+@given(st.lists(HUNDREDTHS, min_size=1, max_size=99), HUNDREDTHS)
+def test_count_among_few_targets_is_true(targets: list[float], value: float) -> None:
+    distribution = figures.distribution(np.array(targets)).model_dump()
+    sentence = placed(value, targets=distribution, rows=len(targets)).standing
+
+    below, above = sum(one < value for one in targets), sum(one > value for one in targets)
+    counted = {"Higher than": below, "Lower than": above, "The same as": len(targets) - below - above}
+    word, least, said = re.fullmatch(r"(\w+ than|The same as) (at least )?(\d+|all) .*", sentence).groups()  # type: ignore[union-attr]
+    count = len(targets) if said == "all" else int(said)
+    assert count <= counted[word] if least else count == counted[word]
 
 
 # --- Names: outliers and clusters -------------------------------------------------------------------------------------

@@ -216,6 +216,21 @@ def test_prediction_set_holds_only_what_the_thresholds_allow(
     assert outcome.output["grade"] == grade
 
 
+def test_evidence_is_that_of_the_answered_class() -> None:
+    counts = {"clear": [Evidence(right=8, of=9), Evidence(right=3, of=3)], "uncertain": [Evidence(right=0, of=0)] * 2}
+    known = sets(0.0, 0.7, evidence={}, class_evidence=counts)
+    (outcome,) = predict(loaded(LogisticRegression(), known), [[51.0, 1.0]])
+    assert outcome.output
+    assert (outcome.output["label"], outcome.output["grade"]) == ("B", "clear")
+    assert outcome.output["grade_evidence"] == {"right": 3, "of": 3}
+
+    known = sets(0.0, 0.7, evidence={}, class_evidence=counts, never_clear=[1])
+    (outcome,) = predict(loaded(LogisticRegression(), known), [[51.0, 1.0]])
+    assert outcome.output
+    assert (outcome.output["prediction_set"], outcome.output["grade"]) == (["B"], "uncertain")
+    assert outcome.output["grade_evidence"] == {"right": 0, "of": 0}
+
+
 def test_grade_without_evidence_has_null_evidence() -> None:
     (outcome,) = predict(loaded(LogisticRegression(), sets(0.0, 0.7, evidence={})), [[51.0, 1.0]])
     assert outcome.output is not None

@@ -108,11 +108,33 @@ def test_class_evidence_counts_each_row_once_and_leaves_out_rows_outside() -> No
     shares = LogisticRegression().fit(*sample(random, 200)).predict_proba(x)
     answers = shares.argmax(axis=1).astype(np.float64)
     nothing = class_evidence(shares, answers, truth, 0.9, lambda fold: np.zeros(int(fold.sum()), dtype=bool))
-    assert sum(found.of for found in nothing.values()) == 300
-    assert sum(found.right for found in nothing.values()) == int((answers == truth).sum())
-    assert nothing["clear"].right / nothing["clear"].of > nothing["uncertain"].right / nothing["uncertain"].of
+    clear, uncertain = nothing.by_grade["clear"], nothing.by_grade["uncertain"]
+    for class_ in (0, 1):
+        assert clear[class_].of + uncertain[class_].of == (answers == class_).sum()
+        assert clear[class_].right + uncertain[class_].right == ((answers == class_) & (truth == class_)).sum()
+    shares_right = [sum(one.right for one in counts) / sum(one.of for one in counts) for counts in (clear, uncertain)]
+    assert shares_right[0] > shares_right[1]
+    assert nothing.never_clear == []
     all_outside = class_evidence(shares, answers, truth, 0.9, lambda fold: np.ones(int(fold.sum()), dtype=bool))
-    assert all_outside == {}
+    assert sum(found.of for counts in all_outside.by_grade.values() for found in counts) == 0
+
+
+def test_rare_class_whose_answers_are_often_wrong_is_never_clear() -> None:
+    """3 in 100 cases are fraud. With balanced weights half of the clear answers of fraud are wrong, and nearly all
+    answers together are right: the count of all would call each of them sure."""
+    random = np.random.default_rng(1)
+    truth = (random.uniform(size=8000) < 0.03).astype(np.float64)
+    x = random.normal(size=(8000, 3)) + 1.6 * truth[:, None]
+    estimator = LogisticRegression(class_weight="balanced").fit(x[:4000], truth[:4000])
+    shares, answers = estimator.predict_proba(x[4000:]), estimator.predict(x[4000:])
+
+    found = class_evidence(shares, answers, truth[4000:], 0.95, lambda fold: np.zeros(int(fold.sum()), dtype=bool))
+
+    ok, fraud = found.by_grade["clear"][0], found.by_grade["uncertain"][1]
+    assert found.never_clear == [1]
+    assert ok.right / ok.of > 0.99
+    assert fraud.right / fraud.of == ((answers == 1) & (truth[4000:] == 1)).sum() / (answers == 1).sum() < 0.5
+    assert found.by_grade["clear"][1] == Evidence(right=0, of=0)
 
 
 def test_interval_of_constant_errors() -> None:
@@ -130,12 +152,23 @@ def test_interval_of_few_rows_says_how_many_are_needed() -> None:
     ("minimum", "maximum", "expected"),
     [(0.0, None, Bounds(0.0, None, "model")), (None, None, Bounds(-1.0, 11.0 + 1e-15, "training"))],
 )
-def test_bounds_come_from_the_description_or_from_the_training_range(
+def test_bounds_come_from_the_description_or_from_the_range_of_the_data(
     minimum: float | None, maximum: float | None, expected: Bounds
 ) -> None:
-    found = bounds(minimum, maximum, np.array([0.0, 4.0, 10.0]))
+    found = bounds(minimum, maximum, np.array([0.0, 4.0, 8.0]), np.array([3.0, 10.0]))
     assert (found.low, found.bounds_from) == (expected.low, expected.bounds_from)
     assert found.high == (None if expected.high is None else pytest.approx(expected.high))
+
+
+def test_bounds_of_the_data_cut_off_no_held_out_value() -> None:
+    """The target rises with time, and the held-out rows are the latest. Clipped to the training range, an interval
+    would hold two thirds of the true values, where nine tenths were counted."""
+    random = np.random.default_rng(4)
+    truth = np.arange(400.0) + random.normal(0, 10, 400)
+    limits = bounds(None, None, truth[:200], truth[200:300])
+    assert limits.low is not None
+    assert limits.high is not None
+    assert ((limits.low <= truth[200:300]) & (truth[200:300] <= limits.high)).all()
 
 
 def test_interval_that_follows_difficulty_covers_as_stated() -> None:

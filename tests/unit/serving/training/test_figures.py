@@ -11,9 +11,11 @@ from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.manifest import Manifest
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.sklearn import SklearnEngine
+from predictions.serving.engines.sureness import calibrated
 from predictions.serving.schema.input_schema import Column, InputSchema
 from predictions.serving.schema.signature import Signature
-from predictions.serving.training.figures import HeldOut, distribution, figures, importances
+from predictions.serving.training.calibrate import calibrate, cross_calibrated
+from predictions.serving.training.figures import HeldOut, counted, distribution, figures, importances
 
 SIGNATURE = Signature.model_validate([{"kind": "number", "name": name} for name in ("used", "unused")])
 
@@ -51,6 +53,22 @@ def test_confusion_and_reliability_count_each_held_out_row(classifier: Manifest)
     assert (sum(one.of for one in figures.reliability), sum(one.right for one in figures.reliability)) == (held, right)
     assert all(one.low <= one.mean <= one.high for one in figures.reliability)
     assert figures.target is None
+
+
+def test_reliability_judges_no_row_by_a_calibration_that_it_fitted() -> None:
+    random = np.random.default_rng(5)
+    stated = random.uniform(0.5, 1.0, size=1500)
+    truth = (random.uniform(size=1500) > 0.3).astype(np.float64)
+    shares = np.column_stack([1 - stated, stated])
+    calibration = calibrate(shares, truth)
+    answers = HeldOut([], truth, RawPredictions(np.ones(1500), shares))
+
+    bins = counted(2, calibration, answers).reliability
+
+    fitted = calibrated(calibration, shares)[:, 1]
+    crossed = cross_calibrated(calibration.method, shares, truth)[:, 1]
+    assert sum(one.mean * one.of for one in bins) / 1500 == pytest.approx(crossed.mean(), abs=1e-12)
+    assert crossed.mean() != pytest.approx(fitted.mean(), abs=1e-12)
 
 
 def test_distribution_of_targets_counts_each_training_row(trained_models: Path) -> None:

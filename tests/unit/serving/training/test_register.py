@@ -59,6 +59,32 @@ def test_register_data_outside_the_bounds_names_the_row(
         register(root, description, estimator, training, held_out)
 
 
+def test_register_true_value_outside_the_bounds_of_the_target_names_the_row(
+    root: Path, description: Description, data: tuple[Split, Split]
+) -> None:
+    """Intervals are clipped to the bounds, so a false bound would make them hold fewer true values than was counted."""
+    target = description.target.model_copy(update={"labels": (), "minimum": 0.0, "maximum": 9.0})
+    description = description.model_copy(update={"task": "regression", "target": target})
+    x = data[0].x
+    values = np.linspace(1.0, 8.0, len(x))
+    estimator = LinearRegression().fit(x, values)
+    with pytest.raises(CannotRegister, match=r"Row 2 of the held-out data: .* is 10, and its maximum is 9 in model"):
+        register(root, description, estimator, Split(x, values), Split(x[:3], np.array([1.0, 10.0, 2.0])))
+    with pytest.raises(CannotRegister, match=r"Row 1 of the training data: .* is -1, and its minimum is 0 in model"):
+        register(root, description, estimator, Split(x, values - 2.0), None)
+
+
+def test_register_measures_nothing_on_rows_of_the_training_data(
+    root: Path, description: Description, data: tuple[Split, Split]
+) -> None:
+    estimator = LogisticRegression().fit(data[0].x, data[0].y)
+    manifest = register(root, description, estimator, data[0], Split(data[0].x[:30], data[0].y[:30]))
+    assert (manifest.metrics, manifest.rows) == ({}, {"training": 80, "held_out": 0})
+    assert manifest.figures is not None
+    assert (manifest.figures.confusion, manifest.figures.reliability) == ([], [])
+    assert any("how good the version is was not measured" in remark for remark in manifest.remarks)
+
+
 def test_register_class_that_cannot_be_stored(root: Path, description: Description, data: tuple[Split, Split]) -> None:
     classes = np.where(data[0].y == "a", "a\0x", "b")
     with pytest.raises(CannotRegister, match=r"The class 'a\\x00x' has a character that cannot be stored"):
