@@ -110,10 +110,11 @@ def _grid(loaded: Loaded, feature: Feature) -> list[Value]:
 
 
 def _rounded(feature: Feature, value: float) -> Value:
+    """A value that a person could enter: a decile is 421.4, and not 421.40000000000003."""
     if isinstance(feature, Integer):
         return round(value)
     step = getattr(feature, "step", None)
-    return round(value / step) * step if step else value
+    return float(f"{round(value / step) * step if step else value:.10g}")
 
 
 def _curves(loaded: Loaded, row: Sequence[Value], before: Any, found: Any) -> list[dict[str, Any]]:

@@ -81,6 +81,15 @@ def test_values_of_a_change_are_whole_steps(load: Callable[[str], Loaded]) -> No
     assert all(float(change["to"] * 2).is_integer() for change in changes if change)
 
 
+def test_values_of_a_change_are_written_shortly(load: Callable[[str], Loaded]) -> None:
+    loaded = load("iris")
+    tenths = described(loaded, **each(loaded, step=0.1))
+    changes = [what_if(tenths, row, None)["change"] for row in loaded.manifest.golden.rows]
+
+    assert any(changes)
+    assert all(change["to"] == round(change["to"], 1) for change in changes if change)
+
+
 @dataclass(frozen=True)
 class AboveTen:
     """An engine that answers the second class if one feature is above 10."""
