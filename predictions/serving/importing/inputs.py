@@ -20,6 +20,7 @@ from predictions.serving.importing.data_file import (
 )
 from predictions.serving.importing.targets import target_classes
 from predictions.serving.registration import CannotRegister
+from predictions.serving.training.fitted_columns import column_count, column_names
 from predictions.serving.training.input_types import is_missing
 
 _NO_TARGET = ("outliers", "clusters")
@@ -41,11 +42,11 @@ class Columns:
 
 def columns_without_data(path: Path, estimator: Any) -> Columns:
     """The columns by the estimator alone. Raises CannotRegister if it does not give enough facts about them."""
-    names, count = witnessing.column_names(estimator), witnessing.column_count(estimator)
+    names, count = column_names(estimator), column_count(estimator)
     if witnessing.takes_one_text(estimator) or (names is None and count is None):
         raise CannotRegister(f"{path} does not say which columns it reads: give rows with --data FILE --target COLUMN.")
     known = names or [f"feature {number}" for number in range(1, (count or 0) + 1)]
-    found = witnessing.witnesses(estimator, known)
+    found = witnessing.witnesses(estimator, len(known))
     needy = [known[at] for at, one in found.items() if one.is_text or one.needs_category_dtype or one.is_choice]
     needy = [name for name in needy if not _is_complete(found[known.index(name)])]
     if needy:
@@ -62,19 +63,19 @@ def columns_of_example(path: Path, frame: pd.DataFrame, estimator: Any) -> Colum
 
 def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, target: str | None) -> Columns:
     """The columns of the data. Raises CannotRegister if the data lacks columns, or if the target is not clear."""
-    names = witnessing.column_names(estimator)
+    names = column_names(estimator)
     chosen = _named(path, frame, names) if names else None
     targets = _targets(path, frame, chosen, task, target)
     rest = [str(name) for name in frame.columns if name not in targets]
     if witnessing.takes_one_text(estimator):
         text = _text_column(path, frame, rest)
         unused = tuple(name for name in rest if name != text)
-        return Columns((text,), witnessing.witnesses(estimator, [text]), "series", targets, unused)
+        return Columns((text,), witnessing.witnesses(estimator, 1), "series", targets, unused)
     if chosen is None:
-        chosen = _counted(path, rest, witnessing.column_count(estimator))
+        chosen = _counted(path, rest, column_count(estimator))
     unused = tuple(name for name in rest if name not in chosen)
-    container = "frame" if names or witnessing.column_count(estimator) is None else "array"
-    return Columns(tuple(chosen), witnessing.witnesses(estimator, chosen), container, targets, unused)
+    container = "frame" if names or column_count(estimator) is None else "array"
+    return Columns(tuple(chosen), witnessing.witnesses(estimator, len(chosen)), container, targets, unused)
 
 
 def read_rows(path: Path, columns: Columns, estimator: Any) -> pd.DataFrame:

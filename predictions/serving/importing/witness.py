@@ -4,7 +4,7 @@ The estimator is a better source than the data: an encoder knows every category 
 order in which it numbered the categories.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,103 +15,64 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from predictions.serving.importing.booster_witness import booster_columns
 from predictions.serving.importing.column_witness import Witness
+from predictions.serving.training.fitted_columns import inner_estimators, outermost_first
 from predictions.serving.training.input_types import is_missing
 
-# Attributes in which meta-estimators keep fitted estimators that see the same columns.
-_INNER = ("best_estimator_", "regressor_", "estimator_", "estimators_", "calibrated_classifiers_", "estimator")
 _VECTORIZERS = (CountVectorizer, HashingVectorizer)
 
 # For each output column of a step: the position of the input column that it holds; None if it holds other values.
 Places = list[int | None]
 
 
-def column_names(estimator: Any) -> list[str] | None:
-    """The names of the columns on which the estimator was fitted; None if it was fitted without names."""
-    for inner in _outermost_first(estimator):
-        names = getattr(inner, "feature_names_in_", None)
-        if names is None:
-            names = getattr(inner, "feature_names_", None)  # CatBoost's
-        if names is not None and len(names):
-            return [str(name) for name in names]
-    return None
-
-
-def column_count(estimator: Any) -> int | None:
-    """The number of columns on which the estimator was fitted, if it is known."""
-    counts = (getattr(inner, "n_features_in_", None) for inner in _outermost_first(estimator))
-    return next((int(count) for count in counts if count), None)
-
-
 def takes_one_text(estimator: Any) -> bool:
     """Whether the estimator's input is one column of texts, and not a table."""
-    return any(isinstance(inner, _VECTORIZERS) for inner in _outermost_first(estimator))
+    return any(isinstance(inner, _VECTORIZERS) for inner in outermost_first(estimator))
 
 
-def witnesses(estimator: Any, names: Sequence[str]) -> dict[int, Witness]:
-    """The facts about each column, by its position."""
+def witnesses(estimator: Any, width: int) -> dict[int, Witness]:
+    """The facts about each of the columns, by its position."""
     found: dict[int, Witness] = {}
-    _visit(estimator, list(range(len(names))), list(names), found)
+    _visit(estimator, list(range(width)), found)
     return found
 
 
-def _outermost_first(estimator: Any) -> Iterator[Any]:
-    """The estimator, then the inner estimators that receive its input first."""
-    waiting = [estimator]
-    while waiting:
-        thing = waiting.pop(0)
-        yield thing
-        if isinstance(thing, Pipeline | FeatureUnion):
-            steps = [step for _, step in (thing.steps if isinstance(thing, Pipeline) else thing.transformer_list)]
-            waiting += [step for step in steps if not isinstance(step, str)][:1]
-        elif not isinstance(thing, ColumnTransformer):
-            waiting += _inner(thing)[:1]
-
-
-def _inner(thing: Any) -> list[Any]:
-    for attribute in _INNER:
-        held = getattr(thing, attribute, None)
-        if held is None or (attribute == "estimator" and not hasattr(thing, "classes_")):
-            continue
-        return [one for one in np.asarray(held, dtype=object).ravel().tolist() if hasattr(one, "fit") or one is held]
-    return []
-
-
-def _visit(thing: Any, places: Places, names: list[str], found: dict[int, Witness]) -> Places | None:
+def _visit(thing: Any, places: Places, found: dict[int, Witness]) -> Places | None:
     """Records the facts of a fitted step. Returns the input column of each output column, None if they are unknown."""
-    if isinstance(thing, str):
-        return places if thing == "passthrough" else []
+    if isinstance(thing, str) or thing is None:
+        return [] if thing == "drop" else places
+    if (getattr(thing, "n_features_in_", 0) or len(places)) != len(places):
+        return None  # an earlier step drops or adds columns without telling which
     if isinstance(thing, Pipeline):
-        return _visit_steps(thing, places, names, found)
+        return _visit_steps(thing, places, found)
     if isinstance(thing, ColumnTransformer):
-        return _visit_columns(thing, places, names, found)
+        return _visit_columns(thing, places, found)
     if isinstance(thing, FeatureUnion):
         for _, inner in thing.transformer_list:
-            _visit(inner, places, names, found)
+            _visit(inner, places, found)
         return None
     for place, witness in _own(thing, len(places)).items():
         _record(found, places[place], witness)
-    for inner in _inner(thing):
-        if getattr(inner, "n_features_in_", len(places)) == len(places):
-            _visit(inner, places, names, found)
+    for inner in inner_estimators(thing):
+        _visit(inner, places, found)
     return places if _keeps_columns(thing) else None
 
 
-def _visit_steps(thing: Pipeline, places: Places, names: list[str], found: dict[int, Witness]) -> Places | None:
+def _visit_steps(thing: Pipeline, places: Places, found: dict[int, Witness]) -> Places | None:
     passed: Places | None = places
     for _, step in thing.steps:
-        if step is None or passed is None:
+        if passed is None:
             break
-        passed = _visit(step, passed, names, found)
+        passed = _visit(step, passed, found)
     return passed
 
 
-def _visit_columns(thing: ColumnTransformer, places: Places, names: list[str], found: dict[int, Witness]) -> Places:
+def _visit_columns(thing: ColumnTransformer, places: Places, found: dict[int, Witness]) -> Places:
+    # A step before this one may have put the columns into another order, so the names are those that it got itself.
+    names = [str(name) for name in getattr(thing, "feature_names_in_", range(len(places)))]
     total = max((part.stop for part in thing.output_indices_.values()), default=0)
     outputs: Places = [None] * total
     for name, step, columns in thing.transformers_:
-        chosen = _resolved(columns, names)
-        inner = [places[place] for place in chosen if place < len(places)]
-        passed = _visit(step, inner, [names[place] for place in chosen], found)
+        passed = _visit(step, [places[place] for place in _resolved(columns, names)], found)
         part = thing.output_indices_.get(name, slice(0, 0))
         if passed is not None and len(passed) == part.stop - part.start:
             outputs[part] = passed
