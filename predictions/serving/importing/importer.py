@@ -15,12 +15,13 @@ import pandas as pd
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description, Target, Task, together
 from predictions.serving.artifacts.manifest import Manifest
-from predictions.serving.importing import class_names, inputs, readers
+from predictions.serving.importing import class_names, doubts, inputs, next_version, readers
 from predictions.serving.importing.card import card
 from predictions.serving.importing.class_names import Answers
 from predictions.serving.importing.code import Code, brought_along, read_code
 from predictions.serving.importing.columns import Decision, decide, label_of
 from predictions.serving.importing.data_file import place, read_table
+from predictions.serving.importing.doubts import Doubt
 from predictions.serving.importing.draft import Draft, draft_description
 from predictions.serving.importing.examples import examples
 from predictions.serving.importing.inputs import Columns
@@ -36,14 +37,6 @@ from predictions.serving.training.targets import task_of
 VERBS = {"outliers": "Finds what is", "clusters": "Finds the", "classification": "Predicts", "regression": "Predicts"}
 Say = Callable[[str], None]
 _ROW = re.compile(r"\b([Rr])ow (\d+) of the (training|held-out) data")
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A question to a person, and where its answer is written."""
-
-    text: str
-    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +101,7 @@ class _Import:
         self._task: Task = task_of(brought.estimator)
         self._home = root / request.name
         self._doubts: list[Doubt] = [Doubt(remark, "") for remark in brought.remarks]
+        self._is_named_by_answers = False
 
     def run(self) -> Imported:
         data = self._read_data()
@@ -183,16 +177,28 @@ class _Import:
     def _next_version(self, data: _Data | None) -> Imported:
         toml = self._home / repository.DESCRIPTION
         self._say(f"{toml} describes the model already; it is kept as it is")
-        if data is not None and data.columns.targets:
-            truth = [data.frame[name] for name in data.columns.targets]
-            description = repository.describe(self._root, self._request.name)
-            class_names.check_names(toml, description, data.answers_of(self._estimator), truth)
+        self._compare(toml, data)
         if not self._request.dry_run:
             return Imported(self._register(self._root, data), self._home, [], self._doubts)
         with _staging(self._root, dry_run=True) as staging:
             (staging / self._request.name).mkdir()
             shutil.copy(toml, staging / self._request.name)
             return Imported(self._register(staging, data), self._home, [], self._doubts)
+
+    def _compare(self, toml: Path, data: _Data | None) -> None:
+        """Raises CannotRegister if model.toml describes other columns, targets or classes."""
+        description = repository.describe(self._root, self._request.name)
+        if data is None or self._request.data is None:
+            if inputs.kept_names(self._estimator) is None:
+                self._doubts += doubts.of_order(description.signature.names, toml)
+            return
+        next_version.check_columns(toml, description, data.columns, self._request.data)
+        next_version.check_targets(toml, description, data.columns.targets)
+        if data.columns.targets:
+            truth = [data.frame[name] for name in data.columns.targets]
+            class_names.check_names(toml, description, data.answers_of(self._estimator), truth)
+        if data.columns.is_order_assumed:
+            self._doubts += doubts.of_order(data.columns.names, self._request.data)
 
     def _register(self, root: Path, data: _Data | None) -> Manifest:
         description = repository.describe(root, self._request.name)
@@ -240,22 +246,11 @@ class _Import:
 
     def _doubt(self, columns: Columns, decisions: list[Decision], draft: Draft, manifest: Manifest) -> None:
         toml = self._home / repository.DESCRIPTION
-        for decision in decisions:
-            at = f"{toml}, line {draft.lines[decision.feature.name]}"
-            self._doubts += [Doubt(f"`{decision.feature.name}` {doubt}", at) for doubt in decision.doubts]
-        if "\nlabels = [" in draft.text:
-            how = "as the answers fit best" if self._is_named_by_answers else "as a LabelEncoder sorts them"
-            self._doubts.append(
-                Doubt(f"the classes, which are numbers, are named {how}: right?", f"{toml}, line {draft.target_line}")
-            )
-        if columns.unused:
-            self._doubts.append(
-                Doubt(f"the estimator does not read {', '.join(columns.unused)}: left out", str(self._request.data))
-            )
-        if self._request.target is None and columns.targets:
-            self._doubts.append(
-                Doubt(f"{columns.targets[0]!r} is taken for the target, since it is the only other column", "--target")
-            )
+        self._doubts += doubts.of_decisions(toml, decisions, draft)
+        self._doubts += doubts.of_class_names(toml, draft, by_answers=self._is_named_by_answers)
+        self._doubts += doubts.of_data(self._request, columns)
+        if columns.is_order_assumed:
+            self._doubts += doubts.of_order(columns.names, self._request.data or self._request.path)
         if manifest.rows["held_out"] == 0 and self._task in ("classification", "regression"):
             self._doubts.append(
                 Doubt("how good it is was not measured, and no answer says how sure it is", "--held-out FILE")

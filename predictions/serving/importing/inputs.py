@@ -1,6 +1,6 @@
 """Makes an estimator's input from the data of an import: its columns, in its order, with the types of its training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from predictions.serving.importing.data_file import (
 )
 from predictions.serving.importing.targets import target_classes
 from predictions.serving.registration import CannotRegister
-from predictions.serving.training.fitted_columns import column_count, column_names
+from predictions.serving.training.fitted_columns import are_numbers_only, column_count, column_names
 from predictions.serving.training.input_types import is_missing
 
 _NO_TARGET = ("outliers", "clusters")
@@ -31,6 +31,7 @@ class Columns:
     """The columns of the data that the estimator reads, in its order, and the facts about them by position.
 
     `container` is the form of the input: "frame" (a table with names), "array", or "series" (one column of texts).
+    `is_order_assumed`: the estimator keeps no names of columns, so they are taken in the order of the data.
     """
 
     names: tuple[str, ...]
@@ -38,11 +39,12 @@ class Columns:
     container: str
     targets: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    is_order_assumed: bool = False
 
 
 def columns_without_data(path: Path, estimator: Any) -> Columns:
     """The columns by the estimator alone. Raises CannotRegister if it does not give enough facts about them."""
-    names, count = column_names(estimator), column_count(estimator)
+    names, count = kept_names(estimator), column_count(estimator)
     if witnessing.takes_one_text(estimator) or (names is None and count is None):
         raise CannotRegister(f"{path} does not say which columns it reads: give rows with --data FILE --target COLUMN.")
     known = names or [f"feature {number}" for number in range(1, (count or 0) + 1)]
@@ -63,7 +65,7 @@ def columns_of_example(path: Path, frame: pd.DataFrame, estimator: Any) -> Colum
 
 def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, target: str | None) -> Columns:
     """The columns of the data. Raises CannotRegister if the data lacks columns, or if the target is not clear."""
-    names = column_names(estimator)
+    names = kept_names(estimator, frame.columns)
     chosen = _named(path, frame, names) if names else None
     targets = _targets(path, frame, chosen, task, target)
     rest = [str(name) for name in frame.columns if name not in targets]
@@ -75,7 +77,16 @@ def columns_of_data(path: Path, frame: pd.DataFrame, estimator: Any, task: str, 
         chosen = _counted(path, rest, column_count(estimator))
     unused = tuple(name for name in rest if name not in chosen)
     container = "frame" if names or column_count(estimator) is None else "array"
-    return Columns(tuple(chosen), witnessing.witnesses(estimator, len(chosen)), container, targets, unused)
+    found = witnessing.witnesses(estimator, len(chosen))
+    return Columns(tuple(chosen), found, container, targets, unused, is_order_assumed=names is None)
+
+
+def kept_names(estimator: Any, columns: Iterable[object] = ()) -> list[str] | None:
+    """The names of columns that the estimator keeps; None if it has none, or only numbers that no column has."""
+    names = column_names(estimator)
+    if names is None or (are_numbers_only(names) and not {*names} <= {str(name) for name in columns}):
+        return None
+    return names
 
 
 def read_rows(path: Path, columns: Columns, estimator: Any) -> pd.DataFrame:

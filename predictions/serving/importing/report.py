@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from predictions.serving.importing.columns import Decision
-from predictions.serving.importing.importer import Doubt
+from predictions.serving.importing.doubts import Doubt
 
 WIDEST = 40
 # At most this many columns are shown; model.toml has all of them.

@@ -1,6 +1,6 @@
 """The names and the number of the columns on which an estimator was fitted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +9,26 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 # Attributes in which meta-estimators keep fitted estimators that see the same columns.
 _INNER = ("best_estimator_", "regressor_", "estimator_", "estimators_", "calibrated_classifiers_", "estimator")
+# What CatBoost and LightGBM call the columns of an array.
+_NUMBERED = ("{}", "Column_{}")
 
 
 def column_names(estimator: Any) -> list[str] | None:
     """The names of the columns on which the estimator was fitted; None if it was fitted without names."""
-    for inner in outermost_first(estimator):
-        names = getattr(inner, "feature_names_in_", None)
-        if names is None:
-            names = getattr(inner, "feature_names_", None)  # CatBoost's
-        if names is not None and len(names):
-            return [str(name) for name in names]
-    return None
+    found = (own_names(inner) for inner in outermost_first(estimator))
+    return next((names for names in found if names), None)
+
+
+def own_names(thing: Any) -> list[str] | None:
+    """The names of the columns that one fitted step got, if it keeps them itself."""
+    names = getattr(thing, "feature_names_in_", None)
+    names = getattr(thing, "feature_names_", None) if names is None else names  # CatBoost's
+    return None if names is None else [str(name) for name in names]
+
+
+def are_numbers_only(names: Sequence[str]) -> bool:
+    """Whether the names only count the columns, as some libraries name those of an array."""
+    return any(all(name == word.format(at) for at, name in enumerate(names)) for word in _NUMBERED)
 
 
 def column_count(estimator: Any) -> int | None:

@@ -10,6 +10,7 @@ from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.registration import CannotRegister, Split
 from predictions.serving.schema.input_schema import InputSchema
 from predictions.serving.schema.signature import Signature
+from predictions.serving.training.fitted_columns import are_numbers_only, own_names
 from predictions.serving.training.input_types import default_schema, read_schema, with_missing_of
 from predictions.serving.training.proof import said
 from predictions.serving.training.targets import check_task, classes_of, classes_of_targets, labels_of
@@ -40,9 +41,11 @@ def _check_columns(signature: Signature, estimator: Any) -> None:
     count = getattr(estimator, "n_features_in_", 0) or len(signature.names)
     if count != len(signature.names):
         raise CannotRegister(f"The estimator takes {count} features, model.toml describes {len(signature.names)}.")
-    names = tuple(getattr(estimator, "feature_names_in_", signature.names))
+    names = own_names(estimator)
+    if not names or are_numbers_only(names):
+        return
     # LightGBM writes underscores for the spaces in a name.
-    if names not in (signature.names, tuple(name.replace(" ", "_") for name in signature.names)):
+    if tuple(names) not in (signature.names, tuple(name.replace(" ", "_") for name in signature.names)):
         raise CannotRegister(f"Features must be described in the estimator's order: {', '.join(names)}.")
 
 

@@ -1,0 +1,84 @@
+"""A further version of a model: its columns, targets and categories are compared with model.toml."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from django.core.management import CommandError
+from sklearn.linear_model import LinearRegression
+
+from predictions.serving.artifacts import repository
+from tests.integration.importing.conftest import Bring
+from tests.support.commands import run
+
+RANDOM = np.random.default_rng(5)
+BODY = pd.DataFrame(
+    {"height": RANDOM.normal(170, 10, 80), "weight": RANDOM.normal(70, 10, 80), "debt": RANDOM.normal(5, 1, 80)}
+).round(1)
+BODY["y"] = (3 * BODY["height"] + 0.1 * BODY["weight"] + 20 * BODY["debt"]).round(3)
+ORDER = "Is this the order in which it was fitted?"
+
+
+def fitted(columns: list[str], *, named: bool) -> tuple[Any, pd.DataFrame]:
+    """An estimator fitted on these columns, and the content of its file."""
+    x = BODY[columns] if named else BODY[columns].to_numpy()
+    return LinearRegression().fit(x, BODY["y"]), BODY[[*columns, "y"]]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["names", "no names"])
+@pytest.mark.parametrize("columns", [["weight", "height"], ["debt", "height"], ["height", "weight", "debt"]])
+def test_version_with_other_columns_than_model_toml_is_refused(
+    bring: Bring, models: Path, columns: list[str], named: bool
+) -> None:
+    bring(*fitted(["height", "weight"], named=True), "y")
+
+    with pytest.raises(
+        CommandError,
+        match=rf"reads {', '.join(columns)}.*model\.toml describes height, weight: .* in their order.*another --name",
+    ):
+        bring(*fitted(columns, named=named), "y")
+
+    assert [one.version for one in repository.manifests(models, "mine")] == [1]
+
+
+def test_difference_between_many_columns_is_named(bring: Bring) -> None:
+    wide = pd.DataFrame(RANDOM.normal(size=(60, 30)), columns=[f"x{at}" for at in range(30)])
+    y = wide["x3"] + wide["x28"]
+    bring(LinearRegression().fit(wide, y), wide.assign(y=y), "y")
+    other = wide[[*wide.columns[:28], "x29", "x28"]]
+
+    with pytest.raises(
+        CommandError, match=r"reads from column 29 on x29, x28 .* describes from column 29 on x28, x29:"
+    ):
+        bring(LinearRegression().fit(other.to_numpy(), y), other.assign(y=y), "y")
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first version", "next version"])
+def test_order_of_columns_without_names_is_asked(bring: Bring, first: bool) -> None:
+    if not first:
+        bring(*fitted(["height", "weight"], named=True), "y")
+    said = bring(*fitted(["height", "weight"], named=False), "y")
+    assert f"in the order of mine.csv: height, weight. {ORDER}" in said
+
+
+def test_order_of_named_columns_is_not_asked(bring: Bring) -> None:
+    assert ORDER not in bring(*fitted(["height", "weight"], named=True), "y")
+    assert ORDER not in bring(*fitted(["height", "weight"], named=True), "y")
+
+
+def test_order_of_columns_without_names_is_asked_if_there_is_no_data(bring: Bring, tmp_path: Path) -> None:
+    bring(*fitted(["height", "weight"], named=True), "y")
+    bring(*fitted(["height", "weight"], named=False), "y", "--dry-run")
+    said = run("register_model", str(tmp_path / "mine.joblib"), "--name", "mine")
+    assert f"in the order of model.toml: height, weight. {ORDER}" in said
+
+
+def test_targets_in_another_order_than_in_model_toml_are_refused(bring: Bring) -> None:
+    x, targets = BODY[["debt"]], BODY[["height", "weight"]]
+    bring(LinearRegression().fit(x, targets), x.join(targets), "height,weight")
+    with pytest.raises(
+        CommandError, match=r"--target names weight, height, and .*model\.toml describes height, weight"
+    ):
+        bring(LinearRegression().fit(x, targets[["weight", "height"]]), x.join(targets), "weight,height")
