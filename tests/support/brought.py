@@ -327,3 +327,24 @@ def catboost_in_a_pipeline() -> Case:
     steps = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["city"]), remainder="passthrough")
     model = CatBoostRegressor(iterations=8, verbose=0, allow_writing_files=False)
     return fitted(make_pipeline(steps, model), [*NUMBERS, "city"], "price", gaps=True)
+
+
+def without_names(estimator: Any) -> Case:
+    """An estimator fitted on an array. LightGBM and CatBoost then count the columns, and keep the numbers as names."""
+    frame = table()[["weight", "count", "code"]]
+    x = frame[["weight", "count"]].to_numpy()
+    return Case(estimator.fit(x, frame["code"]), x, frame, "code")
+
+
+@case
+def lightgbm_without_names() -> Case:
+    from lightgbm import LGBMClassifier
+
+    return without_names(LGBMClassifier(n_estimators=8, verbose=-1))
+
+
+@case
+def catboost_without_names() -> Case:
+    from catboost import CatBoostClassifier
+
+    return without_names(CatBoostClassifier(iterations=8, verbose=0, allow_writing_files=False))

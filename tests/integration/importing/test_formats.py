@@ -93,6 +93,8 @@ FORMATS: list[tuple[str, Save]] = [
     ("xgboost_with_categories", mlflow_of_xgboost),
     ("lightgbm_with_categories", lightgbm_text),
     ("catboost_with_categories", catboost_cbm),
+    ("lightgbm_without_names", lightgbm_text),
+    ("catboost_without_names", catboost_cbm),
 ]
 
 
@@ -123,7 +125,7 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
     return prediction.output
 
 
-@pytest.mark.parametrize(("name", "save"), FORMATS, ids=[save.__name__ for _, save in FORMATS])
+@pytest.mark.parametrize(("name", "save"), FORMATS, ids=[f"{save.__name__}-{name}" for name, save in FORMATS])
 def test_format_is_served_with_the_answers_of_what_was_saved(
     models: Path, quick: None, tmp_path: Path, name: str, save: Save
 ) -> None:
