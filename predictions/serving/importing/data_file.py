@@ -19,6 +19,8 @@ MISSING = frozenset(
         *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     ]
 )
+# Digits that a number would lose.
+_PADDED = r"0[0-9]+"
 _DELIMITERS = (",", ";", "\t", "|")
 # If more than this share of a text column can be read as numbers, its other texts are taken for errors.
 _MOSTLY = 0.5
@@ -32,14 +34,38 @@ def read_table(
     """
     if not path.is_file():
         raise CannotRegister(f"{path} is not there: check the path of the data.")
-    frame = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, texts, words or {})
+    frame = _parquet(path) if _is_parquet(path) else _csv(path, texts, words or {})
     _check(path, frame)
     return frame
 
 
+def as_written(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Columns of a CSV as texts, in which only an empty cell is missing."""
+    return _csv(path, names, dict.fromkeys(names, MISSING - {""}))[[*names]]
+
+
+def lost_texts(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> "dict[str, pd.Series[bool]]":
+    """By column, the cells of a CSV whose text pandas may lose: 01067 among numbers, and "NA" among texts.
+
+    Only columns with such cells are in it. Parquet has types and loses nothing.
+    """
+    if _is_parquet(path) or not names:
+        return {}
+    written = as_written(path, names)
+    found = {name: _looks_lost(frame[name], written[name]) for name in names}
+    return {name: mask for name, mask in found.items() if mask.any()}
+
+
+def _looks_lost(column: pd.Series, written: pd.Series) -> "pd.Series[bool]":
+    is_padded = written.str.fullmatch(_PADDED).fillna(False).astype(bool)
+    if not column.dropna().map(lambda value: isinstance(value, str)).all() or column.isna().all():
+        return is_padded
+    return is_padded | written.isin(MISSING)
+
+
 def line_of(path: Path, row: int) -> int:
     """The line on which a row (counted from 0) begins: quoted texts may have line breaks. In Parquet, its number."""
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if _is_parquet(path):
         return row + 1
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, delimiter=_delimiter(path))
@@ -53,8 +79,7 @@ def line_of(path: Path, row: int) -> int:
 
 def place(path: Path, row: int) -> str:
     """The file name, with the line of the row (counted from 0), or with its number in a Parquet file."""
-    is_parquet = path.suffix.lower() in (".parquet", ".pq")
-    return f"{path.name}, {'row' if is_parquet else 'line'} {line_of(path, row)}"
+    return f"{path.name}, {'row' if _is_parquet(path) else 'line'} {line_of(path, row)}"
 
 
 def check_column(path: Path, frame: pd.DataFrame, name: str, what: str) -> None:
@@ -71,9 +96,9 @@ def check_numbers(path: Path, column: pd.Series) -> None:
     if present.empty or not present.map(lambda value: isinstance(value, str)).all():
         return
     numbers = pd.to_numeric(present.str.strip().str.replace(",", ".", regex=False), errors="coerce")
-    if numbers.notna().mean() <= _MOSTLY:
-        return
     plain = pd.to_numeric(present.str.strip(), errors="coerce")
+    if numbers.notna().mean() <= _MOSTLY or plain.notna().all():
+        return
     first = plain.index[plain.isna()][0]
     value = present[first]
     remedy = "write decimals with a point" if pd.notna(numbers[first]) else "correct it, or leave it empty"
@@ -110,6 +135,10 @@ def _csv(path: Path, texts: Sequence[str], words: Mapping[str, frozenset[str]]) 
         raise CannotRegister(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8.") from error
     except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
         raise CannotRegister(f"{path} cannot be read as CSV: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in (".parquet", ".pq")
 
 
 def _delimiter(path: Path) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description, Target, Task, together
 from predictions.serving.artifacts.manifest import Manifest
-from predictions.serving.importing import class_names, doubts, inputs, next_version, readers
+from predictions.serving.importing import class_names, doubts, inputs, next_version, readers, readings
 from predictions.serving.importing.card import card
 from predictions.serving.importing.class_names import Answers
 from predictions.serving.importing.code import Code, brought_along, read_code
@@ -120,7 +120,10 @@ class _Import:
         first = read_table(request.data)
         columns = inputs.columns_of_data(request.data, first, self._estimator, self._task, request.target)
         frame = inputs.read_rows(request.data, columns, self._estimator)
-        return _Data(columns, frame, inputs.as_input(request.data, frame, columns))
+        settled = readings.settle(request.data, frame, columns, self._estimator)
+        self._doubts += [Doubt(f"`{name}` {doubt}", str(request.data)) for name, doubt in settled.doubts.items()]
+        table = inputs.as_input(request.data, settled.frame, settled.columns)
+        return _Data(settled.columns, settled.frame, table)
 
     def _splits(self, data: _Data | None, description: Description) -> tuple[Split | None, Split | None]:
         request = self._request

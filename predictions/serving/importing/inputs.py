@@ -31,6 +31,7 @@ class Columns:
     """The columns of the data that the estimator reads, in its order, and the facts about them by position.
 
     `container` is the form of the input: "frame" (a table with names), "array", or "series" (one column of texts).
+    `as_written`: the columns that are texts in the data, although they may look like numbers or missing values.
     `is_order_assumed`: the estimator keeps no names of columns, so they are taken in the order of the data.
     """
 
@@ -39,6 +40,7 @@ class Columns:
     container: str
     targets: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    as_written: tuple[str, ...] = ()
     is_order_assumed: bool = False
 
 
@@ -92,8 +94,9 @@ def kept_names(estimator: Any, columns: Iterable[object] = ()) -> list[str] | No
 def read_rows(path: Path, columns: Columns, estimator: Any) -> pd.DataFrame:
     """The data, read as texts where the estimator knows texts: 01067 stays a text then, and "NA" may be a category or a
     class."""
-    texts = [columns.names[at] for at, one in columns.witnesses.items() if one.is_text or _are_texts(one)]
-    words = {
+    texts = [columns.names[at] for at, one in columns.witnesses.items() if _are_texts(one)]
+    verbatim = [*columns.as_written, *(columns.names[at] for at, one in columns.witnesses.items() if one.is_text)]
+    words = dict.fromkeys(verbatim, MISSING - {""}) | {
         columns.names[at]: taken
         for at, one in columns.witnesses.items()
         if (taken := MISSING & {value for value in one.categories or () if isinstance(value, str)} - {""})
@@ -102,7 +105,7 @@ def read_rows(path: Path, columns: Columns, estimator: Any) -> pd.DataFrame:
         if classes and all(isinstance(class_, str) for class_ in classes):
             texts.append(name)
             words[name] = MISSING.intersection(classes) - {""}
-    frame = read_table(path, texts, words)
+    frame = read_table(path, [*texts, *verbatim], words)
     for name in columns.names:
         check_column(path, frame, name, "which the estimator reads")
     return frame
@@ -114,7 +117,8 @@ def as_input(path: Path, frame: pd.DataFrame, columns: Columns, like: pd.DataFra
     for at, name in enumerate(columns.names):
         series = frame[name]
         witness = columns.witnesses.get(at)
-        if witness is None or not (witness.is_text or witness.categories or witness.is_choice):
+        is_told = witness is not None and (witness.is_text or witness.categories or witness.is_choice)
+        if not is_told and name not in columns.as_written:
             check_numbers(path, series)
             check_whole_numbers(path, series)
         typed[name] = _typed(path, series, witness, None if like is None else like[name])
