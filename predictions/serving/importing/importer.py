@@ -192,16 +192,12 @@ class _Import:
         """Raises CannotRegister if model.toml describes other columns, targets or classes."""
         description = repository.describe(self._root, self._request.name)
         if data is None or self._request.data is None:
-            if inputs.kept_names(self._estimator) is None:
-                self._doubts += doubts.of_order(description.signature.names, toml)
+            self._doubts += next_version.compare_without_data(toml, description, self._estimator)
             return
-        next_version.check_columns(toml, description, data.columns, self._request.data)
-        next_version.check_targets(toml, description, data.columns.targets)
+        self._doubts += next_version.compare(toml, description, data.columns, self._request.data)
         if data.columns.targets:
             truth = [data.frame[name] for name in data.columns.targets]
             class_names.check_names(toml, description, data.answers_of(self._estimator), truth)
-        if data.columns.is_order_assumed:
-            self._doubts += doubts.of_order(data.columns.names, self._request.data)
 
     def _register(self, root: Path, data: _Data | None) -> Manifest:
         description = repository.describe(root, self._request.name)

@@ -7,10 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from django.core.management import CommandError
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from predictions.serving.artifacts import repository
 from tests.integration.importing.conftest import Bring
+from tests.support.brought import table
 from tests.support.commands import run
 
 RANDOM = np.random.default_rng(5)
@@ -82,3 +86,29 @@ def test_targets_in_another_order_than_in_model_toml_are_refused(bring: Bring) -
         CommandError, match=r"--target names weight, height, and .*model\.toml describes height, weight"
     ):
         bring(LinearRegression().fit(x, targets[["weight", "height"]]), x.join(targets), "weight,height")
+
+
+def of_city(frame: pd.DataFrame, handle_unknown: str) -> tuple[Any, pd.DataFrame, str]:
+    """An estimator fitted on these rows, the rows, and the target."""
+    steps = make_column_transformer((OneHotEncoder(handle_unknown=handle_unknown), ["city"]), remainder="passthrough")
+    model = make_pipeline(steps, LinearRegression()).fit(frame[["city", "count"]], frame["price"])
+    return model, frame, "price"
+
+
+FRUIT = table()[["city", "count", "price"]]
+FORGOTTEN = "`city` offers 'Ulm', which OneHotEncoder of this estimator has never seen: fit it again"
+
+
+@pytest.mark.parametrize("handle_unknown", ["ignore", "error"])
+def test_choices_that_the_next_version_has_forgotten_are_named(bring: Bring, handle_unknown: str) -> None:
+    assert "never seen" not in bring(*of_city(FRUIT, handle_unknown))
+    assert FORGOTTEN in bring(*of_city(FRUIT[FRUIT["city"] != "Ulm"], handle_unknown))
+    assert "never seen" not in bring(*of_city(FRUIT, handle_unknown))
+
+
+def test_choices_that_the_next_version_has_forgotten_are_named_if_there_is_no_data(
+    bring: Bring, tmp_path: Path
+) -> None:
+    bring(*of_city(FRUIT, "ignore"))
+    bring(*of_city(FRUIT[FRUIT["city"] != "Ulm"], "ignore"), "--dry-run")
+    assert FORGOTTEN in run("register_model", str(tmp_path / "mine.joblib"), "--name", "mine")
