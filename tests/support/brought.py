@@ -303,6 +303,17 @@ def lightgbm_with_categories() -> Case:
 
 
 @case
+def lightgbm_with_an_ordered_category() -> Case:
+    """LightGBM takes an ordered category for a number, and keeps its categories all the same."""
+    from lightgbm import LGBMClassifier
+
+    frame = table()[["city", "grade", "weight", "code"]]
+    ordered = pd.CategoricalDtype(["c", "a", "b"], ordered=True)
+    x = frame.drop(columns="code").astype({"city": "category", "grade": ordered})
+    return Case(LGBMClassifier(n_estimators=8, verbose=-1).fit(x, frame["code"]), x, frame, "code")
+
+
+@case
 def lightgbm_in_a_pipeline() -> Case:
     from lightgbm import LGBMRegressor
 

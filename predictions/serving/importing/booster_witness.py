@@ -1,11 +1,14 @@
 """Reads facts about the columns from fitted XGBoost, LightGBM and CatBoost estimators, without importing these."""
 
 import json
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import combinations, islice, pairwise
 from typing import Any
 
 from predictions.serving.importing.column_witness import Witness
+
+# Combinations of columns that may be ordered categories of LightGBM.
+MOST_TRIED = 10_000
 
 
 def booster_columns(thing: Any) -> dict[int, Witness]:
@@ -54,12 +57,33 @@ def _lightgbm(thing: Any) -> dict[int, Witness]:
     params = booster.params
     places = params.get("categorical_column") or params.get("categorical_feature") or []
     known = booster.pandas_categorical or []
-    if isinstance(places, str) or len(known) != len(places):
+    if isinstance(places, str):
         return {}
     return {
         place: Witness(type(thing).__name__, categories=tuple(values), is_choice=True, needs_category_dtype=True)
-        for place, values in zip(sorted(places), known, strict=True)
+        for place, values in zip(_lightgbm_places(booster, places, known), known, strict=False)
     }
+
+
+def _lightgbm_places(booster: Any, unordered: Sequence[int], known: Sequence[Sequence[Any]]) -> list[int]:
+    """The positions of the columns of dtype category, in which LightGBM keeps their categories; empty if unclear.
+
+    It takes an ordered category for the number of its place, and does not say so. Its range then is 0 to that of the
+    last category.
+    """
+    if len(known) == len(unordered):
+        return sorted(unordered)
+    names, ranges = booster.feature_name(), booster.dump_model(num_iteration=1)["feature_infos"]
+    ends = [tuple(ranges.get(name, {}).get(end) for end in ("min_value", "max_value")) for name in names]
+    others = [at for at in range(len(names)) if at not in unordered]
+    tried = (sorted([*unordered, *some]) for some in combinations(others, max(0, len(known) - len(unordered))))
+    fitting = [
+        places
+        for places in islice(tried, MOST_TRIED)
+        if len(places) == len(known)
+        and all(at in unordered or ends[at] == (0, len(said) - 1) for at, said in zip(places, known, strict=True))
+    ]
+    return fitting[0] if len(fitting) == 1 else []
 
 
 def _catboost(thing: Any) -> dict[int, Witness]:
