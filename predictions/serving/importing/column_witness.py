@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from predictions.serving.training.input_types import is_missing
 
 
@@ -25,6 +27,11 @@ class Witness:
     refuses_unseen: bool = False
     needs_category_dtype: bool = False
     fill: Any = None
+
+    @property
+    def is_yes_no(self) -> bool:
+        """Whether the categories are true and false."""
+        return bool(self.categories) and all(isinstance(value, bool | np.bool_) for value in self.categories or ())
 
     def is_gap(self, value: Any) -> bool:
         """Whether the value stands for a missing one."""

@@ -89,6 +89,8 @@ def _by_witness(column: _Column) -> Decision | None:
         return _text(column, f"{witness.source} reads texts")
     if witness.categories:
         return _listed(column, witness)
+    if witness.is_choice and _are_yes_no(column.present):
+        return _yes_no(column, f"{witness.source} takes it as categories, and the data holds true and false")
     if witness.is_choice and column.present:
         values = _ordered(set(column.present))
         doubt = f"takes the {len(values)} values of the data only, since {witness.source} lists none: are these all?"
@@ -104,8 +106,9 @@ def _listed(column: _Column, witness: Witness) -> Decision | None:
         [f"{len(strangers)} values of the data are unknown to {witness.source}: {_few(strangers)}"] if strangers else []
     )
     values = [*known, *strangers]
-    if all(isinstance(value, bool) for value in values):
-        return Decision(Boolean(**column.said, default=_commonest(column)), why)
+    # To an encoder 1 and true are one value, so it may list the other one than the data has.
+    if _are_yes_no(known) or (_are_yes_no(column.present) and {*known} <= {0, 1}):
+        return _yes_no(column, why)
     if all(isinstance(value, int | float) for value in values):
         if len(values) > MOST_NUMBERED_CHOICES and not witness.refuses_unseen:
             return None
@@ -117,8 +120,8 @@ def _listed(column: _Column, witness: Witness) -> Decision | None:
 def _by_data(column: _Column) -> Decision:
     if column.values is None:
         return _without_data(column)
-    if all(isinstance(value, bool | np.bool_) for value in column.present):
-        return Decision(Boolean(**column.said, default=_commonest(column)), "the data holds true and false")
+    if _are_yes_no(column.present) or (column.type_said == "boolean" and {*column.present} <= {0, 1}):
+        return _yes_no(column, "the data holds true and false")
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in column.present):
         return _numbers(column)
     if str(column.values.dtype).startswith("datetime64"):
@@ -197,6 +200,15 @@ def _text(column: _Column, why: str) -> Decision:
     return Decision(Text(**column.said, max_length=max(1000, 4 * longest)), why)
 
 
+def _are_yes_no(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(value, bool | np.bool_) for value in values)
+
+
+def _yes_no(column: _Column, why: str) -> Decision:
+    default = _commonest(column)
+    return Decision(Boolean(**column.said, default=None if default is None else bool(default)), why)
+
+
 def _last(error: ValueError) -> str:
     return str(error).splitlines()[-2].strip() if len(str(error).splitlines()) > 1 else str(error)
 
@@ -223,6 +235,8 @@ def typical(feature: Feature, values: list[Any]) -> Any:
     if isinstance(feature, Date):
         return str(sorted(map(str, plain))[len(plain) // 2])[:10]
     value = Counter(plain).most_common(1)[0][0]
+    if isinstance(feature, Boolean):
+        return bool(value)
     return next((known for known in feature.values if known == value), value) if isinstance(feature, Choice) else value
 
 

@@ -45,7 +45,7 @@ def as_written(path: Path, names: Sequence[str]) -> pd.DataFrame:
 
 
 def lost_texts(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> "dict[str, pd.Series[bool]]":
-    """By column, the cells of a CSV whose text pandas may lose: 01067 among numbers, and "NA" among texts.
+    """By column, the cells of a CSV whose text pandas may lose: 01067 among numbers, "NA" among texts, and True.
 
     Only columns with such cells are in it. Parquet has types and loses nothing.
     """
@@ -57,10 +57,13 @@ def lost_texts(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> "dict[s
 
 
 def _looks_lost(column: pd.Series, written: pd.Series) -> "pd.Series[bool]":
+    present = column.dropna()
+    if len(present) and present.map(lambda value: isinstance(value, bool)).all():
+        return written.notna()
     is_padded = written.str.fullmatch(_PADDED).fillna(False).astype(bool)
-    if not column.dropna().map(lambda value: isinstance(value, str)).all() or column.isna().all():
-        return is_padded
-    return is_padded | written.isin(MISSING)
+    if len(present) and present.map(lambda value: isinstance(value, str)).all():
+        return is_padded | written.isin(MISSING)
+    return is_padded
 
 
 def line_of(path: Path, row: int) -> int:

@@ -133,7 +133,7 @@ class _Import:
         if request.held_out is None:
             return training, None
         self._say(f"Reading {request.held_out}")
-        frame = inputs.read_rows(request.held_out, data.columns, self._estimator)
+        frame = inputs.read_rows(request.held_out, data.columns, self._estimator, like=data.table)
         for name in data.columns.targets:
             if name not in frame.columns:
                 raise CannotRegister(f"{request.held_out} has no column {name!r}, the target.")
@@ -159,7 +159,7 @@ class _Import:
     def _first_version(self, data: _Data | None) -> Imported:
         columns, table = (data.columns, data.table) if data else self._without_data()
         decisions = [
-            decide(name, columns.witnesses.get(at), None if table is None else table[name], self._types.get(name, ""))
+            decide(name, columns.witnesses.get(at), None if table is None else table[name], self._type_said(data, name))
             for at, name in enumerate(columns.names)
         ]
         draft = self._draft(columns, data, table, decisions)
@@ -176,6 +176,10 @@ class _Import:
                 home.rename(self._home)
         self._doubt(columns, decisions, draft, manifest)
         return Imported(manifest, self._home, decisions, self._doubts)
+
+    def _type_said(self, data: _Data | None, name: str) -> str:
+        """The type of a column by an MLflow signature; bools of the data, which are numbers to some estimators."""
+        return "boolean" if data is not None and inputs.holds_yes_no(data.frame[name]) else self._types.get(name, "")
 
     def _next_version(self, data: _Data | None) -> Imported:
         toml = self._home / repository.DESCRIPTION

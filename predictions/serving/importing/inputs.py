@@ -91,10 +91,11 @@ def kept_names(estimator: Any, columns: Iterable[object] = ()) -> list[str] | No
     return names
 
 
-def read_rows(path: Path, columns: Columns, estimator: Any) -> pd.DataFrame:
-    """The data, read as texts where the estimator knows texts: 01067 stays a text then, and "NA" may be a category or a
-    class."""
+def read_rows(path: Path, columns: Columns, estimator: Any, like: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The data, read as texts where the estimator, or the data in `like`, has texts: 01067 stays a text then, and "NA"
+    may be a category or a class."""
     texts = [columns.names[at] for at, one in columns.witnesses.items() if _are_texts(one)]
+    texts += [] if like is None else [name for name in columns.names if _holds_texts(like[name])]
     verbatim = [*columns.as_written, *(columns.names[at] for at, one in columns.witnesses.items() if one.is_text)]
     words = dict.fromkeys(verbatim, MISSING - {""}) | {
         columns.names[at]: taken
@@ -133,7 +134,7 @@ def handed_over(table: pd.DataFrame, container: str) -> Any:
         return table
     are_numbers = all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes)
     has_bools = any(pd.api.types.is_bool_dtype(dtype) for dtype in table.dtypes)
-    return table.to_numpy(dtype=np.float64) if are_numbers and has_bools else table.to_numpy()
+    return table.to_numpy(dtype=np.float64, na_value=np.nan) if are_numbers and has_bools else table.to_numpy()
 
 
 # --- Columns ----------------------------------------------------------------------------------------------------------
@@ -190,12 +191,17 @@ def _is_complete(one: Witness) -> bool:
     return bool(one.categories) and not one.needs_category_dtype
 
 
+def _holds_texts(series: pd.Series) -> bool:
+    return any(isinstance(value, str) for value in series.astype(object))
+
+
 def _are_texts(one: Witness) -> bool:
     return bool(one.categories) and all(isinstance(value, str) for value in one.categories or ())
 
 
 # --- Types ------------------------------------------------------------------------------------------------------------
 def _typed(path: Path, series: pd.Series, witness: Witness | None, like: pd.Series | None) -> pd.Series:
+    series = _yes_no(series, witness)
     if witness is not None and witness.needs_category_dtype:
         return _as_category(path, series, witness, like)
     if witness is not None and (witness.writes_none or witness.writes_empty):
@@ -206,28 +212,51 @@ def _typed(path: Path, series: pd.Series, witness: Witness | None, like: pd.Seri
     return series
 
 
+def _yes_no(series: pd.Series, witness: Witness | None) -> pd.Series:
+    """A column of true and false as the estimator knows it: 0 and 1 as bools, and bools with gaps as numbers."""
+    if witness is not None and witness.is_yes_no and series.isin([0, 1]).sum() == series.notna().sum():
+        return series.map(bool, na_action="ignore")
+    is_open = witness is None or (witness.categories is None and not witness.is_choice)
+    if is_open and series.dtype == object and series.hasnans and holds_yes_no(series):
+        return series.astype(np.float64)  # what a library of numbers makes of them
+    return series
+
+
+def holds_yes_no(series: pd.Series) -> bool:
+    """Whether the values, of which there are some, are true and false."""
+    present = series.dropna()
+    return len(present) > 0 and bool(present.map(lambda value: isinstance(value, bool | np.bool_)).all())
+
+
 def _as_category(path: Path, series: pd.Series, witness: Witness, like: pd.Series | None) -> pd.Series:
-    if like is not None and isinstance(like.dtype, pd.CategoricalDtype):
-        known: Any = like.dtype.categories
-    elif witness.categories:
-        known = pd.Index(list(witness.categories))
-    elif isinstance(series.dtype, pd.CategoricalDtype):
-        return series
-    else:
-        known = pd.Index(sorted(series.dropna().unique().tolist()))
-    unknown = np.flatnonzero(series.notna() & ~series.isin(known))
+    dtype = _category_dtype(series, witness, like)
+    unknown = np.flatnonzero(series.notna() & ~series.isin(dtype.categories))
     if len(unknown):
         row = int(unknown[0])
         raise CannotRegister(
             f"{place(path, row)}: column {series.name!r} is {series.iloc[row]!r}, which {witness.source} has never "
             f"seen: correct it, or fit again with it."
         )
-    return pd.Series(pd.Categorical(series, dtype=pd.CategoricalDtype(known)), index=series.index, name=series.name)
+    return pd.Series(pd.Categorical(series, dtype=dtype), index=series.index, name=series.name)
+
+
+def _category_dtype(series: pd.Series, witness: Witness, like: pd.Series | None) -> pd.CategoricalDtype:
+    """The categories in the estimator's order; only the data tells whether they were ordered."""
+    if like is not None and isinstance(like.dtype, pd.CategoricalDtype):
+        return like.dtype
+    ordered = isinstance(series.dtype, pd.CategoricalDtype) and bool(series.dtype.ordered)
+    if witness.categories:
+        is_yes_no = holds_yes_no(series.astype(object)) and {*witness.categories} <= {0, 1}
+        known = [bool(value) for value in witness.categories] if is_yes_no else [*witness.categories]
+        return pd.CategoricalDtype(pd.Index(known), ordered)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.dtype
+    return pd.CategoricalDtype(pd.Index(sorted(series.dropna().unique().tolist())))
 
 
 def _as(path: Path, series: pd.Series, dtype: Any) -> pd.Series:
     try:
-        return series.astype(dtype)
+        converted = series.astype(dtype)
     except (TypeError, ValueError):
         # Numbers with a gap are kept, although the training data has no gap. A text among numbers is an error.
         if pd.api.types.is_numeric_dtype(series.dtype):
@@ -235,3 +264,11 @@ def _as(path: Path, series: pd.Series, dtype: Any) -> pd.Series:
         raise CannotRegister(
             f"{path}: column {series.name!r} holds {series.dtype}, and {dtype} in the file of --data: give it one type."
         ) from None
+    return series if _loses_numbers(series, converted) else converted
+
+
+def _loses_numbers(series: pd.Series, converted: pd.Series) -> bool:
+    """Whether a conversion changed a number: pandas makes true of a gap, and 1 of 1.5."""
+    if not all(pd.api.types.is_numeric_dtype(one.dtype) for one in (series, converted)):
+        return False
+    return not np.array_equal(*(one.to_numpy(dtype=np.float64, na_value=np.nan) for one in (series, converted)))

@@ -87,6 +87,16 @@ def test_held_out_rows_are_read_as_the_training_rows(bring: Bring, models: Path,
     assert repository.manifest(models, "mine", 1).metrics["accuracy"] == pytest.approx(own)
 
 
+def test_held_out_digits_are_texts_if_the_training_rows_have_texts(bring: Bring, models: Path, tmp_path: Path) -> None:
+    frame = FRAME.assign(zip=FRAME["zip"].replace({"10115": "unknown"}))
+    held_out = frame[200:][frame["zip"][200:] != "unknown"]
+    held_out.to_csv(tmp_path / "held_out.csv", index=False)
+    model = make_pipeline(Dummies(), line()).fit(frame[:200][["zip", "age"]], frame["y"][:200])
+    bring(model, frame[:200], "y", "--held-out", str(tmp_path / "held_out.csv"))
+    own = (model.predict(held_out[["zip", "age"]]) == held_out["y"]).mean()
+    assert repository.manifest(models, "mine", 1).metrics["accuracy"] == pytest.approx(own)
+
+
 @pytest.mark.parametrize("coded", [True, False], ids=["codes of classes", "classes"])
 def test_digits_are_numbers_if_the_answers_to_numbers_fit_the_target(bring: Bring, models: Path, coded: bool) -> None:
     """CatBoost takes the categories as numbers and as texts, but knows those on which it was fitted only."""
