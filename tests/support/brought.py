@@ -30,6 +30,8 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from tests.support.estimators import Duck, Wrapped
+
 ROWS = 120
 NUMBERS = ["mean radius", "weight", "count"]
 WORDS = ["good", "bad", "slow", "quick", "warm", "cold", "late", "early"]
@@ -96,6 +98,21 @@ def numbered_columns() -> Case:
     frame = table()[["weight", "count", "ill"]]
     x = frame[["weight", "count"]].to_numpy()
     return Case(LogisticRegression().fit(x, frame["ill"]), x, frame, "ill")
+
+
+@case
+def own_class_without_underscores() -> Case:
+    return fitted(Wrapped(), NUMBERS, "price")
+
+
+@case
+def own_regressor_without_base_class() -> Case:
+    return fitted(Duck(Ridge()), NUMBERS, "price")
+
+
+@case
+def own_classifier_without_base_class() -> Case:
+    return fitted(Duck(LogisticRegression(max_iter=999)), NUMBERS, "ill")
 
 
 @case

@@ -3,7 +3,8 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 POISON = 13.0
 
@@ -52,3 +53,41 @@ class Widths(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, x: Any) -> Any:
         return x["a"].astype(str).str.len().to_numpy(dtype=float)
+
+
+class Wrapped(BaseEstimator):  # type: ignore[misc]
+    """Keeps what it learns in an attribute without the underscore that scikit-learn looks for."""
+
+    def fit(self, x: Any, y: Any) -> "Wrapped":
+        self.inner = LinearRegression().fit(x, y)
+        return self
+
+    def predict(self, x: Any) -> Any:
+        return self.inner.predict(x)
+
+
+class WrappedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that does not name its classes."""
+
+    def fit(self, x: Any, y: Any) -> "WrappedClassifier":
+        self.inner_ = LogisticRegression().fit(x, y)
+        return self
+
+    def predict(self, x: Any) -> Any:
+        return self.inner_.predict(x)
+
+
+class Duck:
+    """Knows nothing of scikit-learn. It is a classifier if it has classes."""
+
+    def __init__(self, inner: Any = None) -> None:
+        self.inner = inner
+
+    def fit(self, x: Any, y: Any) -> "Duck":
+        self.inner.fit(x, y)
+        if hasattr(self.inner, "classes_"):
+            self.classes_ = self.inner.classes_
+        return self
+
+    def predict(self, x: Any) -> Any:
+        return self.inner.predict(x)

@@ -77,9 +77,9 @@ def _candidates(engine: SklearnEngine) -> Iterator[tuple[Layout, FloatType]]:
 
 def _converted(engine: SklearnEngine, layout: Layout, float_type: FloatType) -> bytes:
     types = _types(engine.signature, layout, float_type)
-    # Probabilities as a tensor, not as a list of dictionaries.
-    options = {id(engine.estimator): {"zipmap": False}} if is_classifier(engine.estimator) else None
     try:
+        # Probabilities as a tensor, not as a list of dictionaries.
+        options = {id(engine.estimator): {"zipmap": False}} if is_classifier(engine.estimator) else None
         with warnings.catch_warnings(action="ignore"):
             try:
                 graph = convert_sklearn(engine.estimator, initial_types=types, options=options, target_opset=OPSETS)

@@ -15,8 +15,11 @@ from predictions.serving.importing.code import Code, in_main
 from predictions.serving.importing.own_formats import READERS
 from predictions.serving.registration import CannotRegister
 from predictions.serving.training.proof import said
+from predictions.serving.training.targets import final_step
 
 PICKLES = (".joblib", ".pkl", ".pickle", ".cloudpickle", ".gz", ".z", ".bz2", ".xz", ".lzma", ".sav", "")
+# Their fitted estimators have attributes that end in an underscore.
+_LIBRARIES = ("sklearn", "xgboost", "lightgbm", "catboost")
 _NOT_IN_MAIN = re.compile(r"Can't get attribute '(\w+)' on <module '(?:[\w.]+\.)?__main__'")
 _NOT_IN_MODULE = re.compile(r"Can't get attribute '(\w+)' on <module '([\w.]+)'")
 
@@ -119,11 +122,22 @@ def _check_estimator(path: Path, estimator: Any) -> None:
         )
     if not hasattr(estimator, "predict"):
         raise CannotRegister(f"{path} holds a {kind.__module__}.{kind.__name__}, which has no predict().")
+    _check_fitted(path, estimator)
+
+
+def _check_fitted(path: Path, estimator: Any) -> None:
+    """scikit-learn tells by names of attributes, which other people may not follow: their first prediction shows."""
+    last = final_step(estimator)
     try:
         check_is_fitted(estimator)
-    except NotFittedError:
-        raise CannotRegister(
-            f"{path} holds a {kind.__name__} that is not fitted: call fit() before storing it."
-        ) from None
-    except TypeError:  # not of scikit-learn: its first prediction shows whether it is fitted
-        return
+    except (NotFittedError, AttributeError, TypeError) as error:
+        if isinstance(error, NotFittedError) and type(last).__module__.partition(".")[0] in _LIBRARIES:
+            raise CannotRegister(
+                f"{path} holds a {type(estimator).__name__} that is not fitted: call fit() before storing it."
+            ) from None
+        if last is not estimator:  # a Pipeline asks scikit-learn before it predicts
+            raise CannotRegister(
+                f"{path} holds a Pipeline whose last step, {type(last).__name__}, is not fitted, or not so that "
+                f"scikit-learn can tell: let its class inherit from BaseEstimator, and its fit() set an attribute "
+                f"that ends in an underscore, such as model_."
+            ) from None

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_regressor
 
 from predictions.serving.importing.data_file import place
 from predictions.serving.registration import CannotRegister
 from predictions.serving.training.input_types import is_missing
+from predictions.serving.training.targets import task_of
 
 
 def target_classes(estimator: Any, count: int) -> list[list[Any] | None]:
     """The classes of each of `count` targets; None for numbers. Raises CannotRegister for another number of targets."""
-    if is_regressor(estimator):
+    if task_of(estimator) == "regression":
         return [None] * count
     found = getattr(estimator, "classes_", None)
     if isinstance(found, list):

@@ -26,7 +26,7 @@ NO_TARGETS = "The {} data has no targets: give Split(x, y)."
 
 def check_task(description: Description, estimator: Any) -> None:
     """Raises CannotRegister if the estimator is not made for the task; the message says what to write."""
-    name = type(_final(estimator)).__name__
+    name = type(final_step(estimator)).__name__
     if not hasattr(estimator, "predict"):
         raise CannotRegister(f"{name} has no predict(): it cannot answer rows that it was not fitted on.")
     task = _task_of(estimator)
@@ -63,9 +63,12 @@ def classes_of(description: Description, estimator: Any, answered: Sequence[Any]
     if description.task == "outliers":
         return OUTLIER_CLASSES
     if description.task == "classification":
+        if not hasattr(estimator, "classes_"):
+            name = type(final_step(estimator)).__name__
+            raise CannotRegister(f"{name} is a classifier without classes_: let fit() set it to the classes, in order.")
         found: list[Any] = np.asarray(estimator.classes_).tolist()
         return found
-    final = _final(estimator)
+    final = final_step(estimator)
     count = getattr(final, "n_clusters", getattr(final, "n_components", 0)) or 0
     return sorted({*range(count), *(int(answer) for answer in answered)})
 
@@ -147,16 +150,24 @@ def task_of(estimator: Any) -> Task:
 
 
 def _task_of(estimator: Any) -> Task | None:
+    try:
+        return _task_by_scikit_learn(estimator)
+    except AttributeError:  # a class without scikit-learn's BaseEstimator has no tags
+        return None
+
+
+def _task_by_scikit_learn(estimator: Any) -> Task | None:
     if is_classifier(estimator):
         return "classification"
     if is_outlier_detector(estimator):
         return "outliers"
-    if is_clusterer(estimator) or isinstance(_final(estimator), BaseMixture):
+    if is_clusterer(estimator) or isinstance(final_step(estimator), BaseMixture):
         return "clusters"
     return "regression" if is_regressor(estimator) else None
 
 
-def _final(estimator: Any) -> Any:
+def final_step(estimator: Any) -> Any:
+    """The last step of a Pipeline; otherwise the estimator itself."""
     return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
 
 

@@ -13,9 +13,12 @@ from django.core.management import CommandError
 from sklearn.cluster import DBSCAN
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tests.support.brought import CASES, table
 from tests.support.commands import run
+from tests.support.estimators import Duck, Wrapped, WrappedClassifier
 
 FRAME = table()[["weight", "count", "ill"]]
 MODEL = LogisticRegression().fit(FRAME[["weight", "count"]], FRAME["ill"])
@@ -79,6 +82,30 @@ REFUSALS: list[tuple[str, Make, dict[str, str | None], str]] = [
     ),
     ("a table", estimator(FRAME), {}, r"holds a pandas.*DataFrame, which has no predict\(\)"),
     ("not fitted", estimator(LogisticRegression()), {}, r"holds a LogisticRegression that is not fitted: call fit\(\)"),
+    (
+        "not fitted, a class of one's own",
+        estimator(Wrapped()),
+        {"target": "count"},
+        r"fails on row 1 of the training data .*'Wrapped' object has no attribute 'inner'",
+    ),
+    (
+        "a last step that scikit-learn does not know",
+        estimator(make_pipeline(StandardScaler(), Duck(Ridge())).fit(FRAME[["weight", "count"]], FRAME["count"])),
+        {},
+        r"a Pipeline whose last step, Duck, is not fitted, or not so that .*from BaseEstimator, .* such as model_",
+    ),
+    (
+        "a last step that scikit-learn does not take for fitted",
+        estimator(make_pipeline(StandardScaler(), Wrapped()).fit(FRAME[["weight", "count"]], FRAME["count"])),
+        {},
+        r"a Pipeline whose last step, Wrapped, is not fitted, or not so that scikit-learn can tell",
+    ),
+    (
+        "a classifier without classes",
+        estimator(WrappedClassifier().fit(FRAME[["weight", "count"]], FRAME["ill"])),
+        {},
+        r"WrappedClassifier is a classifier without classes_: let fit\(\) set it",
+    ),
     ("no predict", estimator(DBSCAN().fit(FRAME[["weight"]])), {}, r"DBSCAN, which has no predict\(\)"),
     ("another scikit-learn", old_version, {}, r"was fitted with scikit-learn 1\.5\.9, and 1\.9\.1 is installed here"),
     (
