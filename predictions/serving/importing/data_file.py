@@ -127,6 +127,7 @@ def _csv(path: Path, texts: Sequence[str], words: Mapping[str, frozenset[str]]) 
     missing = {name: sorted(MISSING - taken) for name, taken in words.items()}
     options: dict[str, Any] = {"na_values": missing, "keep_default_na": False} if missing else {}
     try:
+        _check_header(path, delimiter)
         header = pd.read_csv(path, sep=delimiter, nrows=0, encoding="utf-8-sig")
         if missing:
             options["na_values"] = {name: missing.get(name, sorted(MISSING)) for name in header.columns}
@@ -136,8 +137,24 @@ def _csv(path: Path, texts: Sequence[str], words: Mapping[str, frozenset[str]]) 
         )
     except UnicodeDecodeError as error:
         raise CannotRegister(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8.") from error
+    except CannotRegister:
+        raise
     except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
         raise CannotRegister(f"{path} cannot be read as CSV: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+def _check_header(path: Path, delimiter: str) -> None:
+    """Raises CannotRegister for a name that stands twice in the header. pandas would rename the second column."""
+    line = pd.read_csv(
+        path, sep=delimiter, nrows=1, header=None, dtype="str", encoding="utf-8-sig", keep_default_na=False
+    )
+    _check_repeated(path, line.iloc[0][line.iloc[0] != ""])
+
+
+def _check_repeated(path: Path, names: "pd.Series[str] | pd.Index[str]") -> None:
+    repeated = names[names.duplicated()].tolist()
+    if repeated:
+        raise CannotRegister(f"{path} has two columns called {repeated[0]!r}: rename one of them.")
 
 
 def _is_parquet(path: Path) -> bool:
@@ -166,9 +183,7 @@ def _check(path: Path, frame: pd.DataFrame) -> None:
     if not len(frame):
         raise CannotRegister(f"{path} has no rows below its header.")
     frame.columns = [str(name) for name in frame.columns]
-    repeated = frame.columns[frame.columns.duplicated()].tolist()
-    if repeated:
-        raise CannotRegister(f"{path} has two columns called {repeated[0]!r}: rename one of them.")
+    _check_repeated(path, frame.columns)
     for name in frame.columns:
         if not is_storable(name):
             raise CannotRegister(f"{path}: the column {name!r} has a character that cannot be stored: rename it.")

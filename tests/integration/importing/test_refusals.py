@@ -117,6 +117,12 @@ REFUSALS: list[tuple[str, Make, dict[str, str | None], str]] = [
     ("no data file", without("d.csv"), {}, r"d\.csv is not there: check the path of the data"),
     ("an empty file", data(""), {}, r"d\.csv cannot be read as CSV"),
     ("a header alone", data("weight,count,ill\n"), {}, r"d\.csv has no rows below its header"),
+    (
+        "a name twice in the header",
+        data("weight,count,count,ill\n1,2,3,no\n"),
+        {},
+        r"d\.csv has two columns called 'count': rename one of them",
+    ),
     ("no UTF-8", data("weight,count,ill\n1,2,n\xe9\n"), {}, r"byte 22 is not UTF-8: save the file as UTF-8"),
     ("a line too long", changed(5, "1,2,no,4,5"), {}, r"d\.csv cannot be read as CSV: .*line 5"),
     (
