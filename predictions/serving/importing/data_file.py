@@ -49,11 +49,17 @@ def lost_texts(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> "dict[s
 
     Only columns with such cells are in it. Parquet has types and loses nothing.
     """
-    if _is_parquet(path) or not names:
+    open_names = [] if _is_parquet(path) else [name for name in names if not _has_fractions(frame[name])]
+    if not open_names:
         return {}
-    written = as_written(path, names)
-    found = {name: _looks_lost(frame[name], written[name]) for name in names}
+    written = as_written(path, open_names)
+    found = {name: _looks_lost(frame[name], written[name]) for name in open_names}
     return {name: mask for name, mask in found.items() if mask.any()}
+
+
+def _has_fractions(column: pd.Series) -> bool:
+    """Whether a column certainly holds measured numbers. It is then not read once more, which saves memory."""
+    return pd.api.types.is_float_dtype(column.dtype) and bool((column.dropna() % 1 != 0).any())
 
 
 def _looks_lost(column: pd.Series, written: pd.Series) -> "pd.Series[bool]":
