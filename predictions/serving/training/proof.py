@@ -6,8 +6,9 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, RawPredictions, WrongShape, differences
+from predictions.serving.engines.base import ABSOLUTE_TOLERANCE, Floats, RawPredictions, WrongShape, differences
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.engines.table import build_table
 from predictions.serving.engines.verify import compare_arrangements
@@ -20,6 +21,8 @@ Row = list[Value]
 
 # Rows of the data that are predicted alone, evenly spread.
 ALONE = 64
+# The probabilities of a row may add up to a little more or less than 1, by rounding in float32.
+SHARES_TOLERANCE = 1e-4
 
 
 def estimator_answers(engine: SklearnEngine, which: str, x: Any) -> RawPredictions:
@@ -50,6 +53,41 @@ def compare_with_estimator(engine: SklearnEngine, which: str, x: Any, rows: Sequ
         f"and {_named(engine, first.given)} when the row is built as for serving ({len(found)} of {len(rows)} rows "
         f"differ). Give each column one type, and write its missing values in one way, in training and held-out data."
     )
+
+
+def checked(engine: SklearnEngine, answers: RawPredictions, which: str) -> RawPredictions:
+    """The answers. Raises CannotRegister for an answer that is no finite number or no class, or false probabilities."""
+    outputs, shares = answers.outputs, answers.probabilities
+    if not answers.are_finite:
+        row = _first_row(~np.isfinite(outputs if shares is None else np.column_stack([outputs, shares])))
+        raise CannotRegister(f"The estimator's answer to row {row} of the {which} data is not a finite number.")
+    if (engine.classes or any(engine.targets)) and (outputs < 0).any():
+        raise CannotRegister(
+            f"The estimator answers row {_first_row(outputs < 0)} of the {which} data with a class that it does not "
+            f"name: its predict() must give one of its classes_."
+        )
+    if shares is not None:
+        _check_shares(engine, shares, which)
+    return answers
+
+
+def _check_shares(engine: SklearnEngine, shares: Floats, which: str) -> None:
+    counts = [len(classes) for classes in engine.targets] or [len(engine.classes)]
+    for part in np.split(shares, np.cumsum(counts)[:-1], axis=1):
+        wrong = (np.abs(part - 0.5) > 0.5 + SHARES_TOLERANCE).any(axis=1)
+        wrong |= np.abs(part.sum(axis=1) - 1) > SHARES_TOLERANCE
+        if wrong.any():
+            row = _first_row(wrong)
+            given = ", ".join(f"{share:.4g}" for share in part[row - 1, :5])
+            raise CannotRegister(
+                f"The probabilities of row {row} of the {which} data are {given}: each must be between 0 and 1, and "
+                f"their sum 1. Fit with an objective that gives such probabilities, or use CalibratedClassifierCV."
+            )
+
+
+def _first_row(marked: npt.NDArray[np.bool_]) -> int:
+    """The number of the first row that has a mark, from 1."""
+    return int(marked.reshape(len(marked), -1).any(axis=1).argmax()) + 1
 
 
 def is_independent(engine: SklearnEngine, golden: Sequence[Row], rows: Sequence[Row]) -> bool:

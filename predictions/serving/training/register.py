@@ -30,6 +30,7 @@ from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.input_types import clean_rows
 from predictions.serving.training.log_odds import linear_log_odds
 from predictions.serving.training.proof import (
+    checked,
     compare_with_estimator,
     estimator_answers,
     is_independent,
@@ -190,12 +191,14 @@ def _prove_here(
         split, rows = data[0], data[1].values
         raw = estimator_answers(engine, which, split.x)
         compare_with_estimator(engine, which, split.x, rows, raw)
-    answers = _finite(engine.predict(rows), which)
+    answers = checked(engine, engine.predict(rows), which)
     golden, remarks = proof_rows(engine, rows, answers)
     if is_independent(engine, golden, rows):
         return _Proved(engine, answers, golden, remarks)
     engine = replace(engine, batching=False)
-    return _Proved(engine, _finite(engine.predict(rows), which), working(engine, golden), [*remarks, ONE_ROW_A_CALL])
+    return _Proved(
+        engine, checked(engine, engine.predict(rows), which), working(engine, golden), [*remarks, ONE_ROW_A_CALL]
+    )
 
 
 def _examples(description: Description, engine: SklearnEngine) -> list[list[Value]]:
@@ -205,15 +208,6 @@ def _examples(description: Description, engine: SklearnEngine) -> list[list[Valu
     if len(working(engine, rows)) < len(rows):
         raise CannotRegister("The estimator fails on an example of model.toml: correct the example, or its types.")
     return rows
-
-
-def _finite(answers: RawPredictions, which: str) -> RawPredictions:
-    if not answers.are_finite:
-        row = int((~np.isfinite(answers.outputs)).reshape(len(answers.outputs), -1).any(axis=1).argmax())
-        raise CannotRegister(f"The estimator's answer to row {row + 1} of the {which} data is not a finite number.")
-    if (answers.outputs < 0).any() and answers.probabilities is not None:
-        raise CannotRegister(f"The estimator answers the {which} data with a class that it does not name.")
-    return answers
 
 
 def _asked(proved: _Proved, data: KnownRows | None) -> Golden:

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
+from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.sklearn import SklearnEngine
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Signature
 from predictions.serving.training.input_types import clean_rows, read_schema
 from predictions.serving.training.proof import (
+    checked,
     compare_with_estimator,
     estimator_answers,
     is_independent,
@@ -212,6 +214,62 @@ def test_estimator_that_fails_on_what_is_built_is_refused_for_that() -> None:
 def test_infinite_answer_differs_and_is_said() -> None:
     with pytest.raises(CannotRegister, match=r"two answers to the same row \(inf, then inf\)"):
         compare(lambda table: total(table) / np.array([1, 0, 1]), X)
+
+
+# --- Answers that cannot be served ------------------------------------------------------------------------------------
+def refused(outputs: list[float], shares: list[list[float]] | None = None, **kind: Any) -> str:
+    about = SklearnEngine(
+        By(total), NUMBERS, kind.get("classes", []), read_schema("training", X, NUMBERS), **targets(kind)
+    )
+    answers = RawPredictions(np.array(outputs), None if shares is None else np.array(shares))
+    with pytest.raises(CannotRegister) as caught:
+        checked(about, answers, "held-out")
+    return str(caught.value)
+
+
+def targets(kind: dict[str, Any]) -> dict[str, Any]:
+    return {"targets": kind["targets"]} if "targets" in kind else {}
+
+
+NO_CLASS = (
+    "The estimator answers row 2 of the held-out data with a class that it does not name: its predict() must give one "
+    "of its classes_."
+)
+
+
+def test_answer_that_is_no_class_is_refused_with_and_without_probabilities() -> None:
+    assert refused([0, -1], classes=["a", "b"]) == NO_CLASS
+    assert refused([0, -1], [[1, 0], [1, 0]], classes=["a", "b"]) == NO_CLASS
+    assert refused([[0, 0], [1, -1]], targets=[["a", "b"], ["c"]]) == NO_CLASS  # type: ignore[list-item]
+
+
+def test_negative_numbers_of_regressions_are_answers() -> None:
+    answers = RawPredictions(np.array([-1.0, -2.0, 3.0]), None)
+    assert checked(engine(total), answers, "training") is answers
+    several = SklearnEngine(By(total), NUMBERS, [], read_schema("training", X, NUMBERS), targets=[[], []])
+    answers = RawPredictions(np.array([[-1.0, -2.0]]), None)
+    assert checked(several, answers, "training") is answers
+
+
+@pytest.mark.parametrize("share", [2.87, -0.2, 0.3])
+def test_shares_that_are_no_probabilities_are_refused(share: float) -> None:
+    given = [[0.5, 0.5], [0.25, 0.75], [1 - share if share != 0.3 else 0.4, share]]
+    written = ", ".join(f"{one:.4g}" for one in given[2])
+    assert refused([0, 1, 1], given, classes=["a", "b"]) == (
+        f"The probabilities of row 3 of the held-out data are {written}: each must be between 0 and 1, and their "
+        f"sum 1. Fit with an objective that gives such probabilities, or use CalibratedClassifierCV."
+    )
+
+
+def test_shares_of_each_target_are_checked_alone() -> None:
+    two = {"targets": [["a", "b"], ["c", "d"]]}
+    said_of = refused([[0, 0], [0, 1]], [[1, 0, 0.5, 0.5], [1, 0, 0.5, 0.9]], **two)  # type: ignore[list-item]
+    assert said_of.startswith("The probabilities of row 2 of the held-out data are 0.5, 0.9: ")
+
+
+def test_probability_that_is_not_finite_names_its_row() -> None:
+    sentence = "The estimator's answer to row 2 of the held-out data is not a finite number."
+    assert refused([0, 1], [[1, 0], [np.nan, np.nan]], classes=["a", "b"]) == sentence
 
 
 # --- Alone and in company ---------------------------------------------------------------------------------------------
