@@ -11,7 +11,8 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, String
 from sklearn.base import is_classifier
 
 from predictions.serving.artifacts.manifest import Compiled, FloatType, Layout
-from predictions.serving.compile import trees
+from predictions.serving.compile import steps, trees
+from predictions.serving.compile.comparisons import InexactComparisonError, check_comparisons
 from predictions.serving.compile.equivalence import NotCompiled, Rows, prove, said
 from predictions.serving.engines.base import is_numeric
 from predictions.serving.engines.onnx import TABLE, OnnxEngine, open_session
@@ -23,6 +24,7 @@ OPSETS = {"": 18, "ai.onnx.ml": 3}
 _SHORT_FLOATS = {"float16", "float32", "Float32"}
 
 trees.register()
+steps.register()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ def compile_estimator(engine: SklearnEngine, rows: Rows) -> Compilation:
     refusals = []
     for layout, float_type in _candidates(engine):
         try:
+            _check_arithmetic(engine, float_type)
             content = _converted(engine, layout, float_type)
             return _proved(engine, content, layout, float_type, rows)
         except NotCompiled as refusal:
@@ -70,9 +73,22 @@ def _candidates(engine: SklearnEngine) -> Iterator[tuple[Layout, FloatType]]:
     if engine.schema.container == "frame" or not layouts:
         layouts.append("columns")
     # An estimator that was trained on float32 gets each value rounded to float32.
-    is_short = engine.schema.columns[0].dtype in _SHORT_FLOATS
-    float_types: tuple[FloatType, ...] = ("float32",) if is_short else ("float64", "float32")
+    float_types: tuple[FloatType, ...] = ("float32",) if _is_short(engine) else ("float64", "float32")
     yield from ((layout, float_type) for float_type in float_types for layout in layouts)
+
+
+def _is_short(engine: SklearnEngine) -> bool:
+    return engine.schema.columns[0].dtype in _SHORT_FLOATS
+
+
+def _check_arithmetic(engine: SklearnEngine, float_type: FloatType) -> None:
+    """Raises NotCompiled where a rounding may change an answer, and no comparison of rows would show it."""
+    try:
+        check_comparisons(engine.estimator, float_type, is_short=_is_short(engine))
+    except InexactComparisonError as error:
+        raise NotCompiled(f"{error} compares numbers, which ONNX rounds in another way.") from error
+    if float_type == "float32" and engine.classes and not hasattr(engine.estimator, "predict_proba"):
+        raise NotCompiled("In float32 another class may win, and without probabilities close calls are not seen.")
 
 
 def _converted(engine: SklearnEngine, layout: Layout, float_type: FloatType) -> bytes:

@@ -12,13 +12,11 @@ from onnx import numpy_helper
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
+from predictions.serving.compile.graph import CannotConvert
+
 # Boosted estimators that round each value to float32, as decision trees do. Histogram boosting does not.
 OF_DECISION_TREES = (GradientBoostingClassifier, GradientBoostingRegressor)
 _SUM, _NO_TRANSFORM, _LESS_OR_EQUAL = 1, 0, 0
-
-
-class CannotConvert(ValueError):
-    """This kind of tree cannot be converted."""
 
 
 @dataclass(frozen=True, slots=True)

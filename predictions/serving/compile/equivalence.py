@@ -28,6 +28,7 @@ TIE_FACTOR = 10
 MOVED_ROWS = 1500
 WIDE_ROWS = 1500
 SPLIT_ROWS = 1000
+GRID_ROWS = 1500
 TIMED_CALLS = 5
 TIMED_ROWS = 64
 
@@ -80,6 +81,7 @@ def _around(source: SklearnEngine, rows: Rows, random: np.random.Generator) -> l
     return [
         *perturbation.moved(rows, signature, MOVED_ROWS, random),
         *perturbation.wide(rows, signature, WIDE_ROWS, random),
+        *perturbation.on_grid(rows, signature, GRID_ROWS, random),
         *perturbation.on_splits(rows, signature, splits, SPLIT_ROWS, random),
     ]
 

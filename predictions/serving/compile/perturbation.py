@@ -17,6 +17,7 @@ SWITCHED = 0.1  # of the choices and booleans of a row
 WIDE = 0.5  # of the range that was seen, added on both sides
 FAR = 3.0  # of the range that was seen, for extreme values
 EACH = 3  # rows for each odd value
+DECIMALS = 4  # a number with more decimals was measured without a grid
 
 
 def moved(rows: Sequence[Row], signature: Signature, count: int, random: np.random.Generator) -> list[Row]:
@@ -42,6 +43,16 @@ def wide(rows: Sequence[Row], signature: Signature, count: int, random: np.rando
         _spread(feature, column, count, random)
         if isinstance(feature, Number | Integer)
         else [column[place] for place in random.integers(len(column), size=count)]
+        for feature, column in zip(signature.features, zip(*rows, strict=True), strict=True)
+    ]
+    return _allowed(zip(*columns, strict=True), signature)
+
+
+def on_grid(rows: Sequence[Row], signature: Signature, count: int, random: np.random.Generator) -> list[Row]:
+    """`count` rows at most of values that the data has, drawn independently, and half the numbers moved to others with
+    as many decimals. Such values meet thresholds and tie, as the values that people enter do."""
+    columns = [
+        _on_grid(feature, [column[place] for place in random.integers(len(column), size=count)], random)
         for feature, column in zip(signature.features, zip(*rows, strict=True), strict=True)
     ]
     return _allowed(zip(*columns, strict=True), signature)
@@ -105,6 +116,23 @@ def _moved(feature: Number | Integer, values: Sequence[Value], random: np.random
     numbers = np.array(values, dtype=np.float64)
     spread = float(np.nanstd(numbers)) if not np.isnan(numbers).all() else 0.0
     return _within(feature, numbers + random.normal(size=len(values)) * (spread * STEP or 1.0))
+
+
+def _on_grid(feature: object, values: list[Value], random: np.random.Generator) -> list[Value]:
+    places = _decimals(values) if isinstance(feature, Number | Integer) else None
+    if places is None or not isinstance(feature, Number | Integer):
+        return values
+    moved = [
+        None if value is None else _like(feature, round(float(value), places))
+        for value in _moved(feature, values, random)
+    ]
+    return [m if chosen else v for v, m, chosen in zip(values, moved, random.random(len(values)) < 0.5, strict=True)]
+
+
+def _decimals(values: Sequence[Value]) -> int | None:
+    """The number of decimals that all numbers have at most; None if there are too many."""
+    numbers = np.array([value for value in values if value is not None], dtype=np.float64)
+    return next((places for places in range(DECIMALS + 1) if (np.round(numbers, places) == numbers).all()), None)
 
 
 def _spread(feature: Number | Integer, column: Sequence[Value], count: int, random: np.random.Generator) -> list[Value]:

@@ -6,8 +6,6 @@ leaves as scikit-learn stores them, summed in the same order, the answers are bi
 https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from onnx import TensorProto
@@ -25,16 +23,16 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
-from predictions.serving.compile.ensemble import OF_DECISION_TREES, CannotConvert, Ensemble, of_boosted, of_forest
+from predictions.serving.compile.ensemble import OF_DECISION_TREES, Ensemble, of_boosted, of_forest
+from predictions.serving.compile.graph import ML, CannotConvert, Graph
 
 CLASSIFIERS = (DecisionTreeClassifier, ExtraTreeClassifier, ExtraTreesClassifier, RandomForestClassifier)
 REGRESSORS = (DecisionTreeRegressor, ExtraTreeRegressor, ExtraTreesRegressor, RandomForestRegressor)
 BOOSTED_CLASSIFIERS = (GradientBoostingClassifier, HistGradientBoostingClassifier)
 BOOSTED_REGRESSORS = (GradientBoostingRegressor, HistGradientBoostingRegressor)
 
-_ML = "ai.onnx.ml"
 # skl2onnx accepts operators up to opset 3 only: trees of opset 5 carry the wrong number until `set_opset` is called.
-_ML_WRITTEN, _ML_TRUE = 3, 5
+_ML_TRUE = 5
 # The losses of boosted regressors whose prediction is the raw sum, or its exponential.
 _IDENTITY_LOSSES = {"squared_error", "absolute_error", "quantile", "huber"}
 _EXP_LOSSES = {"poisson", "gamma"}
@@ -59,43 +57,25 @@ def set_opset(graph: Any) -> Any:
     """Give the converted graph the opset number that its TreeEnsemble nodes need, and return it."""
     if any(node.op_type == "TreeEnsemble" for node in graph.graph.node):
         for opset in graph.opset_import:
-            if opset.domain == _ML:
+            if opset.domain == ML:
                 opset.version = _ML_TRUE
     return graph
 
 
 # --- The graph around the sum -----------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class _Graph:
-    """Adds nodes to skl2onnx's container, each with one output under a unique name."""
+class _Graph(Graph):
+    """A graph with sums of trees."""
 
-    scope: Any
-    container: Any
-
-    def add(self, kind: str, inputs: Iterable[str], output: str | None = None, domain: str = "", **options: Any) -> str:
-        name = output or self.scope.get_unique_variable_name(kind.lower())
-        # None lets skl2onnx choose the version of its own operators.
-        version = _ML_WRITTEN if domain else None
-        unique = self.scope.get_unique_operator_name(kind)
-        self.container.add_node(
-            kind, list(inputs), [name], op_domain=domain, op_version=version, name=unique, **options
-        )
-        return name
-
-    def constant(self, kind: int, values: Sequence[Any], shape: Sequence[int] = ()) -> str:
-        name: str = self.scope.get_unique_variable_name("constant")
-        self.container.add_initializer(name, kind, list(shape), list(values))
-        return name
+    __slots__ = ()
 
     def sum(self, ensemble: Ensemble, rows: str) -> str:
-        return self.add("TreeEnsemble", [rows], domain=_ML, **ensemble.attributes())
+        return self.add("TreeEnsemble", [rows], domain=ML, **ensemble.attributes())
 
     def doubles(self, operator: Any, *, as_float32: bool) -> str:
         """The rows as doubles. scikit-learn's decision trees round each value to float32 first."""
-        rows: str = operator.inputs[0].full_name
-        if as_float32:
-            rows = self.add("Cast", [rows], to=TensorProto.FLOAT)
-        return self.add("Cast", [rows], to=TensorProto.DOUBLE)
+        if not as_float32:
+            return self.table(operator)
+        return self.add("Cast", [self.table(operator, TensorProto.FLOAT)], to=TensorProto.DOUBLE)
 
     def boosted(self, operator: Any) -> tuple[Ensemble, str]:
         """The trees of a boosted estimator, and their sum."""

@@ -45,6 +45,8 @@ Prove: TypeAlias = Callable[
 ]
 
 TIMED_CALLS = 20
+# Training rows on which a compiled version is compared, beside all held-out rows.
+COMPARED_ROWS = 2000
 ONE_ROW_A_CALL = english(
     "Its answer to a row depends on the rows beside it (a step looks at the whole batch), so each row is predicted by "
     "a call of its own."
@@ -125,7 +127,7 @@ def register(
     )
     asked = _asked(proved, unseen or seen)
     say("Compiling it")
-    manifest, compiled = _compiled(manifest, proved.engine, asked.rows)
+    manifest, compiled = _compiled(manifest, proved.engine, [*asked.rows, *_spread(seen if unseen else None)])
     say("Proving it in a process like a worker's")
     memory = prove(root / description.name, manifest, content, compiled, code, asked, learned.content)
     manifest = manifest.model_copy(update={"memory": memory})
@@ -214,6 +216,14 @@ def _asked(proved: _Proved, data: KnownRows | None) -> Golden:
     """The rows for the proof in a fresh process, with the answers of this process."""
     rows = [*proved.golden, *(data.values if data else [])]
     return _golden(proved.engine, rows)
+
+
+def _spread(data: KnownRows | None) -> list[list[Value]]:
+    """At most COMPARED_ROWS of the rows, evenly spread."""
+    rows = data.values if data else []
+    return (
+        [rows[place] for place in np.unique(np.linspace(0, len(rows) - 1, COMPARED_ROWS).astype(int))] if rows else []
+    )
 
 
 def _golden(engine: SklearnEngine, rows: list[list[Value]]) -> Golden:

@@ -20,7 +20,6 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC, SVR
@@ -121,7 +120,6 @@ CLOSE = [
     HistGradientBoostingRegressor(max_iter=20, loss="poisson"),
     make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()),
     SVR(),
-    KNeighborsRegressor(),
     GradientBoostingRegressor(n_estimators=10),
     GradientBoostingRegressor(n_estimators=10, loss="huber", init="zero"),
     GradientBoostingRegressor(n_estimators=10, loss="quantile", alpha=0.8),

@@ -10,12 +10,15 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from predictions.serving.artifacts import repository
 from predictions.serving.artifacts.description import Description
 from predictions.serving.artifacts.manifest import Manifest
+from predictions.serving.compile.equivalence import NotCompiled
 from predictions.serving.engines.base import RawPredictions
 from predictions.serving.engines.loader import Loader
 from predictions.serving.registration import CannotRegister, Split
+from predictions.serving.training import register as module
 from predictions.serving.training.fresh_process import prove_in_fresh_process
 from predictions.serving.training.profile import golden_positions, profile
 from predictions.serving.training.register import register, train_and_register
+from tests.support.loading import unproved
 from tests.unit.serving import estimators
 
 
@@ -83,6 +86,25 @@ def test_register_measures_nothing_on_rows_of_the_training_data(
     assert manifest.figures is not None
     assert (manifest.figures.confusion, manifest.figures.reliability) == ([], [])
     assert any("how good the version is was not measured" in remark for remark in manifest.remarks)
+
+
+def test_compiled_version_is_compared_on_training_rows_too(
+    root: Path, description: Description, data: tuple[Split, Split], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thresholds of an estimator come from its training data, which has more ties with them than other rows."""
+    compared: list[list[object]] = []
+    monkeypatch.setattr(module, "COMPARED_ROWS", 40)
+    monkeypatch.setattr(module, "compile_estimator", lambda _, rows: compared.extend(rows) or _not_compiled())
+    estimator = LogisticRegression().fit(data[0].x, data[0].y)
+    register(root, description, estimator, data[0], Split(data[1].x[:2], data[1].y[:2]), unproved)
+    training = data[0].x.tolist()
+    assert len([row for row in compared if row in training]) == 40
+    assert training[0] in compared
+    assert training[-1] in compared
+
+
+def _not_compiled() -> None:
+    raise NotCompiled("This test only looks at the rows.")
 
 
 def test_register_class_that_cannot_be_stored(root: Path, description: Description, data: tuple[Split, Split]) -> None:
