@@ -1,8 +1,10 @@
 """Estimators that compare numbers: on data with few decimals a rounding decides, and no other answer may come of it."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier, is_outlier_detector
 from sklearn.cluster import KMeans
@@ -199,3 +201,14 @@ def test_numbers_with_many_decimals_have_no_grid() -> None:
     known: list[list[Any]] = [[value, value, 1.0] for value in np.random.default_rng(1).normal(size=50).tolist()]
     made = perturbation.on_grid(known, signature(), 100, np.random.default_rng(0))
     assert {row[0] for row in made} <= {row[0] for row in known}
+
+
+def test_compiling_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    """ONNX Runtime cannot run the products of several inputs, and would write its error there, beside raising it."""
+    x = pd.DataFrame(rows(400, 1, optional=False), columns=list("abc"))
+    own = make_pipeline(PolynomialFeatures(2), LogisticRegression(max_iter=999)).fit(x, x["a"] > 5)
+    described = signature(optional=False)
+    source = SklearnEngine(own, described, own.classes_.tolist(), read_schema("training", x, described))
+    with suppress(NotCompiled):  # the products of one table differ too much
+        compile_estimator(source, rows(FEW, 9, optional=False))
+    assert capfd.readouterr() == ("", "")
