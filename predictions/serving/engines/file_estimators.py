@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, ClusterMixin, OutlierMixin, RegressorMixin
 
 
 class _LightGBMFile(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -93,6 +93,9 @@ class _OnnxFile(BaseEstimator):  # type: ignore[misc]
         columns = {one.name: _column(x[one.name], one.type) for one in inputs}
         return list(self.session.run(outputs, columns))
 
+    def _labels(self, x: Any) -> Any:
+        return np.asarray(self._run(x, [self.session.get_outputs()[0].name])[0]).ravel()
+
 
 class OnnxRegressor(RegressorMixin, _OnnxFile):  # type: ignore[misc]
     def predict(self, x: Any) -> Any:
@@ -104,13 +107,27 @@ class OnnxClassifier(ClassifierMixin, _OnnxFile):  # type: ignore[misc]
     """The first output is the label, the second the probabilities as a tensor or as one dictionary a row."""
 
     def predict(self, x: Any) -> Any:
-        return np.asarray(self._run(x, [self.session.get_outputs()[0].name])[0]).ravel()
+        return self._labels(x)
 
     def predict_proba(self, x: Any) -> Any:
         (shares,) = self._run(x, [self.session.get_outputs()[1].name])
         if isinstance(shares, list):
             return np.array([[row[class_] for class_ in self.classes_.tolist()] for row in shares])
         return np.asarray(shares, dtype=np.float64)
+
+
+class OnnxClusterer(ClusterMixin, _OnnxFile):  # type: ignore[misc]
+    """The first output is the number of the cluster. `n_clusters` is set by the reader."""
+
+    def predict(self, x: Any) -> Any:
+        return self._labels(x)
+
+
+class OnnxOutlierDetector(OutlierMixin, _OnnxFile):  # type: ignore[misc]
+    """The first output is 1 for a usual row and -1 for an unusual one."""
+
+    def predict(self, x: Any) -> Any:
+        return self._labels(x)
 
 
 DTYPES = {

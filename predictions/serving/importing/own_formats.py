@@ -13,6 +13,8 @@ from predictions.serving.engines.file_estimators import (
     LightGBMClassifier,
     LightGBMRegressor,
     OnnxClassifier,
+    OnnxClusterer,
+    OnnxOutlierDetector,
     OnnxRegressor,
 )
 from predictions.serving.registration import CannotRegister
@@ -21,9 +23,13 @@ from predictions.serving.training.proof import said
 Read = Callable[[Path], tuple[Any, tuple[str, ...]]]
 
 _CLASS_NAMES = "The file keeps no names of its classes, which are 0, 1, …: name them in target.labels."
-# Attributes in which operators name the classes. The last operator in the graph is the nearest to the output.
-_CLASS_ATTRIBUTES = ("classlabels_strings", "classlabels_int64s", "classlabels_ints", "values_strings", "values_int64s")
-_CATBOOST_CLASSES = {"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"}
+# The attribute in which XGBoost's scikit-learn classes keep what they are.
+_OF_CLASS = "scikit_learn"
+_SCORES = "scores"
+_MARGINS = "binary:logitraw"
+_CATBOOST_CLASSES = {
+    "CrossEntropy", "Focal", "Logloss", "MultiClass", "MultiClassOneVsAll", "MultiCrossEntropy", "MultiLogloss",
+}  # fmt: skip
 
 
 def read_skops(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -79,7 +85,7 @@ def read_catboost(path: Path) -> tuple[Any, tuple[str, ...]]:
 
 
 def read_onnx(path: Path) -> tuple[Any, tuple[str, ...]]:
-    """A graph whose first output is a number, or a label with the probabilities beside it."""
+    """A graph whose first output is a number, or a label with the probabilities or with scores beside it."""
     with _readable(path, "ONNX"):
         graph = OnnxRegressor(path.read_bytes())
         inputs, outputs = graph.session.get_inputs(), graph.session.get_outputs()
@@ -94,22 +100,28 @@ def read_onnx(path: Path) -> tuple[Any, tuple[str, ...]]:
         )
     if len(outputs) == 1:
         return graph.read(), ()
+    if outputs[1].name == _SCORES:
+        return _without_classes(path, outputs[1].shape[-1]), ()
     classes = _onnx_classes(path)
     estimator = OnnxClassifier(path.read_bytes()).read()
     estimator.classes_ = np.array(classes)
     return estimator, ()
 
 
-def _onnx_classes(path: Path) -> list[Any]:
-    """The classes that nodes of the graph name: those of a classifier, or those to which positions are mapped."""
-    with _needs("onnx", path):
-        import onnx  # noqa: PLC0415  # only for such files
+def _without_classes(path: Path, scores: int) -> Any:
+    """skl2onnx writes one score beside the label of an outlier detector, and the distance of each cluster."""
+    if scores == 1:
+        return OnnxOutlierDetector(path.read_bytes()).read()
+    estimator = OnnxClusterer(path.read_bytes()).read()
+    estimator.n_clusters = scores
+    return estimator
 
-    found: list[Any] = []
-    for attribute in (attribute for node in onnx.load(path).graph.node for attribute in node.attribute):
-        values = list(attribute.strings) or list(attribute.ints)
-        if attribute.name in _CLASS_ATTRIBUTES and values:
-            found = [value.decode() if isinstance(value, bytes) else value for value in values]
+
+def _onnx_classes(path: Path) -> list[Any]:
+    with _needs("onnx", path):
+        from predictions.serving.importing.onnx_classes import classes_of  # noqa: PLC0415  # only for such files
+
+    found = classes_of(path)
     if not found:
         raise CannotRegister(f"{path} names no classes: bring a graph that ends in labels and probabilities.")
     return found

@@ -10,13 +10,24 @@ import joblib
 import numpy as np
 import pytest
 from django.core.management import CommandError
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.ensemble import BaggingClassifier, IsolationForest, StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from predictions.models import Prediction
 from predictions.serving.artifacts import repository
+from predictions.serving.importing import readers
+from predictions.serving.importing.code import Code
 from tests.support.api_client import ApiClient
 from tests.support.brought import CASES, Case, table
 from tests.support.commands import run
@@ -100,7 +111,7 @@ FORMATS: list[tuple[str, Save]] = [
 
 def register(case: Case, path: Path, folder: Path) -> str:
     case.frame.to_csv(folder / "d.csv", index=False)
-    words = ["--data", str(folder / "d.csv"), "--target", str(case.target)]
+    words = ["--data", str(folder / "d.csv"), *(["--target", case.target] if case.target else [])]
     return run("register_model", str(path), "--name", "mine", *words)
 
 
@@ -178,6 +189,66 @@ def test_onnx_graph_with_named_inputs_is_served(models: Path, quick: None, tmp_p
     (tmp_path / "m.onnx").write_bytes(graph.SerializeToString())
     register(case, tmp_path / "m.onnx", tmp_path)
     check(case, models)
+
+
+def numbers(target: str) -> tuple[Any, Any]:
+    frame = table()
+    return frame[["weight", "count"]].to_numpy(np.float32), frame[target]
+
+
+def with_table(estimator: Any, folder: Path, **options: Any) -> Path:
+    """The graph of an estimator of two numbers."""
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+
+    types = [("x", FloatTensorType([None, 2]))]
+    graph = to_onnx(estimator, initial_types=types, options={id(estimator): options}, target_opset=OPSETS)
+    (folder / "m.onnx").write_bytes(graph.SerializeToString())
+    return folder / "m.onnx"
+
+
+MEMBERS = [("line", make_pipeline(StandardScaler(), LogisticRegression())), ("bayes", GaussianNB())]
+TABLE_OF_CLASSES = [
+    KNeighborsClassifier(3),
+    GaussianNB(),
+    MLPClassifier((4,), max_iter=300, random_state=0, solver="lbfgs"),
+    QuadraticDiscriminantAnalysis(),
+    make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)),
+    CalibratedClassifierCV(GaussianNB(), cv=3),
+    BaggingClassifier(GaussianNB(), 3, random_state=0),
+    OneVsRestClassifier(LogisticRegression(max_iter=500)),
+    VotingClassifier(MEMBERS, voting="soft", flatten_transform=False),
+    StackingClassifier(MEMBERS, cv=3),
+]
+
+
+@pytest.mark.parametrize("target", ["ill", "code"])
+@pytest.mark.parametrize("estimator", TABLE_OF_CLASSES, ids=lambda one: type(one).__name__)
+def test_classes_of_an_onnx_graph_are_those_of_its_label(tmp_path: Path, estimator: Any, target: str) -> None:
+    """Many graphs keep the classes in a table, and ensembles have the classes of their members beside their own."""
+    own = clone(estimator).fit(*numbers(target))
+    brought = readers.read(with_table(own, tmp_path, zipmap=False), ".onnx", Code()).estimator
+    assert brought.classes_.tolist() == own.classes_.tolist()
+    x = numbers(target)[0]
+    assert (brought.predict(x) == own.predict(x)).mean() > 0.95  # equal distances and single precision
+    assert brought.predict_proba(x).shape == (len(x), len(own.classes_))
+
+
+def test_onnx_graph_of_clusters_is_served(models: Path, quick: None, tmp_path: Path) -> None:
+    frame, x = table()[["weight", "count"]], numbers("ill")[0]
+    own = KMeans(3, n_init=1, random_state=0).fit(x)
+    register(Case(own, x, frame, None), with_table(own, tmp_path), tmp_path)
+    given = [answer(row)["label"] for row in frame.head(6).astype(object).to_dict("records")]
+    assert given == [f"cluster {label}" for label in own.predict(x[:6])]
+
+
+def test_onnx_graph_of_an_outlier_detector_is_served(models: Path, quick: None, tmp_path: Path) -> None:
+    frame, x = table()[["weight", "count"]], numbers("ill")[0]
+    own = IsolationForest(n_estimators=10, random_state=0).fit(x)
+    register(Case(own, x, frame, None), with_table(own, tmp_path), tmp_path)
+    given = [answer(row)["label"] for row in frame.head(12).astype(object).to_dict("records")]
+    assert given == ["usual" if label == 1 else "unusual" for label in own.predict(x[:12])]
+    assert len(set(given)) == 2
 
 
 # --- MLflow -----------------------------------------------------------------------------------------------------------
