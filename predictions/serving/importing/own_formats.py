@@ -52,10 +52,22 @@ def read_xgboost(path: Path) -> tuple[Any, tuple[str, ...]]:
     with _readable(path, "XGBoost"):
         booster = xgboost.Booster(model_file=path)
         objective = json.loads(booster.save_config())["learner"]["learner_train_param"]["objective"]
-        is_classifier = objective.startswith(("binary:log", "multi:"))
-        estimator = xgboost.XGBClassifier() if is_classifier else xgboost.XGBRegressor()
+        kind = _xgboost_type(booster, objective)
+        estimators = {"classifier": xgboost.XGBClassifier, "ranker": xgboost.XGBRanker}
+        estimator = estimators.get(kind, xgboost.XGBRegressor)()
         estimator.load_model(path)
-    return estimator, (_CLASS_NAMES,) if is_classifier else ()
+        if booster.attr(_OF_CLASS) is None:
+            # `Booster.predict` uses all rounds, and the class would stop at the best one.
+            estimator.get_booster().set_attr(best_iteration=None)
+    if kind == "classifier" and objective == _MARGINS:
+        raise CannotRegister(f"{path} has the objective {_MARGINS}, which gives no probabilities: use binary:logistic.")
+    return estimator, (_CLASS_NAMES,) if kind == "classifier" else ()
+
+
+def _xgboost_type(booster: Any, objective: str) -> str:
+    """The type of the scikit-learn class that saved the booster; by its objective if it was saved without a class."""
+    kept = json.loads(booster.attr(_OF_CLASS) or "{}").get("_estimator_type")
+    return str(kept or ("classifier" if objective.startswith(("binary:", "multi:")) else "regressor"))
 
 
 def read_lightgbm(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -78,7 +90,7 @@ def read_catboost(path: Path) -> tuple[Any, tuple[str, ...]]:
 
     with _readable(path, "CatBoost"):
         loss = catboost.CatBoost().load_model(str(path)).get_all_params().get("loss_function", "")
-        is_classifier = loss in _CATBOOST_CLASSES
+        is_classifier = loss.partition(":")[0] in _CATBOOST_CLASSES
         estimator = catboost.CatBoostClassifier() if is_classifier else catboost.CatBoostRegressor()
         estimator.load_model(str(path))
     return estimator, ()

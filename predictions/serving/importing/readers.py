@@ -11,6 +11,7 @@ import joblib
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from predictions.serving.engines.sklearn import parts
 from predictions.serving.importing.code import Code, in_main
 from predictions.serving.importing.own_formats import READERS
 from predictions.serving.registration import CannotRegister
@@ -36,6 +37,7 @@ def read(path: Path, suffix: str, code: Code) -> Brought:
     """The estimator in a file of the format `suffix`. Raises CannotRegister, with the remedy."""
     if suffix in PICKLES:
         brought = Brought(read_pickle(path, code))
+        _check_texts(path, brought.estimator)
     elif suffix in READERS:
         brought = Brought(*READERS[suffix](path))
     else:
@@ -106,6 +108,17 @@ def _missing_name(path: Path, error: AttributeError) -> str:
         return f"{path} cannot be opened: {said(error)}."
     name, module = found.groups()
     return f"{path} needs {name} of the module {module}, which has no such name here: give the right one with --code."
+
+
+def _check_texts(path: Path, estimator: Any) -> None:
+    """CatBoost writes a file that it cannot open again if a model with text features comes from a pickle."""
+    for part in parts(estimator):
+        is_catboost = type(part).__module__.partition(".")[0] == "catboost"
+        if is_catboost and part.is_fitted() and part.get_text_feature_indices():
+            raise CannotRegister(
+                f"{path} holds a {type(part).__name__} with text features, which CatBoost cannot store again: write it "
+                f"with save_model('model.cbm') where it was fitted, and bring that file."
+            )
 
 
 def _check_estimator(path: Path, estimator: Any) -> None:

@@ -15,7 +15,7 @@ from predictions.serving.engines.verify import compare_arrangements
 from predictions.serving.registration import CannotRegister
 from predictions.serving.schema.signature import Value
 from predictions.serving.training.input_types import cells, python_rows
-from predictions.serving.training.targets import SEVERAL
+from predictions.serving.training.targets import SEVERAL, SEVERAL_NUMBERS
 
 Row = list[Value]
 
@@ -31,7 +31,8 @@ def estimator_answers(engine: SklearnEngine, which: str, x: Any) -> RawPredictio
     try:
         return engine.predict_table(x, count)
     except WrongShape as error:
-        raise CannotRegister(f"Of the {which} data: {error}. {SEVERAL}") from error
+        remedy = SEVERAL if engine.classes or engine.targets else SEVERAL_NUMBERS
+        raise CannotRegister(f"Of the {which} data: {error}. {remedy}") from error
     except Exception as error:  # an estimator may raise anything
         row = _failing_row(engine, x)
         place = "the" if row is None else f"row {row + 1} of the"
