@@ -72,9 +72,15 @@ def classes_of(description: Description, estimator: Any, answered: Sequence[Any]
             raise CannotRegister(f"{name} is a classifier without classes_: let fit() set it to the classes, in order.")
         found: list[Any] = np.asarray(estimator.classes_).tolist()
         return found
-    final = final_step(estimator)
-    count = getattr(final, "n_clusters", getattr(final, "n_components", 0)) or 0
-    return sorted({*range(count), *(int(answer) for answer in answered)})
+    return sorted({*_clusters(final_step(estimator)), *(int(answer) for answer in answered)})
+
+
+def _clusters(final: Any) -> set[int]:
+    """The clusters that an estimator can answer, as far as it says: Birch answers with the labels of its subclusters,
+    and its `n_clusters` may be another estimator."""
+    if hasattr(final, "subcluster_labels_"):
+        return {int(label) for label in final.subcluster_labels_}
+    return set(range(getattr(final, "n_clusters", getattr(final, "n_components", 0)) or 0))
 
 
 def labels_of(task: Task, target: Target, classes: Sequence[Any]) -> list[str]:
