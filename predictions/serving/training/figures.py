@@ -1,7 +1,9 @@
 """Computes the figures that pages draw: the target's distribution, confusion, reliability, residuals, importances."""
 
 import logging
+import math
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,8 +101,8 @@ def reliability(held_out: HeldOut, calibration: Calibration | None) -> list[Reli
 def importances(
     engine: Engine, signature: Signature, held_out: HeldOut, *, is_classifier: bool, takes_array: bool
 ) -> dict[str, float]:
-    """Permutation importance (Breiman 2001, section 10) of each feature; fewer features if they take too long, and none
-    if the estimator fails on the shuffled rows.
+    """Permutation importance (Breiman 2001, section 10) of each feature; fewer features if they take too long or if the
+    answers to shuffled rows are no numbers, and none if the estimator fails on the shuffled rows.
 
     With `takes_array` the engine gets the rows as one array of float64, which is much quicker for many features.
     """
@@ -117,7 +119,7 @@ def importances(
         shuffled = _shuffled(rows, column, random)
         asked: Any = shuffled if takes_array else shuffled.tolist()
         try:
-            answers = engine.predict(asked).outputs.reshape(SHUFFLES, -1)
+            answers = _quietly(engine, asked).reshape(SHUFFLES, -1)
         except MemoryError:
             raise
         except Exception as error:  # an estimator may raise anything
@@ -125,7 +127,13 @@ def importances(
             return {}
         losses = [_loss(one, truth, is_classifier=is_classifier) for one in answers]
         found[name] = float(np.mean(losses)) - usual
-    return found
+    return {name: loss for name, loss in found.items() if math.isfinite(loss)}
+
+
+def _quietly(engine: Engine, rows: Any) -> Floats:
+    """The answers, without the warnings of the estimator: shuffled values make rows that are unlike all others."""
+    with warnings.catch_warnings(action="ignore"):
+        return engine.predict(rows).outputs
 
 
 def _shuffled(rows: npt.NDArray[Any], column: int, random: np.random.Generator) -> npt.NDArray[Any]:

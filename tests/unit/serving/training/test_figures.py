@@ -1,5 +1,6 @@
 """The counts that registration makes for the model card agree with the metrics, and with each other."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,18 @@ def test_rows_are_one_array_where_the_estimator_takes_one(container: Any, form: 
 def test_estimator_that_fails_on_shuffled_rows_has_no_importances() -> None:
     """Shuffled rows may combine values that never occur together. The version is registered all the same."""
     assert importances(Broken(), SIGNATURE, held_out(), is_classifier=False, takes_array=False) == {}
+
+
+def test_importance_that_is_no_number_is_left_out() -> None:
+    """Shuffled values make rows to which an estimator may have no answer, as neighbours in a radius have none."""
+
+    class NoneNear:
+        def predict(self, rows: Sequence[Sequence[Any]]) -> RawPredictions:
+            warnings.warn("no neighbours", stacklevel=1)
+            return RawPredictions(np.array([np.nan if row[0] != -(row[1] or -3.0) else row[0] for row in rows]), None)
+
+    found = importances(NoneNear(), SIGNATURE, held_out(), is_classifier=False, takes_array=False)
+    assert found == {}
 
 
 def test_distribution_of_one_value_is_counted() -> None:
