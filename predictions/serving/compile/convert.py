@@ -11,7 +11,7 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, String
 from sklearn.base import is_classifier
 
 from predictions.serving.artifacts.manifest import Compiled, FloatType, Layout
-from predictions.serving.compile import steps, trees
+from predictions.serving.compile import linear, steps, trees
 from predictions.serving.compile.comparisons import InexactComparisonError, check_comparisons
 from predictions.serving.compile.equivalence import NotCompiled, Rows, prove, said
 from predictions.serving.engines.base import is_numeric
@@ -25,6 +25,7 @@ _SHORT_FLOATS = {"float16", "float32", "Float32"}
 
 trees.register()
 steps.register()
+linear.register()
 
 
 @dataclass(frozen=True, slots=True)

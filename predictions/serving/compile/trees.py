@@ -10,7 +10,7 @@ from typing import Any
 
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
-from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType, guess_proto_type
+from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -24,7 +24,7 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from predictions.serving.compile.ensemble import OF_DECISION_TREES, Ensemble, of_boosted, of_forest
-from predictions.serving.compile.graph import ML, CannotConvert, Graph
+from predictions.serving.compile.graph import ML, CannotConvert, Graph, classifier_shapes
 
 CLASSIFIERS = (DecisionTreeClassifier, ExtraTreeClassifier, ExtraTreesClassifier, RandomForestClassifier)
 REGRESSORS = (DecisionTreeRegressor, ExtraTreeRegressor, ExtraTreesRegressor, RandomForestRegressor)
@@ -41,13 +41,13 @@ _EXP_LOSSES = {"poisson", "gamma"}
 def register() -> None:
     """Register the converters of this module with skl2onnx, for these estimators alone and inside pipelines."""
     kinds = (
-        (CLASSIFIERS, _classifier_shapes, _convert_forest_classifier),
+        (CLASSIFIERS, classifier_shapes, _convert_forest_classifier),
         (REGRESSORS, _regressor_shapes, _convert_forest_regressor),
-        (BOOSTED_CLASSIFIERS, _classifier_shapes, _convert_boosted_classifier),
+        (BOOSTED_CLASSIFIERS, classifier_shapes, _convert_boosted_classifier),
         (BOOSTED_REGRESSORS, _regressor_shapes, _convert_boosted_regressor),
     )
     for estimators, shapes, convert in kinds:
-        options = {"zipmap": [True, False, "columns"], "nocl": [True, False]} if shapes is _classifier_shapes else None
+        options = {"zipmap": [True, False, "columns"], "nocl": [True, False]} if shapes is classifier_shapes else None
         for estimator in estimators:
             alias = f"Exact{estimator.__name__}"
             update_registered_converter(estimator, alias, shapes, convert, overwrite=True, options=options)
@@ -82,17 +82,6 @@ class _Graph(Graph):
         ensemble = of_boosted(operator.raw_operator)
         is_rounded = isinstance(operator.raw_operator, OF_DECISION_TREES)
         return ensemble, self.sum(ensemble, self.doubles(operator, as_float32=is_rounded))
-
-    def classified(self, operator: Any, shares: str) -> None:
-        """Add the outputs: the label with the largest share, the first one of a tie, and the shares."""
-        classes = operator.raw_operator.classes_
-        best = self.add("ArgMax", [shares], axis=1, keepdims=0)
-        is_text = classes.dtype.kind not in "iub"
-        kind = TensorProto.STRING if is_text else TensorProto.INT64
-        known = [str(c).encode() for c in classes] if is_text else [int(c) for c in classes]
-        label, probabilities = (output.full_name for output in operator.outputs)
-        self.add("Gather", [self.constant(kind, known, [len(known)]), best], label, axis=0)
-        self.add("Cast", [shares], probabilities, to=guess_proto_type(operator.outputs[1].type))
 
 
 def _convert_forest_classifier(scope: Any, operator: Any, container: Any) -> None:
@@ -129,15 +118,6 @@ def _convert_boosted_regressor(scope: Any, operator: Any, container: Any) -> Non
         raise CannotConvert(f"its loss is {loss}")
     _, total = graph.boosted(operator)
     graph.add("Exp" if loss in _EXP_LOSSES else "Identity", [total], operator.outputs[0].full_name)
-
-
-def _classifier_shapes(operator: Any) -> None:
-    classes = operator.raw_operator.classes_
-    if classes.dtype.kind not in "iubUO":
-        raise CannotConvert("its classes are neither integers nor strings")
-    rows = operator.inputs[0].get_first_dimension()
-    operator.outputs[0].type = (Int64TensorType if classes.dtype.kind in "iub" else StringTensorType)([rows])
-    operator.outputs[1].type = DoubleTensorType([rows, len(classes)])
 
 
 def _regressor_shapes(operator: Any) -> None:

@@ -18,11 +18,11 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
-from sklearn.svm import SVC, SVR
+from sklearn.svm import SVC, SVR, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from predictions.serving.compile import convert, equivalence
@@ -126,6 +126,8 @@ CLOSE = [
     GradientBoostingClassifier(n_estimators=10),
     make_pipeline(StandardScaler(), GradientBoostingRegressor(n_estimators=10, subsample=0.5, random_state=0)),
     SVC(),
+    RidgeClassifier(),
+    make_pipeline(StandardScaler(), LinearSVC()),
 ]
 
 
@@ -283,3 +285,15 @@ def test_what_is_no_quicker_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> 
     x, y = numbers()
     monkeypatch.setattr(equivalence, "_milliseconds", lambda engine, _: float(isinstance(engine, OnnxEngine)))
     assert refusal(fitted(LogisticRegression(), x, y), cleaned(x)) == "Compiled, it is no quicker."
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("estimator", [RidgeClassifier(), LinearSVC()], ids=lambda e: type(e).__name__)
+def test_labels_of_linear_classifiers_are_computed_in_doubles(estimator: Any, classes: int) -> None:
+    x, y = numbers()
+    made_of = np.digitize(y, np.quantile(y, np.linspace(0, 1, classes + 1)[1:-1]))
+    source = fitted(make_pipeline(StandardScaler(), clone(estimator)), x, made_of)
+    made = compile_estimator(source, cleaned(x))
+    assert made.record.float_type == "float64"
+    rows = cleaned(np.random.default_rng(9).normal([10, 0, 4], [6, 2, 0], (500, 3)))
+    assert engine(source, made).predict(rows).outputs.tolist() == source.predict(rows).outputs.tolist()
