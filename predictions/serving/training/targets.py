@@ -22,7 +22,7 @@ SEVERAL = (
     "in model.toml)."
 )
 SEVERAL_NUMBERS = (
-    "If these are several targets, name each of them, in the estimator's order (--target a,b, or [[targets]] in "
+    "If it predicts several targets, name each of them, in the estimator's order (--target a,b, or [[targets]] in "
     "model.toml). Several numbers for one target, such as quantiles, cannot be served: fit an estimator that gives one."
 )
 NO_TARGETS = "The {} data has no targets: give Split(x, y)."

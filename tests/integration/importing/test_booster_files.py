@@ -175,7 +175,7 @@ def test_several_numbers_for_one_target_are_refused(models: Path, tmp_path: Path
 
     own = CatBoostRegressor(loss_function=loss, **OPTIONS).fit(X, FRAME["ill"])
     own.save_model(str(tmp_path / "m.cbm"))
-    sentence = r"If these are several targets, name each .* Several numbers for one target, such as quantiles, cannot"
+    sentence = r"If it predicts several targets, name each .* Several numbers for one target, such as quantiles, cannot"
     with pytest.raises(CommandError, match=sentence):
         register(tmp_path / "m.cbm")
 
