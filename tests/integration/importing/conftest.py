@@ -1,3 +1,4 @@
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -10,8 +11,10 @@ import pytest
 import redis
 from pytest_django.fixtures import Settings
 
+from predictions.models import Prediction
 from predictions.queue import notifications
 from predictions.serving.importing import importer
+from tests.support.api_client import ApiClient
 from tests.support.commands import run
 from tests.support.loading import unproved
 
@@ -54,3 +57,12 @@ def bring(models: Path, quick: None, tmp_path: Path) -> Bring:
         return run("register_model", str(tmp_path / "mine.joblib"), "--name", "mine", *words)
 
     return register
+
+
+def answer(row: dict[str, Any]) -> dict[str, Any]:
+    """The output of a prediction of `mine` through the API."""
+    response = ApiClient().post("/api/v1/models/mine/predictions/", json.dumps({"features": row}))
+    assert response.status_code in (200, 202), response.content
+    prediction = Prediction.objects.get(pk=response.json()["id"])
+    assert prediction.output, prediction.error_code
+    return prediction.output

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from django.core.management import CommandError
 
-from tests.integration.importing.test_formats import answer
+from tests.integration.importing.conftest import answer
 from tests.support.commands import run
 
 ROWS = 240

@@ -24,11 +24,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from predictions.models import Prediction
 from predictions.serving.artifacts import repository
 from predictions.serving.importing import readers
 from predictions.serving.importing.code import Code
-from tests.support.api_client import ApiClient
+from tests.integration.importing.conftest import answer
 from tests.support.brought import CASES, Case, table
 from tests.support.commands import run
 
@@ -126,14 +125,6 @@ def check(case: Case, models: Path) -> None:
         else:
             shares = case.estimator.predict_proba(case.x[place : place + 1])[0].tolist()
             assert list(output["probabilities"].values()) == pytest.approx(shares, abs=TOLERANCE)
-
-
-def answer(row: dict[str, Any]) -> dict[str, Any]:
-    response = ApiClient().post("/api/v1/models/mine/predictions/", json.dumps({"features": row}))
-    assert response.status_code in (200, 202), response.content
-    prediction = Prediction.objects.get(pk=response.json()["id"])
-    assert prediction.output, prediction.error_code
-    return prediction.output
 
 
 @pytest.mark.parametrize(("name", "save"), FORMATS, ids=[f"{save.__name__}-{name}" for name, save in FORMATS])
