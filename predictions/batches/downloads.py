@@ -18,20 +18,36 @@ PIECE = 256 * 1024
 
 def result_columns(manifest: Mapping[str, Any]) -> list[str]:
     """The names of the new columns in a version's results, in order. Several targets follow one another."""
-    targets = manifest.get("targets") or []
-    named = [of_target(column, one["target"]["name"]) for one in targets for column in _columns(one)]
-    return [*(named or _columns(manifest)), "advice", "error"]
+    named = target_columns(manifest)
+    return [*(named.values() or _columns(manifest)), "advice", "error"]
 
 
 def number_columns(manifest: Mapping[str, Any]) -> set[str]:
     """The names of the new columns that hold numbers."""
     words = {"prediction_set", "grade", *(["prediction"] if _has_classes(manifest) else [])}
-    targets = manifest.get("targets") or []
-    texts = {of_target(word, one["target"]["name"]) for one in targets for word in words} or words
+    named = target_columns(manifest)
+    texts = {name for (_, column), name in named.items() if column in words} if named else words
     return set(result_columns(manifest)) - texts - {"advice", "error"}
 
 
-def of_target(column: str, target: str) -> str:
+def target_columns(manifest: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """The name of each column of several targets, by target and by its name for a single target; in order.
+
+    A name that is taken gets a `_`: `prediction_set_t` is the set of `t`, and the answer for `set_t`.
+    """
+    found: dict[tuple[str, str], str] = {}
+    taken: set[str] = set()
+    for one in manifest.get("targets") or []:
+        for column in _columns(one):
+            name = _of_target(column, one["target"]["name"])
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            found[one["target"]["name"], column] = name
+    return found
+
+
+def _of_target(column: str, target: str) -> str:
     """The column's name for one of several targets: `probability_red` of `colour` is `probability_colour_red`."""
     kind, separator, label = column.partition("_") if column.startswith("probability_") else (column, "", "")
     return f"{kind}_{target}{separator}{label}"

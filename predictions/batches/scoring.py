@@ -10,7 +10,7 @@ import numpy as np
 
 from predictions.batches.blocks import Block
 from predictions.batches.cells import Checked, check, what_stood_there
-from predictions.batches.downloads import of_target, result_columns
+from predictions.batches.downloads import result_columns, target_columns
 from predictions.batches.histograms import NOTHING, Histogram
 from predictions.batches.layout import Layout
 from predictions.serving.artifacts.manifest import Manifest
@@ -98,10 +98,11 @@ def give_up(block: Block, layout: Layout, manifest: Manifest) -> Scored:
 def _answers(manifest: Manifest, checked: Checked, outcomes: Sequence[Outcome], rows: int) -> dict[str, list[Any]]:
     outputs = [outcome.output or {} for outcome in outcomes]
     found = {} if manifest.views else _columns(manifest, outputs)
+    names = target_columns(manifest.answered) if manifest.views else {}
     for view in manifest.views:
-        name = view.target.name
-        part = _columns(view, [output.get("outputs", {}).get(name, {}) for output in outputs])
-        found |= {of_target(column, name): values for column, values in part.items()}
+        target = view.target.name
+        part = _columns(view, [output.get("outputs", {}).get(target, {}) for output in outputs])
+        found |= {names[target, column]: values for column, values in part.items()}
     return {name: _placed(values, checked, rows) for name, values in found.items()}
 
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from predictions.batches.downloads import of_target
+from predictions.batches.downloads import target_columns
 from predictions.models import ModelVersion, Prediction
 
 # A spreadsheet would run a text that begins with one of these characters as a formula.
@@ -35,10 +35,11 @@ def csv_text(prediction: Prediction) -> str:
 def _answers(output: dict[str, Any], version: ModelVersion) -> Iterator[tuple[str, Any]]:
     if not version.views:
         yield from _answer(output, version.manifest.get("labels", []))
+    names = target_columns(version.manifest) if version.views else {}
     for view in version.views:
-        name = view["target"]["name"]
-        part = _answer(output.get("outputs", {}).get(name, {}), view["labels"])
-        yield from ((of_target(column, name), value) for column, value in part)
+        target = view["target"]["name"]
+        part = _answer(output.get("outputs", {}).get(target, {}), view["labels"])
+        yield from ((names[target, column], value) for column, value in part)
 
 
 def _answer(output: dict[str, Any], labels: list[str]) -> Iterator[tuple[str, Any]]:

@@ -142,6 +142,25 @@ def test_file_has_the_columns_of_each_target(classes: ModelVersion, tmp_path: Pa
     ]  # fmt: skip
 
 
+def test_columns_of_targets_that_would_have_one_name_are_kept_apart(bring: Bring, tmp_path: Path) -> None:
+    """The set of `t` and the answer for `set_t` would both be `prediction_set_t`."""
+    targets = NUMBERS.set_axis(["t", "set_t"], axis=1)
+    estimator = LinearRegression().fit(X[:200], targets[:200])
+    bring(estimator, X.join(targets)[:200], "t,set_t")
+    X[:20].to_csv(tmp_path / "rows.csv", index=False)
+
+    for suffix in ("csv", "parquet"):
+        run("score", "mine", str(tmp_path / "rows.csv"), "-o", str(tmp_path / f"out.{suffix}"))
+    found = pd.read_csv(tmp_path / "out.csv")
+    answers = estimator.predict(X[:20])
+    assert np.allclose(found["prediction_t"], answers[:, 0])
+    assert np.allclose(found["prediction_set_t_"], answers[:, 1])
+    assert found["prediction_set_t"].isna().all()
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert [*table.columns] == [*found.columns]
+    assert np.allclose(table["prediction_set_t_"], answers[:, 1])
+
+
 def test_page_of_a_file_draws_the_answers_of_each_target(classes: ModelVersion, client: Client) -> None:
     rows = X[:30].astype(str).to_numpy().tolist()
     rows[4][0] = "far"
