@@ -8,6 +8,7 @@ from django.utils.translation import gettext
 from predictions.models import ModelVersion
 from predictions.web import charts, sureness
 from predictions.web.formatting import interval_text, number_text, probability_text, range_text
+from predictions.web.standing import standing
 
 # Up to ALL_SHOWN classes are all shown. Of more classes, the LIKELIEST are shown and the others are folded.
 ALL_SHOWN = 8
@@ -43,7 +44,8 @@ class AnswerPresenter:
         promised = (manifest.get("sureness") or {}).get("interval") or {}
         self._bounds = [promised.get("low"), promised.get("high")]
         rows = (manifest.get("rows") or {}).get("training", 0)
-        self.standing = sureness.standing(output, self._targets, rows, self._target.get("cases") or gettext("cases"))
+        cases = self._target.get("cases") or gettext("cases")
+        self.standing = standing(output, self._targets, rows, cases) if self.kind == "regression" else ""
 
     @property
     def name(self) -> str:
