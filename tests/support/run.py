@@ -34,9 +34,12 @@ OF_WORKERS = ["tests/worker"]
 OF_FAULTS = ["tests/chaos", "tests/siege"]
 OF_ACCESSIBILITY = ["tests/browser/test_axe.py"]
 OF_BROWSERS = ["tests/browser", *(f"--ignore={path}" for path in OF_ACCESSIBILITY)]
-# These tests would do the same on another database: tests of estimators, of settings, of the permissions of each route,
-# of Redis and its messages, of a proxy, of the end of a web process and of clients.
+# These tests would do the same on another database: tests of estimators, of how files are read, of settings, of the
+# permissions of each route, of Redis and its messages, of a proxy, of the end of a web process and of clients.
 SAME_ON_POSTGRESQL = [
+    "tests/integration/batches/test_beginnings.py", "tests/integration/batches/test_decimals.py",
+    "tests/integration/batches/test_exports.py", "tests/integration/batches/test_json_lines.py",
+    "tests/integration/batches/test_line_ends.py", "tests/integration/batches/test_tables.py",
     "tests/integration/importing", "tests/integration/project", "tests/integration/test_access.py",
     "tests/integration/test_error_hygiene.py", "tests/integration/web/test_languages.py",
     "tests/integration/web/test_why.py", "tests/worker/test_behind_nginx.py", "tests/worker/test_boosters.py",

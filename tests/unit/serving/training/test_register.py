@@ -81,7 +81,7 @@ def test_register_measures_nothing_on_rows_of_the_training_data(
     root: Path, description: Description, data: tuple[Split, Split]
 ) -> None:
     estimator = LogisticRegression().fit(data[0].x, data[0].y)
-    manifest = register(root, description, estimator, data[0], Split(data[0].x[:30], data[0].y[:30]))
+    manifest = register(root, description, estimator, data[0], Split(data[0].x[:30], data[0].y[:30]), unproved)
     assert (manifest.metrics, manifest.rows) == ({}, {"training": 80, "held_out": 0})
     assert manifest.figures is not None
     assert (manifest.figures.confusion, manifest.figures.reliability) == ([], [])
