@@ -122,20 +122,20 @@ def rows(raw: bytes, line: int, layout: Layout, signature: Signature) -> Block:
     if text and not text.endswith(b"\n"):
         text += b"\n"
     if layout.format == "jsonl":
-        return _json_rows(text, line, layout, signature)
+        return _json_rows(text, line, layout)
     dialect = dialect_of(layout, signature)
     longest, is_table = settings.BATCH_CELL_BYTES, layout.format == "parquet"
     return parse(text, line, dialect, longest, by_record=layout.counts_records, keeps_blank_rows=is_table)
 
 
-def _json_rows(text: bytes, line: int, layout: Layout, signature: Signature) -> Block:
+def _json_rows(text: bytes, line: int, layout: Layout) -> Block:
     objects: list[Any] = []
     lines, flaws = [], {}
     for number, one in enumerate(text.splitlines(), line):
         if not one.strip():
             continue
         try:
-            objects.append(_object(one, layout, signature))
+            objects.append(_object(one, layout))
         except ValueError as error:
             objects.append(None)
             message = english("This line cannot be read: {why}.", why=error)
@@ -145,15 +145,15 @@ def _json_rows(text: bytes, line: int, layout: Layout, signature: Signature) -> 
     return Block(cells, np.array(lines, dtype=np.int64), flaws, objects)
 
 
-def _object(line: bytes, layout: Layout, signature: Signature) -> dict[str, Any]:
+def _object(line: bytes, layout: Layout) -> dict[str, Any]:
+    """A row under the names that the file has for the features, which may be spelled in their own way."""
     found = orjson.loads(line)
     if isinstance(found, list):
-        if len(found) != len(signature.names):
-            message = english(
-                "it has {given} values for {wanted} features", given=len(found), wanted=len(signature.names)
-            )
+        names = [layout.columns[place] for place in layout.matched if place is not None]
+        if len(found) != len(names):
+            message = english("it has {given} values for {wanted} features", given=len(found), wanted=len(names))
             raise ValueError(message)
-        return dict(zip(signature.names, found, strict=True))
+        return dict(zip(names, found, strict=True))
     if not isinstance(found, dict):
         message = english("it must be an object, or a list of values in signature order")
         raise ValueError(message)  # noqa: TRY004 - one kind of error

@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,12 @@ def _has_fractions(column: pd.Series) -> bool:
 
 
 def _looks_lost(column: pd.Series, written: pd.Series) -> "pd.Series[bool]":
-    present = column.dropna()
-    if len(present) and present.map(lambda value: isinstance(value, bool)).all():
+    """Looks at each different value once: a large file has many cells."""
+    kinds = {type(value) for value in column.dropna().unique().tolist()}
+    if kinds == {bool}:
         return written.notna()
-    is_padded = written.str.fullmatch(_PADDED).fillna(False).astype(bool)
-    if len(present) and present.map(lambda value: isinstance(value, str)).all():
-        return is_padded | written.isin(MISSING)
-    return is_padded
+    lost = {text for text in written.dropna().unique() if re.fullmatch(_PADDED, text)}
+    return written.isin(lost | MISSING if kinds == {str} else lost)
 
 
 def line_of(path: Path, row: int) -> int:

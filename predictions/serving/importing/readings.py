@@ -180,16 +180,20 @@ def _different(answered: Mapping[Reading, Sequence[Any]]) -> list[Reading]:
     """The first reading of each group of readings with the same answers."""
     found: list[Reading] = []
     for reading, answers in answered.items():
-        if not any(_are_alike(answers, answered[other]) for other in found):
+        if not any(are_alike(answers, answered[other]) for other in found):
             found.append(reading)
     return found
 
 
-def _are_alike(first: Sequence[Any], second: Sequence[Any]) -> bool:
-    return all(
-        np.allclose(one, other, rtol=1e-9) if one.dtype.kind == "f" else np.array_equal(one, other)
-        for one, other in zip(first, second, strict=True)
-    )
+def are_alike(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Whether two lists of arrays are the same, except for errors of rounding."""
+    return all(_is_alike(one, other) for one, other in zip(first, second, strict=True))
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    if one.shape != other.shape or one.dtype.kind != "f" or other.dtype.kind != "f":
+        return bool(np.array_equal(one, other))
+    return bool(np.allclose(one, other, rtol=1e-9, equal_nan=True))
 
 
 def _unlike(chosen: Reading, others: Sequence[Reading]) -> list[str]:

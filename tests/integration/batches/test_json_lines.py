@@ -32,6 +32,16 @@ def test_lists_are_in_signature_order_whatever_the_order_of_objects(iris: Regist
     assert [row["prediction"] for row in found] == ["setosa"] * 2
 
 
+def test_list_behind_the_first_lines_has_the_names_of_the_file(
+    iris: RegisteredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("predictions.batches.opening.SAMPLE_BYTES", 200)
+    named_otherwise = {name.upper(): value for name, value in FLOWER.items()}
+    found = results(score(iris, lines(named_otherwise, named_otherwise, named_otherwise, VALUES)))
+    assert [[row[name.upper()] for name in NAMES] for row in found] == [GOOD] * 4
+    assert [row["prediction"] for row in found] == ["setosa"] * 4
+
+
 @pytest.mark.parametrize(("given", "count"), [([40.5, 2, "g", True], 4), ([40.5, 2, "g", True, "x", 0.5, 1], 7)])
 def test_list_with_another_number_of_values_than_features_is_a_bad_row(
     kinds: RegisteredModel, given: list[Any], count: int
