@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def is_open(self) -> bool:
-        """True if people said that the first answer was wrong, and nobody said what was true."""
+        """Whether feedback says that the first answer was wrong, and does not give the true answer."""
         return self.truth is None and self.pair.told.was_right is False
 
     @property
@@ -93,7 +93,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are at least, and at most. The two differ where nobody has said what was true."""
+    """The least and the greatest number that the feedback allows. They are equal if each true answer is known."""
 
     least: int
     most: int
@@ -126,7 +126,7 @@ class Agreement:
 
     @property
     def undecided(self) -> int:
-        """How many answers differ whose truth nobody has given, though the first one was called wrong."""
+        """The number of open answers (see `Answer.is_open`) that differ."""
         return sum(answer.is_open and answer.differs for answer in self.answers)
 
     def right(self, which: str) -> Count:

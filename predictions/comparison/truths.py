@@ -1,4 +1,4 @@
-"""What people's feedback tells about answers: what was true, or only that an answer was wrong."""
+"""Reads feedback on answers: it gives the true answer, or says only that an answer was wrong."""
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ class Told:
     """What feedback tells about one answer.
 
     `truths` are the true answers by target; the name of an only target is empty. If `was_right` is False, the answer
-    was wrong. A target without a truth then has one that nobody has given.
+    was wrong. The true answer of a target that `truths` lacks is unknown.
     """
 
     truths: Mapping[str, Any] = field(default_factory=dict)

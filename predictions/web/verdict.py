@@ -92,7 +92,8 @@ def better(agreement: Agreement, names: Names) -> str:
 def _more_right(agreement: Agreement, names: Names) -> str:
     """A sign test: only cases where one of the two is right say which one is better (McNemar 1947).
 
-    Cases whose truth nobody has given could all speak for either version: a verdict is given if it holds both ways.
+    If the true answer of a case is unknown, either version may be right, so a count is a range. The verdict must be the
+    same at both ends.
     """
     before, after = agreement.right_alone("before"), agreement.right_alone("after")
     least, most = _leaning(before.most, after.least), _leaning(before.least, after.most)
@@ -127,7 +128,7 @@ def _alone(agreement: Agreement, names: Names, leaning: int) -> str:
 
 
 def _undecided(count: int, names: Names, least: int, most: int) -> str:
-    """A sentence about the cases whose truth nobody has given; empty without any."""
+    """A sentence about the cases whose true answer is unknown; empty if there is none."""
     if not count:
         return ""
     text = ngettext(

@@ -93,7 +93,7 @@ class TargetPresenter:
 
     @property
     def accuracy(self) -> list[dict[str, Any]]:
-        """A line for each version; empty while nobody has judged an answer."""
+        """A line for each version; empty without feedback on an answer."""
         return [self._accuracy(which, name) for which, name in self._sides()] if self.judged else []
 
     def _sides(self) -> list[tuple[str, str]]:
@@ -118,7 +118,7 @@ class TargetPresenter:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a class that was called wrong while nobody said what was true."""
+        """Whether feedback says of some class only that it was wrong, without the true class."""
         return self.is_classification and self.judged > len(self._agreement.known)
 
     @property

@@ -69,14 +69,21 @@ def test_explanation_and_what_if_appear_in_the_result(page: Page) -> None:
     expect(page.locator(".why .curve")).to_have_count(3)
 
 
-@pytest.mark.parametrize("script", [True, False])
-def test_feedback_is_shown_and_can_be_changed(new_context: Callable[..., BrowserContext], script: bool) -> None:
+def answered(new_context: Callable[..., BrowserContext], model: str, *, script: bool) -> Page:
+    """A page with the answer to the first example of a model."""
     page = new_context(java_script_enabled=script).new_page()
-    page.goto("/models/iris/?example=1")
+    page.goto(f"/models/{model}/?example=1")
     press_predict(page)
     if not script:
         page.wait_for_url("**/predictions/*/")
         page.reload()
+    value(page)
+    return page
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_feedback_is_shown_and_can_be_changed(new_context: Callable[..., BrowserContext], script: bool) -> None:
+    page = answered(new_context, "iris", script=script)
     expect(value(page)).to_have_text("setosa")
     page.get_by_text("Say what it was").click()
     page.get_by_label("It was").select_option("virginica")
@@ -93,13 +100,7 @@ def test_feedback_is_shown_and_can_be_changed(new_context: Callable[..., Browser
 def test_enter_in_the_field_of_the_true_number_says_nothing_else(
     new_context: Callable[..., BrowserContext], script: bool
 ) -> None:
-    page = new_context(java_script_enabled=script).new_page()
-    page.goto("/models/diabetes/?example=1")
-    press_predict(page)
-    if not script:
-        page.wait_for_url("**/predictions/*/")
-        page.reload()
-    value(page)
+    page = answered(new_context, "diabetes", script=script)
     page.get_by_text("Say what it was").click()
     page.get_by_label("It was").fill("151.23456")
     page.get_by_label("It was").press("Enter")

@@ -49,7 +49,7 @@ class Command(BaseCommand):
 def _write(champion: ModelVersion, file: Any) -> tuple[int, int]:
     """Write rows in the columns of the champion. Values are not escaped, since programs read them.
 
-    Returns how many there are, and how many answers were called wrong while nobody said what was true.
+    Returns the number of rows, and the number of wrong answers whose true answer is unknown.
     """
     features = champion.signature.names
     targets = [view["target"]["name"] for view in champion.views] or [champion.manifest["target"]["name"]]

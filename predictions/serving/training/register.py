@@ -96,7 +96,7 @@ def register(
     `say` is called with a text before each long step.
 
     The profile comes from `training`. Metrics and sureness come from `held_out`, which the estimator must not have
-    seen. Both use all held-out rows, since no metric depends on sureness (see `artifacts.sureness`).
+    seen. Both use all held-out rows, and no row is judged by a calibration or a threshold that it decided.
     Without data there are no metrics and no calibration, and the examples of the description are the golden rows.
     Raises CannotRegister.
     """
@@ -109,22 +109,8 @@ def register(
     proved = _prove_here(engine, description, _data(training, seen), _data(held_out, unseen))
     say("Learning how sure its answers are")
     learned = _learned(description, proved, training, seen, unseen)
-    new = None if repeats.all_repeated(seen, unseen) else unseen
-    manifest = _manifest(description, proved, seen, new, content, code)
-    measured = _measure(engine, learned.record, _with_answers(new, proved.answers), seen)
-    drawn = _figures(proved, learned.record, seen, new)
-    targets = learn_targets(description, engine, _with_answers(seen, None), _with_answers(unseen, proved.answers))
-    remarks = [*proved.remarks, *repeats.remarks(seen, unseen)]
-    manifest = manifest.model_copy(
-        update={
-            "metrics": measured,
-            "sureness": learned.record,
-            "figures": drawn,
-            "targets": targets,
-            "source": source,
-            "remarks": remarks,
-        }
-    )
+    numbers = _numbers(description, proved, learned.record, seen, unseen)
+    manifest = _manifest(description, proved, seen, content, code, {**numbers, "source": source})
     asked = _asked(proved, unseen or seen)
     say("Compiling it")
     manifest, compiled = _compiled(manifest, proved.engine, [*asked.rows, *_spread(seen if unseen else None)])
@@ -138,9 +124,9 @@ def _manifest(
     description: Description,
     proved: _Proved,
     seen: KnownRows | None,
-    unseen: KnownRows | None,
     content: bytes,
     code: Mapping[str, bytes],
+    more: Mapping[str, Any],
 ) -> Manifest:
     engine = proved.engine
     return Manifest(
@@ -158,12 +144,12 @@ def _manifest(
         batching=engine.batching,
         code={path: hashlib.sha256(source).hexdigest() for path, source in code.items()},
         libraries=artefact.libraries(engine.estimator),
-        rows={"training": len(seen.values) if seen else 0, "held_out": len(unseen.values) if unseen else 0},
         profile=profile.profile(seen.values, engine.signature) if seen else {},
         background=profile.background(seen.values) if seen else [],
         log_odds=linear_log_odds(engine, seen.values if seen else proved.golden),
         golden=_golden(engine, proved.golden),
         predict_ms=_predict_ms(engine, proved.golden[0]),
+        **more,
     )
 
 
@@ -264,6 +250,22 @@ def _learned(
             estimator=proved.engine.estimator,
         )
     )
+
+
+def _numbers(
+    description: Description, proved: _Proved, learned: Sureness, seen: KnownRows | None, unseen: KnownRows | None
+) -> dict[str, Any]:
+    """What was measured and learned, as fields of the manifest."""
+    engine = proved.engine
+    new = None if repeats.all_repeated(seen, unseen) else unseen
+    return {
+        "metrics": _measure(engine, learned, _with_answers(new, proved.answers), seen),
+        "rows": {"training": len(seen.values) if seen else 0, "held_out": len(new.values) if new else 0},
+        "sureness": learned,
+        "figures": _figures(proved, learned, seen, new),
+        "targets": learn_targets(description, engine, _with_answers(seen, None), _with_answers(unseen, proved.answers)),
+        "remarks": [*proved.remarks, *repeats.remarks(seen, unseen)],
+    }
 
 
 def _with_answers(rows: KnownRows | None, answers: RawPredictions | None) -> Data | None:
