@@ -278,3 +278,12 @@ def test_broken_message_is_refused(client: ApiClient, iris: ModelVersion, body: 
 def test_missing_package_says_how_to_install_it(client: ApiClient, iris: ModelVersion, monkeypatch: Any) -> None:
     monkeypatch.setattr(door, "find_spec", lambda name: None)
     assert "make mcp" in problem(client.post("/mcp/", {}, headers=HEADERS), 501)["detail"]
+
+
+def test_sentence_counts_no_cases_where_none_got_such_an_answer() -> None:
+    output = {"kind": "classification", "label": "red", "grade": "clear", "grade_evidence": {"right": 0, "of": 0}}
+    version = ModelVersion(registered_model=RegisteredModel(title="Fruit"))
+
+    said = of_prediction(Prediction(state=State.SUCCEEDED, output=output, version=version), [])
+
+    assert said == "Fruit: red. The case is clear."

@@ -266,6 +266,18 @@ def test_true_values_are_shown_in_the_order_of_the_version(numbers: ModelVersion
     assert "height 170, width 1" in shown(client, address)
 
 
+def test_rows_of_the_training_data_measure_no_target(bring: Bring, tmp_path: Path) -> None:
+    frame = X.join(NUMBERS)[TRAINING]
+    frame[:50].to_csv(tmp_path / "seen.csv", index=False)
+    estimator = LinearRegression().fit(frame[["a", "b", "c"]], frame[["height", "width"]])
+
+    said = bring(estimator, frame, "height,width", "--held-out", str(tmp_path / "seen.csv"))
+
+    targets = ModelVersion.objects.get(registered_model__name="mine").manifest["targets"]
+    assert [one["metrics"] for one in targets] == [{}, {}]
+    assert "how good the version is was not measured" in said
+
+
 def test_estimator_of_another_number_of_targets_is_refused(bring: Bring) -> None:
     estimator = RandomForestClassifier(3, random_state=0).fit(X, CLASSES)
     with pytest.raises(CommandError, match="predicts 2 targets, and --target names 3"):

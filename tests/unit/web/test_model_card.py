@@ -104,6 +104,27 @@ def test_card_says_why_no_more_is_promised(coverage: float, rows: list[int], tex
     assert found == (text and f"More is not promised, because {text}")
 
 
+def test_right_answers_are_counted_for_each_grade_and_class() -> None:
+    counts = {
+        "clear": [{"right": 8, "of": 9}, {"right": 0, "of": 0}],
+        "uncertain": [{"right": 1, "of": 4}, {"right": 2, "of": 3}],
+    }
+
+    grades = card(sureness={"class_evidence": counts}).grades
+
+    assert [(line["grade"], line["share"].split(" (")[0]) for line in grades] == [
+        ("Clear: ripe", "8 of 9"),
+        ("Uncertain: ripe", "1 of 4"),
+        ("Uncertain: not ripe", "2 of 3"),
+    ]
+
+
+def test_version_of_an_earlier_release_counts_right_answers_for_each_grade() -> None:
+    [line] = card(sureness={"evidence": {"clear": {"right": 8, "of": 9}}}).grades
+
+    assert (line["grade"], line["share"].split(" (")[0]) == ("Clear", "8 of 9")
+
+
 def test_errors_of_a_regression_are_those_of_its_answers() -> None:
     answers = card("regression", figures={"answers": [[0.0, float(error)] for error in range(1, 11)]}).answers
 

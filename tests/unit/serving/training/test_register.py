@@ -77,6 +77,18 @@ def test_register_true_value_outside_the_bounds_of_the_target_names_the_row(
         register(root, description, estimator, Split(x, values - 2.0), None)
 
 
+def test_register_measures_the_log_loss_of_calibrated_probabilities(
+    root: Path, description: Description, data: tuple[Split, Split]
+) -> None:
+    estimator = LogisticRegression().fit(data[0].x, data[0].y)
+    estimator.coef_ *= 20.0  # far too sure
+    estimator.intercept_ *= 20.0
+    manifest = register(root, description, estimator, *data, unproved)
+    assert manifest.sureness is not None
+    assert manifest.sureness.calibration is not None
+    assert manifest.metrics["log_loss"] == manifest.sureness.calibration.log_loss_after
+
+
 def test_register_measures_nothing_on_rows_of_the_training_data(
     root: Path, description: Description, data: tuple[Split, Split]
 ) -> None:

@@ -175,6 +175,24 @@ def test_learn_promises_nothing_if_all_held_out_rows_are_repeated(new: bool) -> 
     assert outside(learn(facts), rows[:20]) == [False] * 20
 
 
+def test_learn_names_the_classes_that_are_never_clear() -> None:
+    """3 in 100 rows are of the second class, and most answers of that class are wrong."""
+    random = np.random.default_rng(1)
+    truth = (random.uniform(size=4000) < 0.03).astype(np.float64)
+    score = random.normal(size=4000) + 1.6 * truth
+    share = 1 / (1 + np.exp(-2 * (score - 0.8)))
+    answers = RawPredictions((share > 0.5).astype(np.float64), np.column_stack([1 - share, share]))
+    rows = [[float(number)] for number in range(4000)]
+    signature = numbers(np.zeros((1, 1)))
+
+    record = learn(
+        Facts(signature, Target(name="t"), ["ok", "fraud"], held_out=rows, truth=truth, answers=answers)
+    ).record
+
+    assert record.never_clear == [1]
+    assert record.class_evidence["clear"][1].of == 0
+
+
 class CannotBeCloned:
     def fit(self, *_: Any) -> None:
         raise AssertionError
